@@ -1,0 +1,62 @@
+"""Errors that a user can act on.
+
+Every message says, in one sentence each, what was expected, what was found and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MagsigError(Exception):
+    """Something went wrong that the user can mend.
+
+    Args:
+        expected: What magsig needed, as a sentence without the full stop.
+        found: What it met instead.
+        remedy: What to do about it.
+
+    The command line prints the message in one line and exits with `exit_code`.
+    """
+
+    exit_code = 1
+
+    def __init__(self, expected: str, found: str = "", remedy: str = ""):
+        self.expected, self.found, self.remedy = expected, found, remedy
+        super().__init__(". ".join(part.rstrip(".") for part in (expected, found, remedy) if part) + ".")
+
+    def __reduce__(self):
+        # worker processes hand their errors to the parent: the three parts must survive the trip
+        return type(self), (self.expected, self.found, self.remedy)
+
+
+class UsageError(MagsigError):
+    """The command or a config asks for something that does not exist or cannot be combined."""
+
+    exit_code = 2
+
+
+class DataError(MagsigError):
+    """Images, a manifest or a split are not what the protocol needs."""
+
+
+class RunError(MagsigError):
+    """A run cannot start, continue or be read."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a remedy that names the nearest known name, or all of them.
+
+    Args:
+        name: What the user wrote.
+        known: The names that exist.
+
+    Returns:
+        A sentence without the full stop.
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}? Known: {', '.join(known)}"
+    return f"Known: {', '.join(known) or 'none'}"

@@ -1,0 +1,58 @@
+"""Where everything lies that magsig writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from magsig_tf.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder tree of one study (`--workspace` or `MAGSIG_WORKSPACE`, default `./workspace`).
+
+    Args:
+        root: The workspace folder; it need not exist yet.
+    """
+
+    root: Path
+
+    def data(self, dataset: str) -> Path:
+        """Return the folder of one prepared data set."""
+        return self.root / "data" / dataset
+
+    def runs(self, dataset: str) -> Path:
+        """Return the folder above all runs of one data set."""
+        return self.root / "runs" / dataset
+
+    def results(self) -> Path:
+        """Return the folder of result tables."""
+        return self.root / "results"
+
+    def prepared_datasets(self) -> list[str]:
+        """Return the names of the data sets that `magsig prepare` finished, sorted."""
+        return sorted(path.parent.name for path in (self.root / "data").glob("*/dataset.json"))
+
+    def choose_dataset(self, wanted: str | None) -> str:
+        """Return the data set to work on: the wanted one, or the only one prepared.
+
+        Raises:
+            UsageError: none is prepared, the wanted one is not, or several are and none was named.
+        """
+        prepared = self.prepared_datasets()
+        if not prepared:
+            raise UsageError(
+                f"Expected a prepared data set in {self.root}",
+                "found none",
+                "Run `magsig prepare --source BreaKHis_v1.tar.gz` or `magsig prepare --phantom` first",
+            )
+        if wanted is None and len(prepared) > 1:
+            raise UsageError(
+                "Expected one data set", f"found {len(prepared)} prepared", f"Choose with --dataset {'|'.join(prepared)}"
+            )
+        if wanted is not None and wanted not in prepared:
+            raise UsageError(
+                f"Expected the prepared data set {wanted!r} in {self.root}", "found none of that name", nearest(wanted, prepared)
+            )
+        return wanted or prepared[0]
