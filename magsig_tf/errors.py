@@ -14,7 +14,7 @@ class MagsigError(Exception):
 
     Args:
         expected: What magsig needed, as a sentence without the full stop.
-        found: What it met instead.
+        found: What it met instead, beginning with "found".
         remedy: What to do about it.
 
     The command line prints the message in one line and exits with `exit_code`.
@@ -24,7 +24,8 @@ class MagsigError(Exception):
 
     def __init__(self, expected: str, found: str = "", remedy: str = ""):
         self.expected, self.found, self.remedy = expected, found, remedy
-        super().__init__(". ".join(part.rstrip(".") for part in (expected, found, remedy) if part) + ".")
+        first = ", ".join(part.rstrip(".") for part in (expected, found) if part)
+        super().__init__(". ".join(part.rstrip(".") for part in (first, remedy) if part) + ".")
 
     def __reduce__(self):
         # worker processes hand their errors to the parent: the three parts must survive the trip

@@ -49,10 +49,14 @@ class Workspace:
             )
         if wanted is None and len(prepared) > 1:
             raise UsageError(
-                "Expected one data set", f"found {len(prepared)} prepared", f"Choose with --dataset {'|'.join(prepared)}"
+                "Expected one data set",
+                f"found {len(prepared)} prepared",
+                f"Choose with --dataset {'|'.join(prepared)}",
             )
         if wanted is not None and wanted not in prepared:
             raise UsageError(
-                f"Expected the prepared data set {wanted!r} in {self.root}", "found none of that name", nearest(wanted, prepared)
+                f"Expected the prepared data set {wanted!r} in {self.root}",
+                "found none of that name",
+                nearest(wanted, prepared),
             )
         return wanted or prepared[0]

@@ -1,0 +1,115 @@
+"""Config keys as command-line options, made from the config's own fields so that none is forgotten."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+import click
+
+
+class ConfigCommand(click.Command):
+    """A command whose options include every config key.
+
+    The options are made when the command is used, not when it is imported: listing commands stays quick. An option
+    that takes several values takes them in one go (`--seed 0 1 2`) or repeated.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own options and one for every config key."""
+        if not hasattr(self, "_config_options"):
+            self._config_options = config_options()
+        own = super().get_params(ctx)
+        # click puts --help last; keep it there
+        return [*own[:-1], *self._config_options, own[-1]]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spread `--seed 0 1 2` into `--seed 0 --seed 1 --seed 2`, then parse as click does."""
+        several = {
+            name for option in self.get_params(ctx) if getattr(option, "multiple", False) for name in option.opts
+        }
+        return super().parse_args(ctx, _spread(args, several))
+
+
+def config_options() -> list[click.Option]:
+    """Return an option for every config key: general settings first, then those of each method."""
+    from magsig_tf.config import Settings
+    from magsig_tf.methods.options import method_options
+
+    fields = dict(Settings.model_fields)
+    for options in method_options().values():
+        fields.update(options.model_fields)
+    return [_option(name, field) for name, field in fields.items()]
+
+
+def given_keys(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the config keys that a user gave on the command line.
+
+    Args:
+        options: The keyword arguments of a command that belong to config keys.
+
+    Raises:
+        click.BadParameter: a structured value is not YAML.
+    """
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+
+
+def _option(name: str, field: Any) -> click.Option:
+    kind = _without_none(field.annotation)
+    flag = f"--{name.replace('_', '-')}"
+    help_text = f"{field.description} [{_default_text(field.default)}]"
+    if kind is bool:
+        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=help_text)
+    if typing.get_origin(kind) is typing.Literal:
+        return click.Option([flag, name], type=click.Choice(typing.get_args(kind)), default=None, help=help_text)
+    if kind in (int, float, str):
+        return click.Option([flag, name], type=kind, default=None, help=help_text)
+    if name == "augment":
+        return click.Option([flag, name], type=_Yaml(), default=None, help=help_text)
+    return click.Option([flag, name], multiple=True, metavar="VALUE...", callback=_comma_separated, help=help_text)
+
+
+class _Yaml(click.ParamType):
+    name = "yaml"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        import yaml
+
+        try:
+            return yaml.safe_load(value) if isinstance(value, str) else value
+        except yaml.YAMLError:
+            self.fail(f"expected YAML, found {value!r}", param, ctx)
+
+
+def _comma_separated(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(item for value in values for item in value.split(",") if item)
+
+
+def _spread(args: list[str], several: set[str]) -> list[str]:
+    spread: list[str] = []
+    current: str | None = None
+    for position, word in enumerate(args):
+        if word == "--":
+            return spread + args[position:]
+        if word.startswith("-") and not word.lstrip("-").isdigit():
+            current = word if word in several else None
+            spread.append(word)
+        elif current is not None and spread[-1] != current:
+            spread += [current, word]
+        else:
+            spread.append(word)
+    return spread
+
+
+def _without_none(annotation: Any) -> Any:
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+    return kinds[0] if len(kinds) == 1 and type(None) in typing.get_args(annotation) else annotation
+
+
+def _default_text(default: Any) -> str:
+    if default is None:
+        return "none"
+    if isinstance(default, list):
+        return ", ".join(item if isinstance(item, str) else str(item) for item in default)
+    return str(default)

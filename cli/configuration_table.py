@@ -1,0 +1,151 @@
+"""Writes the two generated tables of docs/configuration.md: `python -m magsig_tf.cli.configuration_table [--check]`.
+
+The tables come from the config's own fields and from the commands' own options, so the page cannot forget one. Plugins
+are left out: the page describes magsig itself.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from magsig_tf.atomic_files import write_text
+from magsig_tf.errors import MagsigError
+from magsig_tf.registry import registry
+
+PAGE = Path("docs/configuration.md")
+_OWN_DISTRIBUTION = "magsig"
+_BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the page is out of date.")
+@click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default=PAGE)
+def main(check: bool, page: Path) -> None:
+    """Bring the generated tables of PAGE up to date."""
+    text = page.read_text(encoding="utf-8")
+    current = with_tables(text)
+    if check and current != text:
+        raise click.ClickException(f"{page} is out of date: run `python -m magsig_tf.cli.configuration_table`")
+    if current != text:
+        write_text(page, current)
+
+
+def with_tables(text: str) -> str:
+    """Return a page with everything between its markers replaced by the tables.
+
+    Raises:
+        MagsigError: a pair of markers is missing.
+    """
+    for name, table in (("options", key_table()), ("commands", command_table())):
+        opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, opened, rest = text.partition(opening)
+        _, closed, after = rest.partition(closing)
+        if not opened or not closed:
+            raise MagsigError(f"Expected {opening} and {closing} in the page", "found no such pair", "Put them back")
+        text = f"{before}{opening}\n{table}\n{closing}{after}"
+    return text
+
+
+def key_table() -> str:
+    """Return the Markdown table of every config key of magsig's own settings and methods."""
+    rows = [
+        (
+            f"`{name}`<br>`{_flag(name)}`",
+            f"`{_as_yaml(field.default)}`",
+            _meaning(field.description, owner) + _values(field),
+            owner,
+        )
+        for owner, name, field in _keys()
+    ]
+    return _markdown(("key and option", "default", "meaning", "for"), rows)
+
+
+def command_table() -> str:
+    """Return the Markdown table of the options of magsig's own commands that are not config keys."""
+    keys = {name for _, name, _ in _keys()}
+    rows = []
+    for name, command in own_commands().items():
+        rows.append((f"`magsig {name}`", "", command.get_short_help_str(limit=200)))
+        with click.Context(command, info_name=name) as context:
+            own = [p for p in command.get_params(context) if p.name not in keys and isinstance(p, click.Option)]
+        for option in own:
+            if option.name != "help" and not option.hidden:
+                rows.append(("", f"`{_usage(option)}`", option.help or ""))
+    return _markdown(("command", "option", "meaning"), rows)
+
+
+def own_commands() -> dict[str, click.Command]:
+    """Return the commands that magsig itself declares, by name."""
+    plugins = registry("commands").plugins
+    return {plugin.name: plugin.load() for plugin in plugins if _is_own(plugin)}
+
+
+def _keys() -> Iterator[tuple[str, str, Any]]:
+    from magsig_tf.config import Settings
+
+    for name, field in Settings.model_fields.items():
+        yield "every method", name, field
+    for plugin in registry("methods").plugins:
+        if _is_own(plugin):
+            for name, field in plugin.load().Options.model_fields.items():
+                yield plugin.name, name, field
+
+
+def _is_own(plugin: Any) -> bool:
+    distribution = plugin.entry_point.dist
+    return distribution is not None and distribution.name == _OWN_DISTRIBUTION
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _usage(option: click.Option) -> str:
+    flag = " / ".join([*option.opts, *option.secondary_opts])
+    return flag if option.is_flag else f"{flag} {option.metavar or _placeholder(option)}"
+
+
+def _placeholder(option: click.Option) -> str:
+    if isinstance(option.type, click.Choice):
+        return "|".join(map(str, option.type.choices))
+    return option.type.name.upper()
+
+
+def _as_yaml(default: Any) -> str:
+    return "none" if default is None else json.dumps(default)
+
+
+def _meaning(description: str, owner: str) -> str:
+    return description.removeprefix(f"{owner}: ")
+
+
+def _values(field: Any) -> str:
+    kinds = (field.annotation, *typing.get_args(field.annotation))
+    choices = [choice for kind in kinds if typing.get_origin(kind) is typing.Literal for choice in typing.get_args(kind)]
+    bounds = [
+        words.format(getattr(constraint, name))
+        for constraint in field.metadata
+        for name, words in _BOUNDS.items()
+        if hasattr(constraint, name)
+    ]
+    found = ", ".join(f"`{choice}`" for choice in choices) or " and ".join(bounds)
+    return f" ({found})" if found else ""
+
+
+def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()

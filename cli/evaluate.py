@@ -1,0 +1,150 @@
+"""`magsig evaluate`: the numbers of all finished runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from magsig_tf.cli.options import json_option, workspace_option
+
+from magsig_tf.workspace import Workspace
+
+
+class Threshold(click.ParamType):
+    """A number from 0 to 1, or `validation`."""
+
+    name = "number|validation"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the threshold, or fail with what was expected."""
+        if value == "validation":
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = -1.0
+        if not 0 <= number <= 1:
+            self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
+        return number
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while numbers are calculated."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("bootstrap")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _choose_dataset(workspace: Workspace, wanted: str | None) -> str:
+    """Return the data set to evaluate; runs suffice, their prepared images may be gone."""
+    with_runs = {path.relative_to(workspace.root).parts[1] for path in workspace.root.glob("runs/*/*/*/*/run.json")}
+    if wanted in with_runs:
+        return wanted
+    if wanted is None and len(with_runs) == 1:
+        return with_runs.pop()
+    return workspace.choose_dataset(wanted)
+
+
+@click.command()
+@workspace_option
+@click.option("--dataset", help="Prepared data set; the only one prepared if not given.")
+@click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
+@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
+@click.option(
+    "--level", type=click.Choice(["image", "case"]), default="image", show_default=True, help="What the table counts."
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Metric to show (repeat for several; the first is also shown in-domain and as a drop).  "
+    "[default: auc, f1, brier, ece]",
+)
+@click.option(
+    "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
+)
+@click.option("--threshold", type=Threshold(), default=0.5, show_default=True, help="Decision threshold for malignant.")
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
+@json_option
+def evaluate(
+    workspace: Workspace,
+    dataset: str | None,
+    methods: tuple[str, ...],
+    configs: tuple[str, ...],
+    level: str,
+    metrics: tuple[str, ...],
+    replicates: int,
+    threshold: float | str,
+    csv_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Show how finished runs do at the magnification they never saw.
+
+    Prints one row for each held-out magnification and method, with intervals from a bootstrap over cases, and writes
+    every number to results/DATASET/summary.csv and summary.parquet.
+    """
+    print_evaluation(
+        workspace,
+        _choose_dataset(workspace, dataset),
+        methods=methods,
+        configs=configs,
+        level=level,
+        metrics=metrics,
+        replicates=replicates,
+        threshold=threshold,
+        csv_path=csv_path,
+        as_json=as_json,
+    )
+
+
+def print_evaluation(
+    workspace: Workspace,
+    dataset: str,
+    *,
+    methods: tuple[str, ...] = (),
+    configs: tuple[str, ...] = (),
+    level: str = "image",
+    metrics: tuple[str, ...] = (),
+    replicates: int = 2000,
+    threshold: float | str = 0.5,
+    csv_path: Path | None = None,
+    as_json: bool = False,
+) -> None:
+    """Evaluate a data set's finished runs, write the numbers and print them; other commands end with it.
+
+    Args:
+        workspace: Where runs and results lie.
+        dataset: Name of the data set.
+        methods: Keep these methods only; empty keeps all.
+        configs: Keep configs whose hash begins with one of these; empty keeps all.
+        level: "image" or "case".
+        metrics: Metrics to show; empty shows the usual ones.
+        replicates: Bootstrap replicates.
+        threshold: Decision threshold, or "validation".
+        csv_path: Another place for the CSV.
+        as_json: Print the frame as JSON records instead of the table.
+    """
+    from magsig_tf.evaluation import load_runs, summarise
+    from magsig_tf.evaluation.catalogue import choose_metrics
+    from magsig_tf.evaluation.tables import write_tables
+    from magsig_tf.report.summary_table import SHOWN, check_shown, output_console, print_summary
+
+    shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
+    check_shown(shown, level)
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    with _progress() as report:
+        summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
+    written = write_tables(summary, workspace, csv_path)
+    if as_json:
+        click.echo(summary.table.to_json(orient="records", double_precision=15))
+        return
+    console = output_console()
+    print_summary(summary, level, shown, console)
+    console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)

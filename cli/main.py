@@ -1,0 +1,101 @@
+"""`magsig`: finds its commands by name and prints errors in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from magsig_tf import __version__
+from magsig_tf.errors import MagsigError, nearest
+from magsig_tf.registry import PluginError, registry
+
+INTERRUPTED = 130
+
+
+class CommandGroup(click.Group):
+    """Commands come from the registry; a broken plugin costs its own line of help and nothing else."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the registered names."""
+        return registry("commands").names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None where there is none of that name."""
+        if cmd_name not in registry("commands").names():
+            return None
+        return registry("commands").load(cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """Resolve as click does, offering the nearest name."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            ctx.fail(f"Expected a command, found {args[0]!r}. {nearest(args[0], self.list_commands(ctx))}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands with their first sentence."""
+        rows = []
+        for name in self.list_commands(ctx):
+            try:
+                rows.append((name, self.get_command(ctx, name).get_short_help_str(limit=90)))
+            except PluginError as error:
+                rows.append((name, f"(broken: {error.found})"))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="magsig")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Does a histology classifier survive a change of magnification?
+
+    \b
+    magsig prepare --phantom                     synthetic images, no download
+    magsig prepare --source BreaKHis_v1.tar.gz   or a folder, or a CSV manifest
+    magsig train --method grl --holdout 400X     leave one magnification out
+    magsig evaluate                              the table, with case-level intervals
+
+    Each command explains itself: magsig COMMAND --help.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits 0 when well, 2 on wrong usage, 1 on failure, 130 when interrupted.
+
+    Args:
+        arguments: The words after `magsig`; None takes them from the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # TensorFlow reads this when it is imported; without it, a machine without a GPU is told so in five lines of alarm
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        code = cli.main(args=arguments, prog_name="magsig", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. What is finished is kept; the same command goes on from there.", err=True)
+        code = INTERRUPTED
+    except MagsigError as error:
+        _raise_again_for_debug(arguments)
+        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # the reader of a pipe (head, less) has left: nothing more to say
+        sys.stderr.close()
+        code = 1
+    except Exception as error:  # the last door: a defect of ours, told in one line
+        _raise_again_for_debug(arguments)
+        text = " ".join(str(error).split())
+        click.echo(
+            f"Error: unexpected {type(error).__name__}: {text}. Repeat with `magsig --debug` and report it.", err=True
+        )
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _raise_again_for_debug(arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        raise

@@ -1,0 +1,43 @@
+"""`magsig plugins`."""
+
+from __future__ import annotations
+
+import click
+from magsig_tf.cli.options import json_option
+
+
+@click.command()
+@json_option
+def plugins(as_json):
+    """List commands, methods, encoders and data sets, and where each comes from.
+
+    A plugin that cannot be imported, or whose name two packages claim, is listed with the reason.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from magsig_tf.registry import GROUPS, PluginError, registry
+
+    rows = []
+    for kind in GROUPS:
+        for plugin in registry(kind).plugins:
+            try:
+                registry(kind).load(plugin.name)
+                state = "ok"
+            except PluginError as error:
+                state = f"broken: {error.found}"
+            rows.append(
+                {"kind": kind[:-1], "name": plugin.name, "value": plugin.value, "source": plugin.source, "state": state}
+            )
+    if as_json:
+        import json
+
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(title="magsig plugins", title_justify="left")
+    for column in ("kind", "name", "source", "value", "state"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        style = "red" if row["state"] != "ok" else None
+        table.add_row(row["kind"], row["name"], row["source"], row["value"], row["state"], style=style)
+    Console().print(table)

@@ -1,0 +1,38 @@
+"""`magsig reproduce`."""
+
+from __future__ import annotations
+
+import click
+from magsig_tf.cli.config_options import ConfigCommand
+from magsig_tf.cli.options import json_option, workspace_option
+
+
+@click.command(cls=ConfigCommand)
+@click.option("--config", "config_name", required=True, help="A shipped config (demo, paper, ...) or a YAML file.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any config key; values are YAML.")
+@click.option("--dry-run", is_flag=True, help="List the runs and estimate the time from finished ones; train nothing.")
+@workspace_option
+@json_option
+def reproduce(config_name, assignments, dry_run, workspace, as_json, **keys):
+    """Carry out a whole study: the matrix of runs, then the tables. Repeat it to go on after an interruption.
+
+    A data set that needs no download (the phantom) is prepared first where it is missing.
+
+    \b
+    magsig reproduce --config demo
+    magsig reproduce --config paper --dry-run
+    """
+    from magsig_tf.cli.config_options import given_keys
+    from magsig_tf.cli.evaluate import print_evaluation
+    from magsig_tf.cli.matrix import list_matrix, train_matrix
+    from magsig_tf.cli.prepare import prepare_without_source
+
+    from magsig_tf.config_files import load_config, parse_assignments
+
+    config = load_config(config_name, parse_assignments(assignments), given_keys(keys))
+    prepare_without_source(config.settings.dataset, workspace)
+    if dry_run:
+        list_matrix(config, workspace)
+        return
+    train_matrix(config, workspace)
+    print_evaluation(workspace, workspace.choose_dataset(config.settings.dataset), as_json=as_json)

@@ -1,0 +1,87 @@
+"""Draws a running matrix: a bar with figures in a terminal, one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from magsig_tf.training.observer import EpochSummary, Observer
+
+
+class TrainingDisplay(Observer):
+    """Shows loss, validation AUC, domain accuracy beside chance, images a second and the time left.
+
+    Args:
+        console: Usually standard error, so that tables can be piped.
+        runs: How many runs the matrix has to train.
+    """
+
+    def __init__(self, console: Console, runs: int):
+        self.console, self.runs = console, runs
+        self._count, self._title, self._chance = 0, "", 0.0
+        self._shown: dict[str, str] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=18),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = None
+
+    def __enter__(self) -> TrainingDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def run_started(self, title: str, total_steps: int, chance: float) -> None:
+        """Begin a bar for this run."""
+        self._count += 1
+        self._title, self._chance, self._shown = title, chance, {}
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(title, total=total_steps, figures="")
+        self.console.print(f"[bold]\\[{self._count}/{self.runs}] {title}[/bold]", highlight=False)
+
+    def step_done(self, step: int) -> None:
+        """Advance the bar."""
+        self._progress.update(self._task, completed=step)
+
+    def interval(self, step: int, logs: dict[str, float]) -> None:
+        """Show the newest losses."""
+        self._show(logs)
+
+    def epoch_done(self, summary: EpochSummary) -> None:
+        """Show validation, and print a line where there is no bar."""
+        self._show(summary.logs)
+        self._shown["val"] = f"val {summary.validation_loss:.3f}"
+        self._shown["auc"] = (
+            "AUC not defined" if summary.validation_auc is None else f"AUC {summary.validation_auc:.3f}"
+        )
+        self._shown["rate"] = f"{summary.images_per_second:.0f} img/s"
+        self._shown |= {name: f"{name} {value:.2f}" for name, value in summary.state.items()}
+        self._update()
+        if not self.console.is_terminal:
+            mark = "  chosen so far" if summary.chosen else ""
+            figures = "  ".join(self._shown.values())
+            self.console.print(
+                f"  epoch {summary.epoch + 1}/{summary.epochs}  {figures}{mark}", highlight=False, soft_wrap=True
+            )
+
+    def note(self, text: str) -> None:
+        """Print a sentence."""
+        self.console.print(f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+    def _show(self, logs: dict[str, float]) -> None:
+        self._shown["loss"] = f"loss {logs['loss']:.3f}"
+        if "domain_accuracy" in logs:
+            self._shown["domain"] = f"domain {logs['domain_accuracy']:.2f} (chance {self._chance:.2f})"
+        self._update()
+
+    def _update(self) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, figures=" ".join(self._shown.values()))

@@ -1,0 +1,202 @@
+"""One flat, validated configuration: what a user can set, its default, and what makes two runs the same run.
+
+A config is a flat mapping. Most keys are the fields of `Settings`; the rest belong to the methods that a study names
+(`lambda_max` of grl, say) and are checked by each method's own `Options`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from magsig_tf.errors import UsageError, nearest
+
+AXES = ("dataset", "method", "holdout", "patient_fold", "seed")
+"""Keys that say which runs of the matrix are meant; they name a run's folder and stay out of its config hash."""
+
+DEFAULT_AUGMENTATION = ["QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}}]
+
+
+def _operational(default: Any, **keywords: Any) -> Any:
+    """Return a field that changes how a run is carried out, not what it computes."""
+    return Field(default, json_schema_extra={"operational": True}, **keywords)
+
+
+class Strict(BaseModel):
+    """A pydantic model that refuses unknown keys and cannot be changed after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MethodOptions(Strict):
+    """Base of the options of a method: its fields become flat config keys."""
+
+
+class Settings(Strict):
+    """Every setting that does not belong to one method."""
+
+    # which runs
+    dataset: str | None = Field(None, description="prepared data set; the only one prepared if not given")
+    method: list[str] = Field(["baseline"], description="methods to train (see magsig plugins)")
+    holdout: list[str] = Field(["all"], description="magnifications to hold out, or all")
+    patient_fold: list[int | Literal["all"]] = Field([0], description="patient folds to test on: numbers, 0..4, or all")
+    seed: list[int] = Field([0], description="seeds: initialisation, data order and augmentation")
+
+    # protocol
+    magnifications: list[str] | None = Field(None, description="limit the study to these magnifications")
+    folds: int = Field(5, ge=3, le=50, description="number K of patient folds")
+    split_seed: int = Field(0, ge=0, description="seed of the patient folds")
+    group_by: Literal["case", "slide"] = Field("case", description="what may not be on two sides; slide leaks patients")
+    selection: Literal["source", "oracle"] = Field(
+        "source", description="validation that chooses the checkpoint; oracle looks at the holdout and says so"
+    )
+    select_from: float = Field(
+        0.3, ge=0, lt=1, description="share of training before which no checkpoint is chosen, for every method"
+    )
+
+    # model
+    encoder: str = Field("efficientnet_lite0", description="encoder by name, or package.module:function")
+    weights: str = Field("auto", description="auto (the encoder's own default), imagenet, none, or a weight file")
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout between embedding and label head")
+
+    # objective and optimizer
+    epochs: int = Field(20, ge=1, description="epochs; one has as many steps as the largest source magnification needs")
+    images_per_magnification: int = Field(16, ge=1, description="images of each source magnification in a batch")
+    learning_rate: float = Field(3e-4, gt=0, description="peak learning rate of AdamW")
+    weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay of AdamW")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises linearly")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the classification loss")
+    clip_norm: float = Field(1.0, ge=0, description="largest global gradient norm; 0 switches clipping off")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of weights; 0 switches it off")
+    early_stop: int = Field(0, ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    augment: list[str | dict[str, dict[str, Any]]] = Field(
+        DEFAULT_AUGMENTATION, description="augmentation layers: names or {name: {argument: value}}, or import paths"
+    )
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "auto", description="auto: mixed_bfloat16 on GPUs that have it, float32 elsewhere"
+    )
+    strategy: Literal["auto", "one", "mirrored"] = Field(
+        "auto", description="auto: mirrored over several GPUs of this host, one device otherwise"
+    )
+    virtual_replicas: int = Field(0, ge=0, description="split one CPU into this many replicas, to test strategies")
+
+    # how it is carried out
+    inference_batch: int = _operational(64, ge=1, description="images a step when predicting")
+    threads: int = _operational(0, ge=0, description="threads inside one operation; 0: all cores")
+    deterministic: bool = _operational(True, description="bit-identical repeats on the same machine (costs 4 to 10 %)")
+    log_every: int = _operational(10, ge=1, description="training steps between two log lines")
+    checkpoint_every: int = _operational(200, ge=1, description="training steps between checkpoints inside an epoch")
+
+    @field_validator("method", "holdout", "patient_fold", "seed", "magnifications", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | int) else value
+
+    @field_validator("patient_fold", mode="before")
+    @classmethod
+    def _ranges(cls, value: Any) -> Any:
+        return [fold for item in value for fold in _expand_range(item)] if isinstance(value, list) else value
+
+
+class Config:
+    """A validated configuration: `settings` plus the options of each method it names.
+
+    Args:
+        settings: The part that every method shares.
+        options: The validated options of each named method.
+        raw: The flat mapping it came from, without defaults.
+    """
+
+    def __init__(self, settings: Settings, options: Mapping[str, MethodOptions], raw: Mapping[str, Any]):
+        self.settings, self.options, self.raw = settings, dict(options), dict(raw)
+
+    def for_run(self, *, dataset: str, method: str, holdout: str, patient_fold: int, seed: int) -> Config:
+        """Return the config of one run of the matrix: single values on every axis, one method's options."""
+        axes = {
+            "dataset": dataset,
+            "method": [method],
+            "holdout": [holdout],
+            "patient_fold": [patient_fold],
+            "seed": [seed],
+        }
+        settings = self.settings.model_copy(update=axes)
+        return Config(settings, {method: self.options[method]}, self.raw)
+
+    def flat(self) -> dict[str, Any]:
+        """Return every key with its value, defaults included, ready for YAML."""
+        values = self.settings.model_dump(mode="json")
+        for options in self.options.values():
+            values.update(options.model_dump(mode="json"))
+        return values
+
+    def identity_hash(self) -> str:
+        """Return eight hex digits over everything that changes what a run of this config computes.
+
+        The axes are left out (they name the folder already), and so are settings that only change how it is carried
+        out. Defined for a config with one method.
+        """
+        left_out = {name for name, field in Settings.model_fields.items() if _is_operational(field)} | set(AXES)
+        values = {key: value for key, value in self.flat().items() if key not in left_out}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def build_config(raw: Mapping[str, Any]) -> Config:
+    """Validate a flat mapping.
+
+    Args:
+        raw: Keys of `Settings` and of the options of any registered method.
+
+    Returns:
+        The config. Keys of registered methods that the mapping does not name are allowed and ignored, so that one file
+        serves `--method baseline` and `--method grl`.
+
+    Raises:
+        UsageError: a key is unknown (the nearest is offered), or a value is out of range.
+    """
+    # methods import this module for MethodOptions
+    from magsig_tf.methods.options import method_options
+    from magsig_tf.registry import registry
+
+    core = {key: value for key, value in raw.items() if key in Settings.model_fields}
+    settings = _validated(Settings, core)
+    classes = method_options()
+    for name in settings.method:
+        registry("methods").load(name)  # says why where a method is unknown, taken twice or broken
+    known = {key for options in classes.values() for key in options.model_fields} | set(Settings.model_fields)
+    for key in raw:
+        if key not in known:
+            raise UsageError("Expected a config key", f"found {key!r}", nearest(key, known))
+    options = {
+        name: _validated(classes[name], {key: raw[key] for key in classes[name].model_fields if key in raw})
+        for name in settings.method
+    }
+    return Config(settings, options, raw)
+
+
+def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "config"
+        raise UsageError(
+            f"Expected a valid {key}",
+            f"found {first['input']!r}: {first['msg']}",
+            "`magsig train --help` lists every key",
+        ) from error
+
+
+def _is_operational(field: Any) -> bool:
+    return bool((field.json_schema_extra or {}).get("operational"))
+
+
+def _expand_range(item: Any) -> list[Any]:
+    if isinstance(item, str) and ".." in item:
+        first, _, last = item.partition("..")
+        if first.isdigit() and last.isdigit():
+            return list(range(int(first), int(last) + 1))
+    return [item]

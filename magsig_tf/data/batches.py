@@ -1,0 +1,89 @@
+"""Which images make up each training batch: a pure function of (seed names, epoch, step)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from magsig_tf.data.read_ahead import read_ahead
+from magsig_tf.seeding import generator_for
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One global batch, its source magnifications interleaved so that any slice holds a share of each.
+
+    Args:
+        images: uint8 [n, height, width, 3].
+        labels: float32 [n, 1], 1 is malignant.
+        domains: int32 [n], index of the source magnification.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    domains: np.ndarray
+
+
+class BatchPlan:
+    """The order of training images.
+
+    A batch holds `images_per_magnification` images of each source magnification. An epoch has as many steps as the
+    largest magnification needs; smaller ones are reshuffled and cycled.
+
+    Args:
+        rows_by_domain: Domain index to the training rows at that magnification, int64.
+        images_per_magnification: Images of each magnification in a batch.
+        seed_names: Names that the order derives from (split and seed, never the method).
+    """
+
+    def __init__(self, rows_by_domain: Mapping[int, np.ndarray], images_per_magnification: int, seed_names: tuple):
+        self.rows_by_domain = dict(rows_by_domain)
+        self.images_per_magnification = images_per_magnification
+        self.seed_names = seed_names
+        largest = max(len(rows) for rows in self.rows_by_domain.values())
+        self.steps_per_epoch = -(-largest // images_per_magnification)
+
+    @property
+    def batch_size(self) -> int:
+        """Images in one global batch."""
+        return self.images_per_magnification * len(self.rows_by_domain)
+
+    def epoch_rows(self, epoch: int) -> np.ndarray:
+        """Return the rows of every step of an epoch.
+
+        Returns:
+            int64 [steps, images_per_magnification, domains].
+        """
+        needed = self.steps_per_epoch * self.images_per_magnification
+        columns = []
+        for domain, rows in sorted(self.rows_by_domain.items()):
+            random = generator_for("order", *self.seed_names, epoch, domain)
+            rounds = -(-needed // len(rows))
+            order = np.concatenate([random.permutation(rows) for _ in range(rounds)])[:needed]
+            columns.append(order.reshape(self.steps_per_epoch, self.images_per_magnification))
+        return np.stack(columns, axis=-1)
+
+
+def read_batches(
+    images: np.ndarray, labels: np.ndarray, plan: BatchPlan, epoch: int, first_step: int = 0, ahead: int = 2
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch from `first_step` on, read ahead by a thread.
+
+    Args:
+        images: uint8 [N, height, width, 3], usually memory-mapped.
+        labels: int [N], 1 is malignant.
+        plan: The order.
+        epoch: Epoch index.
+        first_step: Step inside the epoch to begin with.
+        ahead: Batches held ready.
+    """
+    rows = plan.epoch_rows(epoch)[first_step:]
+    domains = np.tile(np.array(sorted(plan.rows_by_domain), np.int32), plan.images_per_magnification)
+
+    def read(step_rows: np.ndarray) -> Batch:
+        flat = step_rows.reshape(-1)
+        return Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains)
+
+    yield from read_ahead(read, rows, ahead)

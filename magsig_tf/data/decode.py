@@ -1,0 +1,120 @@
+"""From an image file to prepared pixels; runs in worker processes on strangers' bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from magsig_tf.data.measures import measure
+from magsig_tf.data.source import DecodedImage, SourceImage, UnreadableImage, printable
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+"""Formats that are tried; Pillow's others (PostScript, for one) start programs or are no microscope's."""
+
+LARGEST_FILE = 256 * 2**20
+RESIZE = ("squash", "crop")
+
+
+@dataclass(frozen=True)
+class ImageFileReader:
+    """Decodes image files and brings them to one size; the reader of every source that has files.
+
+    Args:
+        size: Height and width of the result in pixels.
+        resize: "squash" (the whole image, aspect ratio lost) or "crop" (the largest centred square).
+    """
+
+    size: int
+    resize: str = "squash"
+
+    def __call__(self, images: Sequence[SourceImage]) -> list[DecodedImage | UnreadableImage]:
+        """Return one result an image, in order; what cannot be decoded is returned as `UnreadableImage`."""
+        return [self._read(image) for image in images]
+
+    def _read(self, image: SourceImage) -> DecodedImage | UnreadableImage:
+        try:
+            encoded = _bytes_of(image.content)
+            pixels, width, height, converted = decode(encoded, self.size, self.resize)
+        except Exception as error:  # Pillow's plugins raise anything on broken files
+            return UnreadableImage(image.path, _reason(error))
+        sha256 = hashlib.sha256(encoded).hexdigest()
+        measured = {"width": width, "height": height, "sha256": sha256, **measure(pixels)}
+        return DecodedImage(image.path, pixels, measured, converted)
+
+
+def decode(encoded: bytes, size: int, resize: str = "squash") -> tuple[np.ndarray, int, int, str]:
+    """Decode one image file and resize it (Pillow's bicubic filter).
+
+    Args:
+        encoded: The bytes of the file.
+        size: Height and width of the result in pixels.
+        resize: "squash" or "crop".
+
+    Returns:
+        Pixels (uint8 [size, size, 3], RGB), width and height of the original, and what it was converted from ("" for
+        plain RGB).
+
+    Raises:
+        Exception: whatever Pillow raises on a file that it cannot decode; also for images above Pillow's size limit.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # above 89 million pixels Pillow only warns; such a file is a bomb or a whole slide, and neither fits in here
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+            width, height = image.size
+            plain, converted = _as_rgb(image)
+    side = min(width, height)
+    left, upper = (width - side) // 2, (height - side) // 2
+    box = (left, upper, left + side, upper + side) if resize == "crop" else None
+    return np.array(plain.resize((size, size), Image.Resampling.BICUBIC, box=box)), width, height, converted
+
+
+def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
+    # Pillow cuts 16-bit colour to 8 bits while reading; only the raw mode of the tile still tells
+    deep = any("16" in str(tile.args) for tile in image.tile) and image.format in ("PNG", "TIFF")
+    image.load()
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image, "16-bit" if deep else ""
+    if image.mode.startswith("I"):
+        # convert() would clip at 255 instead of scaling
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("more than 16 bits a pixel")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB"), "16-bit"
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if "A" in image.getbands() or "transparency" in image.info:
+        # glass without tissue is white, and so is what a transparent pixel stands for
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"), "16-bit" if deep else "alpha"
+    kind = {"L": "grey", "1": "black and white", "P": "palette"}.get(image.mode, image.mode)
+    return image.convert("RGB"), kind
+
+
+def _bytes_of(content: object) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    path = Path(content)
+    if not path.is_file():
+        # a pipe or a device would block or never end
+        raise FileNotFoundError("no such file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"larger than {LARGEST_FILE // 2**20} MiB")
+    return path.read_bytes()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "no image of a known format (PNG, JPEG, TIFF, BMP, WebP)"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = printable(" ".join(str(error).split()))
+    return (text or type(error).__name__)[:200]

@@ -1,0 +1,78 @@
+"""Work spread over processes, with results in the order of the work and only a little of it in flight."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from magsig_tf.errors import RunError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+IN_FLIGHT = 3
+"""Items handed out per worker: one in work, one waiting, one finished and not yet taken."""
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Apply a function to items in worker processes.
+
+    Args:
+        function: A picklable function.
+        items: Picklable items, drawn only as fast as results are taken.
+        workers: Number of processes; 1 works in this process.
+
+    Yields:
+        One result an item, in the order of the items whatever the scheduling.
+
+    Raises:
+        RunError: a worker was killed.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    # fresh processes: a fork would inherit locks, threads and whatever library the caller has loaded
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= IN_FLIGHT * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                "Expected the worker processes to last",
+                "found one ended from outside (out of memory?)",
+                "Repeat the command: it continues; --workers 1 needs the least memory",
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _end_with_parent() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # a parent that was killed cannot end its workers, and they would wait for work for ever
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _exit_after_parent() -> None:
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

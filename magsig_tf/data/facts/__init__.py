@@ -1,0 +1,1 @@
+"""Counts that are known from the data sets themselves."""

@@ -1,0 +1,121 @@
+"""The cases of a phantom: class, grade, and the factors that follow from it or do not.
+
+A case has a latent grade, normal around plus or minus `separation`. Four *invariant* factors each follow the grade with
+noise of their own and are squashed into a physical range; they are ratios, so that no pixel size is in them. Five
+*nuisance* factors have the same law in both classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from magsig_tf.data.phantom.settings import PhantomSettings
+from magsig_tf.seeding import generator_for
+
+INVARIANT_FACTORS = ("pleomorphism", "irregularity", "nuclear_fraction", "disorder")
+NUISANCE_FACTORS = ("nuclear_radius_um", "haematoxylin", "eosin", "hue", "gain")
+
+GRADE_SPREAD = 0.7
+"""Standard deviation of the grade within a class."""
+
+FACTOR_RANGES = {
+    "pleomorphism": (0.08, 0.42),
+    "irregularity": (0.0, 1.0),
+    "nuclear_fraction": (0.14, 0.34),
+    "disorder": (0.20, 0.46),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One phantom patient.
+
+    Args:
+        name: Unique over both cohorts, such as `case-0007`.
+        cohort: `development` or `test`.
+        number: Position within the cohort; with the cohort it names every draw of the case.
+        malignant: The class.
+        grade: The latent grade that the invariant factors follow.
+        pleomorphism: Standard deviation of the log nuclear radius, 0.08 to 0.42.
+        irregularity: 0 (near-circular nuclei) to 1 (elongated, lobed nuclei).
+        nuclear_fraction: Summed nuclear area over tissue area that is aimed at, 0.14 to 0.34; overlaps lower what is
+            seen.
+        disorder: How far nuclei stray from their lattice and turn from their common direction, 0.20 to 0.46.
+        nuclear_radius_um: Radius of the circle with the mean nuclear area, micrometres, about 3.5.
+        haematoxylin, eosin: Stain amounts in optical density, about 0.95 and 0.34.
+        hue, gain: Standard normal: the tint of the stains and the brightness of the lamp.
+    """
+
+    name: str
+    cohort: str
+    number: int
+    malignant: bool
+    grade: float
+    pleomorphism: float
+    irregularity: float
+    nuclear_fraction: float
+    disorder: float
+    nuclear_radius_um: float
+    haematoxylin: float
+    eosin: float
+    hue: float
+    gain: float
+
+
+def draw_cases(settings: PhantomSettings) -> tuple[Case, ...]:
+    """Draw the cases of both cohorts, development first.
+
+    Every latent value is spread evenly over its law within each cohort and class (Latin hypercube sampling, McKay et
+    al. 1979, Technometrics 21:239), since a few dozen independent draws would let a nuisance follow the class by luck.
+    Changing the size of one cohort leaves the other's pixels as they were: draws are named by cohort and number.
+    """
+    cases: list[Case] = []
+    digits = max(4, len(str(settings.cases - 1)))
+    for cohort in ("development", "test"):
+        counts = {False: getattr(settings, f"{cohort}_benign"), True: getattr(settings, f"{cohort}_malignant")}
+        labels = np.repeat(list(counts), list(counts.values()))
+        generator_for("phantom", settings.seed, cohort, "labels").shuffle(labels)
+        scores = {
+            malignant: iter(
+                _spread_scores(count, generator_for("phantom", settings.seed, cohort, int(malignant), "scores"))
+            )
+            for malignant, count in counts.items()
+        }
+        for number, malignant in enumerate(labels.tolist()):
+            name = f"case-{len(cases):0{digits}d}"
+            cases.append(_make_case(settings, name, cohort, number, malignant, next(scores[malignant])))
+    return tuple(cases)
+
+
+def _spread_scores(count: int, random: np.random.Generator) -> np.ndarray:
+    """Return standard normal scores, one row a case; each column holds one draw from each of `count` equal strata."""
+    columns = 1 + len(INVARIANT_FACTORS) + len(NUISANCE_FACTORS)
+    strata = random.permuted(np.tile(np.arange(count), (columns, 1)), axis=1).T
+    return ndtri((strata + np.clip(random.random(strata.shape), 1e-9, 1)) / count)
+
+
+def _make_case(
+    settings: PhantomSettings, name: str, cohort: str, number: int, malignant: bool, scores: np.ndarray
+) -> Case:
+    grade = settings.separation * (1 if malignant else -1) + GRADE_SPREAD * scores[0]
+    factors = {}
+    for factor, score in zip(INVARIANT_FACTORS, scores[1:5], strict=True):
+        low, high = FACTOR_RANGES[factor]
+        factors[factor] = float(low + (high - low) / (1 + np.exp(-grade - settings.factor_noise * score)))
+    radius, haematoxylin, eosin, hue, gain = scores[5:].tolist()
+    return Case(
+        name=name,
+        cohort=cohort,
+        number=number,
+        malignant=malignant,
+        grade=float(grade),
+        nuclear_radius_um=float(3.5 * np.exp(0.10 * radius)),
+        haematoxylin=float(0.95 * np.exp(0.15 * haematoxylin)),
+        eosin=float(0.34 * np.exp(0.20 * eosin)),
+        hue=hue,
+        gain=gain,
+        **factors,
+    )

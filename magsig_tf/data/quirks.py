@@ -1,0 +1,118 @@
+"""Peculiarities of a data set that its user should know, each with a count; none of them is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+EXAMPLES = 5
+
+
+def find_quirks(manifest: pd.DataFrame) -> list[dict[str, object]]:
+    """Look for every known quirk.
+
+    Args:
+        manifest: A whole manifest.
+
+    Returns:
+        For each quirk that occurs: `quirk` (what it is and what is counted), `count`, `examples` (up to five) and
+        `examples_in_all`.
+    """
+    findings = [check(manifest) for check in _CHECKS]
+    return [as_quirk(quirk, count, examples) for quirk, count, examples in findings if count]
+
+
+def as_quirk(quirk: str, count: int, examples: Sequence[str] = ()) -> dict[str, object]:
+    """Return one entry of the report."""
+    shown = list(examples[:EXAMPLES])
+    return {"quirk": quirk, "count": int(count), "examples": shown, "examples_in_all": len(examples)}
+
+
+Finding = tuple[str, int, list[str]]
+
+
+def _two_subtypes(manifest: pd.DataFrame) -> Finding:
+    known = manifest[manifest["subtype"] != ""]
+    return _listed("cases that carry two or more subtypes", _several(known["case"], known["subtype"]))
+
+
+def _several_slides(manifest: pd.DataFrame) -> Finding:
+    recurring = _several(manifest["case"], manifest["slide"])
+    return _listed("cases that recur under several slide ids (a split by slide leaks them)", recurring)
+
+
+def _unusual_sizes(manifest: pd.DataFrame) -> Finding:
+    sizes = manifest["width"].astype(str) + "x" + manifest["height"].astype(str)
+    counts = sizes.value_counts()
+    usual, others = counts.index[0], counts.iloc[1:]
+    shown = [f"{size}: {count:,}" for size, count in others.items()]
+    return f"images of another size than {usual}", int(others.sum()), shown
+
+
+def _missing_magnifications(manifest: pd.DataFrame) -> Finding:
+    return _listed("slides without an image at a magnification", _places(_images_by_slide(manifest) == 0))
+
+
+def _single_images(manifest: pd.DataFrame) -> Finding:
+    return _listed("slides with a single image at a magnification", _places(_images_by_slide(manifest) == 1))
+
+
+def _identical_images(manifest: pd.DataFrame) -> Finding:
+    return _listed("images that occur under two or more names", _identical(manifest, across_cases=False))
+
+
+def _identical_across_cases(manifest: pd.DataFrame) -> Finding:
+    return _listed("images that occur in two or more cases", _identical(manifest, across_cases=True))
+
+
+def _same_name(manifest: pd.DataFrame) -> Finding:
+    names = manifest["path"].str.rsplit("/", n=1).str[-1]
+    counts = names.value_counts()
+    # data sets that number their files anew in each folder repeat names all the time: only within a slide it is odd
+    repeated = names[names.isin(counts.index[counts > 1])]
+    here = manifest.loc[repeated.index]
+    same_slide = _several(repeated + "\x1f" + here["slide"], here["path"])
+    return _listed("file names in two folders of one slide", [name.split("\x1f")[0] for name in same_slide])
+
+
+def _listed(quirk: str, examples: list[str]) -> Finding:
+    return quirk, len(examples), examples
+
+
+def _several(key: pd.Series, value: pd.Series) -> list[str]:
+    """Return keys that go with more than one value, each with its values."""
+    pairs = pd.DataFrame({"key": key, "value": value}).drop_duplicates()
+    counts = pairs["key"].value_counts()
+    repeated = pairs[pairs["key"].isin(counts.index[counts > 1])].sort_values(["key", "value"])
+    return [f"{name}: {' + '.join(values)}" for name, values in repeated.groupby("key")["value"]]
+
+
+def _images_by_slide(manifest: pd.DataFrame) -> pd.DataFrame:
+    return pd.crosstab(manifest["slide"], manifest["magnification"])
+
+
+def _places(chosen: pd.DataFrame) -> list[str]:
+    stacked = chosen.stack()
+    return [f"{slide} at {magnification}" for slide, magnification in stacked.index[stacked]]
+
+
+def _identical(manifest: pd.DataFrame, across_cases: bool) -> list[str]:
+    repeated = manifest[manifest["pixel_sha256"].duplicated(keep=False)]
+    found = []
+    for _, group in repeated.groupby("pixel_sha256", sort=False):
+        if not across_cases or group["case"].nunique() > 1:
+            found.append(" = ".join(group["path"].str.rsplit("/", n=1).str[-1]))
+    return sorted(found)
+
+
+_CHECKS: tuple[Callable[[pd.DataFrame], Finding], ...] = (
+    _two_subtypes,
+    _several_slides,
+    _unusual_sizes,
+    _missing_magnifications,
+    _single_images,
+    _identical_images,
+    _identical_across_cases,
+    _same_name,
+)

@@ -1,0 +1,167 @@
+"""What a data set must offer to be prepared: a stream of images with what is known about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from magsig_tf.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One image that a source names.
+
+    Args:
+        path: Its name in the manifest, relative and posix; unique in the source.
+        row: The manifest columns that the source knows: `label`, `magnification`, `case` at least.
+        content: Where its pixels come from, for the source's reader: a `Path`, the bytes of an image file, or
+            whatever the source's own reader takes. It is sent to a worker process.
+    """
+
+    path: str
+    row: dict[str, str]
+    content: object
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """Pixels at their prepared size, with what was measured on them.
+
+    Args:
+        path: The `SourceImage`'s path.
+        pixels: uint8 [size, size, 3], RGB.
+        measured: The columns `magsig_tf.data.columns.MEASURED_COLUMNS`.
+        converted: What it was converted from ("grey", "alpha", "16-bit", ...), "" for plain RGB.
+    """
+
+    path: str
+    pixels: np.ndarray
+    measured: dict[str, object]
+    converted: str = ""
+
+
+@dataclass(frozen=True)
+class UnreadableImage:
+    """An image that cannot be decoded, and why."""
+
+    path: str
+    reason: str
+
+
+Reader = Callable[[Sequence[SourceImage]], list[DecodedImage | UnreadableImage]]
+
+
+@dataclass
+class IgnoredFiles:
+    """Files of a source that are not its images, counted by what they are.
+
+    Args:
+        counts: Number of files of each kind.
+        examples: Up to three names of each kind.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, name: str) -> None:
+        """Count one file of a kind."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < 3:
+            examples.append(name)
+
+    def as_list(self) -> list[dict[str, object]]:
+        """Return one entry a kind, the most frequent first."""
+        kinds = sorted(self.counts, key=lambda kind: (-self.counts[kind], kind))
+        return [{"what": kind, "count": self.counts[kind], "examples": self.examples[kind]} for kind in kinds]
+
+
+class DataSource:
+    """Base class of all data sets, built in or from a plugin (entry-point group `magsig.datasets`).
+
+    A subclass gives `name`, `recognises`, `fingerprint` and `images`; the rest has a default.
+
+    Args:
+        source: The path that the user gave, or None for a source that needs no file.
+        options: What the user set with `--source-set KEY=VALUE`; keys outside `option_names` are refused.
+
+    Raises:
+        UsageError: an unknown option.
+    """
+
+    kind: ClassVar[str] = ""
+    default_size: ClassVar[int] = 224
+    option_names: ClassVar[tuple[str, ...]] = ()
+    shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
+
+    def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
+        self.source = None if source is None else Path(source)
+        self.options = dict(options or {})
+        self.ignored = IgnoredFiles()
+        for option in self.options:
+            if option not in self.option_names:
+                raise UsageError(
+                    f"Expected a setting that {self.kind or type(self).__name__} knows",
+                    f"found {option!r}",
+                    nearest(option, self.option_names),
+                )
+
+    @classmethod
+    def recognises(cls, source: Path) -> bool:
+        """Return whether `source` looks like this data set; quick, and never raises."""
+        return False
+
+    @property
+    def name(self) -> str:
+        """The default name of the prepared data set."""
+        return self.kind
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells this source from another one without reading its images, as plain JSON values.
+
+        An interrupted `prepare` continues, and a finished one is not repeated, only while it stays the same.
+        """
+        raise NotImplementedError
+
+    def images(self) -> Iterator[SourceImage]:
+        """Yield the images one by one, always in the same order, without holding more than a few."""
+        raise NotImplementedError
+
+    def fraction_read(self) -> float:
+        """Return how much of the source `images` has passed so far, in [0, 1]."""
+        return 0.0
+
+    def reader(self, size: int, resize: str) -> Reader:
+        """Return the picklable function that turns images into pixels in a worker process.
+
+        Args:
+            size: Height and width of the prepared images in pixels.
+            resize: "squash" or "crop".
+        """
+        from magsig_tf.data.decode import ImageFileReader
+
+        return ImageFileReader(size, resize)
+
+    def known_counts(self) -> pd.DataFrame | None:
+        """Return the counts that the whole data set is known to have, or None.
+
+        Returns:
+            One row a (slide, magnification): `label`, `subtype`, `magnification`, `case`, `slide`, `images`.
+        """
+        return None
+
+    def truth(self) -> pd.DataFrame | None:
+        """Return what is known about each image beyond the manifest, with `path` as index, or None."""
+        return None
+
+
+def printable(name: str) -> str:
+    r"""Return a name with every control character and undecodable byte written as an escape such as `\x1b`."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)

@@ -1,0 +1,216 @@
+"""Finished runs as training left them on disk: what each one is, and its checked predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.atomic_files import read_json
+from magsig_tf.errors import RunError, UsageError, nearest
+from magsig_tf.workspace import Workspace
+
+COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
+KEYS = ("status", "dataset", "dataset_hash", "method", "holdout", "patient_fold", "seed", "split_hash", "config_hash")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    Args:
+        folder: Where it lies.
+        method: Name of the method.
+        config_hash: Hash of everything that changes what a run computes, apart from the axes below.
+        holdout: The magnification left out.
+        patient_fold: Index of the tested patient fold.
+        seed: Seed of the run.
+        dataset_hash: Content hash of the data it was trained on.
+        split_hash: Hash of its split.
+        selection: "source", or "oracle" for a run chosen by looking at the holdout.
+        predictions: Columns `COLUMNS`, one row an image of a part; probability is that of malignant, label is 0 or 1.
+        info: The whole of run.json.
+    """
+
+    folder: Path
+    method: str
+    config_hash: str
+    holdout: str
+    patient_fold: int
+    seed: int
+    dataset_hash: str
+    split_hash: str
+    selection: str
+    predictions: pd.DataFrame = field(repr=False)
+    info: dict = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The run in words, as notes and errors write it."""
+        return run_name(self.method, self.holdout, self.patient_fold, self.seed)
+
+    def part(self, part: str, magnification: str | None = None) -> pd.DataFrame:
+        """Return the predictions of one part ("test", "in_domain_test", "validation"), perhaps at one magnification."""
+        rows = self.predictions[self.predictions["part"] == part]
+        return rows if magnification is None else rows[rows["magnification"] == magnification]
+
+
+@dataclass(frozen=True)
+class LoadedRuns:
+    """The runs of one data set.
+
+    Args:
+        dataset: Name of the data set.
+        runs: The finished ones, ordered by method, config, holdout, patient fold and seed.
+        unfinished: Name and state ("running", "failed", ...) of the others.
+    """
+
+    dataset: str
+    runs: list[Run]
+    unfinished: list[tuple[str, str]]
+
+
+def run_name(method: str, holdout: str, patient_fold: int, seed: int) -> str:
+    """Return a run in words."""
+    return f"{method} {holdout} fold {patient_fold} seed {seed}"
+
+
+def load_runs(
+    workspace: Workspace,
+    dataset: str,
+    *,
+    methods: Collection[str] | None = None,
+    configs: Collection[str] | None = None,
+) -> LoadedRuns:
+    """Read every finished run of a data set.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        methods: Keep these methods only; None keeps all.
+        configs: Keep runs whose config hash begins with one of these; None keeps all.
+
+    Returns:
+        The finished runs, and the names of those that are not.
+
+    Raises:
+        UsageError: a method or config was asked for that has no run.
+        RunError: nothing is finished, a run belongs to other data, or its files are damaged.
+    """
+    found = []
+    for path in sorted(workspace.runs(dataset).glob("*/*/*/run.json")):
+        info = read_json(path)
+        missing = [key for key in KEYS if key not in info]
+        if missing:
+            raise RunError(
+                f"Expected {', '.join(missing)} in {path}", "found none", "Remove the folder and train again"
+            )
+        found.append((path.parent, info))
+    kept = _chosen(found, methods, configs)
+    finished = [(folder, info) for folder, info in kept if info["status"] == "done"]
+    unfinished = [
+        (run_name(info["method"], info["holdout"], info["patient_fold"], info["seed"]), info["status"])
+        for _, info in kept
+        if info["status"] != "done"
+    ]
+    if not finished:
+        states = f": {len(unfinished)} running or failed" if unfinished else ""
+        raise RunError(
+            f"Expected finished runs in {workspace.runs(dataset)}",
+            f"found none{states}",
+            "Run `magsig train --method baseline --holdout all`",
+        )
+    _check_data(workspace, dataset, finished)
+    runs = [_run(folder, info) for folder, info in finished]
+    _check_splits(runs)
+    runs.sort(key=lambda run: (run.method, run.config_hash, run.holdout, run.patient_fold, run.seed))
+    return LoadedRuns(dataset, runs, unfinished)
+
+
+def _chosen(found: list[tuple[Path, dict]], methods: Collection[str] | None, configs: Collection[str] | None) -> list:
+    known = {info["method"] for _, info in found}
+    for name in methods or ():
+        if name not in known:
+            raise UsageError("Expected a method with runs", f"found none of {name!r}", nearest(name, known))
+    hashes = {str(info["config_hash"]) for _, info in found}
+    for start in configs or ():
+        if not any(value.startswith(start) for value in hashes):
+            raise UsageError(
+                "Expected the hash of a config with runs", f"found none of {start!r}", nearest(start, hashes)
+            )
+    return [
+        (folder, info)
+        for folder, info in found
+        if (not methods or info["method"] in methods)
+        and (not configs or any(str(info["config_hash"]).startswith(start) for start in configs))
+    ]
+
+
+def _check_data(workspace: Workspace, dataset: str, finished: list[tuple[Path, dict]]) -> None:
+    prepared = workspace.data(dataset) / "dataset.json"
+    wanted = read_json(prepared)["content_hash"] if prepared.exists() else finished[0][1]["dataset_hash"]
+    others = [(folder, info["dataset_hash"]) for folder, info in finished if info["dataset_hash"] != wanted]
+    if others:
+        folder, other = others[0]
+        raise RunError(
+            f"Expected runs on data set {dataset!r} with hash {wanted}",
+            f"found {len(others)} on other data, first {folder} with hash {other}",
+            "Move them away, or prepare the other data under its own name",
+        )
+
+
+def _check_splits(runs: list[Run]) -> None:
+    """Refuse a config whose seeds were trained on different splits of the same fold."""
+    splits: dict[tuple, Run] = {}
+    for run in runs:
+        first = splits.setdefault((run.method, run.config_hash, run.holdout, run.patient_fold), run)
+        if first.split_hash != run.split_hash:
+            raise RunError(
+                f"Expected one split for {run.method} {run.holdout} fold {run.patient_fold}, {first.split_hash}",
+                f"found also {run.split_hash} in {run.folder}",
+                "Remove the runs of the older split",
+            )
+
+
+def _run(folder: Path, info: dict) -> Run:
+    return Run(
+        folder=folder,
+        method=info["method"],
+        config_hash=str(info["config_hash"]),
+        holdout=info["holdout"],
+        patient_fold=int(info["patient_fold"]),
+        seed=int(info["seed"]),
+        dataset_hash=info["dataset_hash"],
+        split_hash=info["split_hash"],
+        selection=info.get("selection", "source"),
+        predictions=read_predictions(folder / "predictions.parquet"),
+        info=info,
+    )
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read one run's predictions and check them.
+
+    Raises:
+        RunError: the file is missing or unreadable, lacks a column, repeats a row, or holds labels other than 0
+            and 1 or probabilities that are NaN or outside [0, 1].
+    """
+    remedy = "Remove the run's folder and train it again"
+    try:
+        frame = pd.read_parquet(path, columns=list(COLUMNS))
+    except Exception as error:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
+        reason = "none" if not path.exists() else f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise RunError(f"Expected readable predictions in {path}", f"found {reason}", remedy) from error
+    probability = frame["probability"].to_numpy(float)
+    wrong = ~((probability >= 0) & (probability <= 1))  # true for NaN as well
+    if wrong.any():
+        found = f"found {int(wrong.sum())} others of {len(frame)}, first {probability[wrong][0]}"
+        raise RunError(f"Expected probabilities from 0 to 1 in {path}", found, remedy)
+    if not np.isin(frame["label"].to_numpy(), (0, 1)).all():
+        raise RunError(f"Expected labels 0 and 1 in {path}", f"found {sorted(frame['label'].unique())}", remedy)
+    if frame.duplicated(["part", "row"]).any():
+        raise RunError(f"Expected each image once in a part of {path}", "found repeated rows", remedy)
+    return frame

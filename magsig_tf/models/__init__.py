@@ -1,0 +1,1 @@
+"""Networks: layers, encoders, heads and augmentation. Nothing here knows of data sets, folds or training."""

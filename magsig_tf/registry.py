@@ -1,0 +1,112 @@
+"""One door for everything that has a name: commands, methods, encoders and data sets, ours and other people's.
+
+A package adds to magsig by declaring entry points in one of `GROUPS`; magsig's own are declared in setup.cfg in the
+same way. Nothing is imported until it is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from magsig_tf.errors import MagsigError, UsageError, nearest
+
+GROUPS = {
+    "commands": "magsig.commands",
+    "methods": "magsig.methods",
+    "encoders": "magsig.encoders",
+    "datasets": "magsig.datasets",
+}
+
+
+class PluginError(MagsigError):
+    """An installed plugin cannot be used: it fails to import, or its name is taken twice."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name.
+
+    Args:
+        kind: A key of `GROUPS`.
+        name: The name a user writes.
+        value: `module:attribute` that the name stands for.
+        source: The distribution that declares it, with its version.
+    """
+
+    kind: str
+    name: str
+    value: str
+    source: str
+    entry_point: EntryPoint
+
+    def load(self) -> object:
+        """Import what the name stands for.
+
+        Raises:
+            PluginError: importing fails, for whatever reason the plugin has.
+        """
+        try:
+            return self.entry_point.load()
+        except MagsigError:
+            raise
+        except Exception as error:  # a stranger's module may raise anything at import
+            raise PluginError(
+                f"Expected to import the {self.kind[:-1]} {self.name!r} from {self.source} ({self.value})",
+                f"found {type(error).__name__}: {error}",
+                "Repair or uninstall that package",
+            ) from error
+
+
+class Registry:
+    """The names of one kind.
+
+    Args:
+        kind: A key of `GROUPS`.
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self.plugins = sorted((_plugin(kind, point) for point in entry_points(group=GROUPS[kind])), key=_order)
+
+    def names(self) -> list[str]:
+        """Return every registered name once, sorted."""
+        return sorted({plugin.name for plugin in self.plugins})
+
+    def find(self, name: str) -> Plugin:
+        """Return the plugin of that name without importing it.
+
+        Raises:
+            UsageError: nothing has that name.
+            PluginError: two sources claim it.
+        """
+        found = [plugin for plugin in self.plugins if plugin.name == name]
+        if not found:
+            raise UsageError(f"Expected a {self.kind[:-1]}", f"found {name!r}", nearest(name, self.names()))
+        if len(found) > 1:
+            raise PluginError(
+                f"Expected one {self.kind[:-1]} named {name!r}",
+                "found it in " + " and in ".join(f"{plugin.source} ({plugin.value})" for plugin in found),
+                "Uninstall one of the packages",
+            )
+        return found[0]
+
+    def load(self, name: str) -> object:
+        """Import and return what `name` stands for; raises as `find` and `Plugin.load` do."""
+        return self.find(name).load()
+
+
+def _plugin(kind: str, point: EntryPoint) -> Plugin:
+    source = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+    return Plugin(kind=kind, name=point.name, value=point.value, source=source, entry_point=point)
+
+
+def _order(plugin: Plugin) -> tuple[str, str, str]:
+    return plugin.name, plugin.source, plugin.value
+
+
+@functools.cache
+def registry(kind: str) -> Registry:
+    """Return the registry of one kind, read once a process."""
+    return Registry(kind)

@@ -1,0 +1,70 @@
+"""The whole state of a run in one file, so that it is there whole or not at all.
+
+A checkpoint is an .npz (no pickle) of every variable plus a JSON text. `tf.train.Checkpoint` is not used: it leaves the
+state of random generators out without a word; here they are assigned from (seed, step) before each step, so a
+checkpoint does not need them.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magsig_tf.atomic_files import replacing
+from magsig_tf.errors import RunError
+
+_META = "meta_json"
+
+
+def snapshot(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the values of named variables (over replicas: their aggregate)."""
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def restore(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Assign `arrays` to the variables of the same names.
+
+    Raises:
+        RunError: names or shapes differ.
+    """
+    if set(variables) != set(arrays):
+        odd = sorted(set(variables) ^ set(arrays))
+        raise _foreign(f"variables that do not match: {', '.join(odd[:3])}")
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise _foreign(f"shape {arrays[name].shape} where {tuple(variable.shape)} belongs in {name}")
+        variable.assign(arrays[name])
+
+
+def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write arrays and their JSON-serialisable description to `path`, whole or not at all."""
+    text = np.frombuffer(json.dumps(dict(meta)).encode(), dtype=np.uint8)
+    with replacing(path) as temporary:
+        np.savez(temporary, **{_META: text}, **arrays)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and the description of a checkpoint.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return arrays, json.loads(arrays.pop(_META).tobytes())
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise RunError(
+            f"Expected a checkpoint in {path}", f"found {error}", "Remove the run's folder and repeat"
+        ) from error
+
+
+def _foreign(found: str) -> RunError:
+    return RunError(
+        "Expected a checkpoint of this config", f"found {found}", "Remove the run's folder to train it anew"
+    )

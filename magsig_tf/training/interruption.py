@@ -1,0 +1,35 @@
+"""SIGINT and SIGTERM ask a run to stop after the current step, with its state stored."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+
+class Interruption:
+    """Context manager that turns the first SIGINT or SIGTERM into a request; a second SIGINT acts at once.
+
+    Attributes:
+        requested: Whether a signal has come.
+    """
+
+    def __init__(self):
+        self.requested = False
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Interruption:
+        # handlers can be set in the main thread only; elsewhere signals act as they always do
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

@@ -1,0 +1,235 @@
+"""The training loop: the same for every method."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magsig_tf.config import Settings
+from magsig_tf.data.batches import read_batches
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.errors import RunError
+from magsig_tf.training.averaging import estimated_statistics
+from magsig_tf.training.checkpoint import read_checkpoint, restore, snapshot, write_checkpoint
+from magsig_tf.training.inference import Inference
+from magsig_tf.training.interruption import Interruption
+from magsig_tf.training.observer import EpochSummary, Observer
+from magsig_tf.training.parts import RunParts
+from magsig_tf.training.run_log import RunLog
+from magsig_tf.training.selection import SelectionRule, cross_entropy
+from magsig_tf.training.step import TrainingStep
+
+_STATISTICS_BATCHES = 20
+
+
+class Diverged(RunError):
+    """The loss or its gradient is no longer a number."""
+
+
+@dataclass
+class Memory:
+    """What the loop knows beside the variables; stored in every checkpoint.
+
+    Args:
+        step: Global steps taken.
+        sums: Sums of the logged scalars over the steps of the current epoch.
+        best: The chosen epoch so far: epoch, step, validation_loss, state.
+        epochs_since_best: For early stopping.
+    """
+
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    best: dict[str, Any] | None = None
+    epochs_since_best: int = 0
+
+
+class Loop:
+    """Trains, validates, selects and checkpoints one run.
+
+    Args:
+        parts: What to train.
+        prepared: The data.
+        rows: Part name to rows, of the split.
+        settings: The run's settings.
+        rule: The selection rule.
+        folder: The run's folder.
+        identity: Hashes that a checkpoint must carry to be resumed.
+        observer: Who watches.
+    """
+
+    def __init__(
+        self,
+        parts: RunParts,
+        prepared: PreparedDataset,
+        rows: Mapping[str, np.ndarray],
+        settings: Settings,
+        rule: SelectionRule,
+        folder: Path,
+        identity: Mapping[str, str],
+        observer: Observer,
+    ):
+        self.parts, self.prepared, self.rows, self.settings = parts, prepared, rows, settings
+        self.rule, self.identity, self.observer = rule, dict(identity), observer
+        self.checkpoint_path = folder / "checkpoint" / "last.npz"
+        self.best_path = folder / "checkpoint" / "best.npz"
+        self.log_path = folder / "log.jsonl"
+        self.inference = Inference(parts.classifier, prepared.images, settings.inference_batch)
+        self._pending: list[dict[str, Any]] = []
+        self.memory = Memory()
+
+    def train(self) -> dict[str, Any]:
+        """Train from the last checkpoint to the end, then put the chosen weights into the classifier.
+
+        Returns:
+            The chosen epoch: epoch, step, validation_loss, state.
+
+        Raises:
+            Diverged: the loss or the gradient is not finite; the last good checkpoint stays.
+            KeyboardInterrupt: after SIGINT, once the state is stored.
+        """
+        self._resume()
+        log = RunLog(self.log_path, self.memory.step)
+        step = TrainingStep(self.parts)
+        with contextlib.closing(log), Interruption() as interruption:
+            for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
+                if self._stops_early():
+                    self.observer.note(f"Stopped early before epoch {epoch + 1}: no better validation loss")
+                    break
+                self._train_epoch(step, epoch, log, interruption)
+        if self.memory.best is None:
+            raise RunError(
+                "Expected an epoch with a finite validation loss", "found none", "Lower --learning-rate and repeat"
+            )
+        arrays, _ = read_checkpoint(self.best_path)
+        restore(self._classifier_variables(), arrays)
+        return self.memory.best
+
+    def _resume(self) -> None:
+        if not self.checkpoint_path.exists():
+            return
+        arrays, meta = read_checkpoint(self.checkpoint_path)
+        found = meta.pop("identity")
+        for name, wanted in self.identity.items():
+            if found.get(name) != wanted:
+                raise RunError(
+                    f"Expected a checkpoint with {name} {wanted}",
+                    f"found {found.get(name)} in {self.checkpoint_path}",
+                    "Remove the run's folder to train it anew",
+                )
+        restore(self.parts.variables(), arrays)
+        self.memory = Memory(**meta)
+        self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
+
+    def _stops_early(self) -> bool:
+        return bool(self.settings.early_stop) and self.memory.epochs_since_best >= self.settings.early_stop
+
+    def _train_epoch(self, step: TrainingStep, epoch: int, log: RunLog, interruption: Interruption) -> None:
+        first = self.memory.step - epoch * self.parts.plan.steps_per_epoch
+        began, taken = time.perf_counter(), 0
+        batches = read_batches(self.prepared.images, self.prepared.labels, self.parts.plan, epoch, first)
+        with contextlib.closing(batches):
+            for batch in batches:
+                self._pending.append(step(batch, self.memory.step))
+                self.memory.step += 1
+                taken += 1
+                self.observer.step_done(self.memory.step)
+                if len(self._pending) >= self.settings.log_every:
+                    self._flush(log)
+                if interruption.requested or self.memory.step % self.settings.checkpoint_every == 0:
+                    self._flush(log)
+                    self._store()
+                if interruption.requested:
+                    raise KeyboardInterrupt
+        self._flush(log)
+        rate = taken * self.parts.global_batch / (time.perf_counter() - began)
+        self._finish_epoch(epoch, log, rate)
+        self._store()
+
+    def _flush(self, log: RunLog) -> None:
+        """Read the pending scalars (the only wait for the device between epochs) and check that they are finite."""
+        if not self._pending:
+            return
+        names = self._pending[0]
+        values = {name: [float(record[name]) for record in self._pending] for name in names}
+        # under loss scaling an overflowing gradient is a skipped step, not a diverged run
+        watched = ["loss"] if self.parts.precision == "mixed_float16" else ["loss", "gradient_norm"]
+        means = {name: math.fsum(numbers) / len(numbers) for name, numbers in values.items()}
+        log.write("train", self.memory.step, **means, **self._state())
+        if not all(math.isfinite(number) for name in watched for number in values[name]):
+            raise Diverged(
+                f"Expected a finite loss up to step {self.memory.step}",
+                f"found loss {means['loss']} and gradient norm {means['gradient_norm']}",
+                "The last good checkpoint is kept; lower --learning-rate or set --clip-norm, and repeat",
+            )
+        for name, numbers in values.items():
+            self.memory.sums[name] = self.memory.sums.get(name, 0.0) + math.fsum(numbers)
+        self._pending.clear()
+        self.observer.interval(self.memory.step, means)
+
+    def _finish_epoch(self, epoch: int, log: RunLog, rate: float) -> None:
+        steps = self.parts.plan.steps_per_epoch
+        logs = {name: total / steps for name, total in self.memory.sums.items()}
+        self.memory.sums = {}
+        with self._weights_to_use():
+            loss, auc = self._validate()
+            progress = (epoch + 1) / self.parts.epochs
+            chosen = self.rule.prefers(loss, progress, self.memory.best and self.memory.best["validation_loss"])
+            if chosen:
+                self.memory.best = {
+                    "epoch": epoch,
+                    "step": self.memory.step,
+                    "validation_loss": loss,
+                    "state": self._state(),
+                }
+                write_checkpoint(self.best_path, snapshot(self._classifier_variables()), {})
+        self.memory.epochs_since_best = 0 if chosen or self.memory.best is None else self.memory.epochs_since_best + 1
+        summary = EpochSummary(epoch, self.parts.epochs, self.memory.step, logs, loss, auc, self._state(), chosen, rate)
+        log.write(
+            "epoch", self.memory.step, epoch=epoch, validation_loss=loss, validation_auc=auc, chosen=chosen,
+            images_per_second=round(rate, 1), **logs, **self._state(),
+        )  # fmt: skip
+        self.observer.epoch_done(summary)
+
+    def _validate(self) -> tuple[float, float | None]:
+        from magsig_tf.evaluation.metrics import auc
+
+        rows = self.rows[self.rule.part]
+        logits, _ = self.inference(rows)
+        labels = self.prepared.labels[rows]
+        magnifications = self.prepared.manifest["magnification"].to_numpy()[rows]
+        both_classes = 0 < labels.sum() < len(labels)
+        return cross_entropy(labels, logits, magnifications), auc(labels, logits) if both_classes else None
+
+    @contextlib.contextmanager
+    def _weights_to_use(self):
+        """Put the moving average and its own batch statistics in place, where averaging is on."""
+        if self.parts.average is None:
+            yield
+            return
+        rows = self.parts.plan.epoch_rows(0)[:_STATISTICS_BATCHES]
+        batches = (self.prepared.images[step.reshape(-1)].astype(np.float32) for step in rows)
+        with self.parts.average.in_place(), estimated_statistics(self.parts.classifier, batches):
+            yield
+
+    def _store(self) -> None:
+        meta = {
+            "identity": self.identity,
+            "step": self.memory.step,
+            "sums": self.memory.sums,
+            "best": self.memory.best,
+            "epochs_since_best": self.memory.epochs_since_best,
+        }
+        write_checkpoint(self.checkpoint_path, snapshot(self.parts.variables()), meta)
+
+    def _state(self) -> dict[str, float]:
+        return {name: float(variable.numpy()) for name, variable in self.parts.method.state.items()}
+
+    def _classifier_variables(self) -> dict[str, Any]:
+        return {f"classifier/{i}": v for i, v in enumerate(self.parts.classifier.weights)}

@@ -1,0 +1,100 @@
+"""The matrix of runs that a config asks for: planned in one place, carried out one after another, resumable."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from magsig_tf.config import Config
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.errors import MagsigError, UsageError, nearest
+from magsig_tf.training.observer import Observer
+from magsig_tf.training.run import Run, execute
+from magsig_tf.workspace import Workspace
+
+
+def plan_matrix(config: Config, prepared: PreparedDataset, workspace: Workspace) -> list[Run]:
+    """Return the runs of a config: every holdout x patient fold x seed x method, methods innermost.
+
+    Methods are innermost so that an interrupted matrix holds complete comparisons.
+
+    Raises:
+        UsageError: a holdout is not in the data, or a patient fold does not exist.
+    """
+    s = config.settings
+    present = s.magnifications or prepared.magnifications
+    for name in s.holdout:
+        if name != "all" and name not in present:
+            raise UsageError("Expected a holdout among the magnifications", f"found {name!r}", nearest(name, present))
+    holdouts = list(present) if "all" in s.holdout else list(s.holdout)
+    folds = list(range(s.folds)) if "all" in s.patient_fold else list(s.patient_fold)
+    for fold in folds:
+        if not 0 <= fold < s.folds:
+            raise UsageError(f"Expected patient folds from 0 to {s.folds - 1}", f"found {fold}", "Choose among them")
+    return [
+        Run.of(
+            workspace,
+            config.for_run(dataset=prepared.name, method=method, holdout=holdout, patient_fold=fold, seed=seed),
+        )
+        for seed in s.seed
+        for fold in folds
+        for holdout in holdouts
+        for method in s.method
+    ]
+
+
+@dataclass
+class MatrixOutcome:
+    """What became of a matrix.
+
+    Args:
+        done: Runs trained now.
+        skipped: Runs that were done before.
+        failed: Runs and their errors.
+    """
+
+    done: list[Run]
+    skipped: list[Run]
+    failed: list[tuple[Run, str]]
+
+
+def execute_matrix(
+    runs: Sequence[Run],
+    prepared: PreparedDataset,
+    observer: Observer,
+    finished: Callable[[Run, dict[str, Any]], None] = lambda run, record: None,
+) -> MatrixOutcome:
+    """Carry out runs one after another; one that fails is reported and the others go on.
+
+    Args:
+        runs: From `plan_matrix`.
+        prepared: The data.
+        observer: Who watches each run.
+        finished: Called after each run with its record.
+    """
+    outcome = MatrixOutcome([], [], [])
+    for run in runs:
+        if run.status == "done":
+            execute(run, prepared, observer)  # checks that data and split are still the same
+            outcome.skipped.append(run)
+            continue
+        try:
+            record = execute(run, prepared, observer)
+        except UsageError:
+            raise
+        except MagsigError as error:
+            outcome.failed.append((run, str(error)))
+            observer.note(f"Failed: {run.title}. {error}")
+            continue
+        outcome.done.append(run)
+        finished(run, record)
+    return outcome
+
+
+def estimated_seconds(runs: Sequence[Run]) -> float | None:
+    """Return the time that the unfinished runs should take, judged by the finished ones; None where none is."""
+    spent = [run.record()["seconds"] for run in runs if run.status == "done"]
+    left = sum(run.status != "done" for run in runs)
+    return statistics.median(spent) * left if spent else None

@@ -1,0 +1,51 @@
+"""What the loop tells those who watch it; the command line draws it, tests count it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class EpochSummary:
+    """What is known at the end of an epoch.
+
+    Args:
+        epoch: Index, from 0.
+        epochs: How many are planned.
+        step: Global steps taken.
+        logs: Means over the epoch's steps (loss, domain_accuracy where the method has it, ...).
+        validation_loss: Cross-entropy in nats, averaged over magnifications.
+        validation_auc: Area under the ROC curve on the validation rows, in [0, 1]; None where one class is missing.
+        state: The method's state, such as lambda.
+        chosen: Whether this epoch is the best so far.
+        images_per_second: Training throughput of the epoch.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    logs: dict[str, float]
+    validation_loss: float
+    validation_auc: float | None
+    state: dict[str, float] = field(default_factory=dict)
+    chosen: bool = False
+    images_per_second: float = 0.0
+
+
+class Observer:
+    """Watches a run and does nothing; override what is of interest."""
+
+    def run_started(self, title: str, total_steps: int, chance: float) -> None:
+        """Call before the first step; `chance` is the accuracy of a domain head that guesses."""
+
+    def step_done(self, step: int) -> None:
+        """Call after every step; must not read tensors."""
+
+    def interval(self, step: int, logs: dict[str, float]) -> None:
+        """Call every `log_every` steps with means since the last call."""
+
+    def epoch_done(self, summary: EpochSummary) -> None:
+        """Call after validation."""
+
+    def note(self, text: str) -> None:
+        """Call with a sentence for the user."""

@@ -1,0 +1,163 @@
+"""Everything a run trains with, built from its config in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from magsig_tf.config import Config
+from magsig_tf.data.batches import BatchPlan
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.splits import Split
+from magsig_tf.errors import UsageError
+from magsig_tf.methods.contract import Method, Task
+from magsig_tf.registry import registry
+from magsig_tf.seeding import seed_for
+from magsig_tf.training.averaging import WeightAverage
+from magsig_tf.training.runtime import resolve_precision, resolve_strategy
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+_NOT_DECAYED = ["bias", "gamma", "beta"]
+
+
+@dataclass
+class RunParts:
+    """The networks, optimizers, data order and strategy of one run."""
+
+    classifier: keras.Model
+    method: Method
+    optimizer: keras.optimizers.Optimizer
+    augmentation: keras.Layer
+    average: WeightAverage | None
+    plan: BatchPlan
+    strategy: tf.distribute.Strategy
+    strategy_name: str
+    precision: str
+    clip_norm: float
+    epochs: int
+    seed: int
+    _generators: list = field(default_factory=list)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.epochs * self.plan.steps_per_epoch
+
+    @property
+    def global_batch(self) -> int:
+        """Images in one step over all replicas."""
+        return self.plan.batch_size
+
+    def assign_seeds(self, step: tf.Tensor) -> None:
+        """Set every random generator (dropout, augmentation, nested ones) from the run's seed and the step."""
+        from magsig_tf.models.seed_generators import assign_seeds
+
+        assign_seeds(self._generators, self.seed, step)
+
+    def variables(self) -> dict[str, Any]:
+        """Return every variable that a resumed run needs, by name."""
+        found = {f"classifier/{i}": v for i, v in enumerate(self.classifier.weights)}
+        found |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
+        for name, network in self.method.networks.items():
+            found |= {f"network.{name}/{i}": v for i, v in enumerate(network.weights)}
+            found |= {f"optimizer.{name}/{i}": v for i, v in enumerate(self.method.optimizers[name].variables)}
+        found |= {f"state/{name}": v for name, v in self.method.state.items()}
+        if self.average is not None:
+            found |= {f"average/{i}": v for i, v in enumerate(self.average.averages)}
+        return found
+
+
+def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunParts:
+    """Build what one run trains with.
+
+    Initial weights depend on (encoder, seed) alone, the data order and augmentation on (split, seed) and never on the
+    method.
+
+    Args:
+        config: The config of one run.
+        prepared: The data.
+        split: Its split.
+
+    Raises:
+        UsageError: the global batch cannot be divided among the replicas.
+    """
+    import keras
+
+    from magsig_tf.models.augmentation import build_augmentation
+    from magsig_tf.models.classifier import build_classifier
+    from magsig_tf.models.encoders import build_encoder
+    from magsig_tf.models.seed_generators import seed_generators
+
+    settings, seed = config.settings, config.settings.seed[0]
+    plan = BatchPlan(_rows_by_domain(prepared, split), settings.images_per_magnification, (split.hash, seed))
+    strategy_name, strategy = resolve_strategy(settings)
+    if plan.batch_size % strategy.num_replicas_in_sync:
+        raise UsageError(
+            f"Expected a global batch that {strategy.num_replicas_in_sync} replicas can share",
+            f"found {plan.batch_size} images",
+            "Change --images-per-magnification",
+        )
+    precision = resolve_precision(settings.precision)
+    keras.config.set_dtype_policy(precision)
+    name = settings.method[0]
+    with strategy.scope():
+        encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
+        classifier = build_classifier(encoder, settings.dropout, seed)
+        task = Task(
+            embedding_length=classifier.output["embedding"].shape[-1],
+            source_magnifications=split.source_magnifications,
+            seed=seed,
+            global_batch=plan.batch_size,
+            label_smoothing=settings.label_smoothing,
+        )
+        method = registry("methods").load(name)(config.options[name], task)
+        optimizer = _optimizer(config, plan.steps_per_epoch, precision)
+        optimizer.build(classifier.trainable_variables)
+        for network_name, network in method.networks.items():
+            method.optimizers[network_name].build(network.trainable_variables)
+        augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
+        average = WeightAverage(classifier.trainable_variables, settings.ema) if settings.ema else None
+        generators = seed_generators(classifier, *method.networks.values(), augmentation)
+    return RunParts(
+        classifier=classifier,
+        method=method,
+        optimizer=optimizer,
+        augmentation=augmentation,
+        average=average,
+        plan=plan,
+        strategy=strategy,
+        strategy_name=strategy_name,
+        precision=precision,
+        clip_norm=settings.clip_norm,
+        epochs=settings.epochs,
+        seed=seed_for("steps", split.hash, seed),
+        _generators=generators,
+    )
+
+
+def _rows_by_domain(prepared: PreparedDataset, split: Split) -> dict[int, np.ndarray]:
+    train = split.rows["train"]
+    magnifications = prepared.manifest["magnification"].to_numpy()[train]
+    return {index: train[magnifications == name] for index, name in enumerate(split.source_magnifications)}
+
+
+def _optimizer(config: Config, steps_per_epoch: int, precision: str) -> keras.optimizers.Optimizer:
+    import keras
+
+    settings = config.settings
+    total = settings.epochs * steps_per_epoch
+    warmup = min(int(settings.warmup * total), total - 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else settings.learning_rate,
+        decay_steps=total - warmup,
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer

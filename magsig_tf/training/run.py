@@ -1,0 +1,207 @@
+"""One run: a folder that is complete or resumable, never half-believed."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from magsig_tf import __version__
+from magsig_tf.atomic_files import read_json, write_json, write_text
+from magsig_tf.config import Config
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.splits import Split, make_split
+from magsig_tf.errors import RunError
+from magsig_tf.locking import holding
+from magsig_tf.training.observer import Observer
+from magsig_tf.training.outputs import write_outputs
+from magsig_tf.training.selection import selection_rule
+from magsig_tf.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model of the matrix, done or not.
+
+    Args:
+        config: Its config, single values on every axis.
+        folder: Where it lies.
+    """
+
+    config: Config
+    folder: Path
+
+    @classmethod
+    def of(cls, workspace: Workspace, config: Config) -> Run:
+        """Return the run that a config with single values names."""
+        s = config.settings
+        # magnifications of other data sets can hold any character
+        holdout = quote(s.holdout[0], safe=" ")
+        name = f"fold{s.patient_fold[0]}-seed{s.seed[0]}-{config.identity_hash()}"
+        return cls(config, workspace.runs(s.dataset) / s.method[0] / holdout / name)
+
+    @property
+    def title(self) -> str:
+        """Return the run in words."""
+        s = self.config.settings
+        return f"{s.method[0]}, holdout {s.holdout[0]}, patient fold {s.patient_fold[0]}, seed {s.seed[0]}"
+
+    def record(self) -> dict[str, Any]:
+        """Return `run.json`, or an empty mapping where the run has not begun."""
+        path = self.folder / "run.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def status(self) -> str:
+        """Return `done`, `failed`, `running` (begun and to be resumed) or `new`."""
+        return self.record().get("status", "new")
+
+
+def split_of(config: Config, prepared: PreparedDataset) -> Split:
+    """Return the split that the config of one run asks for."""
+    s = config.settings
+    return make_split(
+        prepared.manifest,
+        content_hash=prepared.content_hash,
+        holdout=s.holdout[0],
+        patient_fold=s.patient_fold[0],
+        folds=s.folds,
+        split_seed=s.split_seed,
+        group_by=s.group_by,
+        magnifications=s.magnifications,
+    )
+
+
+def execute(run: Run, prepared: PreparedDataset, observer: Observer) -> dict[str, Any]:
+    """Train a run, or resume it, or return at once where it is done.
+
+    Args:
+        run: The run.
+        prepared: Its data.
+        observer: Who watches.
+
+    Returns:
+        `run.json` of the finished run.
+
+    Raises:
+        RunError: another process holds the run, its folder belongs to another data set or split, or it diverged.
+        KeyboardInterrupt: after SIGINT, with the state stored.
+    """
+    split = split_of(run.config, prepared)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with holding(run.folder / "lock", f"the run {run.title}"):
+        found = run.record()
+        _check_same(found, prepared, split, run.folder)
+        if found.get("status") == "done":
+            return found
+        record = found | _opening(run, prepared, split)
+        write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
+        write_json(run.folder / "run.json", record)
+        began = time.perf_counter()
+        try:
+            outcome = _train(run, prepared, split, observer)
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "running"
+            spent = record["seconds"] + time.perf_counter() - began
+            write_json(run.folder / "run.json", record | {"status": status, "error": str(error), "seconds": spent})
+            raise
+        record |= outcome | {
+            "status": "done",
+            "finished": _now(),
+            "seconds": round(record["seconds"] + time.perf_counter() - began, 2),
+        }
+        record.pop("error", None)
+        write_json(run.folder / "run.json", record)
+        shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+        return record
+
+
+def _train(run: Run, prepared: PreparedDataset, split: Split, observer: Observer) -> dict[str, Any]:
+    import keras
+
+    from magsig_tf.training.loop import Loop
+    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.runtime import describe_devices
+
+    settings = run.config.settings
+    rule = selection_rule(settings.selection, settings.select_from)
+    if not len(split.rows[rule.part]):
+        raise RunError(
+            f"Expected images in the part {rule.part}", "found none", "Choose --selection source or more patient data"
+        )
+    keras.backend.clear_session()
+    parts = build_parts(run.config, prepared, split)
+    for warning in split.warnings:
+        observer.note(warning)
+    identity = {
+        "config_hash": run.config.identity_hash(),
+        "split_hash": split.hash,
+        "dataset_hash": prepared.content_hash,
+        "precision": parts.precision,
+        "strategy": f"{parts.strategy_name} x {parts.strategy.num_replicas_in_sync}",
+    }
+    observer.note(f"{describe_devices()}, {parts.precision}, strategy {identity['strategy']}")
+    loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer)
+    observer.run_started(run.title, parts.total_steps, 1 / len(split.source_magnifications))
+    chosen = loop.train()
+    write_outputs(run.folder, parts.classifier, loop.inference, prepared, split, rule)
+    return {"chosen": chosen, "precision": parts.precision, "strategy": identity["strategy"], "steps": loop.memory.step}
+
+
+def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path) -> None:
+    for name, wanted in (("dataset_hash", prepared.content_hash), ("split_hash", split.hash)):
+        if found and found.get(name) != wanted:
+            raise RunError(
+                f"Expected a run with {name} {wanted}",
+                f"found {found.get(name)} in {folder}",
+                "The data or the protocol changed since: remove that folder, or use another --workspace",
+            )
+
+
+def _opening(run: Run, prepared: PreparedDataset, split: Split) -> dict[str, Any]:
+    s = run.config.settings
+    return {
+        "status": "running",
+        "dataset": prepared.name,
+        "dataset_hash": prepared.content_hash,
+        "method": s.method[0],
+        "holdout": s.holdout[0],
+        "patient_fold": s.patient_fold[0],
+        "seed": s.seed[0],
+        "encoder": s.encoder,
+        "config_hash": run.config.identity_hash(),
+        "split_hash": split.hash,
+        "selection": s.selection,
+        "source_magnifications": list(split.source_magnifications),
+        "cases_per_class": split.cases_per_class(prepared.manifest),
+        "images": {part: len(rows) for part, rows in split.rows.items()},
+        "warnings": list(split.warnings),
+        "started": run.record().get("started", _now()),
+        "seconds": run.record().get("seconds", 0.0),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import numpy
+    import tensorflow
+
+    return {
+        "magsig": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tensorflow.__version__,
+        "keras": keras.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

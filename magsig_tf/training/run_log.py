@@ -1,0 +1,51 @@
+"""`log.jsonl`: one JSON object a line, cut back to the checkpoint when a run resumes."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from magsig_tf.atomic_files import write_text
+
+
+class RunLog:
+    """Append records to `log.jsonl`.
+
+    Args:
+        path: The file.
+        resume_step: Records of later steps are dropped: the steps they tell of will be taken again.
+    """
+
+    def __init__(self, path: Path, resume_step: int = 0):
+        kept = [json.dumps(record) for record in read_log(path) if record["step"] <= resume_step] if resume_step else []
+        write_text(path, "".join(line + "\n" for line in kept))
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, kind: str, step: int, **values: Any) -> None:
+        """Append one record; numbers that are not finite are written as text, since JSON has none."""
+        record = {"kind": kind, "step": step} | {key: _finite(value) for key, value in values.items()}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a log; a last line that was cut off by a crash is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

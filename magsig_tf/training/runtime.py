@@ -1,0 +1,95 @@
+"""How TensorFlow is set up: threads, determinism, precision and strategy."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from magsig_tf.config import Settings
+from magsig_tf.errors import RunError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA generation with bfloat16 matrix units
+
+
+def configure_tensorflow(settings: Settings) -> None:
+    """Set threads, virtual replicas and determinism; must run before TensorFlow does anything else.
+
+    With determinism one operation runs at a time: several inter-op threads gave other bits between repeats in stock
+    normalisation layers.
+
+    Raises:
+        RunError: TensorFlow already runs in this process with other settings.
+    """
+    import tensorflow as tf
+
+    wanted = {"intra": settings.threads, "inter": 1 if settings.deterministic else 0}
+    found = {
+        "intra": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter": tf.config.threading.get_inter_op_parallelism_threads(),
+    }
+    if wanted != found:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(wanted["intra"])
+            tf.config.threading.set_inter_op_parallelism_threads(wanted["inter"])
+        except RuntimeError as error:
+            raise RunError(
+                f"Expected TensorFlow with threads {wanted}", f"found it running with {found}", "Start a new process"
+            ) from error
+    if settings.virtual_replicas > 1:
+        _split_cpu(settings.virtual_replicas)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _split_cpu(replicas: int) -> None:
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    except RuntimeError as error:
+        raise RunError(
+            f"Expected to split the CPU into {replicas} replicas", "found TensorFlow running", "Start a new process"
+        ) from error
+
+
+def resolve_precision(wanted: str) -> str:
+    """Return the precision to use: `auto` means mixed_bfloat16 where every GPU has it, float32 elsewhere."""
+    import tensorflow as tf
+
+    if wanted != "auto":
+        return wanted
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    capable = [detail.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY for detail in details]
+    return "mixed_bfloat16" if capable and all(capable) else "float32"
+
+
+def resolve_strategy(settings: Settings) -> tuple[str, tf.distribute.Strategy]:
+    """Return the name and the strategy to use: `auto` means mirrored over several GPUs, one device otherwise."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    name = settings.strategy
+    if name == "auto":
+        name = "mirrored" if len(gpus) > 1 or settings.virtual_replicas > 1 else "one"
+    if name == "one":
+        return name, tf.distribute.get_strategy()
+    devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
+    # on CPU replicas there is no NCCL to reduce with
+    reduction = None if gpus else tf.distribute.ReductionToOneDevice()
+    return name, tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
+
+
+def describe_devices() -> str:
+    """Return the devices in words, for `run.json` and the first line of a run."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return f"CPU ({os.cpu_count()} cores)"
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    return f"{len(gpus)} x {names[0]}"

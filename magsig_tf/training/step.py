@@ -1,0 +1,114 @@
+"""One training step on all replicas, as one graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magsig_tf.data.batches import Batch
+from magsig_tf.methods.contract import StepTensors
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from magsig_tf.training.parts import RunParts
+
+
+class TrainingStep:
+    """A compiled step: seeds, forward, method, gradients, updates; nothing in it waits for the host.
+
+    Args:
+        parts: The networks, optimizers and strategy of the run.
+    """
+
+    def __init__(self, parts: RunParts):
+        import tensorflow as tf
+
+        self.parts = parts
+        self._compiled = tf.function(self._step)
+
+    def __call__(self, batch: Batch, step: int) -> dict[str, tf.Tensor]:
+        """Take global step `step`; return scalars to log, not yet read by the host."""
+        import tensorflow as tf
+
+        distributed = self._distribute((batch.images, batch.labels, batch.domains))
+        return self._compiled(*distributed, tf.constant(step, tf.int64))
+
+    def _distribute(self, arrays: tuple) -> tuple:
+        """Give each replica a slice of its own."""
+        import tensorflow as tf
+
+        strategy = self.parts.strategy
+        replicas = strategy.num_replicas_in_sync
+        if replicas == 1:
+            return tuple(tf.constant(array) for array in arrays)
+        share = len(arrays[0]) // replicas
+
+        def values_of(array):
+            return lambda context: tf.constant(
+                array[context.replica_id_in_sync_group * share : (context.replica_id_in_sync_group + 1) * share]
+            )
+
+        return tuple(strategy.experimental_distribute_values_from_function(values_of(array)) for array in arrays)
+
+    def _step(self, images, labels, domains, step):
+        import tensorflow as tf
+
+        parts = self.parts
+        progress = tf.cast(step, tf.float32) / parts.total_steps
+        parts.method.before_step(progress)
+        logs = parts.strategy.run(self._replica_step, args=(images, labels, domains, step, progress))
+        if parts.average is not None:
+            parts.average.update(step)
+        return {
+            name: parts.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()
+        }
+
+    def _replica_step(self, images, labels, domains, step, progress):
+        import tensorflow as tf
+
+        parts = self.parts
+        parts.assign_seeds(step)
+        pixels = parts.augmentation(tf.cast(images, tf.float32), training=True)
+        networks = {name: network.trainable_variables for name, network in parts.method.networks.items()}
+        weights = parts.classifier.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = parts.classifier(pixels, training=True)
+            tensors = StepTensors(labels, domains, outputs["embedding"], outputs["logit"], progress, parts.global_batch)
+            with tape.stop_recording():
+                parts.method.update_networks(tensors)
+            loss, logs = parts.method.loss(tensors)
+            scaled = parts.optimizer.scale_loss(loss)
+        flat_networks = [variable for variables in networks.values() for variable in variables]
+        gradients = tape.gradient(scaled, weights + flat_networks)
+        scale = parts.optimizer.scale_loss(tf.constant(1.0))
+        norm = self._apply(gradients[: len(weights)], weights, scale)
+        self._apply_networks(gradients[len(weights) :], networks, scale)
+        replicas = parts.strategy.num_replicas_in_sync
+        return {"loss": loss, **logs, "gradient_norm": norm / replicas}
+
+    def _apply(self, gradients, weights, scale):
+        """Clip by the norm of the summed gradient and apply; return that norm."""
+        import tensorflow as tf
+
+        replicas = self.parts.strategy.num_replicas_in_sync
+        if replicas > 1:
+            # the optimizer clips before it sums over replicas: sum first, and hand it equal shares of the sum
+            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm(gradients)
+        if self.parts.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.parts.clip_norm * scale, use_norm=norm)
+        gradients = [gradient / replicas for gradient in gradients] if replicas > 1 else gradients
+        self.parts.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return norm / scale
+
+    def _apply_networks(self, gradients, networks, scale) -> None:
+        import tensorflow as tf
+
+        gradients = iter(gradients)
+        for name, variables in networks.items():
+            own = [next(gradients) / scale for _ in variables]
+            if self.parts.precision == "mixed_float16":
+                # a step that overflowed is skipped by the loss-scaling optimizer; here its gradient counts as nothing
+                finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in own])
+                own = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in own]
+            self.parts.method.optimizers[name].apply_gradients(zip(own, variables, strict=True))

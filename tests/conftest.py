@@ -1,0 +1,92 @@
+"""What every test can rely on: quiet TensorFlow set up as in a run, real images where there are some, the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
+
+REAL_DATA = "MAGSIG_REAL_DATA"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_report_header(config):
+    return _said_of_real_data()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the tests on real images where none are at hand; header and summary say so."""
+    if os.environ.get(REAL_DATA):
+        return
+    left_out = [item for item in items if item.get_closest_marker("real")]
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker("real")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter):
+    # the header is not shown under -q
+    terminalreporter.write_line(_said_of_real_data())
+
+
+def _said_of_real_data() -> str:
+    folder = os.environ.get(REAL_DATA)
+    if folder:
+        return f"Tests on real images run on {REAL_DATA}={folder}."
+    return f"Tests on real images are left out: {REAL_DATA} is not set."
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images; tests that take it carry the marker `real`."""
+    folder = Path(os.environ[REAL_DATA])
+    if not folder.is_dir():
+        pytest.fail(f"{REAL_DATA} names {folder}, which is no folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def tensorflow():
+    """TensorFlow, set up once as a run sets it up, with the CPU as two replicas so that strategies can be tested."""
+    from magsig_tf.config import Settings
+    from magsig_tf.training.runtime import configure_tensorflow
+
+    configure_tensorflow(Settings(virtual_replicas=2))
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tensorflow_is_set_up_first(request):
+    """Set TensorFlow up before the first test runs an operation, if any collected module has imported it."""
+    if "tensorflow" in sys.modules:
+        request.getfixturevalue("tensorflow")
+
+
+@pytest.fixture
+def magsig(tmp_path):
+    """Run `magsig` in a process of its own, in an empty folder: magsig("train", "--help", paths=[...])."""
+
+    def run(*words: str, paths: tuple[Path, ...] = (), timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from magsig_tf.cli.main import main; main()", *map(str, words)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAGSIG_")}
+        inherited = [path for path in [environment.get("PYTHONPATH")] if path]
+        environment["PYTHONPATH"] = os.pathsep.join([*map(str, paths), *inherited])
+        environment["COLUMNS"] = "200"
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    return run

@@ -1,0 +1,58 @@
+"""The order of images is a pure function of (names, epoch, step)."""
+
+import numpy as np
+import pytest
+
+from magsig_tf.data.batches import BatchPlan, read_batches
+from magsig_tf.data.read_ahead import read_ahead
+
+ROWS = {0: np.arange(10), 1: np.arange(10, 13)}
+
+
+def test_an_epoch_sees_every_image_of_the_largest_magnification_and_cycles_the_smaller():
+    plan = BatchPlan(ROWS, 2, ("split", 0))
+    rows = plan.epoch_rows(0)
+    assert rows.shape == (5, 2, 2)
+    assert sorted(rows[:, :, 0].reshape(-1)) == list(range(10))
+    small = rows[:, :, 1].reshape(-1)
+    assert all(sorted(small[i : i + 3]) == [10, 11, 12] for i in (0, 3, 6))
+
+
+def test_orders_repeat_by_name_and_differ_between_epochs_and_seeds():
+    plan = BatchPlan(ROWS, 2, ("split", 0))
+    assert np.array_equal(plan.epoch_rows(3), BatchPlan(ROWS, 2, ("split", 0)).epoch_rows(3))
+    assert not np.array_equal(plan.epoch_rows(0), plan.epoch_rows(1))
+    assert not np.array_equal(plan.epoch_rows(0), BatchPlan(ROWS, 2, ("split", 1)).epoch_rows(0))
+
+
+def test_every_slice_of_a_batch_holds_each_magnification():
+    images = np.arange(13, dtype=np.uint8)[:, None, None, None]
+    labels = np.arange(13) % 2
+    plan = BatchPlan(ROWS, 2, ("split", 0))
+    batches = list(read_batches(images, labels, plan, epoch=0))
+    assert len(batches) == 5
+    for batch, rows in zip(batches, plan.epoch_rows(0), strict=True):
+        assert batch.domains.tolist() == [0, 1, 0, 1]
+        assert batch.images[:, 0, 0, 0].tolist() == rows.reshape(-1).tolist()
+        assert batch.labels[:, 0].tolist() == (rows.reshape(-1) % 2).tolist()
+
+
+def test_reading_can_begin_in_the_middle_of_an_epoch():
+    images = np.arange(13, dtype=np.uint8)[:, None, None, None]
+    plan = BatchPlan(ROWS, 2, ("split", 0))
+    whole = [batch.images for batch in read_batches(images, np.zeros(13), plan, epoch=1)]
+    rest = [batch.images for batch in read_batches(images, np.zeros(13), plan, epoch=1, first_step=3)]
+    assert np.array_equal(whole[3:], rest)
+
+
+def test_an_error_while_reading_ahead_reaches_the_reader():
+    with pytest.raises(ZeroDivisionError):
+        list(read_ahead(lambda item: 1 / item, [1, 0]))
+
+
+def test_leaving_early_stops_the_reading_thread():
+    seen = []
+    results = read_ahead(lambda item: seen.append(item) or item, range(1000), depth=2)
+    assert next(results) == 0
+    results.close()
+    assert len(seen) < 10

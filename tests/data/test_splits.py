@@ -1,0 +1,171 @@
+"""Splits: patients never on two sides, the same deal for every holdout, refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magsig_tf.data.leakage import check_no_leak
+from magsig_tf.data.splits import make_split
+from magsig_tf.errors import DataError, UsageError
+from tests.tiny import MAGNIFICATIONS, tiny_manifest
+
+
+def split(manifest, **changes):
+    return make_split(manifest, **({"content_hash": "data", "holdout": "400X", "patient_fold": 0} | changes))
+
+
+def cases(manifest, rows):
+    return set(manifest["case"].to_numpy()[rows])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    labels=st.lists(st.booleans(), min_size=8, max_size=40).filter(lambda x: x.count(True) >= 4 <= x.count(False)),
+    folds=st.integers(3, 4),
+    seed=st.integers(0, 5),
+    data=st.data(),
+)
+def test_every_case_is_tested_once_and_never_trained_on_in_its_fold(labels, folds, seed, data):
+    manifest = tiny_manifest(cases=len(labels), images=1)
+    manifest["label"] = np.where(np.array(labels)[manifest["case"].str[-2:].astype(int)], "malignant", "benign")
+    holdout = data.draw(st.sampled_from(MAGNIFICATIONS))
+    tested = []
+    for fold in range(folds):
+        found = split(manifest, holdout=holdout, patient_fold=fold, folds=folds, split_seed=seed)
+        train, validation = cases(manifest, found.rows["train"]), cases(manifest, found.rows["validation"])
+        test = cases(manifest, found.rows["test"])
+        assert not train & validation
+        assert not (train | validation) & test
+        assert set(manifest["magnification"].to_numpy()[found.rows["test"]]) == {holdout}
+        sources = np.concatenate([found.rows[part] for part in ("train", "validation", "in_domain_test")])
+        assert holdout not in set(manifest["magnification"].to_numpy()[sources])
+        rows = np.concatenate(list(found.rows.values()))
+        assert len(np.unique(rows)) == len(rows)
+        tested += sorted(test)
+    assert sorted(tested) == sorted(manifest["case"].unique())
+
+
+def test_the_deal_of_cases_is_the_same_for_every_holdout_and_stratified():
+    manifest = tiny_manifest(cases=20)
+    tests = [cases(manifest, split(manifest, holdout=name).rows["test"]) for name in MAGNIFICATIONS]
+    assert all(test == tests[0] for test in tests)
+    assert split(manifest).cases_per_class(manifest) == {
+        "train": {"benign": 6, "malignant": 6},
+        "validation": {"benign": 2, "malignant": 2},
+        "test": {"benign": 2, "malignant": 2},
+        "in_domain_test": {"benign": 2, "malignant": 2},
+        "validation_holdout": {"benign": 2, "malignant": 2},
+    }
+
+
+def test_validation_is_the_next_fold():
+    manifest = tiny_manifest()
+    for fold in range(5):
+        validation = cases(manifest, split(manifest, patient_fold=fold).rows["validation"])
+        assert validation == cases(manifest, split(manifest, patient_fold=(fold + 1) % 5).rows["test"])
+
+
+def test_a_fixed_test_cohort_is_tested_in_every_fold_and_the_others_rotate():
+    manifest = tiny_manifest()
+    manifest["cohort"] = np.where(manifest["case"] < "case-06", "test", "development")
+    found = [split(manifest, patient_fold=fold) for fold in range(5)]
+    for one in found:
+        assert cases(manifest, one.rows["test"]) == {f"case-{n:02d}" for n in range(6)}
+    validation = [cases(manifest, one.rows["validation"]) for one in found]
+    assert set.union(*validation) == {f"case-{n:02d}" for n in range(6, 20)}
+    assert sum(map(len, validation)) == 14
+
+
+def test_cases_that_share_identical_pixels_stay_together():
+    manifest = tiny_manifest()
+    # a chain: 00-02 share one image, 02-04 another
+    for first, second in (("case-00", "case-02"), ("case-02", "case-04")):
+        source = manifest.index[manifest["case"] == first][-1]
+        target = manifest.index[manifest["case"] == second][0]
+        manifest.loc[target, "pixel_sha256"] = manifest.loc[source, "pixel_sha256"]
+    chain = {"case-00", "case-02", "case-04"}
+    for fold in range(5):
+        found = split(manifest, patient_fold=fold)
+        assert any("2 cases share pixel-identical" in warning for warning in found.warnings)
+        for part in ("train", "validation", "test"):
+            assert chain & cases(manifest, found.rows[part]) in (set(), chain)
+
+
+def test_a_case_on_two_sides_is_refused():
+    study = tiny_manifest().assign(group="one case for all")
+    with pytest.raises(DataError, match="one side"):
+        check_no_leak(study, split(tiny_manifest()).rows)
+
+
+def test_near_duplicates_across_sides_are_counted():
+    manifest = tiny_manifest()
+    found = split(manifest)
+    train, test = found.rows["train"][0], found.rows["test"][0]
+    flipped = int(manifest.loc[train, "perceptual_hash"], 16) ^ 0b101
+    manifest.loc[test, "perceptual_hash"] = f"{flipped:016x}"
+    warnings = split(manifest).warnings
+    assert warnings == (
+        "1 image pairs of different cases in train and test are near-duplicates (perceptual hash within 2 bits)",
+    )
+
+
+def test_splitting_by_slide_warns_of_the_leak():
+    manifest = tiny_manifest()
+    manifest["slide"] = manifest["case"] + manifest["sequence"]
+    found = split(manifest, group_by="slide")
+    assert "optimistic" in found.warnings[0]
+    assert cases(manifest, found.rows["train"]) & cases(manifest, found.rows["test"])
+
+
+def test_a_study_can_be_limited_to_some_magnifications():
+    manifest = tiny_manifest()
+    found = split(manifest, magnifications=["100X", "200X", "400X"])
+    assert found.source_magnifications == ("100X", "200X")
+    with pytest.raises(UsageError, match="among the study's magnifications"):
+        split(manifest, magnifications=["100X", "200X"])
+
+
+def test_a_training_part_without_both_classes_is_refused():
+    manifest = tiny_manifest(cases=6)
+    manifest["label"] = np.where(manifest["case"] == "case-00", "malignant", "benign")
+    with pytest.raises(DataError, match="benign and malignant cases in the .* part at holdout 400X, found only benign"):
+        for fold in range(5):
+            split(manifest, patient_fold=fold)
+
+
+def test_a_test_cell_without_both_classes_warns():
+    manifest = tiny_manifest()
+    gone = (manifest["magnification"] == "400X") & (manifest["label"] == "benign")
+    manifest = manifest[~gone].reset_index(drop=True)
+    assert "Test cases at 400X lack benign ones: AUC is not defined here" in split(manifest).warnings
+
+
+def test_unknown_holdout_offers_the_nearest():
+    with pytest.raises(UsageError, match=r"found '400x'.*Did you mean '400X'"):
+        split(tiny_manifest(), holdout="400x")
+
+
+def test_a_case_with_two_labels_is_refused():
+    manifest = tiny_manifest()
+    manifest.loc[0, "label"] = "malignant"
+    with pytest.raises(DataError, match="one label"):
+        split(manifest)
+
+
+def test_the_hash_tells_splits_apart():
+    manifest = tiny_manifest()
+    hashes = {
+        split(manifest, **change).hash
+        for change in ({}, {"holdout": "40X"}, {"patient_fold": 1}, {"split_seed": 1}, {"content_hash": "other"})
+    }
+    assert len(hashes) == 5
+    assert split(manifest).hash == split(manifest.copy()).hash
+
+
+def test_other_names_of_magnifications_work():
+    manifest = tiny_manifest(magnifications=("low", "mid", "top"))
+    found = split(manifest, holdout="mid")
+    assert isinstance(manifest, pd.DataFrame)
+    assert found.source_magnifications == ("low", "top")

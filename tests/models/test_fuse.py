@@ -1,0 +1,87 @@
+"""Swapping batch normalization in whole models."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from magsig_tf.models.fuse import swap_batch_normalization
+from magsig_tf.models.layers import FusedBatchNormalization
+
+
+def flat(model):
+    for layer in model.layers:
+        yield from flat(layer) if hasattr(layer, "layers") else (layer,)
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in flat(model)]
+
+
+def names(model):
+    # Keras renames unnamed inputs when it clones
+    return [layer.name for layer in flat(model) if not isinstance(layer, layers.InputLayer)]
+
+
+def small_model():
+    inner_input = keras.Input((8, 8, 4))
+    inner = keras.Model(
+        inner_input, layers.BatchNormalization(momentum=0.8, name="inner_norm")(inner_input), name="inner"
+    )
+    inputs = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization(name="norm", trainable=False)(layers.Conv2D(4, 3, padding="same")(inputs))
+    return keras.Model(inputs, layers.Add()([x, inner(x)]), name="small")
+
+
+def scrambled(model):
+    generator = np.random.default_rng(0)
+    model.set_weights([generator.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
+    return model
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        small_model,
+        lambda: keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg"),
+        lambda: keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35),
+    ],
+    ids=["nested", "ResNet50", "MobileNetV2"],
+)
+def test_structure_names_and_weights_are_kept(build):
+    model = scrambled(build())
+    swapped = swap_batch_normalization(model)
+    expected = [kind.replace("BatchNormalization", "FusedBatchNormalization") for kind in kinds(model)]
+    assert "BatchNormalization" in kinds(model)
+    assert kinds(swapped) == expected
+    assert swapped.name == model.name
+    assert names(swapped) == names(model)
+    for old, new in zip(model.get_weights(), swapped.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_the_swapped_model_computes_the_same_and_comes_back():
+    model = scrambled(small_model())
+    swapped = swap_batch_normalization(model)
+    x = np.random.default_rng(1).normal(size=(4, 8, 8, 3)).astype("float32")
+    assert swapped.get_layer("norm").trainable is False
+    assert swapped.get_layer("inner").get_layer("inner_norm").momentum == 0.8
+    for training in (False, True, False):
+        np.testing.assert_allclose(swapped(x, training=training), model(x, training=training), rtol=1e-3, atol=1e-3)
+    back = swap_batch_normalization(swapped, fused=False)
+    assert kinds(back) == kinds(model)
+    np.testing.assert_allclose(back(x), model(x), rtol=1e-3, atol=1e-3)
+
+
+def test_nothing_to_swap_returns_the_model_itself():
+    inputs = keras.Input((4, 4, 3))
+    synchronized = keras.Model(inputs, layers.BatchNormalization(synchronized=True)(inputs))
+    assert swap_batch_normalization(synchronized) is synchronized
+    fused = keras.Model(inputs, FusedBatchNormalization()(inputs))
+    assert swap_batch_normalization(fused) is fused
+
+    class Subclassed(keras.Model):
+        pass
+
+    model = Subclassed()
+    assert swap_batch_normalization(model) is model

@@ -1,0 +1,72 @@
+"""Small things that many tests share: a made-up manifest, a prepared data set of random tiles, a config."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.atomic_files import write_json
+from magsig_tf.config import Config, build_config
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.seeding import generator_for
+from magsig_tf.workspace import Workspace
+
+MAGNIFICATIONS = ("40X", "100X", "200X", "400X")
+SIZE = 32
+
+
+def tiny_manifest(cases: int = 20, images: int = 2, magnifications=MAGNIFICATIONS) -> pd.DataFrame:
+    """Return a manifest: every second case is malignant; each has `images` images at every magnification."""
+    rows = [
+        {"case": f"case-{case:02d}", "magnification": magnification, "sequence": str(number)}
+        for case in range(cases)
+        for magnification in magnifications
+        for number in range(images)
+    ]
+    frame = pd.DataFrame(rows)
+    frame["label"] = np.where(frame["case"].str[-2:].astype(int) % 2, "malignant", "benign")
+    frame["slide"] = frame["case"] + "A"
+    frame["subtype"] = ""
+    frame["path"] = frame["case"] + "/" + frame["magnification"] + "/" + frame["sequence"] + ".png"
+    frame["pixel_sha256"] = [hashlib.sha256(path.encode()).hexdigest() for path in frame["path"]]
+    bits = generator_for("tiny hashes").integers(0, 2**63, len(frame))
+    frame["perceptual_hash"] = [f"{int(value):016x}" for value in bits]
+    return frame.sort_values("path", ignore_index=True)
+
+
+def tiny_dataset(workspace: Workspace, name: str = "tiny", **keywords) -> PreparedDataset:
+    """Write and open a prepared data set whose malignant tiles are darker: learnable in a few steps."""
+    manifest = tiny_manifest(**keywords)
+    random = generator_for("tiny tiles")
+    malignant = (manifest["label"] == "malignant").to_numpy()
+    images = random.integers(0, 256, (len(manifest), SIZE, SIZE, 3)).astype(np.float32)
+    images *= np.where(malignant, 0.6, 0.9)[:, None, None, None]
+    folder = workspace.data(name)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", images.astype(np.uint8))
+    manifest.to_parquet(folder / "manifest.parquet")
+    magnifications = list(keywords.get("magnifications", MAGNIFICATIONS))
+    content = hashlib.sha256(images.tobytes()).hexdigest()
+    write_json(
+        folder / "dataset.json",
+        {"name": name, "size": SIZE, "content_hash": content, "magnifications": magnifications},
+    )
+    return PreparedDataset.open(folder)
+
+
+def tiny_config(**changes) -> Config:
+    """Return a config that trains in a second or two."""
+    values = {
+        "dataset": "tiny",
+        "method": ["baseline"],
+        "holdout": ["400X"],
+        "encoder": "small_cnn",
+        "epochs": 2,
+        "images_per_magnification": 4,
+        "learning_rate": 0.003,
+        "log_every": 2,
+        "inference_batch": 16,
+    }
+    return build_config(values | changes)
