@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from magsig_tf.cli.config_options import ConfigCommand
 
 from magsig_tf.atomic_files import write_text
 from magsig_tf.errors import MagsigError
@@ -72,11 +73,10 @@ def command_table() -> str:
     rows = []
     for name, command in own_commands().items():
         rows.append((f"`magsig {name}`", "", command.get_short_help_str(limit=200)))
-        with click.Context(command, info_name=name) as context:
-            own = [p for p in command.get_params(context) if p.name not in keys and isinstance(p, click.Option)]
-        for option in own:
-            if option.name != "help" and not option.hidden:
-                rows.append(("", f"`{_usage(option)}`", option.help or ""))
+        generated = keys if isinstance(command, ConfigCommand) else set()
+        for option in _options(command):
+            if option.name not in generated:
+                rows.append(("", f"`{_usage(option)}`", (option.help or "") + _default(option)))
     return _markdown(("command", "option", "meaning"), rows)
 
 
@@ -90,11 +90,17 @@ def _keys() -> Iterator[tuple[str, str, Any]]:
     from magsig_tf.config import Settings
 
     for name, field in Settings.model_fields.items():
-        yield "every method", name, field
+        yield "all", name, field
     for plugin in registry("methods").plugins:
         if _is_own(plugin):
             for name, field in plugin.load().Options.model_fields.items():
                 yield plugin.name, name, field
+
+
+def _options(command: click.Command) -> list[click.Option]:
+    with click.Context(command) as context:
+        parameters = command.get_params(context)
+    return [p for p in parameters if isinstance(p, click.Option) and not p.hidden and "--help" not in p.opts]
 
 
 def _is_own(plugin: Any) -> bool:
@@ -114,7 +120,14 @@ def _usage(option: click.Option) -> str:
 def _placeholder(option: click.Option) -> str:
     if isinstance(option.type, click.Choice):
         return "|".join(map(str, option.type.choices))
-    return option.type.name.upper()
+    return option.type.name.upper().removesuffix(" RANGE")
+
+
+def _default(option: click.Option) -> str:
+    if not option.show_default:
+        return ""
+    shown = option.show_default if isinstance(option.show_default, str) else option.default
+    return f" [default: {shown}]"
 
 
 def _as_yaml(default: Any) -> str:
@@ -127,14 +140,16 @@ def _meaning(description: str, owner: str) -> str:
 
 def _values(field: Any) -> str:
     kinds = (field.annotation, *typing.get_args(field.annotation))
-    choices = [choice for kind in kinds if typing.get_origin(kind) is typing.Literal for choice in typing.get_args(kind)]
+    choices = [
+        choice for kind in kinds if typing.get_origin(kind) is typing.Literal for choice in typing.get_args(kind)
+    ]
     bounds = [
         words.format(getattr(constraint, name))
         for constraint in field.metadata
         for name, words in _BOUNDS.items()
         if hasattr(constraint, name)
     ]
-    found = ", ".join(f"`{choice}`" for choice in choices) or " and ".join(bounds)
+    found = ", ".join(f"`{choice}`" for choice in choices) or ", ".join(bounds)
     return f" ({found})" if found else ""
 
 

@@ -1,4 +1,4 @@
-"""What every test can rely on: quiet TensorFlow set up as in a run, real images where there are some, the command line."""
+"""What every test can rely on: TensorFlow set up as in a run, real images where there are some, the command line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
+
+# a busy machine is no defect
+hypothesis.settings.register_profile("magsig", deadline=None)
+hypothesis.settings.load_profile("magsig")
 
 REAL_DATA = "MAGSIG_REAL_DATA"
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,8 +75,9 @@ def tensorflow():
 
 @pytest.fixture(scope="session", autouse=True)
 def _tensorflow_is_set_up_first(request):
-    """Set TensorFlow up before the first test runs an operation, if any collected module has imported it."""
-    if "tensorflow" in sys.modules:
+    """Set TensorFlow up before the first test runs an operation, where any collected test needs it."""
+    folders = {Path(item.path).relative_to(ROOT / "tests").parts[0] for item in request.session.items}
+    if folders & {"cli", "methods", "models", "training"} or "tensorflow" in sys.modules:
         request.getfixturevalue("tensorflow")
 
 
@@ -79,7 +85,7 @@ def _tensorflow_is_set_up_first(request):
 def magsig(tmp_path):
     """Run `magsig` in a process of its own, in an empty folder: magsig("train", "--help", paths=[...])."""
 
-    def run(*words: str, paths: tuple[Path, ...] = (), timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, paths: tuple[Path, ...] = (), timeout: float = 300) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from magsig_tf.cli.main import main; main()", *map(str, words)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAGSIG_")}
         inherited = [path for path in [environment.get("PYTHONPATH")] if path]

@@ -97,11 +97,12 @@ def read_csv_manifest(source: Path) -> pd.DataFrame:
             twice, an empty field, a case with two labels.
     """
     table = _read(source)
-    table.columns = _column_names(list(table.columns), source)
+    names = _column_names(table.iloc[0].tolist(), source)
+    table = table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
     if table.empty:
         raise DataError(f"Expected rows in {source.name}", "found only a header", "Add one row an image")
-    table["path"] = [_checked_path(path, row) for row, path in enumerate(table["path"], start=2)]
-    table["label"] = [_checked_label(label, row) for row, label in enumerate(table["label"], start=2)]
+    table["path"] = [_checked_path(path, row) for row, path in enumerate(table["path"], start=1)]
+    table["label"] = [_checked_label(label, row) for row, label in enumerate(table["label"], start=1)]
     for column in ("magnification", "case", "slide", "subtype", "sequence", "cohort"):
         if column in table:
             table[column] = table[column].str.strip()
@@ -112,7 +113,8 @@ def read_csv_manifest(source: Path) -> pd.DataFrame:
 def _read(source: Path) -> pd.DataFrame:
     try:
         # as text and without guessing: "001" stays "001", and a case named "NA" stays a case
-        return pd.read_csv(source, dtype=str, keep_default_na=False, encoding="utf-8-sig", on_bad_lines="error")
+        # the header is read as a row: pandas would rename repeated columns and take surplus fields for an index
+        return pd.read_csv(source, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig").fillna("")
     except OSError as error:
         raise DataError(f"Expected to read {source}", f"found: {error.strerror or error}", "Check --source") from error
     except Exception as error:  # the parser raises several kinds on what is no CSV
@@ -141,23 +143,23 @@ def _column_names(given: list[str], source: Path) -> list[str]:
     return names
 
 
-def _checked_path(text: str, line: int) -> str:
+def _checked_path(text: str, row: int) -> str:
     path = PurePosixPath(text.strip())
     if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or not text.isprintable():
         raise DataError(
             "Expected paths below the CSV's folder",
-            f"found {printable(text)!r} in line {line}",
+            f"found {printable(text)!r} in row {row}",
             "Place the CSV in a folder above all images and write paths relative to it",
         )
     return str(path)
 
 
-def _checked_label(text: str, line: int) -> str:
+def _checked_label(text: str, row: int) -> str:
     label = LABEL_WORDS.get(text.strip().lower())
     if label is None:
         raise DataError(
             f"Expected the label {' or '.join(LABELS)} (or 0 or 1)",
-            f"found {printable(text)!r} in line {line}",
+            f"found {printable(text)!r} in row {row}",
             "Correct the label",
         )
     return label

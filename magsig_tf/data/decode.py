@@ -71,10 +71,11 @@ def decode(encoded: bytes, size: int, resize: str = "squash") -> tuple[np.ndarra
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
             width, height = image.size
             plain, converted = _as_rgb(image)
-    side = min(width, height)
-    left, upper = (width - side) // 2, (height - side) // 2
-    box = (left, upper, left + side, upper + side) if resize == "crop" else None
-    return np.array(plain.resize((size, size), Image.Resampling.BICUBIC, box=box)), width, height, converted
+    if resize == "crop":
+        side = min(width, height)
+        left, upper = (width - side) // 2, (height - side) // 2
+        plain = plain.crop((left, upper, left + side, upper + side))
+    return np.array(plain.resize((size, size), Image.Resampling.BICUBIC)), width, height, converted
 
 
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:

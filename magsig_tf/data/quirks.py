@@ -67,13 +67,11 @@ def _identical_across_cases(manifest: pd.DataFrame) -> Finding:
 
 
 def _same_name(manifest: pd.DataFrame) -> Finding:
-    names = manifest["path"].str.rsplit("/", n=1).str[-1]
-    counts = names.value_counts()
-    # data sets that number their files anew in each folder repeat names all the time: only within a slide it is odd
-    repeated = names[names.isin(counts.index[counts > 1])]
-    here = manifest.loc[repeated.index]
-    same_slide = _several(repeated + "\x1f" + here["slide"], here["path"])
-    return _listed("file names in two folders of one slide", [name.split("\x1f")[0] for name in same_slide])
+    # many data sets number their files anew in each folder: a repeated name is odd only where all else is alike
+    name = manifest["path"].str.rsplit("/", n=1).str[-1]
+    keys = pd.DataFrame({"name": name, "slide": manifest["slide"], "magnification": manifest["magnification"]})
+    repeated = sorted(set(keys["name"][keys.duplicated()]))
+    return _listed("file names that occur twice for one slide and magnification", repeated)
 
 
 def _listed(quirk: str, examples: list[str]) -> Finding:
@@ -102,7 +100,8 @@ def _identical(manifest: pd.DataFrame, across_cases: bool) -> list[str]:
     found = []
     for _, group in repeated.groupby("pixel_sha256", sort=False):
         if not across_cases or group["case"].nunique() > 1:
-            found.append(" = ".join(group["path"].str.rsplit("/", n=1).str[-1]))
+            names = group["path"].str.rsplit("/", n=1).str[-1]
+            found.append(" = ".join(names[:3]) + (f" = ... ({len(names)} names)" if len(names) > 3 else ""))
     return sorted(found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from magsig_tf.errors import RunError
 from magsig_tf.evaluation.bootstrap import case_multiplicities
 from magsig_tf.evaluation.catalogue import Metric
 from magsig_tf.evaluation.matrix import Group
+from magsig_tf.evaluation.metrics import ratio
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.runs import Run
 from magsig_tf.evaluation.units import Units, case_units, choose_threshold, image_units, join
@@ -106,6 +106,8 @@ class GroupCells:
         self.group, self.level, self.bootstrap, self.threshold = group, level, bootstrap, threshold
         self.metrics = [metric for metric in metrics if level in metric.levels]
         self._cells: dict[tuple, dict[str, CellValue]] = {}
+        self._units: dict[tuple, Units] = {}
+        self._thresholds: dict[tuple, float] = {}
 
     def values(
         self, seed: int, holdouts: Sequence[str], folds: Sequence[int], part: str, magnification: str | None = None
@@ -124,7 +126,7 @@ class GroupCells:
             per_fold = {}
             for fold in folds:
                 runs = [self.group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in self.group.runs]
-                units = [self._units(run, part, magnification) for run in runs]
+                units = [self._units_of(run, part, magnification) for run in runs]
                 if sum(map(len, units)):
                     per_fold[fold] = join(units)
             self._cells[key] = self._evaluate(per_fold) if per_fold else {}
@@ -151,19 +153,25 @@ class GroupCells:
             result[metric.name] = CellValue(values, at_mean, float(at_joined), undefined, partial)
         return result
 
-    def _units(self, run: Run, part: str, magnification: str | None) -> Units:
-        rows = run.part(part, magnification)
-        images = image_units(
-            self.bootstrap.cases.get_indexer(rows["case"]),
-            rows["label"].to_numpy(),
-            rows["probability"].to_numpy(),
-            self._threshold(run, "image"),
-        )
-        return images if self.level == "image" else case_units(images, self._threshold(run, "case"))
+    def _units_of(self, run: Run, part: str, magnification: str | None) -> Units:
+        key = (run.folder, part, magnification)
+        if key not in self._units:
+            rows = run.part(part, magnification)
+            case = self.bootstrap.cases.get_indexer(rows["case"])
+            threshold = self._threshold(run, "image")
+            images = image_units(case, rows["label"].to_numpy(), rows["probability"].to_numpy(), threshold)
+            self._units[key] = images if self.level == "image" else case_units(images, self._threshold(run, "case"))
+        return self._units[key]
 
     def _threshold(self, run: Run, level: str) -> float:
         if self.threshold != "validation":
             return float(self.threshold)
+        key = (run.folder, level)
+        if key not in self._thresholds:
+            self._thresholds[key] = self._threshold_from_validation(run, level)
+        return self._thresholds[key]
+
+    def _threshold_from_validation(self, run: Run, level: str) -> float:
         rows = run.part("validation")
         if rows["label"].nunique() < 2:
             raise RunError(
@@ -178,6 +186,5 @@ class GroupCells:
 
 def _nanmean(values: np.ndarray) -> np.ndarray:
     """Mean over the first axis without NaN; NaN where nothing is left."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=0)
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))

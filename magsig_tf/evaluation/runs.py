@@ -46,6 +46,7 @@ class Run:
     selection: str
     predictions: pd.DataFrame = field(repr=False)
     info: dict = field(repr=False)
+    _parts: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -54,8 +55,11 @@ class Run:
 
     def part(self, part: str, magnification: str | None = None) -> pd.DataFrame:
         """Return the predictions of one part ("test", "in_domain_test", "validation"), perhaps at one magnification."""
-        rows = self.predictions[self.predictions["part"] == part]
-        return rows if magnification is None else rows[rows["magnification"] == magnification]
+        key = (part, magnification)
+        if key not in self._parts:
+            rows = self.predictions[self.predictions["part"] == part] if magnification is None else self.part(part)
+            self._parts[key] = rows if magnification is None else rows[rows["magnification"] == magnification]
+        return self._parts[key]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class TrainingStep:
         import tensorflow as tf
 
         self.parts = parts
-        self._compiled = tf.function(self._step)
+        # no Python branch in a step depends on a tensor, and autograph stumbles over methods that are only a docstring
+        self._compiled = tf.function(self._step, autograph=False)
 
     def __call__(self, batch: Batch, step: int) -> dict[str, tf.Tensor]:
         """Take global step `step`; return scalars to log, not yet read by the host."""

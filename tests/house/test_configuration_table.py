@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
-
 from magsig_tf.cli.configuration_table import command_table, key_table, main, own_commands, with_tables
+
 from magsig_tf.config import Settings
 from magsig_tf.errors import MagsigError
 
@@ -20,7 +20,9 @@ def test_the_page_is_up_to_date(root):
 def test_every_key_is_in_the_table_with_its_default_and_owner():
     rows = {row.split("`")[1]: row for row in key_table().splitlines()[2:]}
     assert set(rows) >= set(Settings.model_fields)
-    assert rows["lambda_max"].endswith("| `1.0` | strength of gradient reversal at the end of training (from 0) | grl |")
+    assert rows["lambda_max"].endswith(
+        "| `1.0` | strength of gradient reversal at the end of training (from 0) | grl |"
+    )
     assert "`--patient-fold`" in rows["patient_fold"]
     assert rows["precision"].count("`mixed_bfloat16`") == 1
 

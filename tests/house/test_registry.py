@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
+from magsig_tf.cli.main import main
 
 from magsig_tf.errors import MagsigError, UsageError
-from magsig_tf.registry import GROUPS, PluginError, Registry
+from magsig_tf.registry import GROUPS, PluginError, Registry, registry
 
 
 @pytest.fixture
@@ -35,9 +36,9 @@ def test_built_ins_come_by_the_same_door():
         "encoders": {"small_cnn", "efficientnet_lite0", "resnet50"},
         "datasets": {"breakhis", "csv", "phantom"},
     }.items():
-        registry = Registry(kind)
-        assert some <= set(registry.names())
-        assert all(registry.find(name).source.startswith("magsig ") for name in some)
+        found = Registry(kind)
+        assert some <= set(found.names())
+        assert all(found.find(name).source.startswith("magsig ") for name in some)
 
 
 def test_a_strangers_name_is_found_with_its_source(install):
@@ -48,20 +49,20 @@ def test_a_strangers_name_is_found_with_its_source(install):
 
 
 def test_an_unknown_name_offers_the_nearest():
-    with pytest.raises(UsageError, match="found 'glr'.*Did you mean 'grl'"):
+    with pytest.raises(UsageError, match=r"found 'glr'.*Did you mean 'grl'"):
         Registry("methods").find("glr")
 
 
 def test_a_name_taken_twice_names_both_sources(install):
     install("twin_a", "methods", {"baseline": "twin_a:Twin"}, "class Twin: pass\n")
-    registry = Registry("methods")
+    methods = Registry("methods")
     with pytest.raises(PluginError) as caught:
-        registry.load("baseline")
+        methods.load("baseline")
     assert "twin_a 1.2 (twin_a:Twin)" in str(caught.value)
     assert "magsig " in str(caught.value)
     assert "magsig_tf.methods.baseline:Baseline" in str(caught.value)
-    assert registry.names().count("baseline") == 1
-    assert registry.load("grl").__name__ == "GradientReversalMethod"
+    assert methods.names().count("baseline") == 1
+    assert methods.load("grl").__name__ == "GradientReversalMethod"
 
 
 @pytest.mark.parametrize(
@@ -75,35 +76,49 @@ def test_a_name_taken_twice_names_both_sources(install):
 )
 def test_a_broken_plugin_says_whose_it_is_and_why(install, code, reason):
     install("sick_a", "methods", {"sick": "sick_a:Sick"}, code)
-    registry = Registry("methods")
+    methods = Registry("methods")
     with pytest.raises(PluginError) as caught:
-        registry.load("sick")
+        methods.load("sick")
     assert "sick_a 1.2" in str(caught.value)
     assert reason in str(caught.value)
     assert isinstance(caught.value, MagsigError)
-    assert registry.load("baseline").__name__ == "Baseline"
+    assert methods.load("baseline").__name__ == "Baseline"
 
 
-def test_the_command_line_lists_a_broken_plugin_and_goes_on(install, magsig, tmp_path):
+@pytest.fixture
+def command_line(capsys):
+    """Run `magsig` in this process, with the registry read anew: command_line("train") -> exit code, output, errors."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        registry.cache_clear()
+        with pytest.raises(SystemExit) as leaving:
+            main(list(words))
+        return leaving.value.code, *capsys.readouterr()
+
+    yield run
+    registry.cache_clear()
+
+
+def test_the_command_line_lists_a_broken_plugin_and_goes_on(install, command_line, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     install("sick_b", "commands", {"sick": "sick_b:sick"}, "raise RuntimeError('half installed')\n")
     install("twin_b", "commands", {"train": "twin_b:train"}, "import click\ntrain = click.Command('train')\n")
-    paths = (tmp_path / "sick_b", tmp_path / "twin_b")
-    listed = magsig("plugins", paths=paths)
-    assert listed.returncode == 0
-    assert "broken: found RuntimeError: half installed" in listed.stdout
-    assert "twin_b 1.2" in listed.stdout
-    helped = magsig("--help", paths=paths)
-    assert helped.returncode == 0
-    assert "half installed" in helped.stdout
-    clash = magsig("train", paths=paths)
-    assert clash.returncode == 1
-    assert "twin_b 1.2" in clash.stderr
-    assert "magsig_tf.cli.train:train" in clash.stderr
-    assert "Traceback" not in clash.stderr
-    assert magsig("reproduce", "--help", paths=paths).returncode == 0
+    code, text, _ = command_line("plugins")
+    assert code == 0
+    assert "broken: found RuntimeError: half installed" in text
+    assert "twin_b 1.2" in text
+    code, text, _ = command_line("--help")
+    assert code == 0
+    assert "half installed" in text
+    code, _, said = command_line("train")
+    assert code == 1
+    assert "twin_b 1.2" in said
+    assert "magsig_tf.cli.train:train" in said
+    assert "Traceback" not in said
+    assert command_line("reproduce", "--help")[0] == 0
 
 
-def test_an_unknown_command_offers_the_nearest(magsig):
-    done = magsig("trian")
-    assert done.returncode == 2
-    assert "Did you mean 'train'?" in done.stderr
+def test_an_unknown_command_offers_the_nearest(command_line):
+    code, _, said = command_line("trian")
+    assert code == 2
+    assert "Did you mean 'train'?" in said

@@ -1,0 +1,70 @@
+"""`magsig evaluate` on run folders: table, files, JSON, CSV and refusals."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from magsig_tf.cli.evaluate import evaluate
+
+from magsig_tf.errors import RunError, UsageError
+from tests.evaluation.fake_runs import FakeStudy
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = FakeStudy(tmp_path_factory.mktemp("study"), cases=(8, 10), images=2)
+    study.write(holdouts=["40X", "100X"])
+    return study
+
+
+def invoke(study, *arguments):
+    return CliRunner().invoke(evaluate, ["--workspace", str(study.workspace.root), "--replicates", "100", *arguments])
+
+
+def test_prints_the_table_and_writes_every_number(study):
+    result = invoke(study)
+    assert result.exit_code == 0, result.output
+    assert "image level" in result.stdout
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
+    folder = study.workspace.results() / study.dataset
+    frame = pd.read_parquet(folder / "summary.parquet")
+    assert set(frame["level"]) == {"image", "case"}
+    assert {"held_out", "in_domain", "as_source", "drop"} == set(frame["quantity"])
+    assert len(pd.read_csv(folder / "summary.csv")) == len(frame)
+
+
+def test_json_is_the_tidy_frame_and_nothing_else(study):
+    records = json.loads(invoke(study, "--json").stdout)
+    frame = pd.read_parquet(study.workspace.results() / study.dataset / "summary.parquet")
+    assert len(records) == len(frame)
+    assert records[0]["value"] == pytest.approx(frame.loc[0, "value"], abs=1e-14)
+
+
+def test_csv_goes_where_it_is_wanted(study, tmp_path):
+    invoke(study, "--csv", str(tmp_path / "deep" / "numbers.csv"))
+    assert len(pd.read_csv(tmp_path / "deep" / "numbers.csv")) > 100
+
+
+def test_level_metric_and_threshold_choose_what_is_shown(study):
+    text = invoke(study, "--level", "case", "--metric", "patient_recognition_rate", "--threshold", "validation").stdout
+    assert "case level" in text
+    assert "patient rate" in text
+    assert "Brier" not in text
+
+
+def test_slips_are_refused_with_what_was_expected(study, tmp_path):
+    assert isinstance(invoke(study, "--metric", "acu").exception, UsageError)
+    assert isinstance(invoke(study, "--metric", "patient_recognition_rate").exception, UsageError)
+    result = invoke(study, "--threshold", "2")
+    assert result.exit_code == 2
+    assert "number from 0 to 1" in result.output
+    empty = FakeStudy(tmp_path)
+    assert isinstance(invoke(empty).exception, RunError)
+
+
+def test_runs_suffice_when_the_prepared_images_are_gone(tmp_path):
+    study = FakeStudy(tmp_path, cases=(6, 6), images=1)
+    study.write(methods=["grl"], holdouts=["40X"])
+    (study.workspace.data(study.dataset) / "dataset.json").unlink()
+    assert invoke(study).exit_code == 0

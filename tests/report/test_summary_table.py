@@ -1,0 +1,78 @@
+"""The printed table: fits 100 columns, marks the best, stays plain where it is piped."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from magsig_tf.errors import UsageError
+from magsig_tf.evaluation import load_runs, summarise
+from magsig_tf.report.summary_table import check_shown, number, print_summary
+from tests.evaluation.fake_runs import FakeStudy
+
+
+def printed(summary, terminal=False, **keywords):
+    colours = "standard" if terminal else None
+    console = Console(file=io.StringIO(), width=100, highlight=False, force_terminal=terminal, color_system=colours)
+    print_summary(summary, console=console, **keywords)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = FakeStudy(tmp_path_factory.mktemp("study"), cases=(8, 10), images=2)
+    study.write()
+    study.write(methods=["grl"], config_hash="77777777", selection="oracle")
+    return study
+
+
+@pytest.fixture(scope="module")
+def summary(study):
+    return summarise(load_runs(study.workspace, study.dataset), metrics=["auc", "f1", "brier", "ece"], replicates=100)
+
+
+def test_fits_100_columns_as_plain_text(summary):
+    text = printed(summary)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "\x1b" not in text
+    for word in ("40X", "400X", "pooled", "baseline", "8 + 10", "in-domain", "drop", "Brier", "ECE"):
+        assert word in text
+
+
+def test_every_value_stands_above_its_interval(summary):
+    row = summary.table.query("label == 'baseline' and holdout == '100X' and metric == 'auc' and level == 'image'")
+    row = row[row["quantity"] == "held_out"].iloc[0]
+    lines = printed(summary).splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("100X"))
+    column = lines[at].index(number(row["value"]))
+    assert f"{number(row['low'])}-{number(row['high'])}" in lines[at + 1][column - 8 : column + 8]
+
+
+def test_the_best_complete_row_is_bold_and_an_oracle_never_is(summary):
+    lines = printed(summary, terminal=True, metrics=["auc"]).splitlines()
+    rows = [line for line in lines if " 8 + 10 " in line]
+    for baseline, grl, oracle in zip(rows[0::3], rows[1::3], rows[2::3], strict=True):
+        assert "\x1b[1m" not in baseline
+        assert "\x1b[1m" in grl
+        assert "\x1b[1m" not in oracle
+    assert "oracle" in printed(summary)
+
+
+def test_what_is_absent_is_said_in_its_cell(tmp_path):
+    study = FakeStudy(tmp_path, cases=(0, 10), images=2)
+    study.write(methods=["baseline"], holdouts=["40X", "100X"])
+    study.write(methods=["grl"], holdouts=["40X"])
+    text = printed(summarise(load_runs(study.workspace, study.dataset), replicates=100))
+    assert "undefined" in text
+    assert "not run" in text
+    assert "AUC not defined: one class" in text
+
+
+def test_numbers_have_three_decimals_and_no_leading_zero():
+    assert [number(0.5), number(1.0), number(0.99996), number(1.234)] == [".500", "1.000", "1.000", "1.234"]
+    assert [number(-0.05, True), number(0.05, True), number(0.0, True)] == ["-.050", "+.050", "+.000"]
+
+
+def test_a_case_metric_in_an_image_table_is_refused():
+    with pytest.raises(UsageError, match="--level case"):
+        check_shown(["patient_recognition_rate"], "image")

@@ -1,0 +1,87 @@
+"""A file is there whole, or the one before it still is."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magsig_tf.atomic_files import read_json, replacing, write_json, write_text
+from magsig_tf.errors import MagsigError
+
+
+def test_a_file_is_written_with_its_folders(tmp_path):
+    path = tmp_path / "a" / "b" / "note.txt"
+    write_text(path, "Größe µm")
+    assert path.read_text(encoding="utf-8") == "Größe µm"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "run.json"
+    write_json(path, {"status": "running"})
+
+    def be_interrupted():
+        with replacing(path) as temporary:
+            temporary.write_text("{half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+    assert read_json(path) == {"status": "running"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_seen_before_the_block_ends(tmp_path):
+    path = tmp_path / "weights.npz"
+    with replacing(path) as temporary:
+        np.savez(temporary, a=np.arange(3))
+        assert not path.exists()
+        assert temporary.parent == path.parent
+    with np.load(path) as stored:
+        assert stored["a"].tolist() == [0, 1, 2]
+
+
+def test_two_writers_do_not_share_a_temporary_file(tmp_path):
+    path = tmp_path / "x.json"
+    with replacing(path) as first, replacing(path) as second:
+        assert first != second
+        first.write_text("1")
+        second.write_text("2")
+    assert path.read_text() == "1"
+
+
+def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MagsigError, match="--workspace"):
+        write_text(tmp_path / "file" / "below.txt", "x")
+
+
+def test_not_a_number_is_refused_since_json_has_none(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"loss": math.nan})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b'{"status": "do', b"", b"\xff\xfe"])
+def test_a_damaged_file_names_itself_and_the_remedy(tmp_path, content):
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+    with pytest.raises(MagsigError, match=r"run\.json.*Remove the file"):
+        read_json(path)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=st.dictionaries(st.text(), values, max_size=4))
+def test_json_returns_as_it_went(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "round-trip.json"
+    write_json(path, value)
+    assert read_json(path) == value == json.loads(path.read_text())

@@ -1,0 +1,113 @@
+"""Selection, checkpoints, the log and the weight average, by themselves."""
+
+import numpy as np
+import pytest
+
+from magsig_tf.errors import RunError
+from magsig_tf.training.averaging import WeightAverage, estimated_statistics
+from magsig_tf.training.checkpoint import read_checkpoint, restore, write_checkpoint
+from magsig_tf.training.run_log import RunLog, read_log
+from magsig_tf.training.selection import cross_entropy, selection_rule
+
+
+def test_cross_entropy_is_averaged_over_magnifications_not_images():
+    labels, logits = np.array([1, 1, 1, 0]), np.array([0.0, 0.0, 0.0, 2.0])
+    magnifications = np.array(["40X", "40X", "40X", "100X"])
+    expected = (np.log(2) + np.log(1 + np.exp(2))) / 2
+    assert cross_entropy(labels, logits, magnifications) == pytest.approx(expected)
+
+
+def test_selection_begins_late_and_ties_go_to_the_earliest():
+    rule = selection_rule("source", 0.3)
+    assert not rule.prefers(0.1, 0.29, None)
+    assert rule.prefers(0.5, 0.3, None)
+    assert not rule.prefers(0.5, 0.6, 0.5)
+    assert rule.prefers(0.49, 0.6, 0.5)
+    assert not rule.prefers(float("nan"), 0.6, None)
+    assert selection_rule("oracle", 0.3).is_oracle
+
+
+def test_a_checkpoint_returns_what_was_written(tmp_path):
+    arrays = {"classifier/0": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer/0": np.array(7)}
+    write_checkpoint(tmp_path / "last.npz", arrays, {"step": 3, "best": None})
+    found, meta = read_checkpoint(tmp_path / "last.npz")
+    assert meta == {"step": 3, "best": None}
+    assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04broken"])
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path, content):
+    (tmp_path / "last.npz").write_bytes(content)
+    with pytest.raises(RunError, match="Expected a checkpoint in"):
+        read_checkpoint(tmp_path / "last.npz")
+
+
+def test_a_checkpoint_with_objects_inside_is_refused(tmp_path):
+    np.savez(tmp_path / "last.npz", meta_json=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(RunError):
+        read_checkpoint(tmp_path / "last.npz")
+
+
+def test_variables_of_another_model_are_refused():
+    import keras
+
+    variables = {"a": keras.Variable(np.zeros(2))}
+    with pytest.raises(RunError, match="do not match: b"):
+        restore(variables, {"a": np.zeros(2), "b": np.zeros(2)})
+    with pytest.raises(RunError, match="shape"):
+        restore(variables, {"a": np.zeros(3)})
+
+
+def test_a_resumed_log_is_cut_back_to_the_checkpoint(tmp_path):
+    log = RunLog(tmp_path / "log.jsonl")
+    for step in (10, 20, 30):
+        log.write("train", step, loss=1.0)
+    log.close()
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"kind": "tra')
+    RunLog(tmp_path / "log.jsonl", resume_step=20).close()
+    assert [record["step"] for record in read_log(tmp_path / "log.jsonl")] == [10, 20]
+
+
+def test_a_number_that_json_lacks_is_written_as_text(tmp_path):
+    log = RunLog(tmp_path / "log.jsonl")
+    log.write("train", 1, loss=float("nan"))
+    log.close()
+    assert read_log(tmp_path / "log.jsonl")[0]["loss"] == "nan"
+
+
+def test_the_weight_average_follows_by_hand():
+    import keras
+    import tensorflow as tf
+
+    weight = keras.Variable([0.0])
+    average = WeightAverage([weight], decay=0.9)
+    expected = 0.0
+    for step in range(3):
+        weight.assign([float(step + 1)])
+        average.update(tf.constant(step))
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * (step + 1)
+    assert average.averages[0].numpy()[0] == pytest.approx(expected)
+    with average.in_place():
+        assert weight.numpy()[0] == pytest.approx(expected)
+    assert weight.numpy()[0] == 3.0
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_batch_statistics_are_estimated_and_put_back(fused):
+    import keras
+
+    from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
+
+    norm = (FusedBatchNormalization if fused else keras.layers.BatchNormalization)(momentum=0.9)
+    model = keras.Sequential([keras.Input((4, 4, 3)), norm])
+    random = np.random.default_rng(0)
+    batches = [random.normal(2.0, 3.0, (8, 4, 4, 3)).astype(np.float32) for _ in range(3)]
+    with estimated_statistics(model, batches):
+        means = np.mean([batch.mean((0, 1, 2)) for batch in batches], axis=0)
+        variances = np.mean([batch.var((0, 1, 2)) for batch in batches], axis=0)
+        np.testing.assert_allclose(norm.moving_mean.numpy(), means, rtol=1e-4)
+        np.testing.assert_allclose(norm.moving_variance.numpy(), variances, rtol=1e-4)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), np.zeros(3))
+    np.testing.assert_array_equal(norm.moving_variance.numpy(), np.ones(3))

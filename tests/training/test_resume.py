@@ -1,0 +1,82 @@
+"""A run that is killed and started again ends with the same bits as one that was left alone."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.workspace import Workspace
+from tests.tiny import tiny_dataset
+
+COMMAND = [
+    *(sys.executable, "-c", "from magsig_tf.cli.main import main; main()"),
+    *("train", "--method", "grl", "--holdout", "400X", "--dataset", "tiny"),
+    # the hard case: dropout inside, unfused norms, augmentation, a weight average, two domain updates
+    *("--encoder", "magsig_tf.models.encoders.small_cnn:build_with_dropout", "--ema", "0.8", "--domain-updates", "2"),
+    *("--epochs", "3", "--images-per-magnification", "4", "--learning-rate", "0.003", "--inference-batch", "16"),
+    *("--log-every", "1", "--checkpoint-every", "2"),
+]
+
+
+def start(workspace):
+    return subprocess.Popen(
+        [*COMMAND, "--workspace", str(workspace)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def folder(workspace):
+    return next(workspace.glob("runs/tiny/grl/400X/*"))
+
+
+def stop_at(workspace, step, number):
+    """Start the run and send it a signal once its log holds `step`; return its error output."""
+    process = start(workspace)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        logs = list(workspace.glob("runs/tiny/grl/400X/*/log.jsonl"))
+        if logs and any(json.loads(line)["step"] >= step for line in logs[0].read_text().splitlines() if line[-1] == "}"):
+            process.send_signal(number)
+            break
+        time.sleep(0.005)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0, "the run ended before the signal came"
+    return errors
+
+
+def finish(workspace):
+    process = start(workspace)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def test_killed_and_interrupted_runs_end_with_the_same_bits(tmp_path):
+    import keras
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for workspace in (whole, broken):
+        tiny_dataset(Workspace(workspace))
+    finish(whole)
+    stop_at(broken, 3, signal.SIGKILL)
+    assert json.loads((folder(broken) / "run.json").read_text())["status"] == "running"
+    # a log cut off in the middle of a line, as a kill can leave it
+    with (folder(broken) / "log.jsonl").open("a") as log:
+        log.write('{"kind": "train", "st')
+    said = stop_at(broken, 9, signal.SIGINT)
+    assert "the same command goes on from there" in said
+    assert "Resumed at step" in finish(broken)
+
+    model_a, model_b = (keras.models.load_model(folder(w) / "model.keras", safe_mode=True) for w in (whole, broken))
+    for a, b in zip(model_a.weights, model_b.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    a, b = (pd.read_parquet(folder(w) / "predictions.parquet") for w in (whole, broken))
+    pd.testing.assert_frame_equal(a, b, check_exact=True)
+    with np.load(folder(whole) / "embeddings.npz") as a, np.load(folder(broken) / "embeddings.npz") as b:
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
+    steps = [[json.loads(line)["step"] for line in (folder(w) / "log.jsonl").read_text().splitlines()] for w in (whole, broken)]
+    assert steps[0] == steps[1]
+    assert not (folder(broken) / "checkpoint").exists()
