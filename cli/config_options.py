@@ -34,7 +34,7 @@ class ConfigCommand(click.Command):
 def config_options() -> list[click.Option]:
     """Return an option for every config key: general settings first, then those of each method."""
     from magsig_tf.config import Settings
-    from magsig_tf.methods.options import method_options
+    from magsig_tf.method_options import method_options
 
     fields = dict(Settings.model_fields)
     for options in method_options().values():

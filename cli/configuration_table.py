@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from magsig_tf.cli.config_options import ConfigCommand
 
 from magsig_tf.atomic_files import write_text
+from magsig_tf.cli.config_options import ConfigCommand
 from magsig_tf.errors import MagsigError
 from magsig_tf.registry import registry
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from magsig_tf.cli.options import json_option, workspace_option
 
+from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.workspace import Workspace
 
 

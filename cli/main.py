@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -68,8 +67,6 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: The words after `magsig`; None takes them from the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    # TensorFlow reads this when it is imported; without it, a machine without a GPU is told so in five lines of alarm
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         code = cli.main(args=arguments, prog_name="magsig", standalone_mode=False)
     except click.ClickException as error:

@@ -16,10 +16,11 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
 
     Exits with 1 after the last run where some failed.
     """
-    from magsig_tf.cli.training_display import TrainingDisplay
-    from magsig_tf.data.prepared import PreparedDataset
     from rich.console import Console
 
+    from magsig_tf.cli.training_display import TrainingDisplay
+    from magsig_tf.data.prepared import PreparedDataset
+    from magsig_tf.quiet_tensorflow import load_tensorflow
     from magsig_tf.training.matrix import execute_matrix, plan_matrix
     from magsig_tf.training.runtime import configure_tensorflow
 
@@ -31,8 +32,10 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
         f"Data set {prepared.name}: {len(prepared.labels)} images, {', '.join(prepared.magnifications)}. "
         f"{len(runs)} runs, {len(runs) - len(unfinished)} of them done before.",
         highlight=False,
+        soft_wrap=True,
     )
     if unfinished:
+        load_tensorflow()
         configure_tensorflow(config.settings)
     began = time.perf_counter()
     with TrainingDisplay(console, len(unfinished)) as display:
@@ -49,10 +52,10 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
 
 def list_matrix(config: Config, workspace: Workspace) -> None:
     """Print the runs of a config, their state, and the time that the unfinished ones should take."""
-    from magsig_tf.data.prepared import PreparedDataset
     from rich.console import Console
     from rich.table import Table
 
+    from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.training.matrix import estimated_seconds, plan_matrix
 
     prepared = PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))

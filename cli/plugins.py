@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from magsig_tf.cli.options import json_option
 
 
@@ -16,8 +17,10 @@ def plugins(as_json):
     from rich.console import Console
     from rich.table import Table
 
+    from magsig_tf.quiet_tensorflow import load_tensorflow
     from magsig_tf.registry import GROUPS, PluginError, registry
 
+    load_tensorflow()  # encoders need it
     rows = []
     for kind in GROUPS:
         for plugin in registry(kind).plugins:
@@ -34,10 +37,12 @@ def plugins(as_json):
 
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table(title="magsig plugins", title_justify="left")
+    table = Table(title="magsig plugins", title_justify="left", box=None, pad_edge=False)
     for column in ("kind", "name", "source", "value", "state"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", header_style="bold")
     for row in rows:
         style = "red" if row["state"] != "ok" else None
         table.add_row(row["kind"], row["name"], row["source"], row["value"], row["state"], style=style)
-    Console().print(table)
+    console = Console()
+    # a pipe has no width of its own, and folding would break what scripts look for
+    (console if console.is_terminal else Console(width=160)).print(table)

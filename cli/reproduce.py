@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from magsig_tf.cli.config_options import ConfigCommand
 from magsig_tf.cli.options import json_option, workspace_option
 
@@ -26,7 +27,6 @@ def reproduce(config_name, assignments, dry_run, workspace, as_json, **keys):
     from magsig_tf.cli.evaluate import print_evaluation
     from magsig_tf.cli.matrix import list_matrix, train_matrix
     from magsig_tf.cli.prepare import prepare_without_source
-
     from magsig_tf.config_files import load_config, parse_assignments
 
     config = load_config(config_name, parse_assignments(assignments), given_keys(keys))

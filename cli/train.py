@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+
 from magsig_tf.cli.config_options import ConfigCommand
 from magsig_tf.cli.options import json_option, workspace_option
 
@@ -25,7 +26,6 @@ def train(config_name, assignments, workspace, as_json, **keys):
     """
     from magsig_tf.cli.config_options import given_keys
     from magsig_tf.cli.matrix import train_matrix
-
     from magsig_tf.config_files import load_config, parse_assignments
 
     config = load_config(config_name, parse_assignments(assignments), given_keys(keys))

@@ -33,7 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
             f"Expected to write {path}", f"found: {error.strerror or error}", "Free space or choose another --workspace"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what could not be made need not be removed
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -91,14 +91,15 @@ class Settings(Strict):
     log_every: int = _operational(10, ge=1, description="training steps between two log lines")
     checkpoint_every: int = _operational(200, ge=1, description="training steps between checkpoints inside an epoch")
 
-    @field_validator("method", "holdout", "patient_fold", "seed", "magnifications", mode="before")
+    @field_validator("method", "holdout", "seed", "magnifications", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | int) else value
 
     @field_validator("patient_fold", mode="before")
     @classmethod
-    def _ranges(cls, value: Any) -> Any:
+    def _folds(cls, value: Any) -> Any:
+        value = [value] if isinstance(value, str | int) else value
         return [fold for item in value for fold in _expand_range(item)] if isinstance(value, list) else value
 
 
@@ -158,7 +159,7 @@ def build_config(raw: Mapping[str, Any]) -> Config:
         UsageError: a key is unknown (the nearest is offered), or a value is out of range.
     """
     # methods import this module for MethodOptions
-    from magsig_tf.methods.options import method_options
+    from magsig_tf.method_options import method_options
     from magsig_tf.registry import registry
 
     core = {key: value for key, value in raw.items() if key in Settings.model_fields}
@@ -184,7 +185,7 @@ def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "config"
         raise UsageError(
-            f"Expected a valid {key}",
+            f"Expected a valid value of {key}",
             f"found {first['input']!r}: {first['msg']}",
             "`magsig train --help` lists every key",
         ) from error

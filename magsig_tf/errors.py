@@ -25,7 +25,8 @@ class MagsigError(Exception):
     def __init__(self, expected: str, found: str = "", remedy: str = ""):
         self.expected, self.found, self.remedy = expected, found, remedy
         first = ", ".join(part.rstrip(".") for part in (expected, found) if part)
-        super().__init__(". ".join(part.rstrip(".") for part in (first, remedy) if part) + ".")
+        text = ". ".join(part.rstrip(".") for part in (first, remedy) if part)
+        super().__init__(f"{text}?" if remedy.startswith("Did you mean") and "?" not in remedy else f"{text}.")
 
     def __reduce__(self):
         # worker processes hand their errors to the parent: the three parts must survive the trip
@@ -46,6 +47,9 @@ class RunError(MagsigError):
     """A run cannot start, continue or be read."""
 
 
+_LONG_LIST = 12
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the nearest known name, or all of them.
 
@@ -54,10 +58,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
         known: The names that exist.
 
     Returns:
-        A sentence without the full stop.
+        A sentence without the full stop; a long list is left out where one name is near.
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close and len(known) > _LONG_LIST:
+        return f"Did you mean {close[0]!r}"
     if close:
         return f"Did you mean {close[0]!r}? Known: {', '.join(known)}"
     return f"Known: {', '.join(known) or 'none'}"

@@ -83,7 +83,8 @@ class Registry:
         """
         found = [plugin for plugin in self.plugins if plugin.name == name]
         if not found:
-            raise UsageError(f"Expected a {self.kind[:-1]}", f"found {name!r}", nearest(name, self.names()))
+            article = "an" if self.kind[0] in "aeiou" else "a"
+            raise UsageError(f"Expected {article} {self.kind[:-1]}", f"found {name!r}", nearest(name, self.names()))
         if len(found) > 1:
             raise PluginError(
                 f"Expected one {self.kind[:-1]} named {name!r}",

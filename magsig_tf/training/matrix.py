@@ -10,6 +10,7 @@ from typing import Any
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import MagsigError, UsageError, nearest
+from magsig_tf.registry import registry
 from magsig_tf.training.observer import Observer
 from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
@@ -21,9 +22,11 @@ def plan_matrix(config: Config, prepared: PreparedDataset, workspace: Workspace)
     Methods are innermost so that an interrupted matrix holds complete comparisons.
 
     Raises:
-        UsageError: a holdout is not in the data, or a patient fold does not exist.
+        UsageError: a holdout is not in the data, or a patient fold or the encoder does not exist.
     """
     s = config.settings
+    if ":" not in s.encoder:
+        registry("encoders").find(s.encoder)  # a slip is told before the first folder is made
     present = s.magnifications or prepared.magnifications
     for name in s.holdout:
         if name != "all" and name not in present:

@@ -18,7 +18,7 @@ from magsig_tf.atomic_files import read_json, write_json, write_text
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, make_split
-from magsig_tf.errors import RunError
+from magsig_tf.errors import RunError, UsageError
 from magsig_tf.locking import holding
 from magsig_tf.training.observer import Observer
 from magsig_tf.training.outputs import write_outputs
@@ -107,6 +107,11 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer) -> dict[str
         began = time.perf_counter()
         try:
             outcome = _train(run, prepared, split, observer)
+        except UsageError:
+            # nothing was computed: leave no trace of what cannot be run
+            if not found:
+                shutil.rmtree(run.folder, ignore_errors=True)
+            raise
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "running"
             spent = record["seconds"] + time.perf_counter() - began

@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from magsig_tf.cli.evaluate import evaluate
 
+from magsig_tf.cli.evaluate import evaluate
 from magsig_tf.errors import RunError, UsageError
 from tests.evaluation.fake_runs import FakeStudy
 

@@ -4,8 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from magsig_tf.cli.main import main
 
+from magsig_tf.cli.main import main
 from tests.data.small_images import breakhis_files, png, write_tree
 
 PHANTOM = ("development_benign=1", "development_malignant=1", "test_benign=0", "test_malignant=0", "tiles=1")

@@ -130,8 +130,9 @@ def test_a_study_can_be_limited_to_some_magnifications():
 def test_a_training_part_without_both_classes_is_refused():
     manifest = tiny_manifest(cases=6)
     manifest["label"] = np.where(manifest["case"] == "case-00", "malignant", "benign")
-    with pytest.raises(DataError, match="benign and malignant cases in the .* part at holdout 400X, found only benign"):
-        for fold in range(5):
+    # with one malignant case, train or validation lacks the class whatever the fold
+    for fold in range(5):
+        with pytest.raises(DataError, match=r"benign and malignant cases in the \w+ part .*, found only benign"):
             split(manifest, patient_fold=fold)
 
 

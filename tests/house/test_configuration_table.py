@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
-from magsig_tf.cli.configuration_table import command_table, key_table, main, own_commands, with_tables
 
+from magsig_tf.cli.configuration_table import command_table, key_table, main, own_commands, with_tables
 from magsig_tf.config import Settings
 from magsig_tf.errors import MagsigError
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import click
 import pytest
+
 from magsig_tf.cli.configuration_table import own_commands
 from magsig_tf.cli.main import cli
-
 from magsig_tf.config_files import parse_assignments, shipped_configs
 from magsig_tf.errors import UsageError
 from tests.house.documentation import ROOT, Shown, pages, shown_commands, shown_files
@@ -56,7 +56,7 @@ def parse(shown: Shown) -> click.Context | None:
 @pytest.mark.parametrize("shown", shown_commands(), ids=str)
 def test_what_is_shown_can_be_typed(shown):
     from magsig_tf.config import Settings
-    from magsig_tf.methods.options import method_options
+    from magsig_tf.method_options import method_options
 
     context = parse(shown)
     given = context.params if context else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-from magsig_tf.cli.main import main
 
+from magsig_tf.cli.main import main
 from magsig_tf.errors import MagsigError, UsageError
 from magsig_tf.registry import GROUPS, PluginError, Registry, registry
 

@@ -38,7 +38,9 @@ def stop_at(workspace, step, number):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         logs = list(workspace.glob("runs/tiny/grl/400X/*/log.jsonl"))
-        if logs and any(json.loads(line)["step"] >= step for line in logs[0].read_text().splitlines() if line[-1] == "}"):
+        if logs and any(
+            json.loads(line)["step"] >= step for line in logs[0].read_text().splitlines() if line[-1] == "}"
+        ):
             process.send_signal(number)
             break
         time.sleep(0.005)
@@ -77,6 +79,9 @@ def test_killed_and_interrupted_runs_end_with_the_same_bits(tmp_path):
     pd.testing.assert_frame_equal(a, b, check_exact=True)
     with np.load(folder(whole) / "embeddings.npz") as a, np.load(folder(broken) / "embeddings.npz") as b:
         assert all(np.array_equal(a[name], b[name]) for name in a.files)
-    steps = [[json.loads(line)["step"] for line in (folder(w) / "log.jsonl").read_text().splitlines()] for w in (whole, broken)]
+    steps = [
+        [json.loads(line)["step"] for line in (folder(w) / "log.jsonl").read_text().splitlines()]
+        for w in (whole, broken)
+    ]
     assert steps[0] == steps[1]
     assert not (folder(broken) / "checkpoint").exists()

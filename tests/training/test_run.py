@@ -43,7 +43,10 @@ def prepared(workspace):
 
 def run_of(workspace, **changes):
     config = tiny_config(**changes)
-    return Run.of(workspace, config.for_run(dataset="tiny", method=config.settings.method[0], holdout="400X", patient_fold=0, seed=0))
+    return Run.of(
+        workspace,
+        config.for_run(dataset="tiny", method=config.settings.method[0], holdout="400X", patient_fold=0, seed=0),
+    )
 
 
 @pytest.fixture(scope="module")
