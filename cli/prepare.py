@@ -10,6 +10,7 @@ import click
 
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
+from magsig_tf.workspace import Workspace
 
 
 def _settings(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -97,3 +98,23 @@ def _print_result(prepared, already: bool, seconds: float, as_json: bool) -> Non
     print_report(prepared.info)
     state = "already prepared, nothing to do" if already else f"prepared in {seconds:.1f} s"
     click.echo(f"{state}: {prepared.folder}")
+
+
+def prepare_without_source(dataset: str | None, workspace: Workspace) -> None:
+    """Prepare a data set that needs no file, such as the phantom, where it is named and missing.
+
+    Args:
+        dataset: The data set of a config, or None.
+        workspace: Where it should lie.
+    """
+    from magsig_tf.registry import registry
+
+    if dataset in workspace.prepared_datasets() or dataset not in registry("datasets").names():
+        return
+    if registry("datasets").load(dataset).needs_file:
+        return
+    from magsig_tf.data.prepare import Preparation
+
+    started = time.monotonic()
+    prepared = _run_with_progress(Preparation(None, workspace, kind=dataset), workers=None)
+    click.echo(f"prepared {prepared.name} in {time.monotonic() - started:.1f} s: {prepared.folder}", err=True)

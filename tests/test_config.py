@@ -78,7 +78,7 @@ def test_the_shipped_ones_are_there():
         ({"epoch": 3}, "found 'epoch'. Did you mean 'epochs'"),
         ({"lamda_max": 3}, "Did you mean 'lambda_max'"),
         ({"method": "glr"}, "Did you mean 'grl'"),
-        ({"epochs": 0}, "Expected a valid epochs, found 0"),
+        ({"epochs": 0}, "Expected a valid value of epochs, found 0"),
         ({"epochs": "many"}, "found 'many'"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"precision": "float16"}, "precision"),

@@ -6,19 +6,20 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 import yaml
 
+from magsig_tf.data.decode_pool import map_in_order
 from magsig_tf.data.measures import measure
-from magsig_tf.data.phantom import PhantomSettings, phantom_manifest, render_rows
+from magsig_tf.data.phantom import PhantomSettings, measure_rows, phantom_manifest, render_rows
 from magsig_tf.data.source import DataSource, DecodedImage, Reader, SourceImage
 from magsig_tf.errors import UsageError
 
-if TYPE_CHECKING:
-    import pandas as pd
+ROWS_A_TASK = 64
 
 
 class PhantomSource(DataSource):
@@ -33,6 +34,7 @@ class PhantomSource(DataSource):
     """
 
     kind = "phantom"
+    needs_file = False
     default_size = 64
     option_names = tuple(field.name for field in dataclasses.fields(PhantomSettings) if field.name != "size")
 
@@ -64,9 +66,12 @@ class PhantomSource(DataSource):
         """Return the renderer at that size; there is nothing to squash or crop."""
         return PhantomReader(dataclasses.replace(self.settings, size=size))
 
-    def truth(self) -> pd.DataFrame:
-        """Return the factors of each image's case and the geometry of its magnification, by path."""
-        return self._frames[1].set_index("path")
+    def truth(self, workers: int = 1) -> pd.DataFrame:
+        """Return the factors of each image's case, its geometry, and what its rendered nuclei measure, by path."""
+        known = self._frames[1]
+        parts = np.array_split(np.arange(len(known)), max(1, len(known) // ROWS_A_TASK))
+        measured = pd.concat(map_in_order(partial(measure_rows, self.settings), parts, workers))
+        return known.join(measured).set_index("path")
 
     @property
     def _manifest(self) -> pd.DataFrame:

@@ -167,7 +167,7 @@ class Preparation:
             spool = Spool(self._unfinished / "spool", key, self.size, output / "images.npy")
             try:
                 rows = self._decode(spool, workers, progress or (lambda _: None))
-                write_dataset(output, self.name, self.source, self._request, rows, spool)
+                write_dataset(output, self.name, self.source, self._request, rows, spool, workers)
             except BaseException:
                 # what is decoded stays for the next call; a disk that is full would only fail once more
                 with contextlib.suppress(MagsigError):

@@ -97,6 +97,7 @@ class DataSource:
     """
 
     kind: ClassVar[str] = ""
+    needs_file: ClassVar[bool] = True  # False: `magsig reproduce` prepares it by itself where it is missing
     default_size: ClassVar[int] = 224
     option_names: ClassVar[tuple[str, ...]] = ()
     shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
@@ -157,8 +158,12 @@ class DataSource:
         """
         return None
 
-    def truth(self) -> pd.DataFrame | None:
-        """Return what is known about each image beyond the manifest, with `path` as index, or None."""
+    def truth(self, workers: int = 1) -> pd.DataFrame | None:
+        """Return what is known about each image beyond the manifest, with `path` as index, or None.
+
+        Args:
+            workers: Processes that may be used to find out.
+        """
         return None
 
 

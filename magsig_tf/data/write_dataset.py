@@ -20,7 +20,13 @@ UNREADABLE_LIMIT = 0.05
 
 
 def write_dataset(
-    folder: Path, name: str, source: DataSource, request: dict[str, object], rows: dict[str, dict], spool: Spool
+    folder: Path,
+    name: str,
+    source: DataSource,
+    request: dict[str, object],
+    rows: dict[str, dict],
+    spool: Spool,
+    workers: int = 1,
 ) -> None:
     """Write the files of a data set.
 
@@ -31,6 +37,7 @@ def write_dataset(
         request: `kind`, `fingerprint`, `size` and `resize`.
         rows: What the source knows about each image, by path.
         spool: The decoded images; its pixels are used up.
+        workers: Processes to use.
 
     Raises:
         DataError: no image, more than 5 % unreadable ones, or a manifest that the protocol cannot stand on.
@@ -55,7 +62,7 @@ def write_dataset(
     )
 
     _write_parquet(folder / "manifest.parquet", manifest)
-    truth = source.truth()
+    truth = source.truth(workers)
     if truth is not None:
         _write_parquet(folder / "truth.parquet", truth.loc[in_order].assign(path=list(manifest["path"])))
     spool.write_images([records[path]["slot"] for path in in_order])

@@ -31,6 +31,7 @@ class Inference:
             outputs = classifier(tf.cast(pixels, tf.float32), training=False)
             return outputs["logit"][:, 0], outputs["embedding"]
 
+        forward._omit_frequent_tracing_warning = True  # as in TrainingStep
         self._forward = forward
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

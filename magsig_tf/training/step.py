@@ -26,6 +26,8 @@ class TrainingStep:
         self.parts = parts
         # no Python branch in a step depends on a tensor, and autograph stumbles over methods that are only a docstring
         self._compiled = tf.function(self._step, autograph=False)
+        # one trace a run is right; TensorFlow counts the runs of a matrix together and would warn after the fifth
+        self._compiled._omit_frequent_tracing_warning = True
 
     def __call__(self, batch: Batch, step: int) -> dict[str, tf.Tensor]:
         """Take global step `step`; return scalars to log, not yet read by the host."""

@@ -1,0 +1,121 @@
+"""`magsig train` and `magsig reproduce` as a user types them."""
+
+import json
+
+import pytest
+
+from magsig_tf.cli.config_options import _spread
+from magsig_tf.cli.main import main
+from magsig_tf.workspace import Workspace
+from tests.tiny import tiny_dataset
+
+QUICK = [
+    *("--encoder", "small_cnn", "--epochs", "1", "--images-per-magnification", "8", "--inference-batch", "16"),
+    *("--set", "augment=[]"),
+]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workspace")
+    tiny_dataset(Workspace(folder))
+    return folder
+
+
+@pytest.fixture
+def magsig(workspace, capsys):
+    """Run `magsig` in this process; return its exit code and what it printed on both streams."""
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main([*words, "--workspace", str(workspace)])
+        printed = capsys.readouterr()
+        return left.value.code, printed.out, printed.err
+
+    return run
+
+
+def test_several_seeds_in_one_go_train_several_runs_once(magsig, workspace):
+    command = ["train", "--method", "grl", "--holdout", "400X", "--seed", "0", "1", *QUICK]
+    code, _, errors = magsig(*command)
+    assert code == 0
+    assert "2 runs, 0 of them done before" in errors
+    assert "[2/2] grl, holdout 400X, patient fold 0, seed 1" in errors
+    assert "(chance 0.33)" in errors
+    assert len(list(workspace.glob("runs/tiny/grl/400X/*/model.keras"))) == 2
+    code, out, errors = magsig(*command, "--json")
+    assert code == 0
+    assert "2 of them done before" in errors
+    assert {record["seed"] for record in json.loads(out)["done"]} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "glr"], "Expected a method, found 'glr'. Did you mean 'grl'"),
+        (["--holdout", "400"], "found '400'. Did you mean '400X'"),
+        (["--encoder", "resnet5"], "Expected an encoder, found 'resnet5'. Did you mean 'resnet50'"),
+        (["--encoder", "no.such:thing"], "Expected an encoder function at no.such:thing"),
+        (["--encoder", "small_cnn", "--weights", "imagenet"], "found 'imagenet'"),
+        (["--encoder", "small_cnn", "--weights", "gone.h5"], "Expected a weight file at gone.h5"),
+        (["--set", "lamda_max=1"], "found 'lamda_max'. Did you mean 'lambda_max'"),
+        (["--set", "epochs"], "Expected --set key=value, found 'epochs'"),
+        (["--set", "augment=[Quarter]"], "found 'Quarter'"),
+        (["--patient-fold", "9"], "Expected patient folds from 0 to 4, found 9"),
+        (["--dataset", "tinny"], "Did you mean 'tiny'"),
+        (["--config", "paprika"], "Did you mean 'paper'"),
+        (["--magnifications", "100X", "--holdout", "100X"], "Expected at least two magnifications"),
+    ],
+)
+def test_a_slip_is_one_line_exit_2_and_leaves_nothing(magsig, workspace, words, said):
+    quick = [] if "--encoder" in words else QUICK
+    before = sorted(workspace.glob("runs/**/run.json"))
+    code, out, errors = magsig("train", *(quick or ["--epochs", "1"]), *words)
+    assert code == 2
+    assert out == ""
+    lines = [line for line in errors.splitlines() if line.startswith("Error:")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "Traceback" not in errors
+    assert sorted(workspace.glob("runs/**/run.json")) == before
+
+
+def test_a_workspace_without_data_says_how_to_get_some(capsys, tmp_path):
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--workspace", str(tmp_path)])
+    assert left.value.code == 2
+    assert "Run `magsig prepare --source" in capsys.readouterr().err
+
+
+def test_an_unknown_command_offers_the_nearest(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["trian"])
+    assert left.value.code == 2
+    assert "Did you mean 'train'" in capsys.readouterr().err
+
+
+def test_a_dry_run_lists_the_runs_and_trains_nothing(magsig, workspace):
+    before = sorted(workspace.glob("runs/**/run.json"))
+    code, out, _ = magsig("reproduce", "--config", "paper", "--dataset", "tiny", "--encoder", "small_cnn", "--dry-run")
+    assert code == 0
+    assert "120 runs on tiny" in out
+    assert sorted(workspace.glob("runs/**/run.json")) == before
+
+
+def test_reproduce_trains_the_matrix_and_ends_with_the_table(magsig, workspace, tmp_path):
+    config = tmp_path / "study.yaml"
+    config.write_text("dataset: tiny\nmethod: [baseline, grl]\nholdout: [40X, 100X]\n")
+    code, out, _ = magsig("reproduce", "--config", str(config), *QUICK)
+    assert code == 0
+    assert "baseline" in out
+    assert "grl" in out
+    assert (workspace / "results" / "tiny" / "summary.csv").exists()
+
+
+def test_words_after_an_option_that_takes_several_are_its_values():
+    several = {"--seed", "--holdout"}
+    words = ["--seed", "0", "1", "2", "--epochs", "3", "--holdout", "40X", "100X"]
+    assert _spread(words, several) == [
+        *("--seed", "0", "--seed", "1", "--seed", "2", "--epochs", "3", "--holdout", "40X", "--holdout", "100X")
+    ]
+    assert _spread(["--seed=4", "--json"], several) == ["--seed=4", "--json"]
