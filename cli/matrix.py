@@ -20,7 +20,7 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
 
     from magsig_tf.cli.training_display import TrainingDisplay
     from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.quiet_tensorflow import load_tensorflow
+    from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.training.matrix import execute_matrix, plan_matrix
     from magsig_tf.training.runtime import configure_tensorflow
 

@@ -17,7 +17,7 @@ def plugins(as_json):
     from rich.console import Console
     from rich.table import Table
 
-    from magsig_tf.quiet_tensorflow import load_tensorflow
+    from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.registry import GROUPS, PluginError, registry
 
     load_tensorflow()  # encoders need it

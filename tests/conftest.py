@@ -10,7 +10,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
+from magsig_tf.tensorflow_import import ENVIRONMENT
+
+for _name, _value in ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)  # before anything imports TensorFlow
 
 # a busy machine is no defect
 hypothesis.settings.register_profile("magsig", deadline=None)

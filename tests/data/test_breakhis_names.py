@@ -66,7 +66,7 @@ def test_the_known_counts_are_those_of_the_whole_data_set():
     assert known["slide"].nunique() == 82
     assert known["case"].nunique() == 70
     by_magnification = known.groupby("magnification")["images"].sum().to_dict()
-    # Spanhol et al. 2016, table 1
+    # as the page of its authors states
     assert by_magnification == {"40X": 1995, "100X": 2081, "200X": 2013, "400X": 1820}
     assert known[known["label"] == "benign"]["images"].sum() == 2480
     for slide, case in zip(known["slide"], known["case"], strict=True):

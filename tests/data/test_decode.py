@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 
@@ -103,8 +104,6 @@ def bomb() -> bytes:
 def test_what_is_no_image_is_unreadable_with_a_reason(content, reason):
     result = read(content)
     assert isinstance(result, UnreadableImage)
-    import re
-
     assert re.search(reason, result.reason)
 
 

@@ -1,4 +1,4 @@
-"""Import TensorFlow without its chatter: a machine without a GPU need not be told so in six lines of alarm.
+"""Import TensorFlow with the switches that must be set before: fast CPU kernels, no chatter.
 
 The module itself imports nothing of TensorFlow.
 """
@@ -10,17 +10,25 @@ import re
 import sys
 import tempfile
 
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # TensorFlow switches oneDNN on by itself only on some processors; on others a step took 3.5 times as long without
+    # (docs/decisions/010-onednn-everywhere.md)
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
 _CHATTER = re.compile(rb"cudart_stub|absl::InitializeLog|cuda_platform|cuda drivers|oneDNN|cpu_feature_guard")
 
 
 def load_tensorflow() -> None:
     """Import TensorFlow and Keras; pass on what they write to standard error, but for lines known to say nothing.
 
-    The environment variable TF_CPP_MIN_LOG_LEVEL, where set, has its usual meaning.
+    A machine without a GPU is not told so in six lines of alarm. Variables of `ENVIRONMENT` that are set keep their
+    value.
     """
     if "tensorflow" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     sys.stderr.flush()
     kept = os.dup(2)
     # the lines come from C++ before any logging is set up: only the file descriptor can hold them back
