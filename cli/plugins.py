@@ -17,8 +17,8 @@ def plugins(as_json):
     from rich.console import Console
     from rich.table import Table
 
-    from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.registry import GROUPS, PluginError, registry
+    from magsig_tf.tensorflow_import import load_tensorflow
 
     load_tensorflow()  # encoders need it
     rows = []
