@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from magsig_tf.evaluation.metrics import ratio
+from magsig_tf.metrics import ratio
 
 BINS = 15
 

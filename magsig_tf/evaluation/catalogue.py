@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from magsig_tf import metrics
 from magsig_tf.errors import UsageError, nearest
-from magsig_tf.evaluation import calibration, metrics
+from magsig_tf.evaluation import calibration
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import LEVELS
 

@@ -12,10 +12,10 @@ from magsig_tf.errors import RunError
 from magsig_tf.evaluation.bootstrap import case_multiplicities
 from magsig_tf.evaluation.catalogue import Metric
 from magsig_tf.evaluation.matrix import Group
-from magsig_tf.evaluation.metrics import ratio
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.runs import Run
 from magsig_tf.evaluation.units import Units, case_units, choose_threshold, image_units, join
+from magsig_tf.metrics import ratio
 
 TESTED_PARTS = ("test", "in_domain_test")
 

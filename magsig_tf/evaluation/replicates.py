@@ -17,8 +17,8 @@ import numpy as np
 
 from magsig_tf.evaluation.calibration import BINS, BinSums, equal_width_bins
 from magsig_tf.evaluation.equal_mass_replicates import equal_mass_sums
-from magsig_tf.evaluation.metrics import log_losses, ratio, squared_errors, wins
 from magsig_tf.evaluation.units import Units
+from magsig_tf.metrics import log_losses, ratio, squared_errors, wins
 
 
 class Replicates:

@@ -16,6 +16,7 @@ from magsig_tf.config import Settings
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
+from magsig_tf.metrics import auc
 from magsig_tf.training.averaging import estimated_statistics
 from magsig_tf.training.checkpoint import read_checkpoint, restore, snapshot, write_checkpoint
 from magsig_tf.training.inference import Inference
@@ -178,7 +179,7 @@ class Loop:
         logs = {name: total / steps for name, total in self.memory.sums.items()}
         self.memory.sums = {}
         with self._weights_to_use():
-            loss, auc = self._validate()
+            loss, validation_auc = self._validate()
             progress = (epoch + 1) / self.parts.epochs
             chosen = self.rule.prefers(loss, progress, self.memory.best and self.memory.best["validation_loss"])
             if chosen:
@@ -190,15 +191,16 @@ class Loop:
                 }
                 write_checkpoint(self.best_path, snapshot(self._classifier_variables()), {})
         self.memory.epochs_since_best = 0 if chosen or self.memory.best is None else self.memory.epochs_since_best + 1
-        summary = EpochSummary(epoch, self.parts.epochs, self.memory.step, logs, loss, auc, self._state(), chosen, rate)
+        summary = EpochSummary(
+            epoch, self.parts.epochs, self.memory.step, logs, loss, validation_auc, self._state(), chosen, rate
+        )
         log.write(
-            "epoch", self.memory.step, epoch=epoch, validation_loss=loss, validation_auc=auc, chosen=chosen,
+            "epoch", self.memory.step, epoch=epoch, validation_loss=loss, validation_auc=validation_auc, chosen=chosen,
             images_per_second=round(rate, 1), **logs, **self._state(),
         )  # fmt: skip
         self.observer.epoch_done(summary)
 
     def _validate(self) -> tuple[float, float | None]:
-        from magsig_tf.evaluation.metrics import auc
 
         rows = self.rows[self.rule.part]
         logits, _ = self.inference(rows)

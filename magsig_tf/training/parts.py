@@ -122,7 +122,8 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunP
             method.optimizers[network_name].build(network.trainable_variables)
         augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
         average = WeightAverage(classifier.trainable_variables, settings.ema) if settings.ema else None
-        generators = seed_generators(classifier, *method.networks.values(), augmentation)
+        # a generator's seed depends on its place: a method's networks come last, so that they move nobody else's
+        generators = seed_generators(classifier, augmentation, *method.networks.values())
     return RunParts(
         classifier=classifier,
         method=method,

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from magsig_tf import metrics
 from magsig_tf.errors import UsageError
-from magsig_tf.evaluation import calibration, metrics
+from magsig_tf.evaluation import calibration
 from magsig_tf.evaluation.bootstrap import case_multiplicities, interval
 from magsig_tf.evaluation.catalogue import METRICS
 from magsig_tf.evaluation.replicates import Replicates

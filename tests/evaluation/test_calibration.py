@@ -11,7 +11,7 @@ from magsig_tf.evaluation.calibration import (
     equal_width_bins,
     expected_calibration_error,
 )
-from magsig_tf.evaluation.metrics import brier_score
+from magsig_tf.metrics import brier_score
 
 scored = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), min_size=1, max_size=80)
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magsig_tf.evaluation.case_level import mean_probability_per_case, patient_recognition_rate
-from magsig_tf.evaluation.metrics import balanced_accuracy
 from magsig_tf.evaluation.units import case_units, choose_threshold, image_units
+from magsig_tf.metrics import balanced_accuracy
 
 
 def test_a_case_is_the_mean_over_its_images():
