@@ -1,5 +1,7 @@
 """Augmentation from a config's list."""
 
+import importlib.util
+
 import keras
 import numpy as np
 import pytest
@@ -84,3 +86,18 @@ def test_it_can_be_saved_and_loaded(tmp_path):
 def test_a_wrong_entry_says_what_is_right(entry, message):
     with pytest.raises(UsageError, match=f"(?s){message}"):
         build_augmentation([entry], seed=0)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("keras_cv") is None, reason="the extra keras-cv is not installed")
+@pytest.mark.parametrize("name", ["RandAugment", "RandomHue"])
+def test_layers_of_keras_cv_work_by_import_path(name):
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)  # its layers draw from the global generator; a run sets it with the encoder
+    arguments = {"value_range": [0, 255]} | ({"factor": 0.3} if name == "RandomHue" else {})
+    layer = build_augmentation([{f"keras_cv.layers.{name}": arguments}], seed=1)
+    augmented = tf.function(lambda pixels: layer(pixels, training=True))(images()).numpy()
+    assert augmented.shape == images().shape
+    assert augmented.dtype == np.float32
+    assert 0 <= augmented.min() <= augmented.max() <= 255
+    assert not np.array_equal(augmented, images())

@@ -12,7 +12,7 @@ class CropZoom(keras.layers.Layer):
 
     The part's side is uniform in [1 - strength, 1] of the image's, its place uniform among those inside the image: a
     zoom and a shift that show only real pixels. `keras.layers.RandomZoom` zooms out as well, mirrors what is missing,
-    and costs about three times as much on a CPU (docs/encoders.md).
+    and costs two to three times as much on a CPU (docs/encoders.md).
 
     Args:
         strength: Largest share of the side that is cut off, in [0, 1).
