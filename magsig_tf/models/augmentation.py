@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 import keras
+import tensorflow as tf
 
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.models import layers as own
@@ -40,6 +41,9 @@ def build_augmentation(specification: Sequence[str | Mapping], seed: int) -> Aug
 def _layer(entry: str | Mapping, position: int, seed: int) -> keras.layers.Layer:
     name, arguments = _parse(entry)
     layer_class = _find(name)
+    if "." in name:
+        # other packages may draw from TensorFlow's global generator, which under determinism must be set first
+        tf.random.set_global_generator(tf.random.Generator.from_seed(seed_for("augmentation", name, seed)))
     signature = inspect.signature(layer_class.__init__)
     arguments = dict(arguments)
     if "seed" in signature.parameters:
