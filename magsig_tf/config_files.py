@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from magsig_tf.config import Config, build_config
+from magsig_tf.config import Config
+from magsig_tf.config_validation import build_config
 from magsig_tf.errors import UsageError, nearest
 
 

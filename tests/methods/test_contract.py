@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.config import build_config
+from magsig_tf.config_validation import build_config
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.splits import make_split
 from magsig_tf.registry import registry

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.atomic_files import read_json, write_json
-from magsig_tf.config import build_config
+from magsig_tf.config_validation import build_config
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.locking import holding
 from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
