@@ -30,7 +30,7 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
     unfinished = [run for run in runs if run.status != "done"]
     console.print(
         f"Data set {prepared.name}: {len(prepared.labels)} images, {', '.join(prepared.magnifications)}. "
-        f"{len(runs)} runs, {len(runs) - len(unfinished)} of them done before.",
+        f"{_counted(len(runs), 'run')}, {len(runs) - len(unfinished)} of them done before.",
         highlight=False,
         soft_wrap=True,
     )
@@ -45,7 +45,10 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
         done = [run.record() | {"folder": str(run.folder)} for run in runs if run.status == "done"]
         click.echo(json.dumps({"done": done, "failed": failed}, indent=2))
     elif outcome.done:
-        console.print(f"Trained {len(outcome.done)} runs in {_duration(time.perf_counter() - began)}.", highlight=False)
+        console.print(
+            f"Trained {_counted(len(outcome.done), 'run')} in {_duration(time.perf_counter() - began)}.",
+            highlight=False,
+        )
     if outcome.failed:
         raise SystemExit(1)
 
@@ -89,3 +92,7 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

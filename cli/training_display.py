@@ -7,6 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from magsig_tf.training.observer import EpochSummary, Observer
 
+_IN_BAR = ("loss", "auc", "domain", "rate")  # what fits beside a bar in 100 columns
+
 
 class TrainingDisplay(Observer):
     """Shows loss, validation AUC, domain accuracy beside chance, images a second and the time left.
@@ -36,6 +38,8 @@ class TrainingDisplay(Observer):
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
         self._progress.stop()
 
     def run_started(self, title: str, total_steps: int, chance: float) -> None:
@@ -44,7 +48,7 @@ class TrainingDisplay(Observer):
         self._title, self._chance, self._shown = title, chance, {}
         if self._task is not None:
             self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(title, total=total_steps, figures="")
+        self._task = self._progress.add_task(f"{self._count}/{self.runs}", total=total_steps, figures="")
         self.console.print(f"[bold]\\[{self._count}/{self.runs}] {title}[/bold]", highlight=False)
 
     def step_done(self, step: int) -> None:
@@ -84,4 +88,5 @@ class TrainingDisplay(Observer):
 
     def _update(self) -> None:
         if self._task is not None:
-            self._progress.update(self._task, figures=" ".join(self._shown.values()))
+            figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
+            self._progress.update(self._task, figures=figures)

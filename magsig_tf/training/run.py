@@ -143,8 +143,6 @@ def _train(run: Run, prepared: PreparedDataset, split: Split, observer: Observer
         )
     keras.backend.clear_session()
     parts = build_parts(run.config, prepared, split)
-    for warning in split.warnings:
-        observer.note(warning)
     identity = {
         "config_hash": run.config.identity_hash(),
         "split_hash": split.hash,
@@ -152,9 +150,11 @@ def _train(run: Run, prepared: PreparedDataset, split: Split, observer: Observer
         "precision": parts.precision,
         "strategy": f"{parts.strategy_name} x {parts.strategy.num_replicas_in_sync}",
     }
+    observer.run_started(run.title, parts.total_steps, 1 / len(split.source_magnifications))
+    for warning in split.warnings:
+        observer.note(warning)
     observer.note(f"{describe_devices()}, {parts.precision}, strategy {identity['strategy']}")
     loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer)
-    observer.run_started(run.title, parts.total_steps, 1 / len(split.source_magnifications))
     chosen = loop.train()
     write_outputs(run.folder, parts.classifier, loop.inference, prepared, split, rule)
     return {"chosen": chosen, "precision": parts.precision, "strategy": identity["strategy"], "steps": loop.memory.step}
