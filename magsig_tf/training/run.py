@@ -100,6 +100,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer) -> dict[str
         found = run.record()
         _check_same(found, prepared, split, run.folder)
         if found.get("status") == "done":
+            shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
             return found
         record = found | _opening(run, prepared, split)
         write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
