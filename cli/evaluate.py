@@ -54,7 +54,7 @@ def _choose_dataset(workspace: Workspace, wanted: str | None) -> str:
 
 @click.command()
 @workspace_option
-@click.option("--dataset", help="Prepared data set; the only one prepared if not given.")
+@click.option("--dataset", help="Data set; the only one with runs if not given.")
 @click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
 @click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
 @click.option(

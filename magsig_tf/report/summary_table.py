@@ -122,7 +122,7 @@ def _best(frame: pd.DataFrame, holdout: str, metric: str) -> set[str]:
 
 def _cell(row: pd.Series, signed: bool, bold: bool) -> Text:
     if np.isnan(row["value"]):
-        return Text(NOT_RUN if NOT_RUN in row["reason"] else "undefined", style="dim")
+        return Text(NOT_RUN if NOT_RUN in row["reason"] else "not defined", style="dim")
     text = Text(number(row["value"], signed), style="bold" if bold else "")
     if np.isfinite(row["low"]):
         separator = " " if signed else "-"

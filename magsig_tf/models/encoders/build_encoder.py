@@ -67,6 +67,8 @@ def _find(name: str) -> Callable[..., keras.Model]:
 
 
 def _weight_path(weights: str) -> Path | None:
+    if weights in ("none", "imagenet"):
+        return None  # the words stay words where a file of that name lies about
     path = Path(weights).expanduser()
     if path.is_file():
         return path

@@ -157,3 +157,9 @@ def test_a_file_that_is_no_weight_file_is_refused(tmp_path):
     (tmp_path / "weights.pkl").touch()
     with pytest.raises(UsageError, match=r"\.weights\.h5"):
         build_encoder(SMALL, SHAPE, str(tmp_path / "weights.pkl"), seed=0)
+
+
+def test_a_file_named_none_does_not_stand_for_the_word(tmp_path, monkeypatch):
+    (tmp_path / "none").write_text("no weights")
+    monkeypatch.chdir(tmp_path)
+    assert build_encoder("small_cnn", (32, 32, 3), "none", 0).name == "encoder"
