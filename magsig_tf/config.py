@@ -107,11 +107,10 @@ class Config:
     Args:
         settings: The part that every method shares.
         options: The validated options of each named method.
-        raw: The flat mapping it came from, without defaults.
     """
 
-    def __init__(self, settings: Settings, options: Mapping[str, MethodOptions], raw: Mapping[str, Any]):
-        self.settings, self.options, self.raw = settings, dict(options), dict(raw)
+    def __init__(self, settings: Settings, options: Mapping[str, MethodOptions]):
+        self.settings, self.options = settings, dict(options)
 
     def for_run(self, *, dataset: str, method: str, holdout: str, patient_fold: int, seed: int) -> Config:
         """Return the config of one run of the matrix: single values on every axis, one method's options."""
@@ -123,7 +122,7 @@ class Config:
             "seed": [seed],
         }
         settings = self.settings.model_copy(update=axes)
-        return Config(settings, {method: self.options[method]}, self.raw)
+        return Config(settings, {method: self.options[method]})
 
     def flat(self) -> dict[str, Any]:
         """Return every key with its value, defaults included, ready for YAML."""

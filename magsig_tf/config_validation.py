@@ -39,7 +39,7 @@ def build_config(raw: Mapping[str, Any]) -> Config:
         name: _validated(classes[name], {key: raw[key] for key in classes[name].model_fields if key in raw})
         for name in settings.method
     }
-    return Config(settings, options, raw)
+    return Config(settings, options)
 
 
 def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:

@@ -102,7 +102,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer) -> dict[str
         if found.get("status") == "done":
             shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
             return found
-        record = found | _opening(run, prepared, split)
+        record = found | _opening(run, found, prepared, split)
         write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
         write_json(run.folder / "run.json", record)
         began = time.perf_counter()
@@ -171,7 +171,7 @@ def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, 
             )
 
 
-def _opening(run: Run, prepared: PreparedDataset, split: Split) -> dict[str, Any]:
+def _opening(run: Run, found: dict[str, Any], prepared: PreparedDataset, split: Split) -> dict[str, Any]:
     s = run.config.settings
     return {
         "status": "running",
@@ -189,8 +189,8 @@ def _opening(run: Run, prepared: PreparedDataset, split: Split) -> dict[str, Any
         "cases_per_class": split.cases_per_class(prepared.manifest),
         "images": {part: len(rows) for part, rows in split.rows.items()},
         "warnings": list(split.warnings),
-        "started": run.record().get("started", _now()),
-        "seconds": run.record().get("seconds", 0.0),
+        "started": found.get("started", _now()),
+        "seconds": found.get("seconds", 0.0),
         "versions": _versions(),
     }
 
