@@ -125,7 +125,11 @@ def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[s
 
 
 def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
-    """Deal groups into folds, stratified by label; -1 marks the fixed test cohort."""
+    """Deal groups into folds, stratified by label and, within it, by the magnifications a group has.
+
+    Returns:
+        Fold of each group; -1 marks the fixed test cohort.
+    """
     labels = study.groupby("group")["label"].nunique()
     if (labels > 1).any():
         raise DataError(
@@ -147,10 +151,12 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
     position = 0
     for label, rows in dealt.groupby("label"):
         names = sorted(rows["group"].unique())
-        order = generator_for("patient folds", split_seed, label).permutation(len(names))
-        for index in order:
-            # the second label goes on where the first stopped, so that fold sizes differ by one at most
-            fold_of_group[names[index]] = position % folds
+        shuffled = [names[i] for i in generator_for("patient folds", split_seed, label).permutation(len(names))]
+        # without this a fold may get only cases that were never imaged at some holdout's source magnifications
+        imaged_at = rows.groupby("group")["magnification"].agg(lambda seen: tuple(magnification_order(seen)))
+        for name in sorted(shuffled, key=imaged_at.get):
+            # each stratum goes on where the last one stopped, so that fold sizes differ by one at most
+            fold_of_group[name] = position % folds
             position += 1
     return fold_of_group
 

@@ -60,6 +60,17 @@ def test_the_deal_of_cases_is_the_same_for_every_holdout_and_stratified():
     }
 
 
+def test_cases_without_some_magnification_are_spread_over_the_folds():
+    manifest = tiny_manifest(cases=40)
+    number = manifest["case"].str[-2:].astype(int)
+    manifest = manifest[(number < 20) | (manifest["magnification"] == "200X")].reset_index(drop=True)
+    for seed in range(10):
+        for fold in range(5):
+            found = split(manifest, holdout="200X", patient_fold=fold, split_seed=seed)
+            assert found.cases_per_class(manifest)["validation"] == {"benign": 2, "malignant": 2}
+            assert found.cases_per_class(manifest)["test"] == {"benign": 4, "malignant": 4}
+
+
 def test_validation_is_the_next_fold():
     manifest = tiny_manifest()
     for fold in range(5):
