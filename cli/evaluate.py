@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import click
@@ -88,7 +88,8 @@ def evaluate(
     """Show how finished runs do at the magnification they never saw.
 
     Prints one row for each held-out magnification and method, with intervals from a bootstrap over cases, and writes
-    every number to results/DATASET/summary.csv and summary.parquet.
+    every number to results/DATASET/summary.csv and summary.parquet. With --method or --config-hash these files, which
+    are of all runs, stay as they are; --csv writes what was chosen.
     """
     print_evaluation(
         workspace,
@@ -100,6 +101,7 @@ def evaluate(
         replicates=replicates,
         threshold=threshold,
         csv_path=csv_path,
+        name="" if methods or configs else "summary",
         as_json=as_json,
     )
 
@@ -110,11 +112,13 @@ def print_evaluation(
     *,
     methods: tuple[str, ...] = (),
     configs: tuple[str, ...] = (),
+    folders: Collection[Path] | None = None,
     level: str = "image",
     metrics: tuple[str, ...] = (),
     replicates: int = 2000,
     threshold: float | str = 0.5,
     csv_path: Path | None = None,
+    name: str = "summary",
     as_json: bool = False,
 ) -> None:
     """Evaluate a data set's finished runs, write the numbers and print them; other commands end with it.
@@ -124,11 +128,13 @@ def print_evaluation(
         dataset: Name of the data set.
         methods: Keep these methods only; empty keeps all.
         configs: Keep configs whose hash begins with one of these; empty keeps all.
+        folders: Keep the runs in these folders only; None keeps all.
         level: "image" or "case".
         metrics: Metrics to show; empty shows the usual ones.
         replicates: Bootstrap replicates.
         threshold: Decision threshold, or "validation".
         csv_path: Another place for the CSV.
+        name: Name of the files in the results folder, without their ending; empty writes none there.
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs, summarise
@@ -138,13 +144,14 @@ def print_evaluation(
 
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     check_shown(shown, level)
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
     with _progress() as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
-    written = write_tables(summary, workspace, csv_path)
+    written = write_tables(summary, workspace, name, csv_path)
     if as_json:
         click.echo(summary.table.to_json(orient="records", double_precision=15))
         return
     console = output_console()
     print_summary(summary, level, shown, console)
-    console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)
+    if written:
+        console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from magsig_tf.config import Config
 from magsig_tf.workspace import Workspace
 
+if TYPE_CHECKING:
+    from magsig_tf.training.run import Run
 
-def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False) -> None:
+
+def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False) -> list[Run]:
     """Train the runs of a config that are not done, and report each.
 
     Exits with 1 after the last run where some failed.
+
+    Returns:
+        All runs of the config, those done before among them.
     """
     from rich.console import Console
 
@@ -51,6 +58,7 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
         )
     if outcome.failed:
         raise SystemExit(1)
+    return runs
 
 
 def list_matrix(config: Config, workspace: Workspace) -> None:

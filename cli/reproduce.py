@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from magsig_tf.cli.config_options import ConfigCommand
@@ -17,7 +19,8 @@ from magsig_tf.cli.options import json_option, workspace_option
 def reproduce(config_name, assignments, dry_run, workspace, as_json, **keys):
     """Carry out a whole study: the matrix of runs, then the tables. Repeat it to go on after an interruption.
 
-    A data set that needs no download (the phantom) is prepared first where it is missing.
+    A data set that needs no download (the phantom) is prepared first where it is missing, by --dry-run too. The tables
+    are of this config's runs; their numbers go to results/DATASET/summary-CONFIG.csv and .parquet.
 
     \b
     magsig reproduce --config demo
@@ -34,5 +37,11 @@ def reproduce(config_name, assignments, dry_run, workspace, as_json, **keys):
     if dry_run:
         list_matrix(config, workspace)
         return
-    train_matrix(config, workspace)
-    print_evaluation(workspace, workspace.choose_dataset(config.settings.dataset), as_json=as_json)
+    runs = train_matrix(config, workspace)
+    print_evaluation(
+        workspace,
+        workspace.choose_dataset(config.settings.dataset),
+        folders={run.folder for run in runs},
+        name=f"summary-{Path(config_name).stem}",
+        as_json=as_json,
+    )

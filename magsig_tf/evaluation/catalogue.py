@@ -25,6 +25,8 @@ class Metric:
         better: Which direction is better; "neither" for a property of the data.
         values: Returns the metric of every replicate, shape (R,).
         undefined: Why it is NaN where it is.
+        threshold: Whether it depends on the decision threshold.
+        binned: Whether it is made of bins, whose errors grow when cases are drawn more than once.
         over_folds: "mean" of the patient folds' values, or one value of the "joined" predictions of all folds. Ranks of
             different models are not comparable, so AUC is a mean; the others are per-image quantities, and bins and
             rare counts need all the images there are.
@@ -38,31 +40,37 @@ class Metric:
     undefined: str = "no predictions"
     over_folds: Literal["mean", "joined"] = "joined"
     levels: tuple[str, ...] = LEVELS
+    threshold: bool = False
+    binned: bool = False
 
 
-def _of_counts(formula: Callable[..., np.ndarray]) -> Callable[[Replicates], np.ndarray]:
-    return lambda replicates: formula(*replicates.confusion)
+def _of_counts(name: str, title: str, formula: Callable[..., np.ndarray], undefined: str = "no predictions") -> Metric:
+    return Metric(name, title, "higher", lambda r: formula(*r.confusion), undefined, threshold=True)
 
 
-def _of_equal_mass(formula: Callable[..., np.ndarray]) -> Callable[[Replicates], np.ndarray]:
-    return lambda replicates: formula(replicates.equal_mass)
+def _of_bins(name: str, title: str, better: str, formula: Callable[[calibration.BinSums], np.ndarray]) -> Metric:
+    return Metric(name, title, better, lambda r: formula(r.equal_mass), binned=True)
 
 
 _ALL = (
     Metric("auc", "AUC", "higher", Replicates.auc, "one class", over_folds="mean"),
-    Metric("accuracy", "accuracy", "higher", _of_counts(metrics.accuracy_from_counts)),
-    Metric("balanced_accuracy", "bal. acc.", "higher", _of_counts(metrics.balanced_accuracy_from_counts), "one class"),
-    Metric("f1", "F1", "higher", _of_counts(metrics.f1_from_counts), "nothing malignant, nothing called malignant"),
-    Metric("sensitivity", "sensitivity", "higher", _of_counts(metrics.sensitivity_from_counts), "no malignant ones"),
-    Metric("specificity", "specificity", "higher", _of_counts(metrics.specificity_from_counts), "no benign ones"),
+    _of_counts("accuracy", "accuracy", metrics.accuracy_from_counts),
+    _of_counts("balanced_accuracy", "bal. acc.", metrics.balanced_accuracy_from_counts, "one class"),
+    _of_counts("f1", "F1", metrics.f1_from_counts, "nothing malignant, nothing called malignant"),
+    _of_counts("sensitivity", "sensitivity", metrics.sensitivity_from_counts, "no malignant ones"),
+    _of_counts("specificity", "specificity", metrics.specificity_from_counts, "no benign ones"),
     Metric("brier", "Brier", "lower", Replicates.mean_squared_error),
     Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss),
-    Metric("ece", "ECE", "lower", _of_equal_mass(calibration.calibration_error)),
-    Metric("ece_equal_width", "ECE width", "lower", lambda r: calibration.calibration_error(r.equal_width)),
-    Metric("brier_reliability", "reliability", "lower", _of_equal_mass(calibration.reliability)),
-    Metric("brier_resolution", "resolution", "higher", _of_equal_mass(calibration.resolution)),
-    Metric("brier_uncertainty", "uncertainty", "neither", _of_equal_mass(calibration.uncertainty)),
-    Metric("patient_recognition_rate", "patient rate", "higher", Replicates.mean_correct, levels=("case",)),
+    _of_bins("ece", "ECE", "lower", calibration.calibration_error),
+    Metric(
+        "ece_equal_width", "ECE width", "lower", lambda r: calibration.calibration_error(r.equal_width), binned=True
+    ),
+    _of_bins("brier_reliability", "reliability", "lower", calibration.reliability),
+    _of_bins("brier_resolution", "resolution", "higher", calibration.resolution),
+    _of_bins("brier_uncertainty", "uncertainty", "neither", calibration.uncertainty),
+    Metric(
+        "patient_recognition_rate", "patient rate", "higher", Replicates.mean_correct, levels=("case",), threshold=True
+    ),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -27,7 +27,7 @@ class CellValue:
     Args:
         values: The value followed by its replicates, shape (R,).
         fold_mean: Mean of the patient folds' values, undefined ones left out.
-        fold_joined: Value of the joined predictions of all patient folds.
+        fold_joined: Value of the joined predictions of all patient folds; NaN where folds share test images.
         undefined_folds: Patient folds in which the metric is not defined.
         partial: Replicates that leave a fold without the metric although the sample has it, shape (R,).
     """
@@ -114,6 +114,9 @@ class GroupCells:
     ) -> dict[str, CellValue]:
         """Return every metric of the joined predictions of some holdouts, for one seed; empty without predictions.
 
+        Where patient folds test the same images (a fixed test cohort), a fold is a repeat as a seed is: every metric is
+        taken for each fold and then averaged, since joining would score several models' answers to one image.
+
         Args:
             seed: Seed of the runs.
             holdouts: Holdouts whose runs are joined.
@@ -123,16 +126,18 @@ class GroupCells:
         """
         key = (seed, tuple(holdouts), tuple(folds), part, magnification)
         if key not in self._cells:
-            per_fold = {}
+            per_fold, images = {}, []
             for fold in folds:
                 runs = [self.group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in self.group.runs]
                 units = [self._units_of(run, part, magnification) for run in runs]
                 if sum(map(len, units)):
                     per_fold[fold] = join(units)
-            self._cells[key] = self._evaluate(per_fold) if per_fold else {}
+                    images.append(np.unique(np.concatenate([run.part(part, magnification)["row"] for run in runs])))
+            repeats = bool(images) and len(np.unique(np.concatenate(images))) < sum(map(len, images))
+            self._cells[key] = self._evaluate(per_fold, repeats) if per_fold else {}
         return self._cells[key]
 
-    def _evaluate(self, per_fold: dict[int, Units]) -> dict[str, CellValue]:
+    def _evaluate(self, per_fold: dict[int, Units], repeats: bool) -> dict[str, CellValue]:
         drawn = self.bootstrap.multiplicities
         joined_units = join(list(per_fold.values()))
         joined, joined_sample = Replicates(joined_units, drawn), Replicates(joined_units, drawn[:1])
@@ -140,9 +145,9 @@ class GroupCells:
         each_sample = [Replicates(units, drawn[:1]) for units in per_fold.values()]
         result = {}
         for metric in self.metrics:
-            if metric.over_folds == "mean":
+            if repeats or metric.over_folds == "mean":
                 by_fold = np.stack([metric.values(replicates) for replicates in each])
-                values, at_joined = _nanmean(by_fold), metric.values(joined_sample)[0]
+                values, at_joined = _nanmean(by_fold), np.nan if repeats else metric.values(joined_sample)[0]
                 partial = (np.isnan(by_fold) & ~np.isnan(by_fold[:, :1])).any(0)
             else:
                 by_fold = np.stack([metric.values(replicates) for replicates in each_sample])

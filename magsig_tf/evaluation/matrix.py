@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 from magsig_tf.data.manifest import magnification_order
+from magsig_tf.errors import RunError
 from magsig_tf.evaluation.runs import Run, run_name
 
 SHORTEST_HASH = 6
+Basis = frozenset[tuple[str, int, int, str]]
+"""What a number rests on: (holdout, patient fold, seed, hash of the split) of its runs."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Group:
         label: What tables print: the method, with the config's first letters where the method has several, and
             "oracle" where the checkpoint was chosen by looking at the holdout.
         selection: "source" or "oracle".
+        magnifications: Those of its study, sources and holdouts, in the natural order.
         runs: By (holdout, patient fold, seed).
     """
 
@@ -29,42 +34,86 @@ class Group:
     config_hash: str
     label: str
     selection: str
+    magnifications: tuple[str, ...]
     runs: dict[tuple[str, int, int], Run] = field(repr=False)
 
-    def folds(self, seed: int, holdouts: Iterable[str]) -> list[int]:
+    @property
+    def folds(self) -> list[int]:
+        """The patient folds that any of its runs tests, ascending."""
+        return sorted({fold for _, fold, _ in self.runs})
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its runs, ascending."""
+        return sorted({seed for _, _, seed in self.runs})
+
+    def folds_at(self, seed: int, holdouts: Sequence[str]) -> list[int]:
         """Return the patient folds that have a run of this seed at one of the holdouts."""
-        holdouts = set(holdouts)
         return sorted({fold for holdout, fold, s in self.runs if s == seed and holdout in holdouts})
+
+    def basis(self, holdouts: Sequence[str]) -> Basis:
+        """Return what its numbers at these holdouts rest on."""
+        return frozenset((*key, run.split_hash) for key, run in self.runs.items() if key[0] in holdouts)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """All groups, and the axes that any of them covers.
+    """All groups, and the holdouts that any of them covers.
 
     Args:
         groups: Ordered by method, selection (oracle last) and config.
         holdouts: In the natural order of magnifications.
-        folds: Patient folds, ascending.
-        seeds: Ascending.
     """
 
     groups: list[Group]
     holdouts: list[str]
-    folds: list[int]
-    seeds: list[int]
 
-    def missing(self, group: Group, holdouts: Sequence[str] | None = None) -> list[str]:
-        """Return the names of the runs that other groups, holdouts, folds or seeds let expect and this group lacks."""
-        expected = product(self.holdouts if holdouts is None else holdouts, self.folds, self.seeds)
-        return [run_name(group.label, *key) for key in expected if key not in group.runs]
+    def holdouts_of(self, group: Group) -> list[str]:
+        """Return the holdouts expected of a group: those that any group with the same magnifications has."""
+        same = [other for other in self.groups if other.magnifications == group.magnifications]
+        present = {holdout for other in same for holdout, _, _ in other.runs}
+        return [holdout for holdout in self.holdouts if holdout in present]
+
+    def missing(self, group: Group, holdouts: Sequence[str] | None = None) -> list[tuple[str, int, int]]:
+        """Return the keys of runs that a group lacks: its patient folds and seeds at each expected holdout.
+
+        Args:
+            group: One of the groups.
+            holdouts: Limit the answer to these.
+        """
+        expected = [h for h in self.holdouts_of(group) if holdouts is None or h in holdouts]
+        return [key for key in product(expected, group.folds, group.seeds) if key not in group.runs]
+
+    def compared(self, holdouts: Sequence[str]) -> list[Group]:
+        """Return the groups whose numbers at some holdouts may be compared: they rest on the same splits and seeds.
+
+        Where groups rest on different ones, the basis that most groups share is taken, of equally common ones that
+        with more runs. Groups that lack a run of their own, and oracles, are not among them.
+        """
+        complete = [g for g in self.groups if g.selection != "oracle" and not self.missing(g, holdouts)]
+        counted = Counter(basis for basis in (group.basis(holdouts) for group in complete) if basis)
+        if not counted:
+            return []
+        common = max(counted, key=lambda basis: (counted[basis], len(basis), sorted(basis)))
+        return [group for group in complete if group.basis(holdouts) == common]
 
 
 def arrange(runs: Sequence[Run]) -> Matrix:
-    """Sort runs into groups and find the axes of their matrix."""
+    """Sort runs into groups and find the holdouts of their matrix.
+
+    Raises:
+        RunError: two folders hold the same run.
+    """
     by_config: dict[tuple[str, str], dict[tuple[str, int, int], Run]] = {}
     for run in runs:
         group = by_config.setdefault((run.method, run.config_hash), {})
-        group[run.holdout, run.patient_fold, run.seed] = run
+        first = group.setdefault((run.holdout, run.patient_fold, run.seed), run)
+        if first is not run:
+            raise RunError(
+                f"Expected one folder for {run_name(run.method, run.holdout, run.patient_fold, run.seed)}",
+                f"found {first.folder} and {run.folder}",
+                "Remove the copy",
+            )
     groups = []
     for (method, config), members in by_config.items():
         selection = "oracle" if any(run.selection == "oracle" for run in members.values()) else "source"
@@ -74,14 +123,10 @@ def arrange(runs: Sequence[Run]) -> Matrix:
             words.append(_short(config, siblings))
         if selection == "oracle":
             words.append("oracle")
-        groups.append(Group(method, config, " ".join(words), selection, members))
+        magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
+        groups.append(Group(method, config, " ".join(words), selection, tuple(magnifications), members))
     groups.sort(key=lambda group: (group.method, group.selection == "oracle", group.config_hash))
-    return Matrix(
-        groups,
-        magnification_order(run.holdout for run in runs),
-        sorted({run.patient_fold for run in runs}),
-        sorted({run.seed for run in runs}),
-    )
+    return Matrix(groups, magnification_order(run.holdout for run in runs))
 
 
 def _short(config: str, siblings: Sequence[str]) -> str:

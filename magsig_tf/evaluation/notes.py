@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -10,7 +11,9 @@ from magsig_tf.evaluation.bootstrap import FEWEST_CASES, MANY_CASES
 from magsig_tf.evaluation.catalogue import METRICS
 from magsig_tf.evaluation.drop import NOT_RUN
 from magsig_tf.evaluation.matrix import Group, Matrix
+from magsig_tf.evaluation.runs import run_name
 from magsig_tf.evaluation.summary import Summary
+from magsig_tf.evaluation.summary_rows import POOLED
 
 NAMES_SHOWN = 4
 WORTH_SAYING = 0.01
@@ -32,7 +35,9 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
     shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]
     return [
         *_oracle(summary.matrix),
-        *_splits(summary.matrix),
+        *_warnings(summary.matrix),
+        *_not_compared(summary.matrix),
+        *_precisions(summary.matrix),
         *_unfinished(summary),
         *_missing(summary.matrix),
         *_configs(summary.matrix),
@@ -40,6 +45,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
         *_drop_not_run(shown),
         *_few_cases(shown),
         *_partial(shown),
+        *_pooled_ranks(shown),
         *_outside(shown),
     ]
 
@@ -51,14 +57,48 @@ def _oracle(matrix: Matrix) -> list[str]:
     return [f"{', '.join(labels)}: the checkpoint was chosen by looking at the held-out magnification."]
 
 
-def _splits(matrix: Matrix) -> list[str]:
-    """Name folds whose split differs between groups: a comparison of their rows is not paired."""
-    splits: dict[tuple[str, int], set[str]] = {}
+def _warnings(matrix: Matrix) -> list[str]:
+    """Repeat what the splits warned of when the runs were trained; warnings that differ in numbers only are one."""
+    seen: dict[str, list[tuple[str, str]]] = {}
     for group in matrix.groups:
-        for (holdout, fold, _), run in group.runs.items():
-            splits.setdefault((holdout, fold), set()).add(run.split_hash)
-    differ = [f"{holdout} fold {fold}" for (holdout, fold), hashes in splits.items() if len(hashes) > 1]
-    return [f"Different splits at {_some(differ)}: those rows cannot be compared."] if differ else []
+        for key, run in group.runs.items():
+            for warning in run.info.get("warnings", ()):
+                seen.setdefault(re.sub(r"\d+", "#", warning), []).append((run_name(group.label, *key), warning))
+    return [f"{said[0][1]} ({_some([name for name, _ in said])})." for said in seen.values()]
+
+
+def _not_compared(matrix: Matrix) -> list[str]:
+    """Name rows that rest on other splits, patient folds or seeds than those they stand beside."""
+    why: dict[tuple[str, str], list[str]] = {}
+    for holdout in matrix.holdouts:
+        compared = matrix.compared([holdout])
+        for group in matrix.groups:
+            basis = group.basis([holdout])
+            if not compared or group in compared or not basis or matrix.missing(group, [holdout]):
+                continue
+            common = compared[0].basis([holdout])
+            if group.selection == "oracle" and basis == common:
+                continue
+            differs = [
+                word
+                for word, at in (("patient folds", 1), ("seeds", 2))
+                if {key[at] for key in basis} != {key[at] for key in common}
+            ]
+            why.setdefault((group.label, " and ".join(differs) or "splits"), []).append(holdout)
+    return [
+        f"{label} at {_some(holdouts)}: other {differs} than the rows beside it, so it is not compared with them."
+        for (label, differs), holdouts in why.items()
+    ]
+
+
+def _precisions(matrix: Matrix) -> list[str]:
+    """Name rows whose runs were trained in different precisions, which `auto` makes possible."""
+    notes = []
+    for group in matrix.groups:
+        found = sorted({run.info["precision"] for run in group.runs.values() if "precision" in run.info})
+        if len(found) > 1:
+            notes.append(f"{group.label} mixes runs trained in {' and '.join(found)}.")
+    return notes
 
 
 def _unfinished(summary: Summary) -> list[str]:
@@ -81,19 +121,22 @@ def _missing(matrix: Matrix) -> list[str]:
 
 def _missing_at(matrix: Matrix, group: Group) -> list[str]:
     names = []
-    for holdout in matrix.holdouts:
-        keys = [(holdout, fold, seed) for fold in matrix.folds for seed in matrix.seeds]
-        absent = [key for key in keys if key not in group.runs]
-        names += (
-            [f"all at {holdout}"] if absent == keys else [f"{h} fold {fold} seed {seed}" for h, fold, seed in absent]
-        )
+    for holdout in matrix.holdouts_of(group):
+        absent = matrix.missing(group, [holdout])
+        if len(absent) == len(group.folds) * len(group.seeds):
+            names.append(f"all at {holdout}")
+        else:
+            names += [f"{h} fold {fold} seed {seed}" for h, fold, seed in absent]
     return names
 
 
 def _configs(matrix: Matrix) -> list[str]:
     methods = [group.method for group in matrix.groups]
     several = sorted({method for method in methods if methods.count(method) > 1})
-    return [f"{name} was run under {methods.count(name)} configs, told apart by their hash." for name in several]
+    notes = [f"{name} was run under {methods.count(name)} configs, told apart by their hash." for name in several]
+    if len({group.magnifications for group in matrix.groups}) > 1:
+        notes += [f"{group.label} is a study of {', '.join(group.magnifications)}." for group in matrix.groups]
+    return notes
 
 
 def _reasons(shown: pd.DataFrame) -> list[str]:
@@ -104,19 +147,19 @@ def _reasons(shown: pd.DataFrame) -> list[str]:
         rows = shown[(shown["quantity"] == quantity) & (shown["reason"] != "")]
         for row in rows.itertuples():
             cell = f"{row.label} {row.holdout}"
-            if row.reason != NOT_RUN and not (quantity == "drop" and cell in explained):
+            if not row.reason.startswith(NOT_RUN) and not (quantity == "drop" and cell in explained):
                 for reason in row.reason.split("; "):
                     # what is not defined is so for one metric; the other reasons hold for all
                     title = f"{METRICS[row.metric].title} " if "not defined" in reason else ""
                     cells.setdefault(title + reason, []).append(cell)
         explained |= {f"{row.label} {row.holdout}" for row in rows.itertuples()}
     rows = shown["label"] + " " + shown["holdout"]
-    everything = set(rows[shown["value"].notna() | (shown["reason"] != NOT_RUN)])
+    everything = set(rows[shown["value"].notna() | ~shown["reason"].str.startswith(NOT_RUN)])
     return [f"{_cells(names, everything)}: {reason}." for reason, names in cells.items()]
 
 
 def _drop_not_run(shown: pd.DataFrame) -> list[str]:
-    tested = shown[(shown["quantity"] == "held_out") & (shown["reason"] != NOT_RUN)]
+    tested = shown[(shown["quantity"] == "held_out") & ~shown["reason"].str.startswith(NOT_RUN)]
     tested = set(tested["label"] + " " + tested["holdout"])
     absent = shown[(shown["quantity"] == "drop") & (shown["reason"] == NOT_RUN) & (shown["holdout"] != "pooled")]
     names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in tested]
@@ -126,9 +169,9 @@ def _drop_not_run(shown: pd.DataFrame) -> list[str]:
 
 
 def _few_cases(shown: pd.DataFrame) -> list[str]:
-    held_out = shown[(shown["quantity"] == "held_out") & shown["low"].notna()]
-    cases = held_out["cases_benign"] + held_out["cases_malignant"]
-    few = held_out[cases < MANY_CASES]
+    with_interval = shown[shown["low"].notna()]
+    cases = with_interval["cases_benign"] + with_interval["cases_malignant"]
+    few = with_interval[cases < MANY_CASES]
     if few.empty:
         return []
     counts = cases[cases < MANY_CASES]
@@ -146,14 +189,22 @@ def _partial(shown: pd.DataFrame) -> list[str]:
     return [f"Up to {share:.0%} of the replicates lack a class in a patient fold and average over the other folds."]
 
 
-def _outside(shown: pd.DataFrame) -> list[str]:
-    """Say why an interval can lie beside its value: binned errors grow when cases are drawn twice."""
-    held_out = shown[shown["quantity"] == "held_out"]
-    outside = held_out[(held_out["value"] < held_out["low"]) | (held_out["value"] > held_out["high"])]
-    if outside.empty:
+def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
+    """Give the mean over holdouts beside a pooled AUC, which ranks the answers of several models together."""
+    rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & (shown["quantity"] == "held_out")]
+    means = ", ".join(f"{row.label} {row.holdout_mean:.3f}" for row in rows[rows["value"].notna()].itertuples())
+    if not means:
         return []
-    titles = ", ".join(METRICS[name].title for name in outside["metric"].unique())
-    return [f"{titles}: resampling adds noise to each bin, so these intervals lie higher than they should."]
+    return [f"Pooled AUC ranks the answers of different holdouts' models together; mean of the holdouts: {means}."]
+
+
+def _outside(shown: pd.DataFrame) -> list[str]:
+    """Say why an interval can lie above its value: binned errors grow when cases are drawn twice."""
+    outside = shown[(shown["quantity"] == "held_out") & (shown["value"] < shown["low"])]
+    titles = [METRICS[name].title for name in outside["metric"].unique() if METRICS[name].binned]
+    if not titles:
+        return []
+    return [f"{', '.join(titles)}: resampling adds noise to each bin, so these intervals lie higher than they should."]
 
 
 def _cells(names: Iterable[str], everything: set[str]) -> str:

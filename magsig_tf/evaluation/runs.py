@@ -14,7 +14,18 @@ from magsig_tf.errors import RunError, UsageError, nearest
 from magsig_tf.workspace import Workspace
 
 COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
-KEYS = ("status", "dataset", "dataset_hash", "method", "holdout", "patient_fold", "seed", "split_hash", "config_hash")
+KEYS = (
+    "status",
+    "dataset",
+    "dataset_hash",
+    "method",
+    "holdout",
+    "source_magnifications",
+    "patient_fold",
+    "seed",
+    "split_hash",
+    "config_hash",
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class Run:
         method: Name of the method.
         config_hash: Hash of everything that changes what a run computes, apart from the axes below.
         holdout: The magnification left out.
+        magnifications: Those of its study: the holdout and the sources.
         patient_fold: Index of the tested patient fold.
         seed: Seed of the run.
         dataset_hash: Content hash of the data it was trained on.
@@ -39,6 +51,7 @@ class Run:
     method: str
     config_hash: str
     holdout: str
+    magnifications: tuple[str, ...]
     patient_fold: int
     seed: int
     dataset_hash: str
@@ -88,6 +101,7 @@ def load_runs(
     *,
     methods: Collection[str] | None = None,
     configs: Collection[str] | None = None,
+    folders: Collection[Path] | None = None,
 ) -> LoadedRuns:
     """Read every finished run of a data set.
 
@@ -96,6 +110,7 @@ def load_runs(
         dataset: Name of the data set.
         methods: Keep these methods only; None keeps all.
         configs: Keep runs whose config hash begins with one of these; None keeps all.
+        folders: Keep the runs in these folders only; None keeps all.
 
     Returns:
         The finished runs, and the names of those that are not.
@@ -106,6 +121,8 @@ def load_runs(
     """
     found = []
     for path in sorted(workspace.runs(dataset).glob("*/*/*/run.json")):
+        if folders is not None and path.parent not in folders:
+            continue
         info = read_json(path)
         missing = [key for key in KEYS if key not in info]
         if missing:
@@ -185,6 +202,7 @@ def _run(folder: Path, info: dict) -> Run:
         method=info["method"],
         config_hash=str(info["config_hash"]),
         holdout=info["holdout"],
+        magnifications=(info["holdout"], *info["source_magnifications"]),
         patient_fold=int(info["patient_fold"]),
         seed=int(info["seed"]),
         dataset_hash=info["dataset_hash"],

@@ -15,7 +15,7 @@ from magsig_tf.evaluation.catalogue import choose_metrics
 from magsig_tf.evaluation.cells import CaseBootstrap, GroupCells
 from magsig_tf.evaluation.drop import drop_at, mean_drop
 from magsig_tf.evaluation.matrix import Matrix, arrange
-from magsig_tf.evaluation.runs import LoadedRuns
+from magsig_tf.evaluation.runs import LoadedRuns, run_name
 from magsig_tf.evaluation.summary_rows import POOLED, IntervalSettings, cell_rows
 from magsig_tf.evaluation.units import LEVELS
 
@@ -48,8 +48,8 @@ class Summary:
 
     @property
     def missing(self) -> list[str]:
-        """Runs that some method, holdout, fold or seed lets expect and that are not there."""
-        return [name for group in self.matrix.groups for name in self.matrix.missing(group)]
+        """Names of runs that are not there although a group's folds, seeds and study let expect them."""
+        return [run_name(g.label, *key) for g in self.matrix.groups for key in self.matrix.missing(g)]
 
 
 def summarise(
@@ -87,11 +87,11 @@ def summarise(
     rows: list[dict] = []
     for done, (group, unit) in enumerate(steps):
         cells = GroupCells(group, unit, chosen, bootstrap, threshold)
-        drops = {}
+        drops, expected = {}, matrix.holdouts_of(group)
         for number, target in enumerate(targets):
             progress(done * len(targets) + number, len(steps) * len(targets))
             pooled = target == POOLED
-            drops[target] = mean_drop(list(drops.values())) if pooled else drop_at(cells, matrix, target)
+            drops[target] = mean_drop([drops[h] for h in expected]) if pooled else drop_at(cells, matrix, target)
             rows += cell_rows(cells, matrix, target, drops[target], settings)
     progress(len(steps) * len(targets), len(steps) * len(targets))
     table = pd.DataFrame(rows)

@@ -16,8 +16,6 @@ from magsig_tf.evaluation.matrix import Matrix
 from magsig_tf.evaluation.runs import Run
 
 POOLED = "pooled"
-PART_OF = {"held_out": "test", "in_domain": "in_domain_test", "as_source": "test", "drop": "test"}
-"""Quantities of the summary, and the part whose cases and images each counts."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,13 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
     Args:
         cells: Cells of the group at the level.
         matrix: All runs.
-        target: A holdout, or "pooled" for the joined predictions of all of them.
+        target: A holdout, or "pooled" for the joined predictions of all of its study.
         drop: The drop at the target.
         settings: How intervals are made.
     """
     group = cells.group
-    holdouts = matrix.holdouts if target == POOLED else [target]
+    expected = matrix.holdouts_of(group)
+    holdouts = expected if target == POOLED else [target]
     runs = [run for (holdout, _, _), run in group.runs.items() if holdout in holdouts]
     base = {
         "method": group.method,
@@ -53,46 +52,62 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         "selection": group.selection,
         "holdout": target,
         "level": cells.level,
-        "folds": len({run.patient_fold for run in runs}),
-        "seeds": len({run.seed for run in runs}),
-        "runs": len(runs),
         "missing_runs": len(matrix.missing(group, holdouts)),
+        "compared": group in matrix.compared(holdouts),
     }
     absent = len(set(holdouts) - {run.holdout for run in runs})
     pooling = f"pools {len(holdouts) - absent} of {len(holdouts)} holdouts" if absent and runs else ""
-    values = {
-        "held_out": (_over_seeds(cells, matrix, holdouts, "test"), pooling),
-        "in_domain": (_over_seeds(cells, matrix, holdouts, "in_domain_test"), pooling),
-        "as_source": (drop.as_source, drop.reason),
-        "drop": (drop.held_out_minus_source, drop.reason),
-    }
-    counts = {part: _counts(runs, part) for part in set(PART_OF.values())}
+    not_in_study = "" if target in (*expected, POOLED) else f"{NOT_RUN}: {target} is not in its study"
+    quantities = (
+        ("held_out", _over_seeds(cells, holdouts, "test"), runs, "test", pooling or not_in_study),
+        ("in_domain", _over_seeds(cells, holdouts, "in_domain_test"), runs, "in_domain_test", pooling or not_in_study),
+        ("as_source", drop.as_source, drop.runs, "test", drop.reason),
+        ("drop", drop.held_out_minus_source, drop.runs, "test", drop.reason),
+    )
+    counts = {quantity: _counts(behind, part) for quantity, _, behind, part, _ in quantities}
+    joined = ("held_out", "in_domain") if target == POOLED else ()
+    means = {q: _holdout_means(cells, holdouts, part) for q, _, _, part, _ in quantities if q in joined}
     return [
         {
             **base,
             "metric": metric.name,
             "quantity": quantity,
-            **counts[PART_OF[quantity]],
-            **_numbers(metric, by_metric.get(metric.name), counts[PART_OF[quantity]], reason, settings),
+            **counts[quantity],
+            **_numbers(metric, values.get(metric.name), counts[quantity], reason, settings),
+            "holdout_mean": means.get(quantity, {}).get(metric.name, float("nan")),
         }
         for metric in cells.metrics
-        for quantity, (by_metric, reason) in values.items()
+        for quantity, values, _, _, reason in quantities
     ]
 
 
-def _over_seeds(cells: GroupCells, matrix: Matrix, holdouts: Sequence[str], part: str) -> dict[str, CellValue]:
+def _over_seeds(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, CellValue]:
     """Calculate per seed, then average: seeds are repeats, not an ensemble."""
-    by_seed = [cells.values(seed, holdouts, cells.group.folds(seed, holdouts), part) for seed in matrix.seeds]
+    group = cells.group
+    by_seed = [cells.values(seed, holdouts, group.folds_at(seed, holdouts), part) for seed in group.seeds]
     by_seed = [values for values in by_seed if values]
     return {m.name: average([values[m.name] for values in by_seed]) for m in cells.metrics} if by_seed else {}
 
 
+def _holdout_means(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, float]:
+    """Return the unweighted mean over holdouts, which never ranks the answers of different models together."""
+    values = [values for values in (_over_seeds(cells, [holdout], part) for holdout in holdouts) if values]
+    return {m.name: float(np.mean([v[m.name].value for v in values])) for m in cells.metrics} if values else {}
+
+
 def _counts(runs: Sequence[Run], part: str) -> dict[str, int]:
-    if not runs:
-        return {"cases_benign": 0, "cases_malignant": 0, "images": 0}
-    seen = pd.concat([run.part(part)[["row", "case", "label"]] for run in runs]).drop_duplicates("row")
+    """Count what a quantity rests on: distinct test cases and images, patient folds, seeds and runs."""
+    empty = pd.DataFrame({"row": [], "case": [], "label": []})
+    seen = pd.concat([run.part(part)[["row", "case", "label"]] for run in runs] or [empty]).drop_duplicates("row")
     cases = seen.groupby("label")["case"].nunique()
-    return {"cases_benign": int(cases.get(0, 0)), "cases_malignant": int(cases.get(1, 0)), "images": len(seen)}
+    return {
+        "cases_benign": int(cases.get(0, 0)),
+        "cases_malignant": int(cases.get(1, 0)),
+        "images": len(seen),
+        "folds": len({run.patient_fold for run in runs}),
+        "seeds": len({run.seed for run in runs}),
+        "runs": len(runs),
+    }
 
 
 def _numbers(

@@ -9,23 +9,30 @@ from magsig_tf.evaluation.summary import Summary
 from magsig_tf.workspace import Workspace
 
 
-def write_tables(summary: Summary, workspace: Workspace, csv_path: Path | None = None) -> list[Path]:
+def write_tables(
+    summary: Summary, workspace: Workspace, name: str = "summary", csv_path: Path | None = None
+) -> list[Path]:
     """Write the tidy frame as CSV and Parquet to the results folder of its data set.
 
     Args:
         summary: What to write.
-        workspace: Its results folder receives `<dataset>/summary.csv` and `.parquet`.
+        workspace: Its results folder receives `<dataset>/<name>.csv` and `.parquet`.
+        name: Name of these two files without their ending; empty writes none of them.
         csv_path: Another place for the CSV, in addition.
 
     Returns:
         The files written.
     """
     folder = workspace.results() / summary.dataset
-    csv_paths = [folder / "summary.csv", *([csv_path] if csv_path else [])]
-    for path in csv_paths:
+    written = []
+    for path in [folder / f"{name}.csv" if name else None, csv_path]:
+        if path is not None:
+            with replacing(path) as temporary:
+                summary.table.to_csv(temporary, index=False)
+            written.append(path)
+    if name:
+        path = folder / f"{name}.parquet"
         with replacing(path) as temporary:
-            summary.table.to_csv(temporary, index=False)
-    parquet = folder / "summary.parquet"
-    with replacing(parquet) as temporary:
-        summary.table.to_parquet(temporary, index=False)
-    return [csv_paths[0], parquet, *csv_paths[1:]]
+            summary.table.to_parquet(temporary, index=False)
+        written.insert(1, path)
+    return written

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -17,47 +18,74 @@ from magsig_tf.evaluation.drop import NOT_RUN
 
 WIDTH = 100
 SHOWN = ("auc", "f1", "brier", "ece")
+TITLES = {"held_out": "held-out", "in_domain": "in-domain", "drop": "drop"}
+"""Quantities that are shown, as their columns are headed."""
 
 
-def summary_table(summary: Summary, level: str = "image", metrics: Sequence[str] = SHOWN) -> Table:
-    """Draw one level of a summary, a section for each holdout.
+Column = tuple[str, str]
+"""A metric and a quantity of the summary."""
+
+
+def summary_tables(
+    summary: Summary, level: str = "image", metrics: Sequence[str] = SHOWN, width: int = WIDTH
+) -> list[Table]:
+    """Draw one level of a summary, a section for each holdout; in several tables where one would be too wide.
 
     Args:
         summary: What to draw.
         level: "image" or "case".
         metrics: Names of the metrics to show; the first is also shown in-domain and as a drop.
+        width: Columns of text that a table may take.
 
     Returns:
-        A table with two lines a row: values, and below them their intervals. The best complete row of a holdout is
-        bold; oracle rows do not compete.
+        Tables with two lines a row: values, and below them their intervals. The best row of a holdout is bold, among
+        those that rest on the same splits and seeds; oracle rows do not compete.
     """
     frame = summary.table[summary.table["level"] == level].set_index(["label", "holdout", "metric", "quantity"])
-    first = METRICS[metrics[0]]
+    columns = [(metrics[0], quantity) for quantity in TITLES] + [(name, "held_out") for name in metrics[1:]]
+    tables: list[Table] = []
+    first = 0
+    for end in range(1, len(columns) + 1):
+        table = _table(frame, columns[first:end])
+        if end - first > 1 and _width(table) > width:
+            first = end - 1
+            table = _table(frame, columns[first:end])
+            tables.append(table)
+        else:
+            tables[-1:] = [table]
+    return tables
+
+
+def _table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("held\nout", no_wrap=True)
-    table.add_column("method", min_width=8)
+    table.add_column("method", min_width=8, no_wrap=True)
     table.add_column("cases\nb + m", justify="right", no_wrap=True)
-    table.add_column(f"{first.title}\nheld-out", justify="right", no_wrap=True)
-    table.add_column(f"{first.title}\nin-domain", justify="right", no_wrap=True)
-    table.add_column(f"{first.title}\ndrop", justify="right", no_wrap=True)
-    for name in metrics[1:]:
-        table.add_column(f"{METRICS[name].title}\nheld-out", justify="right", no_wrap=True)
+    for metric, quantity in columns:
+        table.add_column(f"{METRICS[metric].title}\n{TITLES[quantity]}", justify="right", no_wrap=True)
     labels = list(dict.fromkeys(frame.index.get_level_values("label")))
     for holdout in dict.fromkeys(frame.index.get_level_values("holdout")):
-        best = {name: _best(frame, holdout, name) for name in metrics}
+        best = {metric: _best(frame, holdout, metric) for metric, _ in columns}
         for label in labels:
-            cells = [frame.loc[label, holdout, first.name, quantity] for quantity in ("held_out", "in_domain", "drop")]
-            cells += [frame.loc[label, holdout, name, "held_out"] for name in metrics[1:]]
-            signs = [False, False, True] + [False] * (len(metrics) - 1)
-            bold = [label in best[first.name], False, False] + [label in best[name] for name in metrics[1:]]
-            counts = f"{cells[0]['cases_benign']} + {cells[0]['cases_malignant']}"
-            drawn = [_cell(cell, sign, strong) for cell, sign, strong in zip(cells, signs, bold, strict=True)]
-            if not cells[0]["runs"]:
+            cells = [frame.loc[label, holdout, metric, quantity] for metric, quantity in columns]
+            held_out = frame.loc[label, holdout, columns[0][0], "held_out"]
+            drawn = [
+                _cell(cell, quantity == "drop", quantity == "held_out" and label in best[metric])
+                for cell, (metric, quantity) in zip(cells, columns, strict=True)
+            ]
+            counts = f"{held_out['cases_benign']} + {held_out['cases_malignant']}"
+            if not held_out["runs"]:
                 counts, drawn = "", drawn[:1]
             table.add_row(
                 holdout if label == labels[0] else "", _stacked(label), counts, *drawn, end_section=label == labels[-1]
             )
     return table
+
+
+def _width(table: Table) -> int:
+    """Return the columns of text that a table takes where nothing is shortened."""
+    unlimited = Console(width=10_000)
+    return Measurement.get(unlimited, unlimited.options, table).maximum
 
 
 def print_summary(
@@ -75,7 +103,8 @@ def print_summary(
     console.print(
         Text(f"{summary.dataset}: trained without a magnification, tested on it ({level} level)", style="bold")
     )
-    console.print(summary_table(summary, level, metrics))
+    for table in summary_tables(summary, level, metrics, console.width):
+        console.print(table)
     for note in [_legend(summary, metrics), *summary_notes(summary, level, metrics)]:
         console.print(Text(note), style="dim" if note.startswith("Below") else None)
 
@@ -102,7 +131,7 @@ def output_console() -> Console:
 
 
 def _legend(summary: Summary, metrics: Sequence[str]) -> str:
-    decides = "" if not {"f1", "accuracy"} & set(metrics) else f" Threshold: {summary.threshold}."
+    decides = f" Threshold: {summary.threshold}." if any(METRICS[name].threshold for name in metrics) else ""
     return (
         f"Below each value: {summary.level:.0%} interval, {summary.replicates} bootstraps over cases. "
         "Drop: held-out minus the same images when their magnification was a source." + decides
@@ -112,7 +141,7 @@ def _legend(summary: Summary, metrics: Sequence[str]) -> str:
 def _best(frame: pd.DataFrame, holdout: str, metric: str) -> set[str]:
     """Return the labels whose printed value is the best among complete, honestly selected rows."""
     rows = frame.xs((holdout, metric, "held_out"), level=("holdout", "metric", "quantity"))
-    rows = rows[(rows["missing_runs"] == 0) & (rows["selection"] != "oracle") & rows["value"].notna()]
+    rows = rows[rows["compared"] & rows["value"].notna()]
     better = METRICS[metric].better
     if len(rows) < 2 or better == "neither":
         return set()
@@ -122,7 +151,7 @@ def _best(frame: pd.DataFrame, holdout: str, metric: str) -> set[str]:
 
 def _cell(row: pd.Series, signed: bool, bold: bool) -> Text:
     if np.isnan(row["value"]):
-        return Text(NOT_RUN if NOT_RUN in row["reason"] else "not defined", style="dim")
+        return Text(NOT_RUN if row["reason"].startswith(NOT_RUN) else "not defined", style="dim")
     text = Text(number(row["value"], signed), style="bold" if bold else "")
     if np.isfinite(row["low"]):
         separator = " " if signed else "-"
@@ -133,6 +162,7 @@ def _cell(row: pd.Series, signed: bool, bold: bool) -> Text:
 
 def number(value: float, signed: bool = False) -> str:
     """Write a number with three decimals and no leading zero, as the statistics of proportions are written."""
+    value = round(float(value), 3) + 0.0  # so that a loss too small to print is no "-.000"
     text = f"{value:+.3f}" if signed else f"{value:.3f}"
     return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 

@@ -46,6 +46,18 @@ def test_csv_goes_where_it_is_wanted(study, tmp_path):
     assert len(pd.read_csv(tmp_path / "deep" / "numbers.csv")) > 100
 
 
+def test_a_selection_of_runs_leaves_the_files_of_all_runs_alone(study, tmp_path):
+    invoke(study)
+    files = sorted((study.workspace.results() / study.dataset).iterdir())
+    before = [path.read_bytes() for path in files]
+    result = invoke(study, "--method", "grl", "--csv", str(tmp_path / "grl.csv"))
+    assert sorted((study.workspace.results() / study.dataset).iterdir()) == files
+    assert [path.read_bytes() for path in files] == before
+    assert set(pd.read_csv(tmp_path / "grl.csv")["method"]) == {"grl"}
+    assert str(tmp_path / "grl.csv") in result.stdout
+    assert "All numbers" not in invoke(study, "--config-hash", "9a8").stdout
+
+
 def test_level_metric_and_threshold_choose_what_is_shown(study):
     text = invoke(study, "--level", "case", "--metric", "patient_recognition_rate", "--threshold", "validation").stdout
     assert "case level" in text

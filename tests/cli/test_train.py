@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from magsig_tf.cli.config_options import _spread
@@ -105,11 +106,17 @@ def test_a_dry_run_lists_the_runs_and_trains_nothing(magsig, workspace):
 def test_reproduce_trains_the_matrix_and_ends_with_the_table(magsig, workspace, tmp_path):
     config = tmp_path / "study.yaml"
     config.write_text("dataset: tiny\nmethod: [baseline, grl]\nholdout: [40X, 100X]\n")
+    magsig("train", "--holdout", "400X", *QUICK)
     code, out, _ = magsig("reproduce", "--config", str(config), *QUICK)
     assert code == 0
     assert "baseline" in out
     assert "grl" in out
-    assert (workspace / "results" / "tiny" / "summary.csv").exists()
+    # other runs in the same workspace are not part of this study
+    assert len(list(workspace.glob("runs/tiny/*/*/*/run.json"))) > 4
+    numbers = pd.read_csv(workspace / "results" / "tiny" / "summary-study.csv")
+    assert set(numbers["holdout"]) == {"40X", "100X", "pooled"}
+    assert numbers.loc[numbers["holdout"] == "pooled", "runs"].max() == 2
+    assert not (workspace / "results" / "tiny" / "summary.csv").exists()
 
 
 def test_words_after_an_option_that_takes_several_are_its_values():

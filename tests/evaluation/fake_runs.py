@@ -80,6 +80,7 @@ class FakeStudy:
             "dataset_hash": DATASET_HASH,
             "method": method,
             "holdout": holdout,
+            "source_magnifications": [name for name in HOLDOUTS if name != holdout],
             "patient_fold": fold,
             "seed": seed,
             "split_hash": f"split-{holdout}-{fold}",

@@ -1,6 +1,7 @@
 """Runs are read whole or refused by name."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -120,4 +121,14 @@ def test_missing_runs_of_the_matrix_are_named(study):
     baseline, grl = matrix.groups
     assert matrix.holdouts == ["40X", "100X", "200X", "400X"]
     assert matrix.missing(baseline) == []
-    assert matrix.missing(grl) == ["grl 400X fold 0 seed 1", "grl 400X fold 1 seed 1"]
+    assert matrix.missing(grl) == [("400X", 0, 1), ("400X", 1, 1)]
+
+
+def test_a_copied_run_folder_is_refused_with_both_paths(study):
+    folder = study.write_run("grl", "40X", 0, 0)
+    copy = folder.with_name(f"{folder.name}-copy")
+    shutil.copytree(folder, copy)
+    with pytest.raises(RunError) as error:
+        arrange(load(study).runs)
+    assert str(folder) in str(error.value)
+    assert str(copy) in str(error.value)

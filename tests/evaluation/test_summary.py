@@ -161,7 +161,7 @@ def test_half_a_matrix_shows_the_rest_and_names_what_is_missing(tmp_path):
     summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc"], replicates=100)
     assert cell(summary, "grl", "400X", "auc")["reason"] == "not run"
     assert np.isnan(cell(summary, "grl", "400X", "auc")["value"])
-    assert cell(summary, "grl", "40X", "auc", "drop")["reason"] == "source runs of 1 of 3 other holdouts"
+    assert cell(summary, "grl", "40X", "auc", "drop")["reason"].startswith("drop from 1 of 6 pairs of runs")
     assert cell(summary, "grl", "pooled", "auc")["reason"] == "pools 2 of 4 holdouts"
     assert cell(summary, "grl", "pooled", "auc")["missing_runs"] == 5
     assert "grl 100X fold 1 seed 0" in summary.missing
@@ -172,6 +172,74 @@ def test_half_a_matrix_shows_the_rest_and_names_what_is_missing(tmp_path):
     expected = auc(predictions(study, "grl", "40X", 0, 0, "test"))
     expected -= auc(predictions(study, "grl", "100X", 0, 0, "in_domain_test", "40X"))
     assert cell(summary, "grl", "40X", "auc", "drop")["value"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_drop_counts_only_what_it_rests_on(tmp_path):
+    study = FakeStudy(tmp_path, cases=(12, 16), images=2)
+    study.write(methods=["grl"], holdouts=["40X"])
+    study.write(methods=["grl"], holdouts=["100X"], folds=[0])
+    summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc"], replicates=100)
+    held_out, drop = (cell(summary, "grl", "40X", "auc", quantity) for quantity in ("held_out", "drop"))
+    counts = ["cases_benign", "cases_malignant", "images", "folds", "runs"]
+    assert held_out[counts].tolist() == [12, 16, 28 * 2, 2, 2]
+    assert drop[counts].tolist() == [6, 8, 14 * 2, 1, 1]
+    assert drop["reason"] == "drop from 1 of 2 pairs of runs"
+    # six benign cases suffice for an interval; with eight cases in all, four of a class do not
+    assert np.isfinite(drop["low"])
+    study = FakeStudy(tmp_path / "small", cases=(8, 8), images=2)
+    study.write(methods=["grl"], holdouts=["40X"])
+    study.write(methods=["grl"], holdouts=["100X"], folds=[0])
+    summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc"], replicates=100)
+    assert np.isfinite(cell(summary, "grl", "40X", "auc")["low"])
+    assert np.isnan(cell(summary, "grl", "40X", "auc", "drop")["low"])
+    assert "no interval with fewer than 5 cases" in cell(summary, "grl", "40X", "auc", "drop")["reason"]
+
+
+def test_a_study_of_fewer_magnifications_is_complete_in_itself(tmp_path):
+    study = FakeStudy(tmp_path, cases=(8, 10), images=2)
+    study.write(methods=["baseline"])
+    pair = ("100X", "200X")
+    for holdout, source in (pair, pair[::-1]):
+        study.write(methods=["grl"], holdouts=[holdout], source_magnifications=[source])
+    summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc"], replicates=100)
+    assert summary.missing == []
+    assert cell(summary, "grl", "40X", "auc")["reason"] == "not run: 40X is not in its study"
+    pooled = cell(summary, "grl", "pooled", "auc")
+    assert (pooled["reason"], pooled["runs"]) == ("", 4)
+    notes = " ".join(summary_notes(summary, "image", ["auc"]))
+    assert "grl is a study of 100X, 200X." in notes
+
+
+def test_pooled_auc_is_given_beside_the_mean_of_the_holdouts(summary):
+    means = [cell(summary, "grl", holdout, "auc")["value"] for holdout in HOLDOUTS]
+    pooled = cell(summary, "grl", "pooled", "auc")
+    assert pooled["holdout_mean"] == pytest.approx(np.mean(means), abs=1e-12)
+    assert np.isnan(cell(summary, "grl", "40X", "auc")["holdout_mean"])
+    notes = " ".join(summary_notes(summary, "image", ["auc"]))
+    assert f"grl {np.mean(means):.3f}" in notes
+
+
+def test_what_a_split_warned_of_is_repeated_once(tmp_path):
+    study = FakeStudy(tmp_path, cases=(8, 10), images=2)
+    for fold, cases in ((0, 3), (1, 4)):
+        study.write(
+            methods=["grl"], holdouts=["40X"], folds=[fold], warnings=[f"Only {cases} benign cases in training"]
+        )
+    summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc"], replicates=100)
+    notes = [note for note in summary_notes(summary, "image", ["auc"]) if "benign cases in training" in note]
+    assert notes == ["Only 3 benign cases in training (grl 40X fold 0 seed 0, grl 40X fold 1 seed 0)."]
+
+
+def test_an_interval_above_its_value_is_explained_for_binned_metrics(tmp_path):
+    study = FakeStudy(tmp_path, cases=(8, 10), images=2)
+    study.write(methods=["grl"], holdouts=["40X"])
+    summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc", "ece"], replicates=100)
+    table = summary.table
+    table.loc[table["quantity"] == "held_out", "low"] = table["value"] + 0.01
+    assert any(
+        note.startswith("ECE: resampling adds noise") for note in summary_notes(summary, "image", ["auc", "ece"])
+    )
+    assert not any("resampling adds noise" in note for note in summary_notes(summary, "image", ["auc"]))
 
 
 def test_one_holdout_alone_has_no_drop_and_no_pooled_row(tmp_path):
@@ -223,8 +291,16 @@ def test_a_fixed_test_cohort_counts_its_images_once(tmp_path):
     for fold in (0, 1):  # both patient folds test the same cases
         path = study.write_run("grl", "40X", fold, 0) / "predictions.parquet"
         study.predictions("grl", "40X", 0, fold).to_parquet(path)
-    row = cell(summarise(load_runs(study.workspace, study.dataset), replicates=100), "grl", "40X", "brier")
+    summary = summarise(load_runs(study.workspace, study.dataset), replicates=100)
+    row = cell(summary, "grl", "40X", "brier")
     assert (row["cases_benign"], row["cases_malignant"], row["images"]) == (8, 10, 18 * 4)
+    # a fold is then a repeat, as a seed is: two models' answers to one image are never binned or counted together
+    tested = [predictions(study, "grl", "40X", 0, fold, "test") for fold in (0, 1)]
+    f1 = np.mean([f1_score(frame["label"], frame["probability"] >= 0.5) for frame in tested])
+    assert cell(summary, "grl", "40X", "f1")["value"] == pytest.approx(f1, abs=1e-12)
+    ece = cell(summary, "grl", "40X", "ece")
+    assert ece["value"] == ece["fold_mean"]
+    assert np.isnan(ece["fold_joined"])
 
 
 def test_different_splits_of_two_methods_are_noted(tmp_path):
@@ -232,7 +308,9 @@ def test_different_splits_of_two_methods_are_noted(tmp_path):
     study.write(methods=["baseline"], holdouts=["40X"])
     study.write(methods=["grl"], holdouts=["40X"], split_hash="other")
     summary = summarise(load_runs(study.workspace, study.dataset), metrics=["auc"], replicates=100)
-    assert any("Different splits at 40X fold 0" in note for note in summary_notes(summary, "image", ["auc"]))
+    notes = [note for note in summary_notes(summary, "image", ["auc"]) if "other splits than the rows beside" in note]
+    assert len(notes) == 1
+    assert cell(summary, "baseline", "40X", "auc")["compared"] != cell(summary, "grl", "40X", "auc")["compared"]
 
 
 def test_wrong_requests_are_refused(study):

@@ -6,14 +6,14 @@ import pytest
 from rich.console import Console
 
 from magsig_tf.errors import UsageError
-from magsig_tf.evaluation import load_runs, summarise
+from magsig_tf.evaluation import METRICS, load_runs, summarise
 from magsig_tf.report.summary_table import check_shown, number, print_summary
 from tests.evaluation.fake_runs import FakeStudy
 
 
-def printed(summary, terminal=False, **keywords):
+def printed(summary, terminal=False, width=100, **keywords):
     colours = "standard" if terminal else None
-    console = Console(file=io.StringIO(), width=100, highlight=False, force_terminal=terminal, color_system=colours)
+    console = Console(file=io.StringIO(), width=width, highlight=False, force_terminal=terminal, color_system=colours)
     print_summary(summary, console=console, **keywords)
     return console.file.getvalue()
 
@@ -58,6 +58,51 @@ def test_the_best_complete_row_is_bold_and_an_oracle_never_is(summary):
     assert "oracle" in printed(summary)
 
 
+@pytest.mark.parametrize("width", [100, 80, 60])
+def test_no_number_is_shortened_at_any_width_however_many_metrics(study, width):
+    everything = summarise(load_runs(study.workspace, study.dataset), replicates=100)
+    text = printed(everything, width=width, level="case", metrics=list(METRICS))
+    assert max(map(len, text.splitlines())) <= width
+    assert "\u2026" not in text
+    rows = everything.table.query("level == 'case' and holdout == '100X' and quantity == 'held_out'")
+    for row in rows.itertuples():
+        assert number(row.value) in text
+        assert f"{number(row.low)}-{number(row.high)}" in text
+    assert text.count("drop\n") <= 1
+
+
+def test_rows_on_other_splits_seeds_or_folds_do_not_compete_for_bold(tmp_path):
+    study = FakeStudy(tmp_path, cases=(8, 10), images=2)
+    study.write(holdouts=["40X"])
+    one_fold = {"methods": ["third"], "holdouts": ["40X"], "folds": [0]}
+    study.write(**one_fold)
+    text = printed(summarise(load_runs(study.workspace, study.dataset), replicates=100), terminal=True)
+    rows = {
+        name: line
+        for line in text.splitlines()
+        if " + " in line
+        for name in ("baseline", "grl", "third")
+        if name in line
+    }
+    assert "\x1b[1m" in rows["baseline"] + rows["grl"]  # a stray run of a third method takes nothing from them
+    assert "\x1b[1m" not in rows["third"]
+    assert "third at 40X: other patient folds than the rows beside it" in text
+
+
+def test_two_rows_on_different_splits_have_no_best(tmp_path):
+    study = FakeStudy(tmp_path, cases=(8, 10), images=2)
+    study.write(methods=["baseline"], holdouts=["40X"])
+    study.write(methods=["grl"], holdouts=["40X"], split_hash="other")
+    text = printed(summarise(load_runs(study.workspace, study.dataset), replicates=100), terminal=True)
+    assert "\x1b[1m." not in text
+    assert "other splits than the rows beside it" in text
+
+
+def test_the_threshold_is_named_where_a_shown_metric_needs_it(summary):
+    assert "Threshold: 0.5" in printed(summary, metrics=["auc", "f1"])
+    assert "Threshold" not in printed(summary, metrics=["auc", "brier"])
+
+
 def test_what_is_absent_is_said_in_its_cell(tmp_path):
     study = FakeStudy(tmp_path, cases=(0, 10), images=2)
     study.write(methods=["baseline"], holdouts=["40X", "100X"])
@@ -71,6 +116,7 @@ def test_what_is_absent_is_said_in_its_cell(tmp_path):
 def test_numbers_have_three_decimals_and_no_leading_zero():
     assert [number(0.5), number(1.0), number(0.99996), number(1.234)] == [".500", "1.000", "1.000", "1.234"]
     assert [number(-0.05, True), number(0.05, True), number(0.0, True)] == ["-.050", "+.050", "+.000"]
+    assert [number(-0.0004, True), number(-0.0006, True)] == ["+.000", "-.001"]
 
 
 def test_a_case_metric_in_an_image_table_is_refused():
