@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 AXES = ("dataset", "method", "holdout", "patient_fold", "seed")
 """Keys that say which runs of the matrix are meant; they name a run's folder and stay out of its config hash."""
+
+WEIGHT_WORDS = ("auto", "imagenet", "none")
+"""Values of `weights` that are no file."""
 
 DEFAULT_AUGMENTATION = ["QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}}]
 
@@ -135,11 +140,31 @@ class Config:
         """Return eight hex digits over everything that changes what a run of this config computes.
 
         The axes are left out (they name the folder already), and so are settings that only change how it is carried
-        out. Defined for a config with one method.
+        out. A weight file counts by its content, not its path. Defined for a config with one method.
         """
         left_out = {name for name, field in Settings.model_fields.items() if _is_operational(field)} | set(AXES)
         values = {key: value for key, value in self.flat().items() if key not in left_out}
+        file = weight_file_path(self.settings.weights)
+        if file:
+            state = file.stat()
+            values["weights"] = f"sha256 {_content_hash(file, state.st_mtime_ns, state.st_size)}"
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def weight_file_path(weights: str) -> Path | None:
+    """Return the existing file that the setting `weights` names; None for a word.
+
+    The words stay words where a file of that name lies about.
+    """
+    path = Path(weights).expanduser()
+    return path if weights not in WEIGHT_WORDS and path.is_file() else None
+
+
+@lru_cache
+def _content_hash(file: Path, modified_ns: int, size: int) -> str:
+    """Return the SHA-256 of a file; its time and size are arguments so that a changed file is read again."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _is_operational(field: Any) -> bool:

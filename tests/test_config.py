@@ -128,6 +128,16 @@ def test_another_methods_option_does_not_change_the_hash():
     assert run_config(lambda_max=0.3).identity_hash() == run_config().identity_hash()
 
 
+def test_a_weight_file_counts_by_its_content_not_its_path(tmp_path):
+    first, copy, other = (tmp_path / name for name in ("a.h5", "b.h5", "c.h5"))
+    for path, content in ((first, b"same"), (copy, b"same"), (other, b"else")):
+        path.write_bytes(content)
+    hashes = [run_config(weights=str(path)).identity_hash() for path in (first, copy, other)]
+    assert hashes[0] == hashes[1] != hashes[2]
+    first.write_bytes(b"changed")
+    assert run_config(weights=str(first)).identity_hash() != hashes[0]
+
+
 def test_a_stored_config_gives_the_run_again(tmp_path):
     config = run_config(epochs=3, augment=[{"StainJitter": {"strength": 0.1}}], magnifications="100X")
     path = tmp_path / "config.yaml"

@@ -134,8 +134,11 @@ def _configs(matrix: Matrix) -> list[str]:
     methods = [group.method for group in matrix.groups]
     several = sorted({method for method in methods if methods.count(method) > 1})
     notes = [f"{name} was run under {methods.count(name)} configs, told apart by their hash." for name in several]
-    if len({group.magnifications for group in matrix.groups}) > 1:
-        notes += [f"{group.label} is a study of {', '.join(group.magnifications)}." for group in matrix.groups]
+    studies: dict[tuple[str, ...], list[str]] = {}
+    for group in matrix.groups:
+        studies.setdefault(group.magnifications, []).append(group.label)
+    if len(studies) > 1:
+        notes += [f"Study of {', '.join(names)}: {', '.join(labels)}." for names, labels in studies.items()]
     return notes
 
 

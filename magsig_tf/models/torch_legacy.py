@@ -11,7 +11,7 @@ import math
 import pickle
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 
@@ -51,8 +51,17 @@ _ALLOWED = {
 }
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
-    """Resolves the four names that a file of tensors needs and refuses every other."""
+class _RestrictedUnpickler(pickle._Unpickler):  # the pure Python one: its instructions can be taken away
+    """Resolves the four names that a file of tensors needs, refuses every other, and sets no attributes."""
+
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
+
+    def load_build(self):
+        self.stack.pop()  # PyTorch's notes on versions, which arrays do not need
+        if type(self.stack[-1]) is not OrderedDict:
+            raise pickle.UnpicklingError("it sets attributes, which no file of tensors needs")
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module, name):
         if (module, name) not in _ALLOWED:

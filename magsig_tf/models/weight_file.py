@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from magsig_tf.errors import DataError, UsageError
+from magsig_tf.models.file_checks import check_hdf5
 from magsig_tf.models.fuse import swap_batch_normalization
 from magsig_tf.models.saved_model import load_saved_model
 
@@ -41,6 +42,13 @@ def load_weight_file(model: keras.Model, path: Path) -> None:
 
 
 def _values_from_h5(model: keras.Model, path: Path) -> list:
+    try:
+        count = check_hdf5(path)
+    except (ValueError, OSError) as error:
+        raise _mismatch(model, path, f"found: {error}") from error
+    if path.name.endswith(".weights.h5") and count != len(model.weights):
+        # Keras fills what it finds and says nothing of the rest
+        raise _mismatch(model, path, f"found {count} arrays")
     # Keras 3 files name layers by their class, so one written with Keras's own batch normalization fits only that
     unfused = swap_batch_normalization(model, fused=False)
     reasons = []

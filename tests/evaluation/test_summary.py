@@ -207,7 +207,7 @@ def test_a_study_of_fewer_magnifications_is_complete_in_itself(tmp_path):
     pooled = cell(summary, "grl", "pooled", "auc")
     assert (pooled["reason"], pooled["runs"]) == ("", 4)
     notes = " ".join(summary_notes(summary, "image", ["auc"]))
-    assert "grl is a study of 100X, 200X." in notes
+    assert "Study of 100X, 200X: grl." in notes
 
 
 def test_pooled_auc_is_given_beside_the_mean_of_the_holdouts(summary):

@@ -87,6 +87,24 @@ def test_a_hostile_file_runs_nothing(name, tmp_path, monkeypatch):
     assert not witness.exists()
 
 
+def test_attributes_of_what_is_allowed_cannot_be_set():
+    """An instruction that sets attributes could change a class or function for the whole process."""
+    attack = b"\x80\x02ccollections\nOrderedDict\n}X\x07\x00\x00\x00witnessK\x01sb."
+    with pytest.raises(DataError, match="sets attributes"):
+        read_legacy_torch(io.BytesIO(pickle.dumps(MAGIC, 2) + pickle.dumps(PROTOCOL, 2) + attack))
+    attack = attack.replace(b"collections\nOrderedDict", b"torch._utils\n_rebuild_tensor_v2")
+    with pytest.raises(DataError, match="sets attributes"):
+        read_legacy_torch(io.BytesIO(attack))
+    assert not hasattr(OrderedDict, "witness")
+
+
+def test_notes_that_torch_sets_on_a_state_dictionary_are_passed_over():
+    state = OrderedDict(weight=tensor(storage := Storage("1", [1.0, 2.0]), 0, (2,), (1,)))
+    state._metadata = OrderedDict(version=1)
+    found = read_legacy_torch(legacy_file(state, [storage]))
+    np.testing.assert_array_equal(found["weight"], [1.0, 2.0])
+
+
 def test_a_hostile_reduce_in_the_first_pickle_is_refused_too(tmp_path):
     class Attack:
         def __reduce__(self):

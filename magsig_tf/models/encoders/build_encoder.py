@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from magsig_tf.config import WEIGHT_WORDS, weight_file_path
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.models.fuse import swap_batch_normalization
 from magsig_tf.models.weight_file import load_weight_file
@@ -67,14 +68,11 @@ def _find(name: str) -> Callable[..., keras.Model]:
 
 
 def _weight_path(weights: str) -> Path | None:
-    if weights in ("none", "imagenet"):
-        return None  # the words stay words where a file of that name lies about
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return path
-    if path.suffix in WEIGHT_SUFFIXES or len(path.parts) > 1:
+    path = Path(weights)
+    known = weight_file_path(weights)
+    if known is None and weights not in WEIGHT_WORDS and (path.suffix in WEIGHT_SUFFIXES or len(path.parts) > 1):
         raise UsageError(f"Expected a weight file at {path}", "found none", "Check --weights")
-    return None
+    return known
 
 
 def _check(name: str, model: object, input_shape: tuple[int, int, int]) -> None:

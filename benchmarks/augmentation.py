@@ -1,0 +1,50 @@
+"""magsig's augmentation layers against the nearest layers of Keras: 64 images, two sizes."""
+
+from __future__ import annotations
+
+import click
+
+from benchmarks.timing import compare
+
+PAIRS = (
+    ("QuarterTurns", "RandomFlip", {}),
+    ("CropZoom", "RandomZoom", {"height_factor": 0.2}),
+    ("StainJitter", "RandomHue", {"factor": 0.2}),
+)
+IMAGES = 64
+
+
+@click.command(help=__doc__)
+@click.option("--rounds", default=7, show_default=True, help="Rounds; each times both layers.")
+@click.option(
+    "--size", "sizes", multiple=True, type=int, default=(64, 224), show_default=True, help="Height and width."
+)
+def main(rounds: int, sizes: tuple[int, ...]) -> None:
+    from magsig_tf.tensorflow_import import load_tensorflow
+
+    load_tensorflow()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from magsig_tf.models.augmentation import build_augmentation
+
+    for size in sizes:
+        pixels = np.random.default_rng(0).uniform(0, 255, (IMAGES, size, size, 3)).astype("float32")
+        images = tf.constant(pixels)
+        for ours, theirs, arguments in PAIRS:
+            layers = {
+                ours: build_augmentation([ours], seed=0),
+                f"keras {theirs}": keras.Sequential([getattr(keras.layers, theirs)(**arguments)]),
+            }
+            calls = {}
+            for name, layer in layers.items():
+                function = tf.function(lambda batch, layer=layer: layer(batch, training=True))
+                calls[name] = lambda function=function, images=images: function(images).numpy()
+            compare(
+                f"augmentation {ours} {size} px", calls, of=ours, to=f"keras {theirs}", rounds=rounds, images=IMAGES
+            )
+
+
+if __name__ == "__main__":
+    main()
