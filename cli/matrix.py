@@ -30,6 +30,7 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
     from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.training.matrix import execute_matrix, plan_matrix
     from magsig_tf.training.runtime import configure_tensorflow
+    from magsig_tf.training.workers import ALONE, join_workers
 
     console = Console(stderr=True)
     prepared = PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
@@ -41,12 +42,14 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
         highlight=False,
         soft_wrap=True,
     )
-    if unfinished:
+    workers = ALONE
+    if unfinished or config.settings.strategy == "multiworker":
         load_tensorflow()
         configure_tensorflow(config.settings)
+        workers = join_workers(config.settings.strategy, console.print)
     began = time.perf_counter()
     with TrainingDisplay(console, len(unfinished)) as display:
-        outcome = execute_matrix(runs, prepared, display, lambda run, record: display.note(_said(run, record)))
+        outcome = execute_matrix(runs, prepared, display, lambda run, record: display.note(_said(run, record)), workers)
     if as_json:
         failed = [{"folder": str(run.folder), "error": error} for run, error in outcome.failed]
         done = [run.record() | {"folder": str(run.folder)} for run in runs if run.status == "done"]

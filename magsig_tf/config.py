@@ -82,8 +82,13 @@ class Settings(Strict):
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "auto", description="auto: mixed_bfloat16 on GPUs that have it, float32 elsewhere"
     )
-    strategy: Literal["auto", "one", "mirrored"] = Field(
-        "auto", description="auto: mirrored over several GPUs of this host, one device otherwise"
+    strategy: Literal["auto", "one", "mirrored", "multiworker"] = Field(
+        "auto",
+        description="auto: mirrored over several GPUs of this host, one device otherwise; multiworker: the hosts in "
+        "TF_CONFIG, one process each",
+    )
+    synchronized_batch_norm: bool = Field(
+        False, description="batch statistics over all replicas instead of each replica's share (slower: unfused)"
     )
     virtual_replicas: int = Field(0, ge=0, description="split one CPU into this many replicas, to test strategies")
 

@@ -67,7 +67,13 @@ class BatchPlan:
 
 
 def read_batches(
-    images: np.ndarray, labels: np.ndarray, plan: BatchPlan, epoch: int, first_step: int = 0, ahead: int = 2
+    images: np.ndarray,
+    labels: np.ndarray,
+    plan: BatchPlan,
+    epoch: int,
+    first_step: int = 0,
+    ahead: int = 2,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch from `first_step` on, read ahead by a thread.
 
@@ -78,12 +84,17 @@ def read_batches(
         epoch: Epoch index.
         first_step: Step inside the epoch to begin with.
         ahead: Batches held ready.
+        share: (index, count): of each batch yield only the index-th of count equal slices, which is all that one of
+            several processes needs.
     """
     rows = plan.epoch_rows(epoch)[first_step:]
+    index, count = share
+    size = plan.batch_size // count
+    mine = slice(index * size, (index + 1) * size)
     domains = np.tile(np.array(sorted(plan.rows_by_domain), np.int32), plan.images_per_magnification)
 
     def read(step_rows: np.ndarray) -> Batch:
-        flat = step_rows.reshape(-1)
-        return Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains)
+        flat = step_rows.reshape(-1)[mine]
+        return Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine])
 
     yield from read_ahead(read, rows, ahead)

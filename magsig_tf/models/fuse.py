@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
@@ -22,12 +24,33 @@ def swap_batch_normalization(model: keras.Model, fused: bool = True) -> keras.Mo
     old, new = keras.layers.BatchNormalization, FusedBatchNormalization
     if not fused:
         old, new = new, old
+    return _swap(
+        model,
+        lambda layer: type(layer) is old and not layer.synchronized,
+        lambda layer: new.from_config(layer.get_config()),
+    )
 
-    def swappable(layer) -> bool:
-        return type(layer) is old and not layer.synchronized
 
+def synchronize_batch_normalization(model: keras.Model) -> keras.Model:
+    """Return the same model, weights included, with batch statistics taken over all replicas of a strategy.
+
+    Args:
+        model: As for `swap_batch_normalization`.
+
+    Returns:
+        A new model with Keras's own synchronized layer, which is unfused, in place of both kinds, or `model` itself
+        where there is nothing to swap.
+    """
+    return _swap(
+        model,
+        lambda layer: type(layer) in (keras.layers.BatchNormalization, FusedBatchNormalization),
+        lambda layer: keras.layers.BatchNormalization.from_config(layer.get_config() | {"synchronized": True}),
+    )
+
+
+def _swap(model: keras.Model, swappable: Callable[[keras.Layer], bool], swapped: Callable) -> keras.Model:
     def clone(layer):
-        return (new if swappable(layer) else type(layer)).from_config(layer.get_config())
+        return swapped(layer) if swappable(layer) else type(layer).from_config(layer.get_config())
 
     if not _is_graph(model) or not any(swappable(layer) for layer in _flat(model)):
         return model

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,22 +39,9 @@ class WeightAverage:
         for average, variable in zip(self.averages, self.variables, strict=True):
             average.assign(decay * average.value + (1.0 - decay) * variable.value)
 
-    @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Put the averages where the weights are, and the weights back afterwards."""
-        weights = [variable.numpy() for variable in self.variables]
-        for average, variable in zip(self.averages, self.variables, strict=True):
-            variable.assign(average.numpy())
-        try:
-            yield
-        finally:
-            for weight, variable in zip(weights, self.variables, strict=True):
-                variable.assign(weight)
 
-
-@contextlib.contextmanager
-def estimated_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> Iterator[None]:
-    """Put the mean batch statistics over `batches` into the model's batch norms, and the old ones back afterwards.
+def estimate_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
+    """Give the model's batch norms the mean batch statistics over `batches`.
 
     The moving statistics of a trained model belong to its raw weights; averaged weights need their own
     (Izmailov et al. 2018, section 3.2).
@@ -67,21 +53,15 @@ def estimated_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> I
     layers = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean") and layer.trainable]
     variables = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
     momenta = [layer.momentum for layer in layers for _ in range(2)]
-    before = [variable.numpy() for variable in variables]
-    sums = [np.zeros_like(value) for value in before]
+    sums = [np.zeros(variable.shape, np.float32) for variable in variables]
     count = 0
-    try:
-        for pixels in batches if layers else ():
-            for variable in variables:
-                variable.assign(np.zeros(variable.shape, np.float32))
-            model(pixels, training=True)
-            # from zero, one update leaves (1 - momentum) times the batch's statistic
-            for position, variable in enumerate(variables):
-                sums[position] += variable.numpy() / (1.0 - momenta[position])
-            count += 1
+    for pixels in batches if layers else ():
+        for variable in variables:
+            variable.assign(np.zeros(variable.shape, np.float32))
+        model(pixels, training=True)
+        # from zero, one update leaves (1 - momentum) times the batch's statistic
         for position, variable in enumerate(variables):
-            variable.assign(sums[position] / count if count else before[position])
-        yield
-    finally:
-        for value, variable in zip(before, variables, strict=True):
-            variable.assign(value)
+            sums[position] += variable.numpy() / (1.0 - momenta[position])
+        count += 1
+    for position, variable in enumerate(variables) if count else ():
+        variable.assign(sums[position] / count)

@@ -22,12 +22,23 @@ _META = "meta_json"
 
 
 def snapshot(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the values of named variables (over replicas: their aggregate)."""
+    """Return the values of named variables (over replicas: those of this process's first)."""
     return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
 
 def restore(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Assign `arrays` to the variables of the same names.
+
+    Raises:
+        RunError: names or shapes differ; nothing is assigned then.
+    """
+    check_matching(variables, arrays)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def check_matching(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that do not belong to the variables.
 
     Raises:
         RunError: names or shapes differ.
@@ -38,7 +49,6 @@ def restore(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> N
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise _foreign(f"shape {arrays[name].shape} where {tuple(variable.shape)} belongs in {name}")
-        variable.assign(arrays[name])
 
 
 def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:

@@ -17,15 +17,17 @@ from magsig_tf.data.batches import read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
 from magsig_tf.metrics import auc
-from magsig_tf.training.averaging import estimated_statistics
-from magsig_tf.training.checkpoint import read_checkpoint, restore, snapshot, write_checkpoint
+from magsig_tf.models.seed_generators import assign_seeds, seed_generators
+from magsig_tf.training.averaging import estimate_statistics
+from magsig_tf.training.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
 from magsig_tf.training.inference import Inference
 from magsig_tf.training.interruption import Interruption
 from magsig_tf.training.observer import EpochSummary, Observer
 from magsig_tf.training.parts import RunParts
-from magsig_tf.training.run_log import RunLog
+from magsig_tf.training.run_log import NoLog, RunLog
 from magsig_tf.training.selection import SelectionRule, cross_entropy
 from magsig_tf.training.step import TrainingStep
+from magsig_tf.training.workers import ALONE, Workers
 
 _STATISTICS_BATCHES = 20
 
@@ -63,6 +65,7 @@ class Loop:
         folder: The run's folder.
         identity: Hashes that a checkpoint must carry to be resumed.
         observer: Who watches.
+        workers: The processes that train it. All take the steps; the chief alone validates, selects and writes.
     """
 
     def __init__(
@@ -75,18 +78,19 @@ class Loop:
         folder: Path,
         identity: Mapping[str, str],
         observer: Observer,
+        workers: Workers = ALONE,
     ):
         self.parts, self.prepared, self.rows, self.settings = parts, prepared, rows, settings
-        self.rule, self.identity, self.observer = rule, dict(identity), observer
+        self.rule, self.identity, self.observer, self.workers = rule, dict(identity), observer, workers
         self.checkpoint_path = folder / "checkpoint" / "last.npz"
         self.best_path = folder / "checkpoint" / "best.npz"
         self.log_path = folder / "log.jsonl"
-        self.inference = Inference(parts.classifier, prepared.images, settings.inference_batch)
+        self.inference = Inference(parts.evaluated, prepared.images, settings.inference_batch)
         self._pending: list[dict[str, Any]] = []
         self.memory = Memory()
 
     def train(self) -> dict[str, Any]:
-        """Train from the last checkpoint to the end, then put the chosen weights into the classifier.
+        """Train from the last checkpoint to the end, then put the chosen weights into `parts.evaluated`.
 
         Returns:
             The chosen epoch: epoch, step, validation_loss, state.
@@ -94,9 +98,10 @@ class Loop:
         Raises:
             Diverged: the loss or the gradient is not finite; the last good checkpoint stays.
             KeyboardInterrupt: after SIGINT, once the state is stored.
+            WorkerLost: another process has ended.
         """
         self._resume()
-        log = RunLog(self.log_path, self.memory.step)
+        log = RunLog(self.log_path, self.memory.step) if self.workers.is_chief else NoLog()
         step = TrainingStep(self.parts)
         with contextlib.closing(log), Interruption() as interruption:
             for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
@@ -108,15 +113,34 @@ class Loop:
             raise RunError(
                 "Expected an epoch with a finite validation loss", "found none", "Lower --learning-rate and repeat"
             )
-        arrays, _ = read_checkpoint(self.best_path)
-        restore(self._classifier_variables(), arrays)
+        if self.workers.is_chief:
+            arrays, _ = read_checkpoint(self.best_path)
+            restore(self._evaluated_variables(), arrays)
         return self.memory.best
 
     def _resume(self) -> None:
-        if not self.checkpoint_path.exists():
+        variables = self.parts.variables()
+        arrays: dict[str, np.ndarray] = {}
+
+        def read() -> dict[str, Any] | None:
+            if not self.checkpoint_path.exists():
+                return None
+            stored, meta = read_checkpoint(self.checkpoint_path)
+            self._check_identity(meta.pop("identity"))
+            check_matching(variables, stored)
+            arrays.update(stored)
+            return meta
+
+        meta = self.workers.from_chief(read)
+        if meta is None:
             return
-        arrays, meta = read_checkpoint(self.checkpoint_path)
-        found = meta.pop("identity")
+        if not arrays:
+            arrays = snapshot(variables)  # of the right shapes, for the chief's values to come
+        restore(variables, dict(zip(variables, self.workers.share([arrays[name] for name in variables]), strict=True)))
+        self.memory = Memory(**meta)
+        self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
+
+    def _check_identity(self, found: Mapping[str, str]) -> None:
         for name, wanted in self.identity.items():
             if found.get(name) != wanted:
                 raise RunError(
@@ -124,9 +148,6 @@ class Loop:
                     f"found {found.get(name)} in {self.checkpoint_path}",
                     "Remove the run's folder to train it anew",
                 )
-        restore(self.parts.variables(), arrays)
-        self.memory = Memory(**meta)
-        self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
 
     def _stops_early(self) -> bool:
         return bool(self.settings.early_stop) and self.memory.epochs_since_best >= self.settings.early_stop
@@ -134,8 +155,9 @@ class Loop:
     def _train_epoch(self, step: TrainingStep, epoch: int, log: RunLog, interruption: Interruption) -> None:
         first = self.memory.step - epoch * self.parts.plan.steps_per_epoch
         began, taken = time.perf_counter(), 0
-        batches = read_batches(self.prepared.images, self.prepared.labels, self.parts.plan, epoch, first)
-        with contextlib.closing(batches):
+        share = (self.workers.index, self.workers.count)
+        batches = read_batches(self.prepared.images, self.prepared.labels, self.parts.plan, epoch, first, share=share)
+        with contextlib.closing(batches), self.workers.watched():
             for batch in batches:
                 self._pending.append(step(batch, self.memory.step))
                 self.memory.step += 1
@@ -143,15 +165,23 @@ class Loop:
                 self.observer.step_done(self.memory.step)
                 if len(self._pending) >= self.settings.log_every:
                     self._flush(log)
-                if interruption.requested or self.memory.step % self.settings.checkpoint_every == 0:
+                interrupted = self._interrupted(interruption)
+                if interrupted or self.memory.step % self.settings.checkpoint_every == 0:
                     self._flush(log)
-                    self._store()
-                if interruption.requested:
+                    self._store(step)
+                if interrupted:
                     raise KeyboardInterrupt
-        self._flush(log)
-        rate = taken * self.parts.global_batch / (time.perf_counter() - began)
+            self._flush(log)
+            rate = taken * self.parts.global_batch / (time.perf_counter() - began)
+            step.gather_statistics()
         self._finish_epoch(epoch, log, rate)
-        self._store()
+        self._store(step)
+
+    def _interrupted(self, interruption: Interruption) -> bool:
+        """Return whether to stop now; several processes agree on it, now and then only, since that means waiting."""
+        if self.workers.count > 1 and self.memory.step % self.settings.log_every:
+            return False
+        return self.workers.any(interruption.requested)
 
     def _flush(self, log: RunLog) -> None:
         """Read the pending scalars (the only wait for the device between epochs) and check that they are finite."""
@@ -178,18 +208,8 @@ class Loop:
         steps = self.parts.plan.steps_per_epoch
         logs = {name: total / steps for name, total in self.memory.sums.items()}
         self.memory.sums = {}
-        with self._weights_to_use():
-            loss, validation_auc = self._validate()
-            progress = (epoch + 1) / self.parts.epochs
-            chosen = self.rule.prefers(loss, progress, self.memory.best and self.memory.best["validation_loss"])
-            if chosen:
-                self.memory.best = {
-                    "epoch": epoch,
-                    "step": self.memory.step,
-                    "validation_loss": loss,
-                    "state": self._state(),
-                }
-                write_checkpoint(self.best_path, snapshot(self._classifier_variables()), {})
+        loss, validation_auc, self.memory.best = self.workers.from_chief(lambda: self._judge(epoch))
+        chosen = self.memory.best is not None and self.memory.best["epoch"] == epoch
         self.memory.epochs_since_best = 0 if chosen or self.memory.best is None else self.memory.epochs_since_best + 1
         summary = EpochSummary(
             epoch, self.parts.epochs, self.memory.step, logs, loss, validation_auc, self._state(), chosen, rate
@@ -200,8 +220,22 @@ class Loop:
         )  # fmt: skip
         self.observer.epoch_done(summary)
 
-    def _validate(self) -> tuple[float, float | None]:
+    def _judge(self, epoch: int) -> tuple[float, float | None, dict[str, Any] | None]:
+        """Validate the weights that would be used, store them if they are the best; return loss, AUC and the best."""
+        self.parts.put_weights_to_use()
+        if self.parts.average is not None:
+            rows = self.parts.plan.epoch_rows(0)[:_STATISTICS_BATCHES]
+            batches = (self.prepared.images[step.reshape(-1)].astype(np.float32) for step in rows)
+            assign_seeds(seed_generators(self.parts.evaluated), self.parts.seed, self.memory.step)
+            estimate_statistics(self.parts.evaluated, batches)
+        loss, validation_auc = self._validate()
+        best = self.memory.best
+        if self.rule.prefers(loss, (epoch + 1) / self.parts.epochs, best and best["validation_loss"]):
+            best = {"epoch": epoch, "step": self.memory.step, "validation_loss": loss, "state": self._state()}
+            write_checkpoint(self.best_path, snapshot(self._evaluated_variables()), {})
+        return loss, validation_auc, best
 
+    def _validate(self) -> tuple[float, float | None]:
         rows = self.rows[self.rule.part]
         logits, _ = self.inference(rows)
         labels = self.prepared.labels[rows]
@@ -209,18 +243,8 @@ class Loop:
         both_classes = 0 < labels.sum() < len(labels)
         return cross_entropy(labels, logits, magnifications), auc(labels, logits) if both_classes else None
 
-    @contextlib.contextmanager
-    def _weights_to_use(self):
-        """Put the moving average and its own batch statistics in place, where averaging is on."""
-        if self.parts.average is None:
-            yield
-            return
-        rows = self.parts.plan.epoch_rows(0)[:_STATISTICS_BATCHES]
-        batches = (self.prepared.images[step.reshape(-1)].astype(np.float32) for step in rows)
-        with self.parts.average.in_place(), estimated_statistics(self.parts.classifier, batches):
-            yield
-
-    def _store(self) -> None:
+    def _store(self, step: TrainingStep) -> None:
+        step.gather_statistics()
         meta = {
             "identity": self.identity,
             "step": self.memory.step,
@@ -228,10 +252,10 @@ class Loop:
             "best": self.memory.best,
             "epochs_since_best": self.memory.epochs_since_best,
         }
-        write_checkpoint(self.checkpoint_path, snapshot(self.parts.variables()), meta)
+        self.workers.from_chief(lambda: write_checkpoint(self.checkpoint_path, snapshot(self.parts.variables()), meta))
 
     def _state(self) -> dict[str, float]:
         return {name: float(variable.numpy()) for name, variable in self.parts.method.state.items()}
 
-    def _classifier_variables(self) -> dict[str, Any]:
-        return {f"classifier/{i}": v for i, v in enumerate(self.parts.classifier.weights)}
+    def _evaluated_variables(self) -> dict[str, Any]:
+        return {f"classifier/{i}": v for i, v in enumerate(self.parts.evaluated.weights)}

@@ -13,6 +13,7 @@ from magsig_tf.errors import MagsigError, UsageError, nearest
 from magsig_tf.registry import registry
 from magsig_tf.training.observer import Observer
 from magsig_tf.training.run import Run, execute
+from magsig_tf.training.workers import ALONE, WorkerLost, Workers
 from magsig_tf.workspace import Workspace
 
 
@@ -68,6 +69,7 @@ def execute_matrix(
     prepared: PreparedDataset,
     observer: Observer,
     finished: Callable[[Run, dict[str, Any]], None] = lambda run, record: None,
+    workers: Workers = ALONE,
 ) -> MatrixOutcome:
     """Carry out runs one after another; one that fails is reported and the others go on.
 
@@ -76,16 +78,21 @@ def execute_matrix(
         prepared: The data.
         observer: Who watches each run.
         finished: Called after each run with its record.
+        workers: The processes that train each run together.
+
+    Raises:
+        WorkerLost: another process has ended; this one can train nothing more.
     """
     outcome = MatrixOutcome([], [], [])
-    for run in runs:
-        if run.status == "done":
-            execute(run, prepared, observer)  # checks that data and split are still the same
+    done = workers.from_chief(lambda: [run.status == "done" for run in runs])
+    for run, done_before in zip(runs, done, strict=True):
+        if done_before:
+            execute(run, prepared, observer, workers)  # checks that data and split are still the same
             outcome.skipped.append(run)
             continue
         try:
-            record = execute(run, prepared, observer)
-        except UsageError:
+            record = execute(run, prepared, observer, workers)
+        except (UsageError, WorkerLost):
             raise
         except MagsigError as error:
             outcome.failed.append((run, str(error)))

@@ -17,6 +17,7 @@ from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 from magsig_tf.training.averaging import WeightAverage
 from magsig_tf.training.runtime import resolve_precision, resolve_strategy
+from magsig_tf.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     import keras
@@ -27,9 +28,14 @@ _NOT_DECAYED = ["bias", "gamma", "beta"]
 
 @dataclass
 class RunParts:
-    """The networks, optimizers, data order and strategy of one run."""
+    """The networks, optimizers, data order and strategy of one run.
+
+    `evaluated` is a second classifier outside the strategy: `put_weights_to_use` fills it, then it validates, predicts
+    and is saved. So averaged weights never stand in the way of training, and a saved model holds plain variables.
+    """
 
     classifier: keras.Model
+    evaluated: keras.Model
     method: Method
     optimizer: keras.optimizers.Optimizer
     augmentation: keras.Layer
@@ -59,6 +65,14 @@ class RunParts:
 
         assign_seeds(self._generators, self.seed, step)
 
+    def put_weights_to_use(self) -> None:
+        """Give `evaluated` the classifier's weights, or their moving average where that is on."""
+        values = {id(variable): variable for variable in self.classifier.weights}
+        if self.average is not None:
+            values |= {id(v): mean for v, mean in zip(self.average.variables, self.average.averages, strict=True)}
+        for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
+            target.assign(variable.numpy())
+
     def variables(self) -> dict[str, Any]:
         """Return every variable that a resumed run needs, by name."""
         found = {f"classifier/{i}": v for i, v in enumerate(self.classifier.weights)}
@@ -72,7 +86,7 @@ class RunParts:
         return found
 
 
-def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunParts:
+def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers: Workers = ALONE) -> RunParts:
     """Build what one run trains with.
 
     Initial weights depend on (encoder, seed) alone, the data order and augmentation on (split, seed) and never on the
@@ -82,6 +96,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunP
         config: The config of one run.
         prepared: The data.
         split: Its split.
+        workers: The processes that train it.
 
     Raises:
         UsageError: the global batch cannot be divided among the replicas.
@@ -91,11 +106,12 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunP
     from magsig_tf.models.augmentation import build_augmentation
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders import build_encoder
+    from magsig_tf.models.fuse import synchronize_batch_normalization
     from magsig_tf.models.seed_generators import seed_generators
 
     settings, seed = config.settings, config.settings.seed[0]
     plan = BatchPlan(_rows_by_domain(prepared, split), settings.images_per_magnification, (split.hash, seed))
-    strategy_name, strategy = resolve_strategy(settings)
+    strategy_name, strategy = resolve_strategy(settings, workers)
     if plan.batch_size % strategy.num_replicas_in_sync:
         raise UsageError(
             f"Expected a global batch that {strategy.num_replicas_in_sync} replicas can share",
@@ -105,9 +121,16 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunP
     precision = resolve_precision(settings.precision)
     keras.config.set_dtype_policy(precision)
     name = settings.method[0]
-    with strategy.scope():
+
+    def networks() -> keras.Model:
         encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
-        classifier = build_classifier(encoder, settings.dropout, seed)
+        if settings.synchronized_batch_norm:
+            encoder = synchronize_batch_normalization(encoder)
+        return build_classifier(encoder, settings.dropout, seed)
+
+    evaluated = networks()
+    with strategy.scope():
+        classifier = networks()
         task = Task(
             embedding_length=classifier.output["embedding"].shape[-1],
             source_magnifications=split.source_magnifications,
@@ -126,6 +149,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split) -> RunP
         generators = seed_generators(classifier, augmentation, *method.networks.values())
     return RunParts(
         classifier=classifier,
+        evaluated=evaluated,
         method=method,
         optimizer=optimizer,
         augmentation=augmentation,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import yaml
@@ -23,7 +25,11 @@ from magsig_tf.locking import holding
 from magsig_tf.training.observer import Observer
 from magsig_tf.training.outputs import write_outputs
 from magsig_tf.training.selection import selection_rule
+from magsig_tf.training.workers import ALONE, WorkerLost, Workers
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from magsig_tf.training.loop import Loop
 
 
 @dataclass(frozen=True)
@@ -79,62 +85,73 @@ def split_of(config: Config, prepared: PreparedDataset) -> Split:
     )
 
 
-def execute(run: Run, prepared: PreparedDataset, observer: Observer) -> dict[str, Any]:
+def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Workers = ALONE) -> dict[str, Any]:
     """Train a run, or resume it, or return at once where it is done.
 
     Args:
         run: The run.
         prepared: Its data.
         observer: Who watches.
+        workers: The processes that train it; the chief alone writes.
 
     Returns:
         `run.json` of the finished run.
 
     Raises:
         RunError: another process holds the run, its folder belongs to another data set or split, or it diverged.
+        WorkerLost: another process of the run has ended.
         KeyboardInterrupt: after SIGINT, with the state stored.
     """
     split = split_of(run.config, prepared)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with holding(run.folder / "lock", f"the run {run.title}"):
-        found = run.record()
-        _check_same(found, prepared, split, run.folder)
+    with contextlib.ExitStack() as held:
+        found = workers.from_chief(lambda: _begin(run, prepared, split, held))
+        _check_same(found, prepared, split, run.folder)  # followers have read their own copy of the data
         if found.get("status") == "done":
-            shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
             return found
         record = found | _opening(run, found, prepared, split)
-        write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
-        write_json(run.folder / "run.json", record)
         began = time.perf_counter()
+
+        def spent() -> float:
+            return round(record["seconds"] + time.perf_counter() - began, 2)
+
         try:
-            outcome = _train(run, prepared, split, observer)
+            loop, outcome = _train(run, prepared, split, observer, workers)
+            return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent))
         except UsageError:
             # nothing was computed: leave no trace of what cannot be run
-            if not found:
+            if workers.is_chief and not found.get("status"):
                 shutil.rmtree(run.folder, ignore_errors=True)
             raise
         except BaseException as error:
-            status = "failed" if isinstance(error, Exception) else "running"
-            spent = record["seconds"] + time.perf_counter() - began
-            write_json(run.folder / "run.json", record | {"status": status, "error": str(error), "seconds": spent})
+            if workers.is_chief:
+                failed = isinstance(error, Exception) and not isinstance(error, WorkerLost)
+                status = {"status": "failed" if failed else "running", "error": str(error), "seconds": spent()}
+                write_json(run.folder / "run.json", record | status)
             raise
-        record |= outcome | {
-            "status": "done",
-            "finished": _now(),
-            "seconds": round(record["seconds"] + time.perf_counter() - began, 2),
-        }
-        record.pop("error", None)
-        write_json(run.folder / "run.json", record)
-        shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
-        return record
 
 
-def _train(run: Run, prepared: PreparedDataset, split: Split, observer: Observer) -> dict[str, Any]:
+def _begin(run: Run, prepared: PreparedDataset, split: Split, held: contextlib.ExitStack) -> dict[str, Any]:
+    """Take hold of the run's folder and open it; return what `run.json` said before."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    held.enter_context(holding(run.folder / "lock", f"the run {run.title}"))
+    found = run.record()
+    _check_same(found, prepared, split, run.folder)
+    if found.get("status") == "done":
+        shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
+        return found
+    write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
+    write_json(run.folder / "run.json", found | _opening(run, found, prepared, split))
+    return found or {"dataset_hash": prepared.content_hash, "split_hash": split.hash}
+
+
+def _train(
+    run: Run, prepared: PreparedDataset, split: Split, observer: Observer, workers: Workers
+) -> tuple[Loop, dict[str, Any]]:
     import keras
 
     from magsig_tf.training.loop import Loop
     from magsig_tf.training.parts import build_parts
-    from magsig_tf.training.runtime import describe_devices
+    from magsig_tf.training.runtime import describe_devices, describe_precision
 
     settings = run.config.settings
     rule = selection_rule(settings.selection, settings.select_from)
@@ -143,7 +160,7 @@ def _train(run: Run, prepared: PreparedDataset, split: Split, observer: Observer
             f"Expected images in the part {rule.part}", "found none", "Choose --selection source or more patient data"
         )
     keras.backend.clear_session()
-    parts = build_parts(run.config, prepared, split)
+    parts = build_parts(run.config, prepared, split, workers)
     identity = {
         "config_hash": run.config.identity_hash(),
         "split_hash": split.hash,
@@ -154,11 +171,33 @@ def _train(run: Run, prepared: PreparedDataset, split: Split, observer: Observer
     observer.run_started(run.title, parts.total_steps, 1 / len(split.source_magnifications))
     for warning in split.warnings:
         observer.note(warning)
-    observer.note(f"{describe_devices()}, {parts.precision}, strategy {identity['strategy']}")
-    loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer)
+    precision = describe_precision(settings.precision, parts.precision)
+    observer.note(f"{describe_devices()}, {precision}, strategy {identity['strategy']}")
+    loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer, workers)
     chosen = loop.train()
-    write_outputs(run.folder, parts.classifier, loop.inference, prepared, split, rule)
-    return {"chosen": chosen, "precision": parts.precision, "strategy": identity["strategy"], "steps": loop.memory.step}
+    return loop, {
+        "chosen": chosen,
+        "precision": parts.precision,
+        "strategy": identity["strategy"],
+        "steps": loop.memory.step,
+    }
+
+
+def _finish(
+    run: Run,
+    prepared: PreparedDataset,
+    split: Split,
+    loop: Loop,
+    record: dict[str, Any],
+    spent: Callable[[], float],
+) -> dict[str, Any]:
+    """Write what the run leaves, then mark it done."""
+    write_outputs(run.folder, loop.parts.evaluated, loop.inference, prepared, split, loop.rule)
+    record |= {"status": "done", "finished": _now(), "seconds": spent()}
+    record.pop("error", None)
+    write_json(run.folder / "run.json", record)
+    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+    return record
 
 
 def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path) -> None:

@@ -34,6 +34,16 @@ class RunLog:
         self._file.close()
 
 
+class NoLog:
+    """The log of a process that does not write."""
+
+    def write(self, kind: str, step: int, **values: Any) -> None:
+        """Drop the record."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the records of a log; a last line that was cut off by a crash is left out."""
     if not path.exists():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError
+from magsig_tf.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -68,10 +69,25 @@ def resolve_precision(wanted: str) -> str:
     return "mixed_bfloat16" if capable and all(capable) else "float32"
 
 
-def resolve_strategy(settings: Settings) -> tuple[str, tf.distribute.Strategy]:
-    """Return the name and the strategy to use: `auto` means mirrored over several GPUs, one device otherwise."""
+def describe_precision(wanted: str, resolved: str) -> str:
+    """Return the precision in words, and for `auto` why it was picked."""
+    if wanted != "auto":
+        return resolved
+    why = "every GPU computes in it" if resolved == "mixed_bfloat16" else "no GPU computes in bfloat16"
+    return f"{resolved} (auto: {why})"
+
+
+def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str, tf.distribute.Strategy]:
+    """Return the name and the strategy to use: `auto` means mirrored over several GPUs, one device otherwise.
+
+    Args:
+        settings: Those of the run.
+        workers: The processes that train it; several bring their own strategy.
+    """
     import tensorflow as tf
 
+    if workers.strategy is not None:
+        return settings.strategy, workers.strategy
     gpus = tf.config.list_logical_devices("GPU")
     name = settings.strategy
     if name == "auto":

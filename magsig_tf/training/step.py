@@ -28,6 +28,7 @@ class TrainingStep:
         self._compiled = tf.function(self._step, autograph=False)
         # one trace a run is right; TensorFlow counts the runs of a matrix together and would warn after the fifth
         self._compiled._omit_frequent_tracing_warning = True
+        self._gather = tf.function(lambda: parts.strategy.run(self._gather_on_replicas), autograph=False)
 
     def __call__(self, batch: Batch, step: int) -> dict[str, tf.Tensor]:
         """Take global step `step`; return scalars to log, not yet read by the host."""
@@ -36,20 +37,37 @@ class TrainingStep:
         distributed = self._distribute((batch.images, batch.labels, batch.domains))
         return self._compiled(*distributed, tf.constant(step, tf.int64))
 
+    def gather_statistics(self) -> None:
+        """Give every replica the mean of the replicas' moving statistics, which drift apart while training."""
+        if self.parts.strategy.num_replicas_in_sync > 1:
+            self._gather()
+
+    def _gather_on_replicas(self):
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        trained = {id(variable) for variable in self.parts.classifier.trainable_variables}
+        statistics = [variable for variable in self.parts.classifier.weights if id(variable) not in trained]
+        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [variable.value for variable in statistics])
+        for variable, mean in zip(statistics, means, strict=True):
+            variable.assign(mean)
+
     def _distribute(self, arrays: tuple) -> tuple:
-        """Give each replica a slice of its own."""
+        """Give each replica of this process a slice of its own from the process's share of the batch."""
         import tensorflow as tf
 
         strategy = self.parts.strategy
-        replicas = strategy.num_replicas_in_sync
-        if replicas == 1:
+        if strategy.num_replicas_in_sync == 1:
             return tuple(tf.constant(array) for array in arrays)
-        share = len(arrays[0]) // replicas
+        share = self.parts.global_batch // strategy.num_replicas_in_sync
+        here = len(arrays[0]) // share
 
         def values_of(array):
-            return lambda context: tf.constant(
-                array[context.replica_id_in_sync_group * share : (context.replica_id_in_sync_group + 1) * share]
-            )
+            def value(context):
+                first = context.replica_id_in_sync_group % here * share
+                return tf.constant(array[first : first + share])
+
+            return value
 
         return tuple(strategy.experimental_distribute_values_from_function(values_of(array)) for array in arrays)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import RunError
-from magsig_tf.training.averaging import WeightAverage, estimated_statistics
+from magsig_tf.training.averaging import WeightAverage, estimate_statistics
 from magsig_tf.training.checkpoint import read_checkpoint, restore, write_checkpoint
 from magsig_tf.training.run_log import RunLog, read_log
 from magsig_tf.training.selection import cross_entropy, selection_rule
@@ -89,13 +89,10 @@ def test_the_weight_average_follows_by_hand():
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * (step + 1)
     assert average.averages[0].numpy()[0] == pytest.approx(expected)
-    with average.in_place():
-        assert weight.numpy()[0] == pytest.approx(expected)
-    assert weight.numpy()[0] == 3.0
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_batch_statistics_are_estimated_and_put_back(fused):
+def test_batch_statistics_are_estimated(fused):
     import keras
 
     from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
@@ -104,10 +101,8 @@ def test_batch_statistics_are_estimated_and_put_back(fused):
     model = keras.Sequential([keras.Input((4, 4, 3)), norm])
     random = np.random.default_rng(0)
     batches = [random.normal(2.0, 3.0, (8, 4, 4, 3)).astype(np.float32) for _ in range(3)]
-    with estimated_statistics(model, batches):
-        means = np.mean([batch.mean((0, 1, 2)) for batch in batches], axis=0)
-        variances = np.mean([batch.var((0, 1, 2)) for batch in batches], axis=0)
-        np.testing.assert_allclose(norm.moving_mean.numpy(), means, rtol=1e-4)
-        np.testing.assert_allclose(norm.moving_variance.numpy(), variances, rtol=1e-4)
-    np.testing.assert_array_equal(norm.moving_mean.numpy(), np.zeros(3))
-    np.testing.assert_array_equal(norm.moving_variance.numpy(), np.ones(3))
+    estimate_statistics(model, batches)
+    means = np.mean([batch.mean((0, 1, 2)) for batch in batches], axis=0)
+    variances = np.mean([batch.var((0, 1, 2)) for batch in batches], axis=0)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), means, rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), variances, rtol=1e-4)

@@ -1,0 +1,181 @@
+"""What the processes of one run say to each other: the chief decides and writes, the others follow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from magsig_tf.errors import MagsigError, RunError
+from magsig_tf.training.cluster import Cluster, read_cluster
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Json = TypeVar("Json")
+
+
+class WorkerLost(RunError):
+    """Another process of the run has ended; nothing can go on in this one."""
+
+
+class Workers:
+    """One process alone: it decides for itself.
+
+    Attributes:
+        count: Number of processes.
+        index: Which of them this is; 0 is the chief.
+        strategy: The strategy over all of them; None lets each run choose its own.
+    """
+
+    count, index = 1, 0
+    strategy: tf.distribute.Strategy | None = None
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process decides and writes."""
+        return self.index == 0
+
+    def from_chief(self, compute: Callable[[], Json]) -> Json:
+        """Call `compute` in the chief alone; every process returns its result or raises its error.
+
+        Args:
+            compute: Returns something that JSON can hold.
+
+        Raises:
+            MagsigError: the chief's `compute` raised one.
+            WorkerLost: another process has ended.
+        """
+        return compute()
+
+    def any(self, flag: bool) -> bool:
+        """Return whether the flag is set in any process; all must call it."""
+        return flag
+
+    def share(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the chief's arrays in every process; others pass arrays of the same shapes and types."""
+        return list(arrays)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Turn TensorFlow's errors over a lost process, raised inside, into `WorkerLost`."""
+        yield
+
+
+class ClusterWorkers(Workers):
+    """The processes of a cluster; waits in its constructor until all of them are there.
+
+    Args:
+        cluster: Who they are.
+
+    Raises:
+        RunError: TensorFlow has already run in this process, or a process did not come.
+    """
+
+    def __init__(self, cluster: Cluster):
+        import tensorflow as tf
+
+        communication = tf.distribute.experimental.CommunicationImplementation
+        with_gpus = bool(tf.config.list_physical_devices("GPU"))
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=communication.AUTO if with_gpus else communication.RING
+        )
+        self.cluster, self.count, self.index = cluster, len(cluster.addresses), cluster.index
+        try:
+            self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        except (RuntimeError, tf.errors.OpError) as error:
+            raise RunError(
+                f"Expected the {self.count} processes {', '.join(cluster.addresses)} to meet",
+                f"found: {_first_line(error)}",
+                "Start the same command on every host, each with its own index in TF_CONFIG",
+            ) from error
+
+    def from_chief(self, compute: Callable[[], Json]) -> Json:
+        """Call `compute` in the chief alone; every process returns its result or raises its error."""
+        said, raised = {}, None
+        if self.is_chief:
+            try:
+                said = {"result": compute()}
+            except MagsigError as error:
+                raised = error
+                said = {"error": [error.expected, error.found, error.remedy]}
+        said = json.loads(self._tell(json.dumps(said)))
+        if raised is not None:
+            raise raised
+        if "error" in said:
+            raise RunError(*said["error"])
+        return said["result"]
+
+    def any(self, flag: bool) -> bool:
+        """Return whether the flag is set in any process; all must call it."""
+        return bool(self._sum(np.int32(flag), everyone=True) > 0)
+
+    def share(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the chief's arrays in every process; others pass arrays of the same shapes and types."""
+        return [self._sum(array) for array in arrays]
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Turn TensorFlow's errors over a lost process, raised inside, into `WorkerLost`."""
+        import tensorflow as tf
+
+        try:
+            yield
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+            raise WorkerLost(
+                f"Expected all {self.count} processes of the run to go on",
+                f"found one gone ({_first_line(error, 'task:')})",
+                "See its own message, then start the same command on every host: the run goes on from its checkpoint",
+            ) from error
+
+    def _tell(self, text: str) -> str:
+        content = np.frombuffer(text.encode() if self.is_chief else b"", np.uint8).astype(np.int32)
+        length = int(self._sum(np.int64(len(content))))
+        return self._sum(content if self.is_chief else np.zeros(length, np.int32)).astype(np.uint8).tobytes().decode()
+
+    def _sum(self, array: np.ndarray, everyone: bool = False) -> np.ndarray:
+        """Add over processes what each one's first replica (or the chief's alone) brings."""
+        import tensorflow as tf
+
+        replicas = self.strategy.num_replicas_in_sync // self.count
+
+        def brought(context):
+            replica = context.replica_id_in_sync_group
+            counts = replica % replicas == 0 if everyone else replica == 0
+            return tf.constant(array) if counts else tf.zeros_like(array)
+
+        values = self.strategy.experimental_distribute_values_from_function(brought)
+        with self.watched():
+            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy()
+
+
+ALONE = Workers()
+
+
+def join_workers(strategy: str, note: Callable[[str], None]) -> Workers:
+    """Return the processes that train together: those of TF_CONFIG for `multiworker`, else this one alone.
+
+    Must be called after `configure_tensorflow` and before TensorFlow does anything else.
+
+    Args:
+        strategy: The setting `strategy`.
+        note: Told whom this process waits for.
+
+    Raises:
+        UsageError: TF_CONFIG describes no cluster.
+        RunError: a process did not come.
+    """
+    if strategy != "multiworker":
+        return ALONE
+    cluster = read_cluster()
+    role = "the chief" if cluster.is_chief else f"follower of {cluster.addresses[0]}"
+    note(f"Process {cluster.index} of {len(cluster.addresses)}, {role}; waiting until all are there")
+    return ClusterWorkers(cluster)
+
+
+def _first_line(error: Exception, containing: str = "") -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and containing in line]
+    return lines[0] if lines else type(error).__name__
