@@ -20,7 +20,7 @@ demo: $(VENV)/.plain
 	$(BIN)/magsig reproduce --config demo --workspace demo-workspace
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

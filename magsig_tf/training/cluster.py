@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 
 from magsig_tf.errors import UsageError
@@ -21,16 +22,27 @@ class Cluster:
 
     Args:
         addresses: `host:port` of every process, the chief first.
+        tasks: What TensorFlow calls each of them: `("worker", 0)` for example.
         index: Which of them this process is.
     """
 
     addresses: tuple[str, ...]
+    tasks: tuple[tuple[str, int], ...]
     index: int
 
     @property
     def is_chief(self) -> bool:
         """Whether this process writes the run."""
         return self.index == 0
+
+    def others_named_in(self, text: str) -> list[str]:
+        """Return the addresses of the other processes that a message of TensorFlow's names."""
+        named = {(job, int(task)) for job, task in re.findall(r"/job:(\w+)/\S*?task:(\d+)", text)}
+        return [
+            address
+            for index, (address, task) in enumerate(zip(self.addresses, self.tasks, strict=True))
+            if index != self.index and task in named
+        ]
 
 
 def read_cluster() -> Cluster:
@@ -55,4 +67,5 @@ def read_cluster() -> Cluster:
             raise ValueError("an address twice")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError("Expected a cluster and a task in TF_CONFIG", f"found {text!r} ({error})", _EXAMPLE) from error
-    return Cluster(addresses, before + index)
+    tasks = tuple((name, number) for name, hosts in members.items() for number in range(len(hosts)))
+    return Cluster(addresses, tasks, before + index)

@@ -48,7 +48,9 @@ class TrainingStep:
         context = tf.distribute.get_replica_context()
         trained = {id(variable) for variable in self.parts.classifier.trainable_variables}
         statistics = [variable for variable in self.parts.classifier.weights if id(variable) not in trained]
-        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [variable.value for variable in statistics])
+        means = context.all_reduce(
+            tf.distribute.ReduceOp.MEAN, [tf.identity(variable.value) for variable in statistics]
+        )
         for variable, mean in zip(statistics, means, strict=True):
             variable.assign(mean)
 

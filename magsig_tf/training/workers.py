@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -85,7 +87,8 @@ class ClusterWorkers(Workers):
         )
         self.cluster, self.count, self.index = cluster, len(cluster.addresses), cluster.index
         try:
-            self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+            with _interruptible():
+                self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
         except (RuntimeError, tf.errors.OpError) as error:
             raise RunError(
                 f"Expected the {self.count} processes {', '.join(cluster.addresses)} to meet",
@@ -127,7 +130,7 @@ class ClusterWorkers(Workers):
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
             raise WorkerLost(
                 f"Expected all {self.count} processes of the run to go on",
-                f"found one gone ({_first_line(error, 'task:')})",
+                f"found {' and '.join(self.cluster.others_named_in(str(error))) or 'one'} gone",
                 "See its own message, then start the same command on every host: the run goes on from its checkpoint",
             ) from error
 
@@ -176,6 +179,19 @@ def join_workers(strategy: str, note: Callable[[str], None]) -> Workers:
     return ClusterWorkers(cluster)
 
 
-def _first_line(error: Exception, containing: str = "") -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and containing in line]
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT end the process at once: Python's handler would not run while TensorFlow waits for the others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
