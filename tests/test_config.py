@@ -25,6 +25,7 @@ OTHER = {
     "select_from": 0.5,
     "encoder": "small_cnn",
     "weights": "none",
+    "synchronized_batch_norm": True,
     "dropout": 0.1,
     "epochs": 3,
     "images_per_magnification": 8,

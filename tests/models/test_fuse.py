@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from magsig_tf.models.fuse import swap_batch_normalization
+from magsig_tf.models.fuse import swap_batch_normalization, synchronize_batch_normalization
 from magsig_tf.models.layers import FusedBatchNormalization
 
 
@@ -85,3 +85,24 @@ def test_nothing_to_swap_returns_the_model_itself():
 
     model = Subclassed()
     assert swap_batch_normalization(model) is model
+
+
+def test_synchronized_statistics_take_over_both_kinds_and_keep_weights_and_name():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3),
+            FusedBatchNormalization(),
+            keras.layers.BatchNormalization(),
+        ],
+        name="encoder",
+    )
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    model(images, training=True)
+    swapped = synchronize_batch_normalization(model)
+    assert swapped.name == "encoder"
+    assert [type(layer).__name__ for layer in swapped.layers[1:]] == ["BatchNormalization"] * 2
+    assert all(layer.synchronized for layer in swapped.layers[1:])
+    np.testing.assert_allclose(swapped(images), model(images), atol=1e-5)
+    plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    assert synchronize_batch_normalization(plain) is plain

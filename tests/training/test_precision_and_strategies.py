@@ -1,6 +1,7 @@
 """Mixed precision, loss scaling and replicas."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from magsig_tf.data.batches import read_batches
@@ -82,3 +83,57 @@ def test_replicas_train_with_augmentation_dropout_and_norms(prepared, tensorflow
 def test_a_batch_that_replicas_cannot_share_is_refused(prepared, tensorflow):
     with pytest.raises(UsageError, match="2 replicas can share, found 3 images"):
         train(prepared, strategy="mirrored", images_per_magnification=1)
+
+
+def test_replicas_share_a_batch_without_overlap_and_so_do_processes(prepared, tensorflow):
+    from magsig_tf.training.step import TrainingStep
+
+    parts, _ = train(prepared, steps=1, strategy="mirrored")
+    whole = next(read_batches(prepared.images, prepared.labels, parts.plan, 0))
+    distributed, _, _ = TrainingStep(parts)._distribute((whole.images, whole.labels, whole.domains))
+    slices = [part.numpy() for part in parts.strategy.experimental_local_results(distributed)]
+    np.testing.assert_array_equal(np.concatenate(slices), whole.images)
+    shares = read_shares(prepared, parts.plan)
+    np.testing.assert_array_equal(np.concatenate([share.images for share in shares]), whole.images)
+    np.testing.assert_array_equal(np.concatenate([share.domains for share in shares]), whole.domains)
+    np.testing.assert_array_equal(np.concatenate([share.labels for share in shares]), whole.labels)
+
+
+def read_shares(prepared, plan):
+    return [next(read_batches(prepared.images, prepared.labels, plan, 0, share=(index, 3))) for index in range(3)]
+
+
+def test_a_model_trained_on_replicas_predicts_the_same_when_loaded(prepared, tmp_path, tensorflow):
+    """Moving statistics differ between replicas: what is saved must be what the stored predictions came from."""
+    from magsig_tf.models.saved_model import load_saved_model
+    from magsig_tf.training.observer import Observer
+    from magsig_tf.training.run import Run, execute
+
+    config = tiny_config(strategy="mirrored").for_run(
+        dataset="tiny", method="baseline", holdout="400X", patient_fold=0, seed=0
+    )
+    run = Run.of(Workspace(tmp_path), config)
+    record = execute(run, prepared, Observer())
+    assert record["strategy"] == "mirrored x 2"
+    stored = pd.read_parquet(run.folder / "predictions.parquet")
+    outputs = load_saved_model(run.folder / "model.keras")(prepared.images[stored["row"]].astype(np.float32))
+    np.testing.assert_allclose(outputs["logit"][:, 0], stored["logit"], atol=1e-6)
+
+
+def test_moving_statistics_are_averaged_over_replicas(prepared, tensorflow):
+    from magsig_tf.training.step import TrainingStep
+
+    parts, _ = train(prepared, steps=3, strategy="mirrored")
+    norm = next(layer for layer in parts.classifier.get_layer("encoder").layers if hasattr(layer, "moving_mean"))
+    before = [value.numpy() for value in norm.moving_mean.value.values]
+    assert np.abs(before[0] - before[1]).max() > 1e-6
+    TrainingStep(parts).gather_statistics()
+    for value in norm.moving_mean.value.values:
+        np.testing.assert_allclose(value.numpy(), (before[0] + before[1]) / 2, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("auto", "float32 (auto: no GPU"), ("mixed_bfloat16", "mixed_bfloat16")])
+def test_the_precision_that_was_picked_is_said(wanted, said, tensorflow):
+    from magsig_tf.training.runtime import describe_precision, resolve_precision
+
+    assert describe_precision(wanted, resolve_precision(wanted)).startswith(said)
