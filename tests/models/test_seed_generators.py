@@ -25,8 +25,13 @@ class Composite(keras.layers.Layer):
         return x + keras.random.normal((1,), seed=self.noise)
 
 
-AUGMENT = ["QuarterTurns", "StainJitter", "CropZoom", "RandomZoom", {"RandAugment": {"num_ops": 2}}]
-AUGMENT[3] = {"RandomZoom": {"height_factor": 0.1}}
+# before Keras 3.11 RandAugment shuffled with Python's own random numbers, which no seed generator reaches
+COMPOSED = (
+    "RandAugment"
+    if tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 11)
+    else {"RandomColorJitter": {"brightness_factor": 0.1}}
+)
+AUGMENT = ["QuarterTurns", "StainJitter", "CropZoom", {"RandomZoom": {"height_factor": 0.1}}, COMPOSED]
 
 
 def everything():
