@@ -16,7 +16,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     Keras 3 composes batch normalization of elementary operations on TensorFlow; this layer calls the fused kernel.
     Configuration, weights and their order, moving statistics and the meaning of `trainable=False` are Keras's own.
     Where the kernel does not apply (a rank other than 4, another axis, a mask, batch renormalization, statistics
-    synchronized between replicas, float64, epsilon below 1.001e-5) the inherited code runs.
+    synchronized between replicas, float64, epsilon below 1.001e-5, training while frozen) the inherited code runs.
 
     Args:
         *args: Those of `keras.layers.BatchNormalization`.
@@ -30,13 +30,15 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         """Return the normalised inputs in the layer's compute dtype."""
-        if mask is not None or not self._kernel_applies(inputs):
+        # on a GPU under op determinism the kernel has no gradient through moving statistics
+        frozen = training and not self.trainable
+        if frozen or mask is not None or not self._kernel_applies(inputs):
             return super().call(inputs, training=training, mask=mask)
         # a mixed policy's low-precision inputs stay as they are: the kernel itself accumulates in float32
         inputs = tf.cast(inputs, self.compute_dtype)
         gamma = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones(self.moving_mean.shape)
         beta = tf.convert_to_tensor(self.beta) if self.center else tf.zeros(self.moving_mean.shape)
-        if training and self.trainable:
+        if training:
             outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
                 inputs, gamma, beta, epsilon=self.epsilon, is_training=True
             )

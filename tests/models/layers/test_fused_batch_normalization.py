@@ -74,6 +74,22 @@ def test_frozen_means_moving_statistics():
         np.testing.assert_array_equal(new, old)
 
 
+def test_training_through_a_frozen_layer_asks_no_kernel_for_its_gradient():
+    # on a GPU under op determinism that gradient raises UnimplementedError; a CPU computes it without a word
+    layer = pair()[1]
+    layer.trainable = False
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=True) ** 2)
+        return tape.gradient(loss, x)
+
+    kinds = {operation.type for operation in gradient.get_concrete_function(tf.constant(draw())).graph.get_operations()}
+    assert not any(kind.startswith("FusedBatchNorm") for kind in kinds)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("training", [True, False])
 def test_mixed_precision_keeps_statistics_in_float32(policy, training):
