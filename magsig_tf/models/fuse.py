@@ -1,4 +1,4 @@
-"""Swap Keras's batch normalization for the fused one, in any functional or sequential model."""
+"""Swap layers that Keras computes slowly on TensorFlow for ours with the same weights, in any graph of layers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import keras
 
+from magsig_tf.models.layers.depthwise_groups import DepthwiseGroups
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 
@@ -24,11 +25,7 @@ def swap_batch_normalization(model: keras.Model, fused: bool = True) -> keras.Mo
     old, new = keras.layers.BatchNormalization, FusedBatchNormalization
     if not fused:
         old, new = new, old
-    return _swap(
-        model,
-        lambda layer: type(layer) is old and not layer.synchronized,
-        lambda layer: new.from_config(layer.get_config()),
-    )
+    return _swapped(model, lambda layer: type(layer) is old and not layer.synchronized, new)
 
 
 def synchronize_batch_normalization(model: keras.Model) -> keras.Model:
@@ -41,18 +38,38 @@ def synchronize_batch_normalization(model: keras.Model) -> keras.Model:
         A new model with Keras's own synchronized layer, which is unfused, in place of both kinds, or `model` itself
         where there is nothing to swap.
     """
-    return _swap(
+    return _swapped(
         model,
         lambda layer: type(layer) in (keras.layers.BatchNormalization, FusedBatchNormalization),
-        lambda layer: keras.layers.BatchNormalization.from_config(layer.get_config() | {"synchronized": True}),
+        keras.layers.BatchNormalization,
+        synchronized=True,
     )
 
 
-def _swap(model: keras.Model, swappable: Callable[[keras.Layer], bool], swapped: Callable) -> keras.Model:
-    def clone(layer):
-        return swapped(layer) if swappable(layer) else type(layer).from_config(layer.get_config())
+def swap_grouped_convolution(model: keras.Model, depthwise: bool = True) -> keras.Model:
+    """Return the same model with its convolutions of one group a channel on the depthwise kernel (or back again).
 
-    if not _is_graph(model) or not any(swappable(layer) for layer in _flat(model)):
+    Args:
+        model: As in `swap_batch_normalization`; built.
+        depthwise: Swap Keras's own layers; False for the way back.
+
+    Returns:
+        As in `swap_batch_normalization`.
+    """
+    if depthwise:
+        return _swapped(model, DepthwiseGroups.serves, DepthwiseGroups)
+    return _swapped(model, lambda layer: type(layer) is DepthwiseGroups, keras.layers.Conv2D)
+
+
+def _swapped(
+    model: keras.Model, chosen: Callable[[keras.layers.Layer], bool], new: type, **changes: object
+) -> keras.Model:
+    def clone(layer):
+        if chosen(layer):
+            return new.from_config(layer.get_config() | changes)
+        return type(layer).from_config(layer.get_config())
+
+    if not _is_graph(model) or not any(chosen(layer) for layer in _flat(model)):
         return model
     copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())

@@ -9,7 +9,7 @@ import keras
 
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.models.file_checks import check_hdf5
-from magsig_tf.models.fuse import swap_batch_normalization
+from magsig_tf.models.fuse import swap_batch_normalization, swap_grouped_convolution
 from magsig_tf.models.saved_model import load_saved_model
 
 
@@ -49,8 +49,8 @@ def _values_from_h5(model: keras.Model, path: Path) -> list:
     if path.name.endswith(".weights.h5") and count != len(model.weights):
         # Keras fills what it finds and says nothing of the rest
         raise _mismatch(model, path, f"found {count} arrays")
-    # Keras 3 files name layers by their class, so one written with Keras's own batch normalization fits only that
-    unfused = swap_batch_normalization(model, fused=False)
+    # Keras 3 files name layers by their class, so one written with Keras's own layers fits only those
+    unfused = swap_grouped_convolution(swap_batch_normalization(model, fused=False), depthwise=False)
     reasons = []
     for candidate in (model,) if unfused is model else (model, unfused):
         try:

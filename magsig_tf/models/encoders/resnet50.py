@@ -17,10 +17,10 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
 
     Raises:
         MagsigError: the weights are neither in the cache nor to be had from the network.
-        UsageError: another kind of weights was asked for.
+        UsageError: another kind of weights was asked for, or the images are too small.
     """
     preprocessing = CaffePreprocessing(dtype="float32", name="preprocessing")
-    return keras_application(keras.applications.ResNet50, input_shape, weights, preprocessing)
+    return keras_application("resnet50", keras.applications.ResNet50, input_shape, weights, preprocessing)
 
 
 build.default_weights = "imagenet"
