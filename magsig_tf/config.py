@@ -65,6 +65,12 @@ class Settings(Strict):
     encoder: str = Field("efficientnet_lite0", description="encoder by name, or package.module:function")
     weights: str = Field("auto", description="auto (the encoder's own default), imagenet, none, or a weight file")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout between embedding and label head")
+    freeze_until: str = Field(
+        "", description="keep the encoder's layers up to and including this layer or block as they are; empty: none"
+    )
+    freeze_batch_statistics: bool = Field(
+        False, description="batch norms use and keep their moving statistics; their scale and offset are trained"
+    )
 
     # objective and optimizer
     epochs: int = Field(20, ge=1, description="epochs; one has as many steps as the largest source magnification needs")

@@ -99,13 +99,14 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         workers: The processes that train it.
 
     Raises:
-        UsageError: the global batch cannot be divided among the replicas.
+        UsageError: the global batch cannot be divided among the replicas, or the encoder lacks the block to freeze.
     """
     import keras
 
     from magsig_tf.models.augmentation import build_augmentation
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders import build_encoder
+    from magsig_tf.models.freezing import freeze
     from magsig_tf.models.fuse import synchronize_batch_normalization
     from magsig_tf.models.seed_generators import seed_generators
 
@@ -126,6 +127,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
         if settings.synchronized_batch_norm:
             encoder = synchronize_batch_normalization(encoder)
+        freeze(encoder, settings.freeze_until, settings.freeze_batch_statistics)
         return build_classifier(encoder, settings.dropout, seed)
 
     evaluated = networks()

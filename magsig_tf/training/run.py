@@ -149,6 +149,7 @@ def _train(
 ) -> tuple[Loop, dict[str, Any]]:
     import keras
 
+    from magsig_tf.models.freezing import trained_weights
     from magsig_tf.training.loop import Loop
     from magsig_tf.training.parts import build_parts
     from magsig_tf.training.runtime import describe_devices, describe_precision
@@ -172,7 +173,11 @@ def _train(
     for warning in split.warnings:
         observer.note(warning)
     precision = describe_precision(settings.precision, parts.precision)
-    observer.note(f"{describe_devices()}, {precision}, strategy {identity['strategy']}")
+    trained, weights = trained_weights(parts.classifier)
+    observer.note(
+        f"{describe_devices()}, {precision}, strategy {identity['strategy']}, "
+        f"{trained:,} of {weights:,} weights trained"
+    )
     loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer, workers)
     chosen = loop.train()
     return loop, {
@@ -180,6 +185,8 @@ def _train(
         "precision": parts.precision,
         "strategy": identity["strategy"],
         "steps": loop.memory.step,
+        "trained_weights": trained,
+        "all_weights": weights,
     }
 
 

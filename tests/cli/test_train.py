@@ -43,6 +43,7 @@ def test_several_seeds_in_one_go_train_several_runs_once(magsig, workspace):
     assert "2 runs, 0 of them done before" in errors
     assert "[2/2] grl, holdout 400X, patient fold 0, seed 1" in errors
     assert "(chance 0.33)" in errors
+    assert "107,097 of 107,097 weights trained" in errors
     assert len(list(workspace.glob("runs/tiny/grl/400X/*/model.keras"))) == 2
     code, out, errors = magsig(*command, "--json")
     assert code == 0
@@ -59,6 +60,7 @@ def test_several_seeds_in_one_go_train_several_runs_once(magsig, workspace):
         (["--encoder", "no.such:thing"], "Expected an encoder function at no.such:thing"),
         (["--encoder", "small_cnn", "--weights", "imagenet"], "found 'imagenet'"),
         (["--encoder", "small_cnn", "--weights", "gone.h5"], "Expected a weight file at gone.h5"),
+        (["--encoder", "small_cnn", "--freeze-until", "conv9"], "found 'conv9'. The nearest are conv4, conv3"),
         (["--set", "lamda_max=1"], "found 'lamda_max'. Did you mean 'lambda_max'"),
         (["--set", "epochs"], "Expected --set key=value, found 'epochs'"),
         (["--set", "augment=[Quarter]"], "found 'Quarter'"),

@@ -6,8 +6,11 @@ import pytest
 
 from magsig_tf.errors import DataError, MagsigError, RunError, UsageError
 from magsig_tf.models.classifier import build_classifier
-from magsig_tf.models.encoders import build_encoder, resnet50, small_cnn
+from magsig_tf.models.encoders import build_encoder, efficientnet_lite0, resnet50, small_cnn
+from magsig_tf.models.freezing import trained_weights
 from magsig_tf.models.layers import CaffePreprocessing
+from magsig_tf.registry import registry
+from tests.models.encoders.documented_blocks import documented_blocks, frozen_by
 
 SMALL = "magsig_tf.models.encoders.small_cnn:build"
 DROPOUT = "magsig_tf.models.encoders.small_cnn:build_with_dropout"
@@ -79,8 +82,25 @@ def test_resnet50_subtracts_the_imagenet_mean_in_bgr_order():
     np.testing.assert_allclose(CaffePreprocessing()(x), expected, atol=1e-4)
     model = resnet50.build((32, 32, 3), "none")
     assert model.output_shape == (None, 2048)
+    assert model.count_params() == 23_587_712
     assert {"CaffePreprocessing", "FusedBatchNormalization"} <= kinds(model)
     assert "BatchNormalization" not in kinds(model)
+    frozen = frozen_by(model, documented_blocks()["resnet50"])
+    assert frozen == sorted(set(frozen))
+    assert frozen[-1] == trained_weights(model)[1]
+
+
+@pytest.mark.parametrize("encoder", [small_cnn, efficientnet_lite0], ids=["small_cnn", "efficientnet_lite0"])
+def test_the_documented_blocks_of_our_own_encoders_freeze_more_and_more_until_all(encoder):
+    model = encoder.build((32, 32, 3), "none")
+    frozen = frozen_by(model, documented_blocks()[encoder.__name__.rpartition(".")[2]])
+    assert frozen == sorted(set(frozen))
+    assert frozen[-1] == trained_weights(model)[1]
+
+
+def test_every_encoder_has_its_blocks_documented():
+    own = {plugin.name for plugin in registry("encoders").plugins if plugin.source.startswith("magsig ")}
+    assert set(documented_blocks()) == own
 
 
 def test_imagenet_weights_without_network_say_what_to_do(monkeypatch):

@@ -6,9 +6,11 @@ import pytest
 
 from magsig_tf.errors import MagsigError, UsageError
 from magsig_tf.models.encoders import build_encoder
+from magsig_tf.models.freezing import trained_weights
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.models.weight_file import load_weight_file
 from magsig_tf.registry import registry
+from tests.models.encoders.documented_blocks import documented_blocks, frozen_by
 
 APPLICATIONS = keras.applications
 # encoder -> constructor, the module with preprocess_input, smallest size, p, parameters
@@ -103,6 +105,13 @@ def test_its_layers_come_back_from_a_file(encoder, tmp_path):
     images = pixels(ENCODERS[name][2], count=2)
     assert wanted <= kinds(model.layers[:end])
     np.testing.assert_array_equal(loaded(images), part(images))
+
+
+def test_the_documented_blocks_freeze_more_and_more_until_all(encoder):
+    name, model = encoder
+    frozen = frozen_by(model, documented_blocks()[name])
+    assert frozen == sorted(set(frozen))
+    assert frozen[-1] == trained_weights(model)[1]
 
 
 @pytest.mark.parametrize("name", ["convnext_tiny", "mobilenetv2"])
