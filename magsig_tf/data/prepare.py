@@ -19,7 +19,7 @@ from magsig_tf.data.decode import RESIZE
 from magsig_tf.data.decode_pool import available_cores, map_in_order
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.source import DataSource, SourceImage
-from magsig_tf.data.spool import Spool, writing
+from magsig_tf.data.spool import Spool, spool_key, writing
 from magsig_tf.data.write_dataset import write_dataset
 from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
 from magsig_tf.locking import holding
@@ -150,21 +150,21 @@ class Preparation:
                 f"found one that differs in {what.replace('fingerprint', 'content of the source')}",
                 remedy,
             )
-        return PreparedDataset.open(self.folder)
+        prepared = PreparedDataset.open(self.folder)
+        self._clear_leftovers()
+        return prepared
 
     def run(
         self, workers: int | None = None, progress: Callable[[PrepareProgress], None] | None = None
     ) -> PreparedDataset:
         """Decode what is not decoded yet, write the data set and return it; raises as `prepare`."""
         workers = available_cores() if workers is None else max(1, workers)
-        with holding(self._unfinished.with_name(f"{self.name}.lock"), f"data set {self.name!r}"):
+        with self._alone():
             done_meanwhile = self.existing()
             if done_meanwhile is not None:
                 return done_meanwhile
             output = self._unfinished / "output"
-            # Pillow decides the pixels, so its version is part of what they depend on
-            key = {**self._request, "pillow": PIL.__version__}
-            spool = Spool(self._unfinished / "spool", key, self.size, output / "images.npy")
+            spool = Spool(self._unfinished / "spool", self._spool_key(), self.size, output / "images.npy")
             try:
                 rows = self._decode(spool, workers, progress or (lambda _: None))
                 write_dataset(output, self.name, self.source, self._request, rows, spool, workers)
@@ -178,6 +178,22 @@ class Preparation:
             spool.remove()
             shutil.rmtree(self._unfinished, ignore_errors=True)
             return PreparedDataset.open(self.folder)
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return holding(self._unfinished.with_name(f"{self.name}.lock"), f"data set {self.name!r}")
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a kill after the last step left: a spool can be as large as the data set."""
+        if not self._unfinished.exists():
+            return
+        # another process at work, or a workspace that is only read: nothing of ours to remove
+        with contextlib.suppress(MagsigError), self._alone():
+            if spool_key(self._unfinished / "spool") in (None, self._spool_key()):
+                shutil.rmtree(self._unfinished, ignore_errors=True)
+
+    def _spool_key(self) -> dict[str, object]:
+        # Pillow decides the pixels, so its version is part of what they depend on
+        return {**self._request, "pillow": PIL.__version__}
 
     def _decode(self, spool: Spool, workers: int, progress: Callable[[PrepareProgress], None]) -> dict[str, dict]:
         rows: dict[str, dict] = {}

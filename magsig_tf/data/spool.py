@@ -45,7 +45,7 @@ class Spool:
         self.records: dict[str, dict] = {}
         self._pixels_path, self._journal_path = self.folder / "pixels.spool", self.folder / "journal.jsonl"
         with writing(self.folder):
-            if not self._has_key(key):
+            if spool_key(self.folder) != json.loads(json.dumps(key)):
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_json(self.folder / "key.json", key)
@@ -129,12 +129,6 @@ class Spool:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _has_key(self, key: dict[str, object]) -> bool:
-        try:
-            return json.loads((self.folder / "key.json").read_text(encoding="utf-8")) == json.loads(json.dumps(key))
-        except (OSError, ValueError):
-            return False
-
     def _recover(self) -> None:
         with open(self._pixels_path, "rb") as pixels:
             for record in self._journalled():
@@ -159,6 +153,14 @@ class Spool:
         pixels.seek(HEADER + record["slot"] * self.bytes_per_image)
         found = hashlib.sha256(pixels.read(self.bytes_per_image)).hexdigest()
         return found == record["measured"]["pixel_sha256"]
+
+
+def spool_key(folder: Path) -> object | None:
+    """Return the key of the spool in a folder, None where there is none that can be read."""
+    try:
+        return json.loads((folder / "key.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 @contextlib.contextmanager
