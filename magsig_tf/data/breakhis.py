@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import tarfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from magsig_tf.data.archive import TarStream
+from magsig_tf.data.archive import TarStream, is_archive
 from magsig_tf.data.breakhis_names import known_breakhis_counts, parse_name
 from magsig_tf.data.source import DataSource, IgnoredFiles, SourceImage, printable
 from magsig_tf.errors import DataError
@@ -33,8 +32,11 @@ class BreakHis(DataSource):
 
     def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
         super().__init__(source, options)
-        if self.source is None or not self.source.exists():
-            raise DataError("Expected the BreaKHis archive or folder", f"found no {self.source}", "Check --source")
+        # a pipe would be waited for without end
+        if self.source is None or not (self.source.is_dir() or self.source.is_file()):
+            raise DataError(
+                "Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", "Check --source"
+            )
         self._archive = None if self.source.is_dir() else TarStream(self.source)
         self._files: list[str] | None = None
         self._passed = 0
@@ -45,7 +47,7 @@ class BreakHis(DataSource):
         try:
             if source.is_dir():
                 return any(parse_name(path.name) for path, _ in islice(walk_files(source), 20_000))
-            return source.is_file() and tarfile.is_tarfile(source)
+            return source.is_file() and is_archive(source)
         except (OSError, EOFError, ValueError):
             return False
 
