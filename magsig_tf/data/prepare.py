@@ -160,6 +160,7 @@ class Preparation:
         """Decode what is not decoded yet, write the data set and return it; raises as `prepare`."""
         workers = available_cores() if workers is None else max(1, workers)
         with self._alone():
+            self._put_back()
             done_meanwhile = self.existing()
             if done_meanwhile is not None:
                 return done_meanwhile
@@ -168,10 +169,13 @@ class Preparation:
             try:
                 rows = self._decode(spool, workers, progress or (lambda _: None))
                 write_dataset(output, self.name, self.source, self._request, rows, spool, workers)
-            except BaseException:
-                # what is decoded stays for the next call; a disk that is full would only fail once more
+            except BaseException as error:
+                # a disk that is full would only fail once more
                 with contextlib.suppress(MagsigError):
                     spool.close()
+                # what is decoded stays for the next call, unless the source itself is refused
+                if isinstance(error, DataError) and not isinstance(error.__cause__, OSError):
+                    shutil.rmtree(self._unfinished, ignore_errors=True)
                 raise
             with writing(self.folder):
                 self._move_into_place(output)
@@ -230,11 +234,20 @@ class Preparation:
             yield task
 
     def _move_into_place(self, output: Path) -> None:
-        replaced = self._unfinished / "replaced"
-        shutil.rmtree(replaced, ignore_errors=True)
+        shutil.rmtree(self._replaced, ignore_errors=True)
         if self.folder.exists():
-            os.replace(self.folder, replaced)
+            os.replace(self.folder, self._replaced)
         os.replace(output, self.folder)
+
+    def _put_back(self) -> None:
+        """Put a replaced data set back where a kill came before the new one was in its place."""
+        if self._replaced.exists() and not self.folder.exists():
+            with writing(self.folder):
+                os.replace(self._replaced, self.folder)
+
+    @property
+    def _replaced(self) -> Path:
+        return self._unfinished / "replaced"
 
 
 def _checked_name(name: str) -> str:

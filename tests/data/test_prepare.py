@@ -148,7 +148,20 @@ def test_hostile_archives_leave_nothing_behind(tmp_path):
     archive = write_tar(tmp_path / "b.tar.gz", {NAMES[0]: png("a"), "../" + NAMES[1]: png("b")})
     with pytest.raises(DataError, match=r"\.\./benign"):
         prepared(archive, tmp_path / "w")
-    assert not (tmp_path / "w" / "data" / "breakhis").exists()
+    assert [path for path in (tmp_path / "w").rglob("*") if path.is_file()] == []
+
+
+def test_a_data_set_whose_replacement_was_killed_between_two_moves_comes_back(tree, tmp_path):
+    old = prepared(tree, tmp_path / "w")
+    unfinished = tmp_path / "w" / "data" / ".preparing" / "breakhis"
+    unfinished.mkdir()
+    old.folder.rename(unfinished / "replaced")
+    archive = write_tar(tmp_path / "b.tar.gz", {"../" + NAMES[1]: png("b")})
+    with pytest.raises(UsageError, match="found one that differs in content of the source"):
+        prepared(archive, tmp_path / "w")
+    with pytest.raises(DataError, match=r"\.\./benign"):
+        prepared(archive, tmp_path / "w", overwrite=True)
+    assert prepared(tree, tmp_path / "w").info == old.info
 
 
 @pytest.mark.parametrize(
