@@ -74,12 +74,9 @@ class _Yaml(click.ParamType):
     name = "yaml"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        import yaml
+        from magsig_tf.flat_yaml import parse_yaml
 
-        try:
-            return yaml.safe_load(value) if isinstance(value, str) else value
-        except yaml.YAMLError:
-            self.fail(f"expected YAML, found {value!r}", param, ctx)
+        return parse_yaml(value, "Expected a YAML value", "Quote it") if isinstance(value, str) else value
 
 
 def _comma_separated(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ AXES = ("dataset", "method", "holdout", "patient_fold", "seed")
 WEIGHT_WORDS = ("auto", "imagenet", "none")
 """Values of `weights` that are no file."""
 
+MOST_FOLDS = 50
+
 DEFAULT_AUGMENTATION = ["QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}}]
 
 
@@ -30,9 +32,9 @@ def _operational(default: Any, **keywords: Any) -> Any:
 
 
 class Strict(BaseModel):
-    """A pydantic model that refuses unknown keys and cannot be changed after validation."""
+    """A pydantic model that refuses unknown keys and infinite numbers and cannot be changed after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class MethodOptions(Strict):
@@ -44,14 +46,16 @@ class Settings(Strict):
 
     # which runs
     dataset: str | None = Field(None, description="prepared data set; the only one prepared if not given")
-    method: list[str] = Field(["baseline"], description="methods to train (see magsig plugins)")
-    holdout: list[str] = Field(["all"], description="magnifications to hold out, or all")
-    patient_fold: list[int | Literal["all"]] = Field([0], description="patient folds to test on: numbers, 0..4, or all")
-    seed: list[int] = Field([0], description="seeds: initialisation, data order and augmentation")
+    method: list[str] = Field(["baseline"], min_length=1, description="methods to train (see magsig plugins)")
+    holdout: list[str] = Field(["all"], min_length=1, description="magnifications to hold out, or all")
+    patient_fold: list[int | Literal["all"]] = Field(
+        [0], min_length=1, description="patient folds to test on: numbers, 0..4, or all"
+    )
+    seed: list[int] = Field([0], min_length=1, description="seeds: initialisation, data order and augmentation")
 
     # protocol
-    magnifications: list[str] | None = Field(None, description="limit the study to these magnifications")
-    folds: int = Field(5, ge=3, le=50, description="number K of patient folds")
+    magnifications: list[str] | None = Field(None, min_length=1, description="limit the study to these magnifications")
+    folds: int = Field(5, ge=3, le=MOST_FOLDS, description="number K of patient folds")
     split_seed: int = Field(0, ge=0, description="seed of the patient folds")
     group_by: Literal["case", "slide"] = Field("case", description="what may not be on two sides; slide leaks patients")
     selection: Literal["source", "oracle"] = Field(
@@ -73,8 +77,12 @@ class Settings(Strict):
     )
 
     # objective and optimizer
-    epochs: int = Field(20, ge=1, description="epochs; one has as many steps as the largest source magnification needs")
-    images_per_magnification: int = Field(16, ge=1, description="images of each source magnification in a batch")
+    epochs: int = Field(
+        20, ge=1, le=10**6, description="epochs; one has as many steps as the largest source magnification needs"
+    )
+    images_per_magnification: int = Field(
+        16, ge=1, le=4096, description="images of each source magnification in a batch"
+    )
     learning_rate: float = Field(3e-4, gt=0, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay of AdamW")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises linearly")
@@ -96,11 +104,13 @@ class Settings(Strict):
     synchronized_batch_norm: bool = Field(
         False, description="batch statistics over all replicas instead of each replica's share (slower: unfused)"
     )
-    virtual_replicas: int = Field(0, ge=0, description="split one CPU into this many replicas, to test strategies")
+    virtual_replicas: int = Field(
+        0, ge=0, le=64, description="split one CPU into this many replicas, to test strategies"
+    )
 
     # how it is carried out
     inference_batch: int = _operational(64, ge=1, description="images a step when predicting")
-    threads: int = _operational(0, ge=0, description="threads inside one operation; 0: all cores")
+    threads: int = _operational(0, ge=0, le=1024, description="threads inside one operation; 0: all cores")
     deterministic: bool = _operational(True, description="bit-identical repeats on the same machine (costs 4 to 10 %)")
     log_every: int = _operational(10, ge=1, description="training steps between two log lines")
     checkpoint_every: int = _operational(200, ge=1, description="training steps between checkpoints inside an epoch")
@@ -108,13 +118,15 @@ class Settings(Strict):
     @field_validator("method", "holdout", "seed", "magnifications", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str | int) else value
+        return _each_once([value] if isinstance(value, str | int) else value)
 
     @field_validator("patient_fold", mode="before")
     @classmethod
     def _folds(cls, value: Any) -> Any:
         value = [value] if isinstance(value, str | int) else value
-        return [fold for item in value for fold in _expand_range(item)] if isinstance(value, list) else value
+        return _each_once(
+            [fold for item in value for fold in _expand_range(item)] if isinstance(value, list) else value
+        )
 
 
 class Config:
@@ -182,9 +194,17 @@ def _is_operational(field: Any) -> bool:
     return bool((field.json_schema_extra or {}).get("operational"))
 
 
+def _each_once(value: Any) -> Any:
+    """Return a list of names or numbers without repeats: a run asked for twice is one run."""
+    plain = isinstance(value, list) and all(isinstance(item, str | int) for item in value)
+    return list(dict.fromkeys(value)) if plain else value
+
+
 def _expand_range(item: Any) -> list[Any]:
     if isinstance(item, str) and ".." in item:
         first, _, last = item.partition("..")
-        if first.isdigit() and last.isdigit():
+        if first.isdecimal() and last.isdecimal():
+            if not 0 <= int(last) - int(first) < MOST_FOLDS:
+                raise ValueError(f"{item[:40]!r} is no range of 1 to {MOST_FOLDS} folds")
             return list(range(int(first), int(last) + 1))
     return [item]

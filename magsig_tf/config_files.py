@@ -7,11 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from magsig_tf.config import Config
 from magsig_tf.config_validation import build_config
 from magsig_tf.errors import UsageError, nearest
+from magsig_tf.flat_yaml import parse_yaml
 
 
 def shipped_configs() -> list[str]:
@@ -40,11 +39,7 @@ def read_config_file(name: str) -> dict[str, Any]:
         raise UsageError(
             "Expected a shipped config or a YAML file", f"found {name!r}", nearest(name, shipped_configs())
         )
-    try:
-        values = yaml.safe_load(text)
-    # the parser recurses: a file of ten thousand brackets ends in RecursionError
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UsageError(f"Expected YAML in {name}", f"found {_one_line(error)}", "Mend the file") from error
+    values = parse_yaml(text, f"Expected YAML in {name}", "Mend the file")
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -68,10 +63,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise UsageError(
                 "Expected --set key=value", f"found {assignment!r}", "Write for example --set lambda_max=0.3"
             )
-        try:
-            values[key.strip().replace("-", "_")] = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            raise UsageError(f"Expected a YAML value for {key}", f"found {text!r}", "Quote it") from error
+        values[key.strip().replace("-", "_")] = parse_yaml(text, f"Expected a YAML value for {key}", "Quote it")
     return values
 
 

@@ -50,6 +50,6 @@ def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
         key = str(first["loc"][0]) if first["loc"] else "config"
         raise UsageError(
             f"Expected a valid value of {key}",
-            f"found {first['input']!r}: {first['msg']}",
+            f"found {repr(first['input'])[:100]}: {first['msg']}",
             "`magsig train --help` lists every key",
         ) from error

@@ -88,12 +88,31 @@ def test_the_shipped_ones_are_there():
         ({"precision": "float16"}, "precision"),
         ({"method": "grl", "lambda_max": -1}, "lambda_max"),
         ({"patient_fold": "some"}, "patient_fold"),
+        ({"patient_fold": "0..99999999999"}, "'0..99999999999' is no range of 1 to 50 folds"),
+        ({"patient_fold": "4..0"}, "'4..0' is no range"),
+        ({"method": []}, "Expected a valid value of method, found []: List should have at least 1 item"),
+        ({"holdout": []}, "of holdout, found []"),
+        ({"seed": []}, "of seed, found []"),
+        ({"patient_fold": []}, "of patient_fold, found []"),
+        ({"magnifications": []}, "of magnifications, found []"),
+        ({"learning_rate": float("inf")}, "of learning_rate, found inf"),
+        ({"method": "grl", "lambda_max": float("nan")}, "of lambda_max, found nan"),
+        ({"threads": 10**9}, "of threads"),
+        ({"epochs": ["x"] * 1000}, "of epochs, found ['x', 'x'"),
     ],
 )
 def test_a_slip_is_answered_in_one_sentence_each(raw, said):
     with pytest.raises(UsageError) as caught:
         build_config(raw)
     assert said in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_what_is_named_twice_is_meant_once():
+    twice = {"method": ["grl", "grl"], "holdout": ["40X", "40X"], "seed": [1, 0, 1], "patient_fold": ["0..2", 1]}
+    settings = build_config(twice | {"magnifications": ["40X", "100X", "40X"]}).settings
+    assert (settings.method, settings.holdout, settings.seed) == (["grl"], ["40X"], [1, 0])
+    assert (settings.patient_fold, settings.magnifications) == ([0, 1, 2], ["40X", "100X"])
 
 
 def test_single_values_and_ranges_become_lists():

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from magsig_tf.data.decode_pool import map_in_order
 from magsig_tf.data.measures import measure
 from magsig_tf.data.phantom import PhantomSettings, measure_rows, phantom_manifest, render_rows
 from magsig_tf.data.source import DataSource, DecodedImage, Reader, SourceImage
 from magsig_tf.errors import UsageError
+from magsig_tf.flat_yaml import parse_yaml
 
 ROWS_A_TASK = 64
 
@@ -106,7 +106,4 @@ class PhantomReader:
 def _value(text: object) -> object:
     if not isinstance(text, str):
         return text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError("Expected a number, true, false or a list [a, b, ...]", f"found {text!r}") from error
+    return parse_yaml(text, "Expected a number, true, false or a list [a, b, ...]", f"Correct {text[:100]!r}")
