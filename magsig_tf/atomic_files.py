@@ -17,24 +17,45 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
 
     Raises:
-        MagsigError: the folder cannot be written (read-only, disk full).
+        MagsigError: the folder cannot be written (read-only, disk full), or the path is no file's.
     """
     path = Path(path)
+    # a link leads to the file that is meant; renaming would replace the link itself
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else path
     # the suffix stays last: writers such as numpy append one when it is missing
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        with writing(path):
+            if path.exists() and not path.is_file():
+                raise MagsigError(
+                    f"Expected a place for a file at {path}", "found a folder, device or pipe", "Choose another place"
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):  # what could not be made need not be removed
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one that says what to do.
+
+    Args:
+        path: What the block writes.
+
+    Raises:
+        MagsigError: it cannot be written (read-only, disk full).
+    """
+    try:
+        yield
     except OSError as error:
         raise MagsigError(
             f"Expected to write {path}", f"found: {error.strerror or error}", "Free space or choose another --workspace"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):  # what could not be made need not be removed
-            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -49,14 +70,22 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON file.
+    """Read a JSON object from a file.
 
     Raises:
-        MagsigError: the file is not JSON.
+        MagsigError: the file cannot be read or is no JSON object.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MagsigError(
-            f"Expected JSON in {path}", f"found: {error}", "Remove the file and repeat the command that wrote it"
-        ) from error
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    # ValueError: no JSON, no UTF-8, or a number of thousands of digits; RecursionError: ten thousand brackets
+    except (OSError, ValueError, RecursionError) as error:
+        raise _no_object(path, " ".join(str(error).split())) from error
+    if not isinstance(value, dict):
+        raise _no_object(path, f"a {type(value).__name__}")
+    return value
+
+
+def _no_object(path: Path, found: str) -> MagsigError:
+    return MagsigError(
+        f"Expected JSON in {path}", f"found: {found}", "Remove the file and repeat the command that wrote it"
+    )

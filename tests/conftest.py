@@ -17,6 +17,7 @@ for _name, _value in ENVIRONMENT.items():
 
 # a busy machine is no defect
 hypothesis.settings.register_profile("magsig", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("magsig")
 
 REAL_DATA = "MAGSIG_REAL_DATA"

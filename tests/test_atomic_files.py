@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -59,13 +60,33 @@ def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path):
         write_text(tmp_path / "file" / "below.txt", "x")
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(MagsigError, match="found a folder, device or pipe"):
+            write_text(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_a_link_stays_a_link_and_its_file_is_written(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "numbers.csv"
+    link.symlink_to("elsewhere/numbers.csv")
+    write_text(link, "1")
+    write_text(link, "2")
+    assert link.is_symlink()
+    assert (tmp_path / "elsewhere" / "numbers.csv").read_text() == "2"
+
+
 def test_not_a_number_is_refused_since_json_has_none(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"loss": math.nan})
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b'{"status": "do', b"", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b'{"status": "do', b"", b"\xff\xfe", b"[" * 200_000, b"9" * 5000, b"[]"])
 def test_a_damaged_file_names_itself_and_the_remedy(tmp_path, content):
     path = tmp_path / "run.json"
     path.write_bytes(content)

@@ -10,7 +10,7 @@ import io
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from magsig_tf.cli.main import main
@@ -50,6 +50,7 @@ def plan(folder, content: bytes, *words: str) -> int:
     assert sum("Error: " in line for line in said.splitlines()) == (code != 0), said
     assert max(map(len, said.splitlines()), default=0) < 1200
     assert sorted(folder.rglob("*")) == before
+    event(f"exit {code}")
     return code
 
 

@@ -86,7 +86,7 @@ def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
         return image, "16-bit" if deep else ""
     if image.mode.startswith("I"):
         # convert() would clip at 255 instead of scaling
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("more than 16 bits a pixel")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB"), "16-bit"

@@ -13,6 +13,9 @@ import pandas as pd
 from magsig_tf.data.columns import COLOUR_COLUMNS, COLUMNS, HASHED_COLUMNS, LABELS
 from magsig_tf.errors import DataError
 
+MOST_MAGNIFICATIONS = 100
+"""More are a mistake, such as a column of file names; tables of slides by magnification would fill the memory."""
+
 
 def magnification_order(values: Iterable[str]) -> list[str]:
     """Return the distinct magnifications in their natural order.
@@ -65,8 +68,8 @@ def check_manifest(frame: pd.DataFrame) -> None:
         frame: A table with `path`, `label`, `magnification`, `case` and perhaps `cohort`.
 
     Raises:
-        DataError: a path twice, an unknown label, an empty case or magnification, a case with two labels, or a case
-            that is in the fixed test cohort and outside of it.
+        DataError: a path twice, an unknown label, an empty case or magnification, more than `MOST_MAGNIFICATIONS`, a
+            case with two labels, or a case that is in the fixed test cohort and outside of it.
     """
     doubled = frame["path"][frame["path"].duplicated()]
     if len(doubled):
@@ -82,6 +85,13 @@ def check_manifest(frame: pd.DataFrame) -> None:
             raise DataError(
                 f"Expected a {column} for every image", f"found none for {empty.iloc[0]!r}", "Fill in that column"
             )
+    names = frame["magnification"].unique()
+    if len(names) > MOST_MAGNIFICATIONS:
+        raise DataError(
+            f"Expected at most {MOST_MAGNIFICATIONS} magnifications",
+            f"found {len(names)}, among them {', '.join(map(repr, names[:3]))}",
+            "Check that the column magnification holds the magnification",
+        )
     _check_constant_in_case(frame["case"], frame["label"], "label", "every image of a patient has the patient's label")
     if "cohort" in frame:
         fixed = (frame["cohort"] == "test").map({True: "test", False: "development"})

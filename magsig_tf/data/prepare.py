@@ -13,13 +13,13 @@ from pathlib import Path
 
 import PIL
 
-from magsig_tf.atomic_files import read_json
+from magsig_tf.atomic_files import read_json, writing
 from magsig_tf.data.choose_source import choose_source
 from magsig_tf.data.decode import RESIZE
 from magsig_tf.data.decode_pool import available_cores, map_in_order
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.source import DataSource, SourceImage
-from magsig_tf.data.spool import Spool, spool_key, writing
+from magsig_tf.data.spool import Spool, spool_key
 from magsig_tf.data.write_dataset import write_dataset
 from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
 from magsig_tf.locking import holding

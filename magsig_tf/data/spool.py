@@ -7,7 +7,6 @@ pixels and believed only if they hash to what it says, so a kill or a power cut 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.atomic_files import replacing, write_json, write_text
+from magsig_tf.atomic_files import replacing, write_json, write_text, writing
 from magsig_tf.data.source import DecodedImage, UnreadableImage
-from magsig_tf.errors import MagsigError
 
 HEADER = 128
 
@@ -147,7 +145,8 @@ class Spool:
                     record = json.loads(line)
                 except ValueError:
                     continue  # the line that the kill cut off
-                yield record
+                if isinstance(record, dict) and {"path", "slot"} <= record.keys():
+                    yield record
 
     def _holds(self, pixels, record: dict) -> bool:
         pixels.seek(HEADER + record["slot"] * self.bytes_per_image)
@@ -161,21 +160,6 @@ def spool_key(folder: Path) -> object | None:
         return json.loads((folder / "key.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one that says what to do.
-
-    Args:
-        path: What the block writes.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise MagsigError(
-            f"Expected to write {path}", f"found: {error.strerror or error}", "Free space or choose another --workspace"
-        ) from error
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

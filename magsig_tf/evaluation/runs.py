@@ -6,26 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError, UsageError, nearest
+from magsig_tf.evaluation.run_files import read_predictions, read_record
 from magsig_tf.workspace import Workspace
-
-COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
-KEYS = (
-    "status",
-    "dataset",
-    "dataset_hash",
-    "method",
-    "holdout",
-    "source_magnifications",
-    "patient_fold",
-    "seed",
-    "split_hash",
-    "config_hash",
-)
 
 
 @dataclass(frozen=True)
@@ -43,7 +29,8 @@ class Run:
         dataset_hash: Content hash of the data it was trained on.
         split_hash: Hash of its split.
         selection: "source", or "oracle" for a run chosen by looking at the holdout.
-        predictions: Columns `COLUMNS`, one row an image of a part; probability is that of malignant, label is 0 or 1.
+        predictions: Columns `run_files.COLUMNS`, one row an image of a part; probability is that of malignant, label
+            is 0 or 1.
         info: The whole of run.json.
     """
 
@@ -123,13 +110,7 @@ def load_runs(
     for path in sorted(workspace.runs(dataset).glob("*/*/*/run.json")):
         if folders is not None and path.parent not in folders:
             continue
-        info = read_json(path)
-        missing = [key for key in KEYS if key not in info]
-        if missing:
-            raise RunError(
-                f"Expected {', '.join(missing)} in {path}", "found none", "Remove the folder and train again"
-            )
-        found.append((path.parent, info))
+        found.append((path.parent, read_record(path)))
     kept = _chosen(found, methods, configs)
     finished = [(folder, info) for folder, info in kept if info["status"] == "done"]
     unfinished = [
@@ -156,7 +137,7 @@ def _chosen(found: list[tuple[Path, dict]], methods: Collection[str] | None, con
     for name in methods or ():
         if name not in known:
             raise UsageError("Expected a method with runs", f"found none of {name!r}", nearest(name, known))
-    hashes = {str(info["config_hash"]) for _, info in found}
+    hashes = {info["config_hash"] for _, info in found}
     for start in configs or ():
         if not any(value.startswith(start) for value in hashes):
             raise UsageError(
@@ -166,13 +147,13 @@ def _chosen(found: list[tuple[Path, dict]], methods: Collection[str] | None, con
         (folder, info)
         for folder, info in found
         if (not methods or info["method"] in methods)
-        and (not configs or any(str(info["config_hash"]).startswith(start) for start in configs))
+        and (not configs or any(info["config_hash"].startswith(start) for start in configs))
     ]
 
 
 def _check_data(workspace: Workspace, dataset: str, finished: list[tuple[Path, dict]]) -> None:
     prepared = workspace.data(dataset) / "dataset.json"
-    wanted = read_json(prepared)["content_hash"] if prepared.exists() else finished[0][1]["dataset_hash"]
+    wanted = read_json(prepared).get("content_hash") if prepared.exists() else finished[0][1]["dataset_hash"]
     others = [(folder, info["dataset_hash"]) for folder, info in finished if info["dataset_hash"] != wanted]
     if others:
         folder, other = others[0]
@@ -200,39 +181,14 @@ def _run(folder: Path, info: dict) -> Run:
     return Run(
         folder=folder,
         method=info["method"],
-        config_hash=str(info["config_hash"]),
+        config_hash=info["config_hash"],
         holdout=info["holdout"],
         magnifications=(info["holdout"], *info["source_magnifications"]),
-        patient_fold=int(info["patient_fold"]),
-        seed=int(info["seed"]),
+        patient_fold=info["patient_fold"],
+        seed=info["seed"],
         dataset_hash=info["dataset_hash"],
         split_hash=info["split_hash"],
         selection=info.get("selection", "source"),
         predictions=read_predictions(folder / "predictions.parquet"),
         info=info,
     )
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Read one run's predictions and check them.
-
-    Raises:
-        RunError: the file is missing or unreadable, lacks a column, repeats a row, or holds labels other than 0
-            and 1 or probabilities that are NaN or outside [0, 1].
-    """
-    remedy = "Remove the run's folder and train it again"
-    try:
-        frame = pd.read_parquet(path, columns=list(COLUMNS))
-    except Exception as error:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
-        reason = "none" if not path.exists() else f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        raise RunError(f"Expected readable predictions in {path}", f"found {reason}", remedy) from error
-    probability = frame["probability"].to_numpy(float)
-    wrong = ~((probability >= 0) & (probability <= 1))  # true for NaN as well
-    if wrong.any():
-        found = f"found {int(wrong.sum())} others of {len(frame)}, first {probability[wrong][0]}"
-        raise RunError(f"Expected probabilities from 0 to 1 in {path}", found, remedy)
-    if not np.isin(frame["label"].to_numpy(), (0, 1)).all():
-        raise RunError(f"Expected labels 0 and 1 in {path}", f"found {sorted(frame['label'].unique())}", remedy)
-    if frame.duplicated(["part", "row"]).any():
-        raise RunError(f"Expected each image once in a part of {path}", "found repeated rows", remedy)
-    return frame

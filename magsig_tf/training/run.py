@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shutil
 import time
@@ -121,6 +122,8 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
             # nothing was computed: leave no trace of what cannot be run
             if workers.is_chief and not found.get("status"):
                 shutil.rmtree(run.folder, ignore_errors=True)
+                with contextlib.suppress(OSError):  # the first one that is not empty ends it
+                    os.removedirs(run.folder.parent)
             raise
         except BaseException as error:
             if workers.is_chief:
@@ -132,7 +135,6 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
 
 def _begin(run: Run, prepared: PreparedDataset, split: Split, held: contextlib.ExitStack) -> dict[str, Any]:
     """Take hold of the run's folder and open it; return what `run.json` said before."""
-    run.folder.mkdir(parents=True, exist_ok=True)
     held.enter_context(holding(run.folder / "lock", f"the run {run.title}"))
     found = run.record()
     _check_same(found, prepared, split, run.folder)

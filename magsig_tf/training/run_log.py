@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
 from typing import Any
 
-from magsig_tf.atomic_files import write_text
+from magsig_tf.atomic_files import write_text, writing
 
 
 class RunLog:
@@ -19,19 +20,28 @@ class RunLog:
     """
 
     def __init__(self, path: Path, resume_step: int = 0):
+        self._path = path
         kept = [json.dumps(record) for record in read_log(path) if record["step"] <= resume_step] if resume_step else []
         write_text(path, "".join(line + "\n" for line in kept))
-        self._file = path.open("a", encoding="utf-8")
+        with writing(path):
+            self._file = path.open("a", encoding="utf-8")
 
     def write(self, kind: str, step: int, **values: Any) -> None:
-        """Append one record; numbers that are not finite are written as text, since JSON has none."""
+        """Append one record; numbers that are not finite are written as text, since JSON has none.
+
+        Raises:
+            MagsigError: the disk is full.
+        """
         record = {"kind": kind, "step": step} | {key: _finite(value) for key, value in values.items()}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        with writing(self._path):
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        # what a full disk did not take was told by `write`; closing would try it again
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class NoLog:
@@ -45,15 +55,18 @@ class NoLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log; a last line that was cut off by a crash is left out."""
+    """Return the records of a log; what a crash cut off or left as rubbish at its end is left out."""
     if not path.exists():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = json.loads(line)
+        except ValueError:
             break
+        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+            break
+        records.append(record)
     return records
 
 

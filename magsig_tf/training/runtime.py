@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from magsig_tf.config import Settings
-from magsig_tf.errors import RunError
+from magsig_tf.errors import RunError, UsageError
 from magsig_tf.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str,
     Args:
         settings: Those of the run.
         workers: The processes that train it; several bring their own strategy.
+
+    Raises:
+        UsageError: mirrored was asked for, and there is neither a GPU nor a CPU split into replicas.
     """
     import tensorflow as tf
 
@@ -95,6 +98,13 @@ def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str,
     if name == "one":
         return name, tf.distribute.get_strategy()
     devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
+    if not gpus and len(devices) < 2:
+        # one replica on a CPU would train, for days, what was meant for GPUs
+        raise UsageError(
+            "Expected a GPU for the strategy mirrored",
+            "found none that TensorFlow can use",
+            "Leave out --strategy to train on the CPU, or pass --virtual-replicas 2 to try replicas there",
+        )
     # on CPU replicas there is no NCCL to reduce with
     reduction = None if gpus else tf.distribute.ReductionToOneDevice()
     return name, tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)

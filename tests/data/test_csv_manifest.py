@@ -69,6 +69,10 @@ def test_the_default_name_is_the_stem_made_fit_for_a_folder(tmp_path):
         (HEADER + "a.png,0, ,1\n", "a magnification for every image"),
         (HEADER + "/etc/passwd,0,40X,1\n", "below the CSV's folder, found '/etc/passwd' in row 1"),
         (HEADER + "../a.png,0,40X,1\n", "below the CSV's folder"),
+        (
+            HEADER + "".join(f"{n}.png,0,{n}.png,1\n" for n in range(101)),
+            "at most 100 magnifications, found 101, among them '0.png'",
+        ),
         ("path,path,label,magnification,case\na,b,0,40X,1\n", "found 'path' twice"),
     ],
 )

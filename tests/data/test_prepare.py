@@ -242,7 +242,7 @@ def test_a_killed_prepare_continues_to_the_same_content(tmp_path, archive):
     spool = workspace / "data" / ".preparing" / "breakhis" / "spool"
     with open(spool / "journal.jsonl", "a") as journal, open(spool / "pixels.spool", "ab") as pixels:
         # what a kill in the middle of a write leaves
-        journal.write('{"path": "SOB_B_A-14')
+        journal.write('[]\n{"path": "SOB_B_A-14')
         pixels.write(b"torn")
     states = []
     resumed = prepared(source, workspace, progress=states.append)

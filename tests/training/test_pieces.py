@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.errors import RunError
+from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.training.averaging import WeightAverage, estimate_statistics
 from magsig_tf.training.checkpoint import read_checkpoint, restore, write_checkpoint
 from magsig_tf.training.run_log import RunLog, read_log
@@ -67,6 +67,21 @@ def test_a_resumed_log_is_cut_back_to_the_checkpoint(tmp_path):
         file.write('{"kind": "tra')
     RunLog(tmp_path / "log.jsonl", resume_step=20).close()
     assert [record["step"] for record in read_log(tmp_path / "log.jsonl")] == [10, 20]
+
+
+@pytest.mark.parametrize("rest", [b'{"kind": "tr', b"\xff\xfe\x00\x00", b"[]\n", b'{"kind": "train"}\n'])
+def test_what_a_crash_left_at_the_end_of_a_log_is_left_out(tmp_path, rest):
+    (tmp_path / "log.jsonl").write_bytes(b'{"kind": "train", "step": 3}\n' + rest)
+    assert read_log(tmp_path / "log.jsonl") == [{"kind": "train", "step": 3}]
+
+
+def test_a_full_disk_is_told_by_the_log_in_one_line(tmp_path):
+    log = RunLog(tmp_path / "log.jsonl")
+    log._file.close()
+    log._file = open("/dev/full", "a")  # noqa: SIM115  a device whose every write fails with ENOSPC
+    with pytest.raises(MagsigError, match=r"log\.jsonl, found: No space left on device\. Free space"):
+        log.write("train", 1, loss=0.5)
+    log.close()
 
 
 def test_a_number_that_json_lacks_is_written_as_text(tmp_path):
