@@ -83,8 +83,9 @@ def _same_file(handle: int, path: Path) -> bool:
 def _sign(handle: int) -> None:
     since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, text.encode(), 0)
+    with contextlib.suppress(OSError):  # the lock holds without its signature, which a full disk does not take
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, text.encode(), 0)
 
 
 def _holder(handle: int) -> str:

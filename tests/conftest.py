@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import hypothesis
 import pytest
 
 from magsig_tf.tensorflow_import import ENVIRONMENT
+from tests.cli.limits import can_mount
 
 for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)  # before anything imports TensorFlow
@@ -24,30 +26,42 @@ REAL_DATA = "MAGSIG_REAL_DATA"
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def _lacking() -> dict[str, str]:
+    """Return the markers whose tests cannot run here, each with what is said of it."""
+    lacking = {}
+    if not os.environ.get(REAL_DATA):
+        lacking["real"] = f"Tests on real images are left out: {REAL_DATA} is not set."
+    if importlib.util.find_spec("keras_cv") is None:
+        lacking["keras_cv"] = "Tests of keras-cv layers are left out: the extra keras-cv is not installed."
+    if not can_mount():
+        lacking["full_disk"] = "Tests on a full disk are left out: this user may not mount one."
+    return lacking
+
+
+LACKING = _lacking()
+
+
 def pytest_report_header(config):
-    return _said_of_real_data()
+    return _said()
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the tests on real images where none are at hand; header and summary say so."""
-    if os.environ.get(REAL_DATA):
-        return
-    left_out = [item for item in items if item.get_closest_marker("real")]
+    """Leave out the tests that need what this machine lacks; header and summary say so."""
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in LACKING)]
     if left_out:
-        items[:] = [item for item in items if not item.get_closest_marker("real")]
+        items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter):
     # the header is not shown under -q
-    terminalreporter.write_line(_said_of_real_data())
+    for line in _said():
+        terminalreporter.write_line(line)
 
 
-def _said_of_real_data() -> str:
-    folder = os.environ.get(REAL_DATA)
-    if folder:
-        return f"Tests on real images run on {REAL_DATA}={folder}."
-    return f"Tests on real images are left out: {REAL_DATA} is not set."
+def _said() -> list[str]:
+    here = [] if "real" in LACKING else [f"Tests on real images run on {REAL_DATA}={os.environ[REAL_DATA]}."]
+    return [*here, *LACKING.values()]
 
 
 @pytest.fixture(scope="session")

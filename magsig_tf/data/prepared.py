@@ -15,6 +15,7 @@ from magsig_tf.data.manifest import content_hash
 from magsig_tf.errors import DataError
 
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
+_NEEDED_COLUMNS = ("path", "label", "magnification", "case", "slide", "pixel_sha256", "perceptual_hash")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class PreparedDataset:
         if not (folder / "dataset.json").is_file():
             raise DataError(f"Expected a prepared data set in {folder}", "found none", "Run `magsig prepare` first")
         info = read_json(folder / "dataset.json")
+        _check_kinds(info, folder / "dataset.json")
         try:
             manifest = pd.read_parquet(folder / "manifest.parquet")
             images = np.load(folder / "images.npy", mmap_mode="r")
@@ -63,6 +65,13 @@ class PreparedDataset:
         except (OSError, ValueError, KeyError) as error:
             found = " ".join(str(error).split())
             raise DataError(f"Expected a whole data set in {folder}", f"found: {found}", _REMEDY) from error
+        missing = [column for column in _NEEDED_COLUMNS if column not in manifest]
+        if missing:
+            raise DataError(
+                f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}",
+                f"found no {missing[0]!r}",
+                _REMEDY,
+            )
         if images.shape != shape or images.dtype != np.uint8:
             raise DataError(
                 f"Expected uint8 images of shape {shape} in {folder}", f"found {images.dtype} {images.shape}", _REMEDY
@@ -95,3 +104,17 @@ class PreparedDataset:
                 )
         if content_hash(self.manifest) != self.content_hash:
             raise DataError(f"Expected the manifest that was prepared in {self.folder}", "found another", _REMEDY)
+
+
+def _check_kinds(info: dict, path: Path) -> None:
+    """Refuse a dataset.json whose values could not be worked with."""
+    kinds = {"name": str, "size": int, "content_hash": str, "magnifications": list}
+    wrong = [key for key, kind in kinds.items() if not isinstance(info.get(key), kind)]
+    if not wrong and not all(isinstance(name, str) for name in info["magnifications"]):
+        wrong = ["magnifications"]
+    if wrong:
+        raise DataError(
+            f"Expected name, size, content_hash and magnifications in {path}",
+            f"found {wrong[0]} {repr(info.get(wrong[0]))[:100]}",
+            _REMEDY,
+        )

@@ -1,7 +1,5 @@
 """Augmentation from a config's list."""
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
@@ -88,7 +86,7 @@ def test_a_wrong_entry_says_what_is_right(entry, message):
         build_augmentation([entry], seed=0)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("keras_cv") is None, reason="the extra keras-cv is not installed")
+@pytest.mark.keras_cv
 @pytest.mark.parametrize("name", ["RandAugment", "RandomHue"])
 def test_layers_of_keras_cv_work_by_import_path(name):
     import tensorflow as tf
