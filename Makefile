@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= test
+INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
 .PHONY: demo test lint wheel-check clean
 
@@ -12,21 +13,21 @@ $(VENV)/.plain: setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.test: $(VENV)/.plain
+$(INSTALLED): $(VENV)/.plain
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
 demo: $(VENV)/.plain
 	$(BIN)/magsig reproduce --config demo --workspace demo-workspace
 
-test: $(VENV)/.test
+test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
-lint: $(VENV)/.test
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-wheel-check: $(VENV)/.test
+wheel-check: $(INSTALLED)
 	$(BIN)/python tests/packaging/check_wheel.py
 
 clean:

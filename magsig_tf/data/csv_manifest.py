@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -135,7 +136,7 @@ def _column_names(given: list[str], source: Path) -> list[str]:
             hint,
         )
     names = [f"csv_{name}" if name in MEASURED_COLUMNS else name for name in names]
-    doubled = {name for name in names if names.count(name) > 1}
+    doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise DataError(
             f"Expected each column once in {source.name}", f"found {min(doubled)!r} twice", "Rename or remove one"

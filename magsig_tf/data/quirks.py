@@ -83,7 +83,14 @@ def _several(key: pd.Series, value: pd.Series) -> list[str]:
     pairs = pd.DataFrame({"key": key, "value": value}).drop_duplicates()
     counts = pairs["key"].value_counts()
     repeated = pairs[pairs["key"].isin(counts.index[counts > 1])].sort_values(["key", "value"])
-    return [f"{name}: {' + '.join(values)}" for name, values in repeated.groupby("key")["value"]]
+    return [
+        f"{name}: {_joined(values, ' + ', 4)}" for name, values in repeated.groupby("key")["value"].agg(list).items()
+    ]
+
+
+def _joined(values: Sequence[str], sign: str, most: int) -> str:
+    rest = f"{sign}... ({len(values)} in all)" if len(values) > most else ""
+    return sign.join(values[:most]) + rest
 
 
 def _images_by_slide(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -104,9 +111,7 @@ def _identical(manifest: pd.DataFrame, across_cases: bool) -> list[str]:
     names: dict[str, list[str]] = {}
     for pixels, path in zip(repeated["pixel_sha256"], repeated["path"], strict=True):
         names.setdefault(pixels, []).append(path.rsplit("/", 1)[-1])
-    return sorted(
-        " = ".join(alike[:3]) + (f" = ... ({len(alike)} names)" if len(alike) > 3 else "") for alike in names.values()
-    )
+    return sorted(_joined(alike, " = ", 3) for alike in names.values())
 
 
 _CHECKS: tuple[Callable[[pd.DataFrame], Finding], ...] = (

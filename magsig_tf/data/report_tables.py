@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+SUBTYPES_SHOWN = 40
 UNREADABLE_SHOWN = 20
 EXAMPLES_SHOWN = 3
 _STYLE = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "pad_edge": False}
@@ -49,9 +50,14 @@ def _counts(report: dict, magnifications: list[str]) -> Table:
     for label in dict.fromkeys(entry["label"] for entry in counts):
         of_label = [entry for entry in counts if entry["label"] == label]
         table.add_row(label, *_cells(of_label, columns, has_known), style="bold")
-        for subtype in dict.fromkeys(entry["subtype"] for entry in of_label if entry["subtype"]):
-            of_subtype = [entry for entry in of_label if entry["subtype"] == subtype]
-            table.add_row(Text(f"  {subtype}"), *_cells(of_subtype, columns, has_known))
+        by_subtype: dict[str, list[dict]] = {}
+        for entry in of_label:
+            by_subtype.setdefault(entry["subtype"], []).append(entry)
+        by_subtype.pop("", None)
+        for subtype in list(by_subtype)[:SUBTYPES_SHOWN]:
+            table.add_row(Text(f"  {subtype}"), *_cells(by_subtype[subtype], columns, has_known))
+        if len(by_subtype) > SUBTYPES_SHOWN:
+            table.add_row(Text(f"  and {len(by_subtype) - SUBTYPES_SHOWN:,} more subtypes", style="dim"))
         table.add_section()
     table.add_row("all", *_cells(counts, columns, has_known), style="bold")
     return table

@@ -12,9 +12,13 @@ import tracemalloc
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from magsig_tf.data.archive import TarStream
+from magsig_tf.data.csv_manifest import read_csv_manifest
 from magsig_tf.data.quirks import find_quirks
+from magsig_tf.data.report import validation_report
+from magsig_tf.data.report_tables import print_report
 
 ROWS = 100_000
 SCRIPT = """
@@ -92,6 +96,29 @@ def test_fifty_thousand_images_under_two_names_are_listed_in_a_second():
     assert time.process_time() - began < 8
     assert quirks["images that occur under two or more names"]["count"] == count
     assert quirks["images that occur in two or more cases"]["examples"] == [f"3.png = {count + 3}.png"]
+
+
+def test_a_subtype_for_every_image_does_not_flood_the_report():
+    count = 20_000
+    rows = {"label": "benign", "magnification": "10x", "case": "p", "slide": "p", "width": 8, "height": 8}
+    manifest = pd.DataFrame({"subtype": [f"note {number}" for number in range(count)]}).assign(**rows)
+    manifest["path"] = manifest["pixel_sha256"] = manifest["subtype"]
+    info = {"name": "n", "size": 8, "resize": "squash", "content_hash": "0" * 64, "magnifications": ["10x"]}
+    began = time.process_time()
+    info["report"] = validation_report(manifest)
+    with (console := Console(width=100)).capture() as captured:
+        print_report(info, console)
+    assert time.process_time() - began < 8
+    assert "and 19,960 more subtypes" in captured.get()
+    assert len(captured.get().splitlines()) < 100
+
+
+def test_a_table_of_many_columns_is_read(tmp_path):
+    names = ",".join(f"c{number}" for number in range(10_000))
+    (tmp_path / "wide.csv").write_text(f"path,label,magnification,case,{names}\na.png,0,10x,p{',' * 10_000}\n")
+    began = time.process_time()
+    assert len(read_csv_manifest(tmp_path / "wide.csv").columns) == 10_004
+    assert time.process_time() - began < 5
 
 
 def test_an_archive_is_passed_through_without_holding_or_unpacking_it(tmp_path):
