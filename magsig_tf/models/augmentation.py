@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from magsig_tf.errors import UsageError, nearest
+from magsig_tf.import_path import import_by_path
 from magsig_tf.models import layers as own
 from magsig_tf.models.layers.augmentation import Augmentation
 from magsig_tf.seeding import seed_for
@@ -96,7 +96,7 @@ def _find(name: str) -> type[keras.layers.Layer]:
 def _import(name: str) -> object:
     module, _, attribute = name.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return import_by_path(module, attribute)
     except Exception as error:  # a stranger's module may raise anything at import
         raise UsageError(
             f"Expected an augmentation layer at the import path {name}",

@@ -10,7 +10,7 @@ import keras
 
 from magsig_tf.errors import UsageError
 
-NEAREST = 6
+OFFERED = 8
 
 
 def freeze(encoder: keras.Model, until: str = "", batch_statistics: bool = False) -> None:
@@ -24,7 +24,7 @@ def freeze(encoder: keras.Model, until: str = "", batch_statistics: bool = False
             trained nevertheless, except up to `until`.
 
     Raises:
-        UsageError: no layer is or begins so; the message names the nearest.
+        UsageError: no layer is or begins so; the message names the nearest, or some from input to embedding.
     """
     for layer in layers_until(encoder, until) if until else []:
         layer.trainable = False
@@ -47,12 +47,8 @@ def layers_until(model: keras.Model, block: str) -> list[keras.layers.Layer]:
     """
     found = _layers_until(model, block)
     if not found:
-        names = sorted({beginning for name in _names(model) for beginning in _beginnings(name)})
-        near = difflib.get_close_matches(block, names, n=NEAREST, cutoff=0.0)
         raise UsageError(
-            "Expected a layer or block of the encoder for --freeze-until",
-            f"found {block!r}",
-            f"The nearest are {', '.join(near)}",
+            "Expected a layer or block of the encoder for --freeze-until", f"found {block!r}", _offer(model, block)
         )
     return found
 
@@ -93,9 +89,23 @@ def _layers_until(model: keras.Model, block: str) -> list[keras.layers.Layer]:
     return []
 
 
+def _offer(model: keras.Model, block: str) -> str:
+    names = _names(model)
+    near = difflib.get_close_matches(block, sorted(set().union(*map(_beginnings, names))), n=OFFERED)
+    if near:
+        return f"The nearest are {', '.join(near)}"
+    places = sorted({round(number * (len(names) - 1) / (OFFERED - 1)) for number in range(OFFERED)})
+    return f"Some, from the input on: {', '.join(names[place] for place in places)}"
+
+
 def _names(model: keras.Model) -> list[str]:
-    nested = [name for layer in model.layers if isinstance(layer, keras.Model) for name in _names(layer)]
-    return [layer.name for layer in model.layers] + nested
+    """Return the names of the layers that have weights, in order, those of nested models in their place."""
+    return [
+        name
+        for layer in model.layers
+        if layer.weights
+        for name in ([layer.name, *_names(layer)] if isinstance(layer, keras.Model) else [layer.name])
+    ]
 
 
 def _beginnings(name: str) -> set[str]:

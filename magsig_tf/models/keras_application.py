@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -67,7 +68,9 @@ def without_top(
         )
     pixels = keras.Input(input_shape, dtype="float32", name="pixels")
     wanted = "imagenet" if weights == "imagenet" else None
-    with _download_errors(name) if wanted else contextlib.nullcontext():
+    with warnings.catch_warnings(), _download_errors(name) if wanted else contextlib.nullcontext():
+        # MobileNetV2 on sizes that have no weights of their own, as documented
+        warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
         # the shape beside the tensor, or MobileNetV2 would not choose the weights of that size
         prepared = preprocessing(pixels)
         return pixels, constructor(include_top=False, weights=wanted, input_shape=input_shape, input_tensor=prepared)

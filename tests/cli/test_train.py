@@ -1,6 +1,8 @@
 """`magsig train` and `magsig reproduce` as a user types them."""
 
 import json
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from magsig_tf.cli.config_options import _spread
 from magsig_tf.cli.main import main
 from magsig_tf.workspace import Workspace
+from tests.house.documentation import ROOT, shown_files
 from tests.tiny import tiny_dataset
 
 QUICK = [
@@ -49,6 +52,25 @@ def test_several_seeds_in_one_go_train_several_runs_once(magsig, workspace):
     assert code == 0
     assert "2 of them done before" in errors
     assert {record["seed"] for record in json.loads(out)["done"]} == {0, 1}
+
+
+def test_an_encoder_of_the_current_folder_is_trained_in_part(magsig, workspace, tmp_path, monkeypatch):
+    import keras
+
+    (tmp_path / "networks.py").write_text(shown_files(ROOT / "docs" / "extending.md")["networks.py"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])  # as the command finds it, not `python -m`
+    command = ["train", "--encoder", "networks:narrow_mobilenet", "--freeze-until", "block_3", "--holdout", "100X"]
+    code, out, errors = magsig(*command, *QUICK[2:], "--json")
+    assert code == 0, errors
+    (record,) = json.loads(out)["done"]
+    assert record["encoder"] == "networks:narrow_mobilenet"
+    assert 0 < record["trained_weights"] < record["all_weights"]
+    assert f"{record['trained_weights']:,} of {record['all_weights']:,} weights trained" in errors
+    encoder = keras.models.load_model(Path(record["folder"]) / "model.keras", safe_mode=True).get_layer("encoder")
+    assert encoder.output_shape == (None, 1280)
+    assert not encoder.get_layer("block_3_project").trainable
+    assert encoder.get_layer("block_4_expand").trainable
 
 
 @pytest.mark.parametrize(

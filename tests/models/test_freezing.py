@@ -67,6 +67,11 @@ def test_what_begins_no_name_is_refused_with_the_nearest(block, near):
         layers_until(named(*NAMES), block)
 
 
+def test_what_is_like_no_name_is_answered_with_some_from_the_input_on():
+    with pytest.raises(UsageError, match=r"found '\?'\. Some, from the input on: conv0, .*conv2, .*norm4\."):
+        layers_until(build(SHAPE), "?")
+
+
 def test_a_network_inside_the_encoder_is_searched():
     pixels = keras.Input(SHAPE)
     inner = build(SHAPE)

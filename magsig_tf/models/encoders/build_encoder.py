@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from magsig_tf.config import WEIGHT_WORDS, weight_file_path
-from magsig_tf.errors import RunError, UsageError
+from magsig_tf.errors import MagsigError, RunError, UsageError
+from magsig_tf.import_path import import_by_path
 from magsig_tf.models.fuse import swap_batch_normalization, swap_grouped_convolution
 from magsig_tf.models.weight_file import load_weight_file
 from magsig_tf.registry import registry
@@ -35,7 +35,7 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
         normalization is fused unless the function carries the attribute `fuse = False`.
 
     Raises:
-        UsageError: no such encoder, function, weights or weight file.
+        UsageError: no such encoder, function, weights or weight file, or the function raises an error.
         RunError: the function returned something else than such a model.
     """
     function = _find(name)
@@ -43,7 +43,7 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
         weights = getattr(function, "default_weights", "none")
     path = _weight_path(weights)
     keras.utils.set_random_seed(seed_for("initialisation", name, seed))
-    model = function(tuple(input_shape), "none" if path else weights)
+    model = _built(name, function, tuple(input_shape), "none" if path else weights)
     _check(name, model, input_shape)
     if getattr(function, "fuse", True):
         model = swap_grouped_convolution(swap_batch_normalization(model))
@@ -58,12 +58,26 @@ def _find(name: str) -> Callable[..., keras.Model]:
         return registry("encoders").load(name)
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return import_by_path(module, attribute)
     except Exception as error:  # a stranger's module may raise anything at import
         raise UsageError(
             f"Expected an encoder function at {name}",
             f"found {type(error).__name__}: {error}",
-            "Name it as package.module:function, importable from here",
+            "Name it as package.module:function, in an installed package or in this folder",
+        ) from error
+
+
+def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[int, int, int], weights: str) -> object:
+    try:
+        return function(input_shape, weights)
+    except MagsigError:
+        raise
+    except Exception as error:  # a stranger's function may raise anything
+        height, width, channels = input_shape
+        raise UsageError(
+            f"Expected the encoder {name} to build for {height} x {width} x {channels} images and weights {weights}",
+            f"found {type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
+            "Mend the function, or choose other images or weights",
         ) from error
 
 

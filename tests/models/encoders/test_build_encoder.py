@@ -36,6 +36,10 @@ def stock(input_shape, weights):
     return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
 
 
+def raises(input_shape, weights):
+    raise ValueError(f"cannot build for {input_shape[0]} pixels\nat all")
+
+
 def no_model(input_shape, weights):
     return "model"
 
@@ -166,6 +170,12 @@ def test_weights_of_another_network_are_refused(tmp_path):
         ("no_such_package:build", "none", UsageError, "no_such_package"),
         (f"{__name__}:no_pooling", "none", RunError, "output shape"),
         (f"{__name__}:no_model", "none", RunError, "found str"),
+        (
+            f"{__name__}:raises",
+            "none",
+            UsageError,
+            r"16 x 16 x 3 .* found ValueError: cannot build for 16 pixels\. Mend",
+        ),
     ],
 )
 def test_what_does_not_exist_is_refused(name, weights, error, message):
