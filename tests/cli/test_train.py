@@ -60,7 +60,7 @@ def test_an_encoder_of_the_current_folder_is_trained_in_part(magsig, workspace, 
     (tmp_path / "networks.py").write_text(shown_files(ROOT / "docs" / "extending.md")["networks.py"])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])  # as the command finds it, not `python -m`
-    command = ["train", "--encoder", "networks:narrow_mobilenet", "--freeze-until", "block_3", "--holdout", "100X"]
+    command = ["train", "--encoder", "networks:narrow_mobilenet", "--freeze-until", "block_13", "--holdout", "100X"]
     code, out, errors = magsig(*command, *QUICK[2:], "--json")
     assert code == 0, errors
     (record,) = json.loads(out)["done"]
@@ -69,8 +69,8 @@ def test_an_encoder_of_the_current_folder_is_trained_in_part(magsig, workspace, 
     assert f"{record['trained_weights']:,} of {record['all_weights']:,} weights trained" in errors
     encoder = keras.models.load_model(Path(record["folder"]) / "model.keras", safe_mode=True).get_layer("encoder")
     assert encoder.output_shape == (None, 1280)
-    assert not encoder.get_layer("block_3_project").trainable
-    assert encoder.get_layer("block_4_expand").trainable
+    assert not encoder.get_layer("block_13_project").trainable
+    assert encoder.get_layer("block_14_expand").trainable
 
 
 @pytest.mark.parametrize(
