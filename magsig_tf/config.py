@@ -167,6 +167,8 @@ class Config:
         """
         left_out = {name for name, field in Settings.model_fields.items() if _is_operational(field)} | set(AXES)
         values = {key: value for key, value in self.flat().items() if key not in left_out}
+        if values["magnifications"]:
+            values["magnifications"] = sorted(values["magnifications"])  # the same study in whatever order
         file = weight_file_path(self.settings.weights)
         if file:
             state = file.stat()

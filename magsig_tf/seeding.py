@@ -17,7 +17,7 @@ def seed_for(*names: object) -> int:
         An integer in [0, 2**31): the first bytes of the SHA-256 of the names, small enough for every library.
     """
     text = "\x1f".join(str(name) for name in names)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:4], "big") >> 1
 
 
 def generator_for(*names: object) -> np.random.Generator:

@@ -150,6 +150,11 @@ def test_another_methods_option_does_not_change_the_hash():
     assert run_config(lambda_max=0.3).identity_hash() == run_config().identity_hash()
 
 
+def test_a_study_is_the_same_in_whatever_order_its_magnifications_are_named():
+    first, second = (run_config(magnifications=names) for names in (["40X", "100X"], ["100X", "40X"]))
+    assert first.identity_hash() == second.identity_hash() != run_config().identity_hash()
+
+
 def test_a_weight_file_counts_by_its_content_not_its_path(tmp_path):
     first, copy, other = (tmp_path / name for name in ("a.h5", "b.h5", "c.h5"))
     for path, content in ((first, b"same"), (copy, b"same"), (other, b"else")):

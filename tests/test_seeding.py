@@ -29,6 +29,10 @@ def test_other_names_give_another_seed(first, second):
     assert (seed_for(*first) == seed_for(*second)) == (first == second)
 
 
+def test_names_of_undecodable_files_have_seeds_too():
+    assert seed_for("\udcff.png") != seed_for("\udcfe.png")
+
+
 def test_names_do_not_run_together():
     assert seed_for("a", "bc") != seed_for("ab", "c")
     assert seed_for("fold", 1, 12) != seed_for("fold", 11, 2)

@@ -106,7 +106,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
     split = split_of(run.config, prepared)
     with contextlib.ExitStack() as held:
         found = workers.from_chief(lambda: _begin(run, prepared, split, held))
-        _check_same(found, prepared, split, run.folder)  # followers have read their own copy of the data
+        _check_same_everywhere(found, prepared, split, run.folder, workers)
         if found.get("status") == "done":
             return found
         record = found | _opening(run, found, prepared, split)
@@ -116,7 +116,8 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
             return round(record["seconds"] + time.perf_counter() - began, 2)
 
         try:
-            loop, outcome = _train(run, prepared, split, observer, workers)
+            with workers.watched():
+                loop, outcome = _train(run, prepared, split, observer, workers)
             return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent))
         except UsageError:
             # nothing was computed: leave no trace of what cannot be run
@@ -217,6 +218,23 @@ def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, 
                 f"found {found.get(name)} in {folder}",
                 "The data or the protocol changed since: remove that folder, or use another --workspace",
             )
+
+
+def _check_same_everywhere(
+    found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path, workers: Workers
+) -> None:
+    """Refuse other data in any of the processes, each of which has read its own copy."""
+    problem = None
+    try:
+        _check_same(found, prepared, split, folder)
+    except RunError as error:
+        problem = error
+    if workers.any(problem is not None):
+        raise problem or RunError(
+            "Expected the same data set in every process of the run",
+            "found another one somewhere",
+            "See the messages of the other processes",
+        )
 
 
 def _opening(run: Run, found: dict[str, Any], prepared: PreparedDataset, split: Split) -> dict[str, Any]:

@@ -127,10 +127,14 @@ class ClusterWorkers(Workers):
 
         try:
             yield
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        except Exception as error:
+            lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+            # a network that was being built when it happened has wrapped it in a message of its own
+            if isinstance(error, WorkerLost) or not any(isinstance(each, lost) for each in _causes(error)):
+                raise
             raise WorkerLost(
                 f"Expected all {self.count} processes of the run to go on",
-                f"found {' and '.join(self.cluster.others_named_in(str(error))) or 'one'} gone",
+                f"found {' and '.join(self.cluster.others_named_in(' '.join(map(str, _causes(error))))) or 'one'} gone",
                 "See its own message, then start the same command on every host: the run goes on from its checkpoint",
             ) from error
 
@@ -177,6 +181,12 @@ def join_workers(strategy: str, note: Callable[[str], None]) -> Workers:
     role = "the chief" if cluster.is_chief else f"follower of {cluster.addresses[0]}"
     note(f"Process {cluster.index} of {len(cluster.addresses)}, {role}; waiting until all are there")
     return ClusterWorkers(cluster)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextlib.contextmanager
