@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from magsig_tf.models.encoders.weight_choice import check_weight_choice
+from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.lite0_weights import lite0_weights
 
@@ -76,9 +77,7 @@ def _block(inputs, name, kernel, stride, expansion, filters):
     if expansion != 1:
         expand = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")
         x = _convolve(x, f"{name}_expand", expand)
-    depthwise = layers.DepthwiseConv2D(
-        kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
-    )
+    depthwise = DepthwiseConv2D(kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv")
     x = _convolve(x, f"{name}_depthwise", depthwise)
     project = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")
     x = _convolve(x, f"{name}_project", project, activate=False)

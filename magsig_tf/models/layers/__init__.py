@@ -3,6 +3,7 @@
 from magsig_tf.models.layers.augmentation import Augmentation
 from magsig_tf.models.layers.caffe_preprocessing import CaffePreprocessing
 from magsig_tf.models.layers.crop_zoom import CropZoom
+from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
 from magsig_tf.models.layers.depthwise_groups import DepthwiseGroups
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.layers.gradient_reversal import GradientReversal
@@ -13,6 +14,7 @@ __all__ = [
     "Augmentation",
     "CaffePreprocessing",
     "CropZoom",
+    "DepthwiseConv2D",
     "DepthwiseGroups",
     "FusedBatchNormalization",
     "GradientReversal",
