@@ -1,12 +1,17 @@
-"""Swapping batch normalization in whole models."""
+"""Swapping layers in whole models."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from magsig_tf.models.fuse import swap_batch_normalization, synchronize_batch_normalization
-from magsig_tf.models.layers import FusedBatchNormalization
+from magsig_tf.models.fuse import (
+    swap_batch_normalization,
+    swap_depthwise_convolution,
+    synchronize_batch_normalization,
+)
+from magsig_tf.models.layers import DepthwiseConv2D, FusedBatchNormalization
+from magsig_tf.models.saved_model import load_saved_model
 
 
 def flat(model):
@@ -106,3 +111,32 @@ def test_synchronized_statistics_take_over_both_kinds_and_keep_weights_and_name(
     np.testing.assert_allclose(swapped(images), model(images), atol=1e-5)
     plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
     assert synchronize_batch_normalization(plain) is plain
+
+
+def depthwise_model(dtype):
+    inputs = keras.Input((8, 8, 4))
+    x = layers.DepthwiseConv2D(5, padding="same", dtype=dtype, name="wide")(inputs)
+    x = layers.DepthwiseConv2D(3, strides=2, padding="same", dtype=dtype, name="strided")(x)
+    return keras.Model(inputs, layers.DepthwiseConv2D(3, dtype=dtype, name="plain")(x))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"), [("float32", {"wide"}), ("mixed_bfloat16", {"wide", "strided"})], ids=["float32", "bfloat16"]
+)
+def test_depthwise_convolution_is_swapped_where_it_gains_and_survives_saving(tmp_path, dtype, expected):
+    model = scrambled(depthwise_model(dtype))
+    swapped = swap_depthwise_convolution(model)
+    swapped.save(tmp_path / "swapped.keras")
+    for found in (swapped, load_saved_model(tmp_path / "swapped.keras")):
+        assert {layer.name for layer in found.layers if type(layer) is DepthwiseConv2D} == expected
+        assert found.get_layer("wide").compute_dtype == dtype.removeprefix("mixed_")
+        for theirs, ours in zip(model.get_weights(), found.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert kinds(swap_depthwise_convolution(swapped, quick=False)) == kinds(model)
+    assert not any(type(layer) is DepthwiseConv2D for layer in swap_depthwise_convolution(swapped, quick=False).layers)
+
+
+def test_a_model_whose_depthwise_convolution_gains_nothing_stays_itself():
+    inputs = keras.Input((8, 8, 4))
+    model = keras.Model(inputs, layers.DepthwiseConv2D(3, strides=2)(inputs))
+    assert swap_depthwise_convolution(model) is model

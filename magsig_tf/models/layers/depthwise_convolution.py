@@ -1,23 +1,23 @@
-"""Depthwise convolution whose filter gradient stays on the quick kernel of CPUs."""
+"""Depthwise convolution whose gradients take the quicker of TensorFlow's kernels on a CPU."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
-# oneDNN's depthwise kernel of the filter gradient takes filters of up to this many columns; wider ones fall to the
-# kernel of ordinary convolutions, which multiplies sixteen channels with sixteen to keep the diagonal
+# oneDNN's depthwise kernel of the filter gradient takes filters of up to this many columns; wider ones fall to its
+# kernel for ordinary convolutions, which multiplies sixteen channels with sixteen to keep the diagonal
 WIDEST = 3
 
 
 # the name is Keras's, because weight files name layers by their class: a file fits a model with either layer
 @keras.saving.register_keras_serializable(package="magsig")
 class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """`keras.layers.DepthwiseConv2D` with a quicker filter gradient on CPUs for filters wider than three columns.
+    """`keras.layers.DepthwiseConv2D` with quicker gradients on CPUs: wide filters, and strides in low precision.
 
-    The gradient is computed for up to three columns of the filter at a time (docs/decisions/012-depthwise-gradient.md).
-    Configuration, weights, outputs and the gradient of the inputs are Keras's own. Where it does not apply (a GPU,
-    dilation, a depth multiplier, channels first, sizes unknown when the graph is traced) the inherited code runs.
+    Configuration, weights and outputs are Keras's own, gradients equal but for rounding
+    (docs/decisions/012-depthwise-gradients.md). Where it does not apply (a GPU, dilation, a depth multiplier, channels
+    first, sizes unknown when the graph is traced) the inherited code runs.
 
     Args:
         *args: Those of `keras.layers.DepthwiseConv2D`.
@@ -27,35 +27,37 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         inputs: [batch, height, width, channels].
     """
 
+    @staticmethod
+    def serves(layer: keras.layers.DepthwiseConv2D) -> bool:
+        """Return whether a layer's configuration has gradients that are quicker here than in Keras."""
+        wide = layer.kernel_size[1] > WIDEST
+        low_precision = layer.compute_dtype != "float32" and layer.strides[0] > 1
+        return (
+            (wide or low_precision)
+            and layer.strides[0] == layer.strides[1]
+            and tuple(layer.dilation_rate) == (1, 1)
+            and layer.depth_multiplier == 1
+            and layer.data_format == "channels_last"
+        )
+
     def call(self, inputs):
         """Return the convolved inputs in the layer's compute dtype."""
-        if not self._splits(inputs):
+        sizes_known = None not in tuple(inputs.shape[1:])
+        if not (self.serves(self) and sizes_known) or tf.config.list_physical_devices("GPU"):
             return super().call(inputs)
-        outputs = depthwise_convolution(
-            inputs, tf.convert_to_tensor(self.kernel), self.strides[0], self.padding.upper()
-        )
+        kernel = tf.convert_to_tensor(self.kernel)
+        outputs = depthwise_convolution(inputs, kernel, self.strides[0], self.padding.upper())
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _splits(self, inputs) -> bool:
-        return (
-            self.kernel_size[1] > WIDEST
-            and self.strides[0] == self.strides[1]
-            and tuple(self.dilation_rate) == (1, 1)
-            and self.depth_multiplier == 1
-            and self.data_format == "channels_last"
-            and None not in tuple(inputs.shape[1:])
-            and not tf.config.list_physical_devices("GPU")
-        )
-
 
 def depthwise_convolution(images: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
-    """Convolve each channel with its own filter; the filter gradient is computed a few columns at a time.
+    """Convolve each channel with its own filter; the gradients take the kernels that are quick on a CPU.
 
     Args:
         images: [batch, height, width, channels], all but the batch known.
-        kernel: [rows, columns, channels, 1].
+        kernel: [rows, columns, channels, 1], of the same dtype.
         stride: In both directions.
         padding: "SAME" or "VALID".
 
@@ -67,53 +69,49 @@ def depthwise_convolution(images: tf.Tensor, kernel: tf.Tensor, stride: int, pad
     @tf.custom_gradient
     def convolve(images, kernel):
         def gradient(upstream):
-            images_gradient = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(images), filter=kernel, out_backprop=upstream, strides=strides, padding=padding
+            return (
+                _images_gradient(images, kernel, upstream, strides, padding),
+                _kernel_gradient(images, kernel, upstream, strides, padding),
             )
-            return images_gradient, _filter_gradient(images, kernel.shape, upstream, stride, padding)
 
         return tf.nn.depthwise_conv2d(images, kernel, strides, padding), gradient
 
     return convolve(images, kernel)
 
 
-def _filter_gradient(images, kernel_shape, upstream, stride: int, padding: str):
-    rows, columns, channels, _ = kernel_shape
-    above, below = _padding(images.shape[1], upstream.shape[1], rows, stride, padding)
-    left, _ = _padding(images.shape[2], upstream.shape[2], columns, stride, padding)
-    pieces = []
-    for first in range(0, columns, WIDEST):
-        width = min(WIDEST, columns - first)
-        begin = first - left
-        end = begin + (upstream.shape[2] - 1) * stride + width
-        # the kernel pads by half the filter at most; what is beyond is cut out or padded here
-        inside_left = min(max(-begin, 0), width // 2)
-        inside_right = min(max(end - images.shape[2], 0), width // 2)
-        pieces.append(
-            tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                input=_columns(images, begin + inside_left, end - inside_right),
-                filter_sizes=[rows, width, channels, 1],
-                out_backprop=upstream,
-                strides=[1, stride, stride, 1],
-                padding="EXPLICIT",
-                explicit_paddings=[0, 0, above, below, inside_left, inside_right, 0, 0],
-            )
-        )
-    return tf.concat(pieces, axis=1)
+def _images_gradient(images, kernel, upstream, strides, padding):
+    # with strides oneDNN has no depthwise kernel of this gradient for bfloat16, and takes many times as long
+    dtype = tf.float32 if strides[1] > 1 else images.dtype
+    found = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+        input_sizes=tf.shape(images),
+        filter=tf.cast(kernel, dtype),
+        out_backprop=tf.cast(upstream, dtype),
+        strides=strides,
+        padding=padding,
+    )
+    return tf.cast(found, images.dtype)
 
 
-def _padding(size: int, outputs: int, window: int, stride: int, padding: str) -> tuple[int, int]:
-    if padding == "VALID":
-        return 0, 0
-    total = max((outputs - 1) * stride + window - size, 0)
-    return total // 2, total - total // 2
+def _kernel_gradient(images, kernel, upstream, strides, padding):
+    rows, columns = kernel.shape[:2]
+    dtype, paddings = images.dtype, []
+    if columns > WIDEST:
+        # explicit padding keeps TensorFlow's own kernel, which is quick for any filter, but in float32 only
+        dtype, paddings = tf.float32, [0, 0]
+        for axis, window in ((1, rows), (2, columns)):
+            paddings += _padding(images.shape[axis], upstream.shape[axis], window, strides[axis], padding)
+        padding, paddings = "EXPLICIT", [*paddings, 0, 0]
+    found = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+        input=tf.cast(images, dtype),
+        filter_sizes=kernel.shape,
+        out_backprop=tf.cast(upstream, dtype),
+        strides=strides,
+        padding=padding,
+        explicit_paddings=paddings,
+    )
+    return tf.cast(found, kernel.dtype)
 
 
-def _columns(images, begin: int, end: int):
-    """Return the columns from `begin` to before `end`, zero where there are none."""
-    width = images.shape[2]
-    first, last = min(max(begin, 0), width), max(min(end, width), 0)
-    inside = images[:, :, first : max(last, first)]
-    left = min(max(-begin, 0), end - begin)
-    right = end - begin - left - max(last - first, 0)
-    return tf.pad(inside, [[0, 0], [0, 0], [left, right], [0, 0]]) if left or right else inside
+def _padding(size: int, outputs: int, window: int, stride: int, padding: str) -> list[int]:
+    total = max((outputs - 1) * stride + window - size, 0) if padding == "SAME" else 0
+    return [total // 2, total - total // 2]

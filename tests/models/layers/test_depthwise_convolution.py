@@ -1,4 +1,4 @@
-"""The depthwise layer against Keras's own: values, gradients, configuration, and that the gradient is split."""
+"""The depthwise layer against Keras's own: values, gradients, weight files, and which kernels its gradients take."""
 
 import keras
 import numpy as np
@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from magsig_tf.models.layers import DepthwiseConv2D
-from magsig_tf.models.layers.depthwise_convolution import WIDEST
 
 CHANNELS = 3
 
@@ -43,44 +42,59 @@ def test_values_and_gradients_equal_those_of_keras(kernel, stride, padding):
             np.testing.assert_allclose(found, theirs, rtol=1e-4, atol=1e-4)
 
 
-def gradient_columns(layer, shape):
-    """Return the filter columns of each filter gradient in the graph of a step."""
-    graph = tf.function(lambda images: step_in_graph(layer, images)).get_concrete_function(tf.TensorSpec(shape)).graph
-    sizes = [op.inputs[1] for op in graph.get_operations() if op.type == "DepthwiseConv2dNativeBackpropFilter"]
-    return [int(tf.get_static_value(size)[1]) for size in sizes]
-
-
-def step_in_graph(layer, images):
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(layer(images) ** 2)
-    return tape.gradient(loss, layer.trainable_variables[0])
-
-
-def test_no_gradient_is_wider_than_the_quick_kernel_takes():
-    shape = (2, 8, 8, CHANNELS)
-    stock, ours = pair(shape, kernel_size=7, padding="same")
-    assert gradient_columns(stock, shape) == [7]
-    assert gradient_columns(ours, shape) == [3, 3, 1]
-    assert max(gradient_columns(ours, shape)) <= WIDEST
-
-
-@pytest.mark.parametrize(
-    "config", [{"dilation_rate": 2}, {"depth_multiplier": 2}, {"kernel_size": 3}, {"strides": 1, "kernel_size": (5, 1)}]
-)
-def test_what_is_not_split_runs_as_in_keras(config):
-    shape = (2, 8, 8, CHANNELS)
-    stock, ours = pair(shape, **{"kernel_size": 5, "padding": "same", **config})
-    for theirs, found in zip(step(stock, draw(shape)), step(ours, draw(shape)), strict=True):
-        np.testing.assert_array_equal(found, theirs)
-
-
-def test_mixed_precision_is_as_near_as_bfloat16_allows():
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_low_precision_is_as_near_as_it_allows(kernel, stride, policy):
     shape = (2, 9, 9, CHANNELS)
-    stock, ours = pair(shape, kernel_size=5, padding="same", dtype="mixed_bfloat16")
+    stock, ours = pair(shape, kernel_size=kernel, strides=stride, padding="same", dtype=policy)
     for theirs, found in zip(step(stock, draw(shape)), step(ours, draw(shape)), strict=True):
         assert found.dtype == theirs.dtype
         theirs, found = np.float32(theirs), np.float32(found)
         np.testing.assert_allclose(found, theirs, atol=0.03 * np.abs(theirs).max())
+
+
+def gradient_kernels(layer):
+    """Return dtype and padding of the gradients' operations in the graph of a step."""
+    layer.build((2, 8, 8, CHANNELS))
+
+    @tf.function
+    def gradients(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.reduce_sum(tf.cast(layer(images), tf.float32) ** 2)
+        return tape.gradient(loss, [images, layer.trainable_variables[0]])
+
+    graph = gradients.get_concrete_function(tf.TensorSpec((2, 8, 8, CHANNELS))).graph
+    return {
+        op.type.removeprefix("DepthwiseConv2dNativeBackprop"): (op.get_attr("T").name, op.get_attr("padding").decode())
+        for op in graph.get_operations()
+        if "Backprop" in op.type
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "inputs", "kernel"),
+    [
+        ({"kernel_size": 5}, ("float32", "SAME"), ("float32", "EXPLICIT")),
+        ({"kernel_size": 5, "dtype": "mixed_bfloat16"}, ("bfloat16", "SAME"), ("float32", "EXPLICIT")),
+        ({"kernel_size": 3, "strides": 2, "dtype": "mixed_bfloat16"}, ("float32", "SAME"), ("bfloat16", "SAME")),
+        ({"kernel_size": 3, "dtype": "mixed_bfloat16"}, ("bfloat16", "SAME"), ("bfloat16", "SAME")),
+        ({"kernel_size": 3, "strides": 2}, ("float32", "SAME"), ("float32", "SAME")),
+        ({"kernel_size": (5, 1)}, ("float32", "SAME"), ("float32", "SAME")),
+    ],
+    ids=str,
+)
+def test_gradients_take_the_quick_kernels(config, inputs, kernel):
+    assert gradient_kernels(DepthwiseConv2D(padding="same", **config)) == {"Input": inputs, "Filter": kernel}
+
+
+@pytest.mark.parametrize("config", [{"dilation_rate": 2}, {"depth_multiplier": 2}, {"kernel_size": 3}], ids=str)
+def test_what_gains_nothing_runs_as_in_keras(config):
+    shape = (2, 8, 8, CHANNELS)
+    stock, ours = pair(shape, **{"kernel_size": 5, "padding": "same", **config})
+    for theirs, found in zip(step(stock, draw(shape)), step(ours, draw(shape)), strict=True):
+        np.testing.assert_array_equal(found, theirs)
 
 
 def test_weight_files_fit_models_with_either_layer(tmp_path):
