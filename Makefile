@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test lint wheel-check clean
+.PHONY: demo test lint bench wheel-check clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
 
 wheel-check: $(INSTALLED)
 	$(BIN)/python tests/packaging/check_wheel.py

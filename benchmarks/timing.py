@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -33,27 +34,45 @@ def compare(
 
     Returns:
         What was printed: `ratio` is the median over rounds of time(to) / time(of), with its smallest and largest value;
-        `milliseconds` the median of each alternative.
+        `milliseconds` the median of each alternative. `processor_ratio` and `processor_milliseconds` are the same in
+        processor time over all cores, which other work on the machine disturbs less.
     """
     for call in alternatives.values():
         call()
     times: dict[str, list[float]] = {key: [] for key in alternatives}
+    processor: dict[str, list[float]] = {key: [] for key in alternatives}
     for number in range(rounds):
         # the order alternates: who comes second may find a warmer cache or a hotter processor
         for key in list(alternatives)[:: 1 if number % 2 == 0 else -1]:
-            began = time.perf_counter()
+            began, used = time.perf_counter(), processor_seconds()
             alternatives[key]()
             times[key].append(time.perf_counter() - began)
-    ratios = [theirs / ours for theirs, ours in zip(times[to], times[of], strict=True)]
+            processor[key].append(processor_seconds() - used)
     return report(
         name,
-        ratios,
+        _ratios(times, of, to),
         of=of,
         to=to,
         target=target,
-        milliseconds={key: round(1000 * statistics.median(values), 2) for key, values in times.items()},
+        processor_ratio=round(statistics.median(_ratios(processor, of, to)), 3),
+        milliseconds=_medians(times),
+        processor_milliseconds=_medians(processor),
         **facts,
     )
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and its ended children, over all cores."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _ratios(times: Mapping[str, list[float]], of: str, to: str) -> list[float]:
+    return [theirs / max(ours, 1e-9) for theirs, ours in zip(times[to], times[of], strict=True)]
+
+
+def _medians(times: Mapping[str, list[float]]) -> dict[str, float]:
+    return {key: round(1000 * statistics.median(values), 2) for key, values in times.items()}
 
 
 def report(
@@ -63,18 +82,19 @@ def report(
 
     Args:
         name: What was measured.
-        ratios: One for each round: how many times as fast `of` was as `to`.
+        ratios: One for each round: how many times as fast `of` was as `to`, or how many times `to` is `of` where a
+            limit is held against something else than time.
         of: The alternative that the ratio is about.
         to: The one it was held against.
         target: Ratio to reach; None where there is none.
         facts: What else to print.
     """
-    ratio = statistics.median(ratios)
+    ratio = round(statistics.median(ratios), 3)
     line = {
         "benchmark": name,
         "of": of,
         "to": to,
-        "ratio": round(ratio, 3),
+        "ratio": ratio,
         "lowest": round(min(ratios), 3),
         "highest": round(max(ratios), 3),
         "target": target,
