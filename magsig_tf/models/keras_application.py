@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import keras
 
-from magsig_tf.errors import MagsigError, UsageError
+from magsig_tf.errors import UsageError
 from magsig_tf.models.encoders.weight_choice import check_weight_choice
 from magsig_tf.models.fuse import swap_batch_normalization
 
@@ -42,7 +42,7 @@ def keras_application(
         A flat model with float32 output and fused batch normalization, named `name`.
 
     Raises:
-        MagsigError: the weights are neither in Keras's cache folder nor to be had from the network.
+        UsageError: the weights are neither in Keras's cache folder nor to be had from the network.
         UsageError: another kind of weights was asked for, or the images are too small.
     """
     pixels, network = without_top(name, constructor, input_shape, weights, preprocessing, smallest)
@@ -86,7 +86,7 @@ def _download_errors(name: str):
             yield
     except Exception as error:  # Keras raises bare Exception when a download fails
         cache = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
-        raise MagsigError(
+        raise UsageError(
             f"Expected the ImageNet weights of {name} in Keras's cache ({cache}/models) or from the network",
             f"found: {_first_line(error)}",
             "Put the file of that address into that folder, or pass its path with --weights, or use --weights none, "

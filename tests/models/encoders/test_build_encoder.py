@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from magsig_tf.errors import DataError, MagsigError, RunError, UsageError
+from magsig_tf.errors import DataError, RunError, UsageError
 from magsig_tf.models.classifier import build_classifier
 from magsig_tf.models.encoders import build_encoder, efficientnet_lite0, resnet50, small_cnn
 from magsig_tf.models.freezing import trained_weights
@@ -113,7 +113,7 @@ def test_imagenet_weights_without_network_say_what_to_do(monkeypatch):
 
     unreachable.__name__ = "ResNet50"
     monkeypatch.setattr(keras.applications, "ResNet50", unreachable)
-    with pytest.raises(MagsigError, match=r"(?s)cache.*no route.*--weights.*efficientnet_lite0"):
+    with pytest.raises(UsageError, match=r"(?s)cache.*no route.*--weights.*efficientnet_lite0"):
         resnet50.build((32, 32, 3), "imagenet")
 
 

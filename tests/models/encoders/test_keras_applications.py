@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from magsig_tf.errors import MagsigError, UsageError
+from magsig_tf.errors import UsageError
 from magsig_tf.models.encoders import build_encoder
 from magsig_tf.models.freezing import trained_weights
 from magsig_tf.models.saved_model import load_saved_model
@@ -149,7 +149,7 @@ def test_imagenet_weights_without_network_say_what_to_do(name, monkeypatch, caps
     monkeypatch.setattr(APPLICATIONS, ENCODERS[name][0], unreachable)
     build = registry("encoders").load(name)
     assert build.default_weights == "imagenet"
-    with pytest.raises(MagsigError, match=rf"{name} in .*models\).*file_notop.*--weights.*efficientnet_lite0") as said:
+    with pytest.raises(UsageError, match=rf"{name} in .*models\).*file_notop.*--weights.*efficientnet_lite0") as said:
         build((96, 96, 3), "imagenet")
     assert "\n" not in str(said.value)
     assert capsys.readouterr().out == ""  # where --json writes
@@ -163,5 +163,5 @@ def test_mobilenetv2_asks_for_the_weights_of_the_images_size(monkeypatch):
         raise Asked(fname)
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", asked)
-    with pytest.raises(MagsigError, match=r"_1\.0_128_no_top\.h5"):
+    with pytest.raises(UsageError, match=r"_1\.0_128_no_top\.h5"):
         registry("encoders").load("mobilenetv2")((128, 128, 3), "imagenet")
