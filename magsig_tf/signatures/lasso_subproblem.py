@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
 
-MOST_PASSES = 60
+MOST_PASSES = 2000
 """Passes over the coordinates: a model that is not solved by then is better replaced by a newer one."""
 
 

@@ -73,7 +73,7 @@ def penalty_path(largest: float, values: int = VALUES, smallest_share: float = S
     return largest * np.geomspace(1.0, smallest_share, values)
 
 
-def sparse_path(
+def fit_sparse_path(
     features: np.ndarray,
     labels: np.ndarray,
     penalties: np.ndarray | None = None,

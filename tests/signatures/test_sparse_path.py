@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from magsig_tf.errors import DataError
 from magsig_tf.signatures.newton_path import best_intercept
-from magsig_tf.signatures.sparse_path import largest_penalty, penalty_path, solve_at, sparse_path
+from magsig_tf.signatures.sparse_path import fit_sparse_path, largest_penalty, penalty_path, solve_at
 from tests.signatures.made_up_embeddings import made_up_embedding, standardised
 
 
@@ -36,7 +36,7 @@ def test_the_first_penalty_is_worked_out_by_hand():
     features = np.array([[3.0, -1.5], [-1.0, 0.5], [-1.0, 0.5], [-1.0, 0.5]])
     labels = np.array([1, 0, 0, 0])
     assert largest_penalty(features, labels) == pytest.approx(3 / 4)
-    path = sparse_path(features, labels, np.array([0.75, 0.74]))
+    path = fit_sparse_path(features, labels, np.array([0.75, 0.74]))
     assert path.sizes.tolist() == [0, 1]
     assert path.coefficients[1][0] > 0
     assert path.intercepts[0] == pytest.approx(np.log(1 / 3))
@@ -47,14 +47,14 @@ def test_one_dimension_of_two_values_has_the_solution_in_closed_form():
     # so that the groups' fitted shares are .8 - penalty and .3 + penalty
     features = np.repeat([1.0, -1.0], 10)[:, None]
     labels = np.array([1] * 8 + [0] * 2 + [1] * 3 + [0] * 7)
-    path = sparse_path(features, labels, np.array([0.1]), tolerance=1e-13)
+    path = fit_sparse_path(features, labels, np.array([0.1]), tolerance=1e-13)
     high, low = (np.log(share / (1 - share)) for share in (0.7, 0.4))
     assert path.coefficients[0, 0] == pytest.approx((high - low) / 2, abs=1e-5)
     assert path.intercepts[0] == pytest.approx((high + low) / 2, abs=1e-5)
 
 
 def test_the_path_goes_from_the_null_model_to_a_thousandth_of_its_penalty(rows):
-    path = sparse_path(*rows)
+    path = fit_sparse_path(*rows)
     assert len(path.penalties) == 50
     assert path.penalties[0] == pytest.approx(largest_penalty(*rows))
     assert path.penalties[-1] == pytest.approx(1e-3 * path.penalties[0])
@@ -67,7 +67,7 @@ def test_the_path_goes_from_the_null_model_to_a_thousandth_of_its_penalty(rows):
 
 def test_saga_finds_the_same_coefficients(rows):
     features, labels = rows
-    path = sparse_path(features, labels, penalty_path(largest_penalty(features, labels), 6, 0.02), tolerance=1e-11)
+    path = fit_sparse_path(features, labels, penalty_path(largest_penalty(features, labels), 6, 0.02), tolerance=1e-11)
     for place in (1, 3, 5):
         saga = LogisticRegression(
             solver="saga", l1_ratio=1.0, C=path.inverse_strengths[place], tol=1e-10, max_iter=100_000, random_state=0
@@ -81,7 +81,7 @@ def test_liblinear_finds_no_lower_objective(rows):
     # as many rows of each class, mirrored, so that the intercept is 0 and liblinear, which penalises it, is comparable
     features = np.concatenate([rows[0], -rows[0]])
     labels = np.concatenate([rows[1], 1 - rows[1]])
-    path = sparse_path(features, labels, penalty_path(largest_penalty(features, labels), 8, 1e-3), tolerance=1e-9)
+    path = fit_sparse_path(features, labels, penalty_path(largest_penalty(features, labels), 8, 1e-3), tolerance=1e-9)
     assert np.abs(path.intercepts).max() < 1e-8
     for place in range(1, 8):
         liblinear = LogisticRegression(
@@ -110,7 +110,7 @@ def test_every_solution_meets_the_conditions_of_its_minimum(seed, cases, dimensi
     )
     features = standardised(embedding)
     penalty = share * largest_penalty(features, label)
-    path = sparse_path(features, label, np.array([penalty]), tolerance=1e-9)
+    path = fit_sparse_path(features, label, np.array([penalty]), tolerance=1e-9)
     assert path.gaps[0] <= 1e-9
     residual = label - 1 / (1 + np.exp(-(features @ path.coefficients[0] + path.intercepts[0])))
     assert abs(residual.mean()) < 1e-9
@@ -121,7 +121,7 @@ def test_every_solution_meets_the_conditions_of_its_minimum(seed, cases, dimensi
 
 
 def test_a_tolerance_ten_times_as_tight_leaves_the_sizes_unchanged(many_dimensions):
-    loose, tight = (sparse_path(*many_dimensions, tolerance=tolerance) for tolerance in (1e-6, 1e-7))
+    loose, tight = (fit_sparse_path(*many_dimensions, tolerance=tolerance) for tolerance in (1e-6, 1e-7))
     assert tight.gaps.max() <= 1e-7 < loose.gaps.max()
     assert np.abs(loose.sizes - tight.sizes).max() <= 0.01 * tight.sizes.max()
     assert (loose.sizes == tight.sizes).mean() >= 0.9
@@ -129,8 +129,8 @@ def test_a_tolerance_ten_times_as_tight_leaves_the_sizes_unchanged(many_dimensio
 
 def test_the_gap_is_what_the_objective_can_still_fall(many_dimensions):
     features, labels = many_dimensions
-    rough = sparse_path(features, labels, tolerance=1e-2)
-    exact = sparse_path(features, labels, tolerance=1e-9)
+    rough = fit_sparse_path(features, labels, tolerance=1e-2)
+    exact = fit_sparse_path(features, labels, tolerance=1e-9)
     assert rough.gaps.max() > 1e-4
     for place, penalty in enumerate(rough.penalties):
         reached, best = (
@@ -145,20 +145,20 @@ def test_the_order_of_rows_and_dimensions_does_not_matter(many_dimensions):
     features, labels = many_dimensions
     penalties = penalty_path(largest_penalty(features, labels), 6, 0.03)
     row_order, dimension_order = np.random.default_rng(0).permutation(300), np.random.default_rng(1).permutation(400)
-    path = sparse_path(features, labels, penalties, tolerance=1e-10)
-    mixed = sparse_path(features[row_order][:, dimension_order], labels[row_order], penalties, tolerance=1e-10)
+    path = fit_sparse_path(features, labels, penalties, tolerance=1e-10)
+    mixed = fit_sparse_path(features[row_order][:, dimension_order], labels[row_order], penalties, tolerance=1e-10)
     assert np.allclose(mixed.coefficients, path.coefficients[:, dimension_order], atol=1e-5)
     assert mixed.sizes.tolist() == path.sizes.tolist()
 
 
 def test_a_path_is_the_same_each_time(many_dimensions):
-    first, second = (sparse_path(*many_dimensions) for _ in range(2))
+    first, second = (fit_sparse_path(*many_dimensions) for _ in range(2))
     assert np.array_equal(first.coefficients, second.coefficients)
     assert np.array_equal(first.intercepts, second.intercepts)
 
 
 def test_a_single_penalty_without_the_whole_path(many_dimensions):
-    path = sparse_path(*many_dimensions, tolerance=1e-9)
+    path = fit_sparse_path(*many_dimensions, tolerance=1e-9)
     for place in (0, 5, 30, 49):
         single = solve_at(*many_dimensions, path.penalties[place], tolerance=1e-9)
         assert single.gaps[0] <= 1e-9
@@ -169,7 +169,7 @@ def test_a_single_penalty_without_the_whole_path(many_dimensions):
 def test_identical_dimensions_and_separable_classes_are_solved():
     embedding, label, _ = made_up_embedding(cases=20, dimensions=10, strength=30.0)
     features = standardised(np.concatenate([embedding, embedding], axis=1))
-    path = sparse_path(features, label)
+    path = fit_sparse_path(features, label)
     assert path.gaps.max() <= 1e-6
     scores = features @ path.coefficients[-1] + path.intercepts[-1]
     assert ((scores > 0) == label).all()
@@ -194,9 +194,9 @@ def test_the_intercept_balances_the_residuals_from_anywhere(start):
 )  # fmt: skip
 def test_what_cannot_be_fitted_is_refused(rows, spoil, message):
     with pytest.raises(DataError, match=message):
-        sparse_path(*spoil(*rows))
+        fit_sparse_path(*spoil(*rows))
 
 
 def test_penalties_out_of_order_are_refused(rows):
     with pytest.raises(DataError, match="descending"):
-        sparse_path(*rows, np.array([0.1, 0.2]))
+        fit_sparse_path(*rows, np.array([0.1, 0.2]))

@@ -1,0 +1,200 @@
+"""The signature of an embedding: the dimensions that a sparse classifier keeps, chosen by cross-validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from magsig_tf.errors import DataError, UsageError, nearest
+from magsig_tf.signatures.cross_validation import FOLDS, CrossValidation, cross_validate
+from magsig_tf.signatures.sparse_path import TOLERANCE, SparsePath
+from magsig_tf.signatures.standardise import Scaling
+
+CHOICES = ("one_standard_error", "minimum")
+"""The sparsest model within one standard error of the smallest deviance, or the one of smallest deviance."""
+SATURATED_SHARE = 0.95
+"""A signature with at least this share of the dimensions that vary is saturated."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A sparse classifier of embeddings.
+
+    Args:
+        indices: The k selected dimensions, ascending, (k,).
+        coefficients: Theirs, of the standardised embedding, none 0, (k,).
+        intercept: Not penalised.
+        mean: Of each selected dimension over the training rows, (k,).
+        scale: Its standard deviation, (k,).
+        penalty: lambda, the weight of |w|_1 beside the mean log-loss.
+        gap: Duality gap reached, as a share of the objective.
+        rows: Number n of training rows.
+        dimensions: Length p of the embedding.
+        constant_dimensions: How many of them do not vary over the training rows, and were left out.
+        choice: How the penalty was chosen, one of `CHOICES`.
+        at_sparse_edge: The choice is the first penalty of the path, the model without any dimension.
+        at_dense_edge: The choice is the last one: a smaller penalty might have been better.
+    """
+
+    indices: np.ndarray
+    coefficients: np.ndarray
+    intercept: float
+    mean: np.ndarray
+    scale: np.ndarray
+    penalty: float
+    gap: float
+    rows: int
+    dimensions: int
+    constant_dimensions: int
+    choice: str
+    at_sparse_edge: bool
+    at_dense_edge: bool
+
+    @property
+    def size(self) -> int:
+        """Number k of selected dimensions."""
+        return len(self.indices)
+
+    @property
+    def share(self) -> float:
+        """k / p."""
+        return self.size / self.dimensions
+
+    @property
+    def inverse_strength(self) -> float:
+        """C = 1 / (n * lambda), scikit-learn's way to write the penalty."""
+        return 1.0 / (self.rows * self.penalty)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no dimension is selected: the classifier gives every row the same probability."""
+        return self.size == 0
+
+    @property
+    def saturated(self) -> bool:
+        """Whether nearly every dimension that varies is selected, so that any overlap is trivial."""
+        return self.size >= SATURATED_SHARE * (self.dimensions - self.constant_dimensions)
+
+    @property
+    def on_edge(self) -> bool:
+        """Whether the choice lies on either edge of the path."""
+        return self.at_sparse_edge or self.at_dense_edge
+
+    def predict(self, embedding: np.ndarray) -> np.ndarray:
+        """Return the probability of malignant for each row.
+
+        Args:
+            embedding: Not standardised, finite, (n, p).
+
+        Returns:
+            Float64 in [0, 1], (n,).
+
+        Raises:
+            DataError: another number of dimensions, or a value that is not finite.
+        """
+        embedding = np.asarray(embedding)
+        if embedding.ndim != 2 or embedding.shape[1] != self.dimensions:
+            raise DataError(
+                f"Expected an embedding of shape (n, {self.dimensions})",
+                f"found {embedding.shape}",
+                "Use the encoder that the signature was fitted to",
+            )
+        chosen = embedding[:, self.indices].astype(np.float64)
+        if not np.isfinite(chosen).all():
+            raise DataError("Expected finite embeddings", "found NaN or infinity", "Remove those rows")
+        return expit((chosen - self.mean) / self.scale @ self.coefficients + self.intercept)
+
+
+@dataclass(frozen=True)
+class FittedSignatures:
+    """Both choices, and what they were made from.
+
+    Args:
+        one_standard_error: The sparsest within one standard error of the smallest deviance; the default.
+        minimum: The one of smallest deviance.
+        scaling: Of the training rows.
+        path: On all of them.
+        cross_validation: Deviances of held-out cases.
+    """
+
+    one_standard_error: Signature
+    minimum: Signature
+    scaling: Scaling
+    path: SparsePath
+    cross_validation: CrossValidation
+
+
+def fit_signatures(
+    embedding: np.ndarray,
+    label: np.ndarray,
+    case: np.ndarray,
+    *,
+    folds: int = FOLDS,
+    names: tuple[object, ...] = (),
+    workers: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> FittedSignatures:
+    """Fit the sparse path to training rows and keep both choices of its penalty.
+
+    Args:
+        embedding: Not standardised, finite, (n, p).
+        label: 0 or 1, (n,).
+        case: Name of each row's case, (n,); folds never divide one.
+        folds: Of the cross-validation, at least 2.
+        names: What this is for: they seed the deal of cases into folds.
+        workers: Processes; see `cross_validate`.
+        tolerance: Duality gap to reach, as a share of the objective.
+
+    Raises:
+        DataError: the rows cannot be fitted or dealt; see `cross_validate`.
+        UsageError: fewer than two folds.
+    """
+    scaling, path, validation = cross_validate(
+        embedding, label, case, folds=folds, names=names, workers=workers, tolerance=tolerance
+    )
+    chosen = {choice: _signature(scaling, path, getattr(validation, choice), choice) for choice in CHOICES}
+    return FittedSignatures(**chosen, scaling=scaling, path=path, cross_validation=validation)
+
+
+def fit_signature(
+    embedding: np.ndarray,
+    label: np.ndarray,
+    case: np.ndarray,
+    *,
+    choice: str = CHOICES[0],
+    folds: int = FOLDS,
+    names: tuple[object, ...] = (),
+    workers: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> Signature:
+    """Return the signature of one choice; `fit_signatures` says what the arguments mean and returns both.
+
+    Raises:
+        UsageError: no such choice, or fewer than two folds.
+        DataError: the rows cannot be fitted or dealt; see `cross_validate`.
+    """
+    if choice not in CHOICES:
+        raise UsageError("Expected a choice of the penalty", f"found {choice!r}", nearest(choice, CHOICES))
+    fitted = fit_signatures(embedding, label, case, folds=folds, names=names, workers=workers, tolerance=tolerance)
+    return getattr(fitted, choice)
+
+
+def _signature(scaling: Scaling, path: SparsePath, place: int, choice: str) -> Signature:
+    indices = np.flatnonzero(path.coefficients[place])
+    return Signature(
+        indices=indices,
+        coefficients=path.coefficients[place][indices],
+        intercept=float(path.intercepts[place]),
+        mean=scaling.mean[indices],
+        scale=scaling.scale[indices],
+        penalty=float(path.penalties[place]),
+        gap=float(path.gaps[place]),
+        rows=path.rows,
+        dimensions=len(scaling.constant),
+        constant_dimensions=int(np.count_nonzero(scaling.constant)),
+        choice=choice,
+        at_sparse_edge=place == 0,
+        at_dense_edge=place == len(path.penalties) - 1,
+    )
