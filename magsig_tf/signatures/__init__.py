@@ -1,19 +1,63 @@
-"""From embeddings to sparse signatures. Arrays and files only; imports no TensorFlow."""
+"""From embeddings to sparse signatures and how stable they are. Reads files only; imports no TensorFlow."""
 
-from magsig_tf.signatures.cross_validation import CrossValidation, cross_validate
-from magsig_tf.signatures.signature import FittedSignatures, Signature, fit_signature, fit_signatures
-from magsig_tf.signatures.sparse_path import SparsePath, fit_sparse_path, largest_penalty, penalty_path, solve_at
+from magsig_tf.signatures.alignment import (
+    linear_cka,
+)
+from magsig_tf.signatures.cross_validation import (
+    CrossValidation,
+    cross_validate,
+)
+from magsig_tf.signatures.matching import (
+    Matching,
+    match_dimensions,
+)
+from magsig_tf.signatures.nogueira import (
+    Stability,
+    nogueira_stability,
+    same_stability_p_value,
+)
+from magsig_tf.signatures.overlap import (
+    Overlap,
+    chance_of_sharing,
+    expected_jaccard,
+    fewest_shared,
+    measure_overlap,
+)
+from magsig_tf.signatures.signature import (
+    FittedSignatures,
+    Signature,
+    fit_signature,
+    fit_signatures,
+)
+from magsig_tf.signatures.sparse_path import (
+    SparsePath,
+    fit_sparse_path,
+    largest_penalty,
+    penalty_path,
+    solve_at,
+)
 
 __all__ = [
     "CrossValidation",
     "FittedSignatures",
+    "Matching",
+    "Overlap",
     "Signature",
     "SparsePath",
+    "Stability",
+    "chance_of_sharing",
     "cross_validate",
+    "expected_jaccard",
+    "fewest_shared",
     "fit_signature",
     "fit_signatures",
     "fit_sparse_path",
     "largest_penalty",
+    "linear_cka",
+    "match_dimensions",
+    "measure_overlap",
+    "nogueira_stability",
     "penalty_path",
+    "same_stability_p_value",
     "solve_at",
 ]
