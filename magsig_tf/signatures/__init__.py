@@ -23,6 +23,17 @@ from magsig_tf.signatures.overlap import (
     fewest_shared,
     measure_overlap,
 )
+from magsig_tf.signatures.permuted_control import (
+    permuted,
+)
+from magsig_tf.signatures.selection_frequencies import (
+    bootstrap_selections,
+    half_sample_selections,
+)
+from magsig_tf.signatures.shah_samworth import (
+    FalseSelections,
+    bound_false_selections,
+)
 from magsig_tf.signatures.signature import (
     FittedSignatures,
     Signature,
@@ -39,12 +50,15 @@ from magsig_tf.signatures.sparse_path import (
 
 __all__ = [
     "CrossValidation",
+    "FalseSelections",
     "FittedSignatures",
     "Matching",
     "Overlap",
     "Signature",
     "SparsePath",
     "Stability",
+    "bootstrap_selections",
+    "bound_false_selections",
     "chance_of_sharing",
     "cross_validate",
     "expected_jaccard",
@@ -52,12 +66,14 @@ __all__ = [
     "fit_signature",
     "fit_signatures",
     "fit_sparse_path",
+    "half_sample_selections",
     "largest_penalty",
     "linear_cka",
     "match_dimensions",
     "measure_overlap",
     "nogueira_stability",
     "penalty_path",
+    "permuted",
     "same_stability_p_value",
     "solve_at",
 ]

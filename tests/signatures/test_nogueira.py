@@ -1,4 +1,4 @@
-"""The stability index against hand-worked sets, the formulas of the authors' own package, and what it must be for chance."""
+"""The stability index against hand-worked sets, the formulas of the authors, and what it must be for chance."""
 
 import json
 import math
