@@ -65,7 +65,7 @@ class Embeddings:
         return Embeddings(*(array[which] for array in arrays), row)
 
 
-def read_embeddings(path: Path) -> Embeddings:
+def read_embeddings(path: Path, remedy: str = _REMEDY) -> Embeddings:
     """Read an NPZ file of embeddings and check it; nothing in it is executed.
 
     Args:
@@ -77,7 +77,13 @@ def read_embeddings(path: Path) -> Embeddings:
         DataError: the file is missing or unreadable, lacks an array, or an array is of another kind or length or holds
             NaN or infinity.
     """
-    arrays = _read(path)
+    try:
+        return _checked(_read(path), path)
+    except DataError as error:
+        raise DataError(error.expected, error.found, error.remedy or remedy) from error
+
+
+def _checked(arrays: dict[str, np.ndarray], path: Path) -> Embeddings:
     embedding = arrays["embedding"]
     if embedding.ndim != 2 or not embedding.size or embedding.dtype.kind not in "fiu":
         raise _wrong("numbers of shape (images, dimensions) as embedding", path, _shape(embedding))
@@ -164,5 +170,5 @@ def _shape(array: np.ndarray) -> str:
     return f"found {array.dtype} of shape {array.shape}"
 
 
-def _wrong(expected: str, path: Path, found: str, remedy: str = _REMEDY) -> DataError:
+def _wrong(expected: str, path: Path, found: str, remedy: str = "") -> DataError:
     return DataError(f"Expected {expected} in {path}", found, remedy)

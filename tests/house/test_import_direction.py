@@ -19,7 +19,7 @@ ALLOWED = {
     "training": {"root", "data", "models", "methods", "gan", "training"},
     "serving": {"root", "data", "models", "serving"},
     "evaluation": {"root", "data", "evaluation"},
-    "signatures": {"root", "data", "signatures"},
+    "signatures": {"root", "data", "evaluation", "signatures"},
     "report": {"root", "evaluation", "signatures", "report"},
     "configs": set(),
 }

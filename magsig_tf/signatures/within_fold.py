@@ -1,0 +1,150 @@
+"""How stable the signature of one run is when its training cases are drawn again, lambda fixed at the run's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.errors import DataError
+from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
+from magsig_tf.signatures.permuted_control import permuted
+from magsig_tf.signatures.selection_frequencies import PAIRS, bootstrap_selections, half_sample_selections
+from magsig_tf.signatures.shah_samworth import THRESHOLD, bound_false_selections
+from magsig_tf.signatures.signature_rows import SourceSignature
+from magsig_tf.signatures.sparse_classifier import SelectAt
+
+NO_SIGNATURE = "not computable: no signature"
+
+
+@dataclass(frozen=True)
+class WithinFold:
+    """What drawing the cases again says of some runs; docs/signatures.md lists the columns.
+
+    Args:
+        stability: One row a run.
+        frequencies: One row a run and dimension.
+        tests: One row a pair of methods at the same holdout, patient fold and seed.
+    """
+
+    stability: pd.DataFrame = field(repr=False)
+    frequencies: pd.DataFrame = field(repr=False)
+    tests: pd.DataFrame = field(repr=False)
+
+
+def measure_within_fold(
+    fitted: Sequence[SourceSignature],
+    bootstraps: int,
+    *,
+    pairs: int = PAIRS,
+    processes: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> WithinFold:
+    """Select anew on bootstraps and on complementary half-samples of the training cases of every run.
+
+    Args:
+        fitted: The signatures; those without one keep a row that says so.
+        bootstraps: Number B of bootstraps, 50 or more for frequencies worth reading.
+        pairs: Number of pairs of complementary halves.
+        processes: How many work at once.
+        progress: Called with the number of selections done and of all.
+
+    Raises:
+        DataError: a file has gone or changed since the signature was fitted.
+    """
+    each_total = bootstraps + 2 * pairs
+    rows, frequencies, stabilities = [], [], {}
+    for number, each in enumerate(fitted):
+
+        def report(done: int, _: int, before: int = number * each_total) -> None:
+            progress(before + done, len(fitted) * each_total)
+
+        row, table, stability = _run(each, bootstraps, pairs, processes, report)
+        rows.append(each.source.columns | row)
+        frequencies.append(table)
+        stabilities[each.source.columns["label"], each.source.holdout, each.source.patient_fold, each.source.seed] = (
+            stability
+        )
+    return WithinFold(pd.DataFrame(rows), pd.concat(frequencies, ignore_index=True), _tests(stabilities))
+
+
+def _run(
+    each: SourceSignature, bootstraps: int, pairs: int, processes: int, report: Callable[[int, int], None]
+) -> tuple[dict[str, object], pd.DataFrame, Stability]:
+    if each.classifier is None:
+        nothing = Stability(float("nan"), float("nan"), 0, float("nan"), NO_SIGNATURE)
+        return _columns(nothing, None) | _no_bound(NO_SIGNATURE), pd.DataFrame(), nothing
+    train = each.source.read().of("train")
+    data, select = (train.embedding, train.label, train.case), SelectAt(each.classifier.penalty)
+    names = (each.source.data, each.source.holdout, each.source.patient_fold)
+    drawn = bootstrap_selections(select, data, bootstraps, *names, processes=processes, progress=report)
+    stability = nogueira_stability(drawn)
+    control = nogueira_stability(permuted(drawn, *names))
+    frequencies = {"dimension": np.arange(train.dimensions), "selected": each.classifier.selected}
+    frequencies["bootstrap_frequency"] = drawn.mean(0)
+    try:
+        halves = half_sample_selections(
+            select,
+            data,
+            pairs,
+            *names,
+            processes=processes,
+            progress=lambda done, total: report(bootstraps + done, total),
+        )
+    except DataError as error:
+        bound = _no_bound(f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}")
+        frequencies["half_sample_frequency"] = np.nan
+    else:
+        false = bound_false_selections(halves)
+        frequencies["half_sample_frequency"] = halves.mean((0, 1))
+        bound = {
+            "half_sample_size": false.mean_size,
+            "threshold": false.threshold,
+            "stable": false.stable,
+            "false_bound": false.bound,
+            "false_bound_unimodal": false.unimodal_bound,
+            "bound_reason": false.reason,
+        }
+    return _columns(stability, control) | bound, pd.DataFrame(each.source.columns | frequencies), stability
+
+
+def _columns(stability: Stability, control: Stability | None) -> dict[str, object]:
+    low, high = stability.interval()
+    return {
+        "bootstraps": stability.sets,
+        "mean_size": stability.mean_size,
+        "nogueira": stability.index,
+        "nogueira_low": low,
+        "nogueira_high": high,
+        "control_nogueira": control.index if control else float("nan"),
+        "reason": stability.reason,
+    }
+
+
+def _no_bound(reason: str) -> dict[str, object]:
+    nan = float("nan")
+    return {
+        "half_sample_size": nan,
+        "threshold": THRESHOLD,
+        "stable": pd.NA,
+        "false_bound": nan,
+        "false_bound_unimodal": nan,
+        "bound_reason": reason,
+    }
+
+
+def _tests(stabilities: dict[tuple, Stability]) -> pd.DataFrame:
+    """Test methods against each other where holdout, patient fold and seed are the same."""
+    names = ["holdout", "patient_fold", "seed", "first", "second", "difference", "p_value", "reason"]
+    rows = []
+    for (first, *where), (second, *there) in combinations(stabilities, 2):
+        if where != there:
+            continue
+        one, other = stabilities[first, *where], stabilities[second, *there]
+        reasons = [f"{label}: {each.reason}" for label, each in ((first, one), (second, other)) if each.reason]
+        values = (one.index - other.index, same_stability_p_value(one, other), "; ".join(reasons))
+        rows.append(dict(zip(names, (*where, first, second, *values), strict=True)))
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,96 @@
+"""Runs with embeddings whose informative dimensions are known, and a stand-in for the sparse path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from magsig_tf.signatures.sparse_classifier import SparseClassifier
+from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
+
+DIMENSIONS = 24
+INFORMATIVE = 6
+
+
+class EmbeddingStudy(FakeStudy):
+    """A study whose runs have embeddings: the first dimensions follow the label, the others are noise.
+
+    Args:
+        root: Folder of the workspace.
+        shuffled: Methods whose networks have their dimensions in another order at each holdout.
+    """
+
+    def __init__(self, root: Path, shuffled: Sequence[str] = (), **settings):
+        super().__init__(root, cases=(18, 21), folds=3, images=2, **settings)
+        self.shuffled = shuffled
+        rng = np.random.default_rng(5)
+        self.truth = rng.normal(size=(len(self.manifest), DIMENSIONS))
+        self.truth[:, :INFORMATIVE] += 2.0 * self.manifest["label"].to_numpy()[:, None]
+
+    def write_run(self, method: str, holdout: str, fold: int, seed: int, **info: object) -> Path:
+        """Write one run folder with embeddings and return it."""
+        folder = super().write_run(method, holdout, fold, seed, **info)
+        if info.get("status", "done") == "done":
+            np.savez(folder / "embeddings.npz", **self.embeddings(method, holdout, fold, seed))
+        return folder
+
+    def embeddings(self, method: str, holdout: str, fold: int, seed: int) -> dict[str, np.ndarray]:
+        """Return the arrays of one run, as training writes them."""
+        rows = self.manifest
+        held_out = (rows["magnification"] == holdout).to_numpy()
+        tested = (rows["fold"] == fold).to_numpy()
+        validation = (rows["fold"] == (fold + 1) % self.folds).to_numpy()
+        part = np.select(
+            [tested & held_out, tested, validation & ~held_out, ~validation & ~held_out],
+            ["test", "in_domain_test", "validation", "train"],
+            "",
+        )
+        rng = np.random.default_rng([HOLDOUTS.index(holdout), seed])
+        embedding = self.truth + 0.1 * rng.normal(size=self.truth.shape)
+        if method in self.shuffled:
+            embedding = embedding[:, rng.permutation(DIMENSIONS)]
+        kept = part != ""
+        return {
+            "embedding": embedding[kept].astype(np.float32),
+            "row": rows["row"].to_numpy()[kept],
+            "part": part[kept].astype(str),
+            "case": rows["case"].to_numpy(str)[kept],
+            "magnification": rows["magnification"].to_numpy(str)[kept],
+            "label": rows["label"].to_numpy(np.int8)[kept],
+        }
+
+
+@dataclass(frozen=True)
+class FarApart:
+    """Stands in for the sparse path: selects dimensions whose class means lie further apart than `penalty`."""
+
+    penalty: float = 1.0
+
+    def __call__(self, embedding, label, case):
+        return self._differences(embedding, label) > self.penalty
+
+    def fit(self, train):
+        """Return a classifier on the selected dimensions."""
+        selected = self(train.embedding, train.label, train.case)
+        middle = train.embedding[:, selected].mean() if selected.any() else 0.0
+
+        def predict(embedding):
+            score = embedding[:, selected].mean(1) if selected.any() else np.zeros(len(embedding))
+            return 1 / (1 + np.exp(-2 * (score - middle))) if selected.any() else np.full(len(embedding), 0.5)
+
+        return SparseClassifier(selected, self.penalty, len(train), 1e-7, (), predict)
+
+    @staticmethod
+    def _differences(embedding, label):
+        return embedding[label == 1].mean(0) - embedding[label == 0].mean(0)
+
+
+def stand_in(monkeypatch, penalty: float = 1.0) -> None:
+    """Replace the sparse path by `FarApart` wherever a command or table would call it."""
+    from magsig_tf.signatures import signature_rows, within_fold
+
+    monkeypatch.setattr(signature_rows, "fit_sparse_classifier", FarApart(penalty).fit)
+    monkeypatch.setattr(within_fold, "SelectAt", FarApart)

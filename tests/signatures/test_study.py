@@ -1,0 +1,127 @@
+"""Rows of runs, pairs of holdouts, and drawing again, on runs whose informative dimensions are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from magsig_tf.errors import DataError, UsageError
+from magsig_tf.evaluation import arrange, load_runs
+from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
+from magsig_tf.signatures.signature_rows import fit_sources, signature_table
+from magsig_tf.signatures.sources import sources_of_files, sources_of_runs
+from magsig_tf.signatures.within_fold import measure_within_fold
+from tests.signatures.fake_embeddings import DIMENSIONS, INFORMATIVE, EmbeddingStudy, stand_in
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = EmbeddingStudy(tmp_path_factory.mktemp("study"), shuffled=["grl"])
+    study.write(folds=[0])
+    return study
+
+
+def fitted(study, monkeypatch, penalty=1.0, replicates=100):
+    stand_in(monkeypatch, penalty)
+    loaded = load_runs(study.workspace, study.dataset)
+    return fit_sources(sources_of_runs(arrange(loaded.runs)), replicates=replicates)
+
+
+def test_one_row_a_run_with_size_and_scores_in_their_intervals(study, monkeypatch):
+    table = signature_table(fitted(study, monkeypatch))
+    assert list(table["holdout"]) == ["40X", "100X", "200X", "400X"] * 2
+    assert set(table["k"]) == {INFORMATIVE}
+    assert set(table["share"]) == {INFORMATIVE / DIMENSIONS}
+    assert table["C"].iloc[0] == pytest.approx(1 / table["training_images"].iloc[0])
+    for score in ("auc", "f1", "brier"):
+        assert (table[f"{score}_low"] <= table[score]).all()
+        assert (table[score] <= table[f"{score}_high"]).all()
+    assert table["auc"].min() > 0.9
+    assert set(table["reason"]) == {""}
+
+
+def test_a_shared_signature_is_found_in_every_pair(study, monkeypatch):
+    pairs = compare_pairs(fitted(study, monkeypatch)).set_index("label").loc["baseline"]
+    assert len(pairs) == 6
+    assert (pairs["jaccard"] == 1).all()
+    assert (pairs["p_value"] < 1e-4).all()
+    assert (pairs["control_jaccard"] < 1).all()
+
+
+def test_shuffled_networks_agree_after_matching_only(study, monkeypatch):
+    signatures = fitted(study, monkeypatch)
+    pairs = compare_pairs(signatures)
+    shuffled = pairs[pairs["label"] == "grl"]
+    assert shuffled["jaccard"].mean() < 0.5
+    assert (shuffled["matched_jaccard"] == 1).all()
+    assert (shuffled["matched_correlation"] > 0.9).all()
+    assert (shuffled["cka"] > 0.95).all()
+    methods = compare_methods(signatures, pairs).set_index(["label", "control"])
+    assert methods.loc[("baseline", False), "nogueira"] == pytest.approx(1)
+    assert abs(methods.loc[("grl", False), "nogueira"]) < 0.4
+    assert abs(methods.loc[("baseline", True), "nogueira"]) < 0.4
+    assert methods.loc[("baseline", False), "mean_size"] == INFORMATIVE
+
+
+@pytest.mark.parametrize(("penalty", "said"), [(-9.0, "saturated"), (99.0, "empty")])
+def test_saturated_and_empty_signatures_say_so(study, monkeypatch, penalty, said):
+    signatures = fitted(study, monkeypatch, penalty)
+    table, pairs = signature_table(signatures), compare_pairs(signatures)
+    assert table["reason"].str.contains(said).all()
+    assert pairs["adjusted"].isna().all()
+    assert (pairs["reason"] != "").all()
+    methods = compare_methods(signatures, pairs)
+    assert methods["nogueira"].isna().all()
+    assert (methods["reason"] != "").all()
+
+
+def test_a_single_holdout_and_a_run_without_a_signature_say_why(tmp_path, monkeypatch):
+    study = EmbeddingStudy(tmp_path)
+    (folder,) = study.write(["baseline"], ["40X"], folds=[0])
+    arrays = dict(np.load(folder / "embeddings.npz"))
+    signatures = fitted(study, monkeypatch)
+    methods = compare_methods(signatures, compare_pairs(signatures))
+    assert methods["reason"].str.contains("fewer than two holdouts").all()
+    kept = arrays["part"] != "train"
+    np.savez(folder / "embeddings.npz", **{name: array[kept] for name, array in arrays.items()})
+    row = signature_table(fitted(study, monkeypatch)).iloc[0]
+    assert row["k"] is pd.NA
+    assert "no signature: expected training rows" in row["reason"]
+    (folder / "embeddings.npz").unlink()
+    with pytest.raises(DataError, match=r"found none\. Remove the run's folder"):
+        fitted(study, monkeypatch)
+
+
+def test_embeddings_of_different_length_are_not_compared_and_named(tmp_path, monkeypatch):
+    stand_in(monkeypatch)
+    study = EmbeddingStudy(tmp_path)
+    paths = []
+    for name, holdout, dimensions in (("a", "40X", 24), ("b", "100X", 20)):
+        arrays = study.embeddings("baseline", holdout, 0, 0)
+        arrays["embedding"] = arrays["embedding"][:, :dimensions]
+        arrays["split"] = arrays.pop("part")
+        paths.append(tmp_path / f"{name}.npz")
+        np.savez(paths[-1], **arrays)
+    signatures = fit_sources(sources_of_files(paths), replicates=10)
+    assert [each.source.holdout for each in signatures] == ["a", "b"]
+    (pair,) = compare_pairs(signatures).to_dict("records")
+    assert "different length" in pair["reason"]
+    with pytest.raises(UsageError, match="different names"):
+        sources_of_files([paths[0], tmp_path / "deep" / "a.npz"])
+
+
+def test_drawing_the_cases_again(study, monkeypatch):
+    signatures = [each for each in fitted(study, monkeypatch) if each.source.holdout == "40X"]
+    said = []
+    within = measure_within_fold(signatures, 30, pairs=10, progress=lambda *now: said.append(now))
+    assert said[-1] == (100, 100)
+    row = within.stability.set_index("label").loc["baseline"]
+    assert row["nogueira_low"] <= row["nogueira"] <= row["nogueira_high"]
+    assert row["nogueira"] > 0.9
+    assert abs(row["control_nogueira"]) < 0.1
+    assert row["stable"] == INFORMATIVE
+    frequencies = within.frequencies[within.frequencies["label"] == "baseline"]
+    assert len(frequencies) == DIMENSIONS
+    assert frequencies.loc[frequencies["selected"], "bootstrap_frequency"].min() > 0.9
+    (test,) = within.tests.to_dict("records")
+    assert (test["first"], test["second"], test["holdout"]) == ("baseline", "grl", "40X")
+    assert 0 <= test["p_value"] <= 1
