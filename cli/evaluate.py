@@ -31,18 +31,18 @@ class Threshold(click.ParamType):
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error while numbers are calculated."""
+def progress_bar(description: str = "bootstrap") -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while numbers are calculated; yields what takes the steps done and of all."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("bootstrap")
+        task = bar.add_task(description)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _choose_dataset(workspace: Workspace, wanted: str | None) -> str:
+def choose_dataset(workspace: Workspace, wanted: str | None) -> str:
     """Return the data set to evaluate; runs suffice, their prepared images may be gone."""
     with_runs = {path.relative_to(workspace.root).parts[1] for path in workspace.root.glob("runs/*/*/*/*/run.json")}
     if wanted in with_runs:
@@ -93,7 +93,7 @@ def evaluate(
     """
     print_evaluation(
         workspace,
-        _choose_dataset(workspace, dataset),
+        choose_dataset(workspace, dataset),
         methods=methods,
         configs=configs,
         level=level,
@@ -145,7 +145,7 @@ def print_evaluation(
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     check_shown(shown, level)
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
-    with _progress() as report:
+    with progress_bar() as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
     written = write_tables(summary, workspace, name, csv_path)
     if as_json:

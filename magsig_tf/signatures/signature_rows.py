@@ -14,8 +14,6 @@ from magsig_tf.signatures.sparse_classifier import SparseClassifier, fit_sparse_
 from magsig_tf.signatures.sparse_scores import score_columns
 
 EMPTY = "empty: no dimension is selected, every image gets the same probability"
-SATURATED_SHARE = 0.95
-"""From this share of dimensions on, overlap with anything follows from the size alone."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def fit_sources(
 
 def signature_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame:
     """Return the rows as one frame; docs/signatures.md lists the columns."""
-    return pd.DataFrame([each.row for each in fitted])
+    return pd.DataFrame([each.row for each in fitted]).astype({"k": "Int64"})
 
 
 def _fit(source: Source, replicates: int) -> SourceSignature:
@@ -74,7 +72,7 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
     try:
         if not len(train):
             raise DataError("Expected training rows", "found none", "Give rows whose split is train")
-        classifier = fit_sparse_classifier(train)
+        classifier = fit_sparse_classifier(train, source.data, source.holdout, source.patient_fold)
     except DataError as error:
         return SourceSignature(source, None, tested, row | _absent(error))
     share = classifier.size / embeddings.dimensions
@@ -88,8 +86,6 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
     remarks = list(classifier.remarks)
     if not classifier.size:
         remarks.insert(0, EMPTY)
-    elif share >= SATURATED_SHARE:
-        remarks.insert(0, f"saturated: {share:.0%} of the dimensions, its overlap with others is trivial")
     probability = classifier.predict(test.embedding) if len(test) else test.label
     scores = score_columns(test.label, test.case, probability, replicates, source.data)
     reason = "; ".join([*remarks, *filter(None, [scores.pop("score_reason")])])

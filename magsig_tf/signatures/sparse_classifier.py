@@ -9,6 +9,8 @@ import numpy as np
 
 from magsig_tf.signatures.embeddings_file import Embeddings
 
+SATURATED = "saturated: nearly every dimension is selected, its overlap with others is trivial"
+
 
 @dataclass(frozen=True)
 class SparseClassifier:
@@ -36,18 +38,34 @@ class SparseClassifier:
         return int(self.selected.sum())
 
 
-def fit_sparse_classifier(train: Embeddings) -> SparseClassifier:
+def fit_sparse_classifier(train: Embeddings, *names: object) -> SparseClassifier:
     """Fit the path on training rows and keep the sparsest solution within one standard error.
+
+    Args:
+        train: The training rows.
+        names: What this is for: they seed the deal of cases into folds.
 
     Raises:
         DataError: a class is empty, there are fewer cases than folds, or nothing varies.
     """
     from magsig_tf.signatures.signature import fit_signature
 
-    signature = fit_signature(train.embedding, train.label, train.case)
+    signature = fit_signature(train.embedding, train.label, train.case, names=names)
     selected = np.zeros(train.dimensions, bool)
     selected[signature.indices] = True
-    return SparseClassifier(selected, signature.penalty, len(train), signature.gap, (), signature.predict)
+    remarks = [
+        words
+        for holds, words in (
+            (signature.saturated, SATURATED),
+            (signature.at_sparse_edge, "the choice is the first lambda of the path"),
+            (signature.at_dense_edge, "the choice is the last lambda of the path, a smaller one might do better"),
+            (signature.constant_dimensions, f"{signature.constant_dimensions} constant dimensions left out"),
+        )
+        if holds
+    ]
+    return SparseClassifier(
+        selected, signature.penalty, len(train), signature.gap, tuple(remarks), predict=signature.predict
+    )
 
 
 @dataclass(frozen=True)
@@ -63,12 +81,7 @@ class SelectAt:
     def __call__(self, embedding: np.ndarray, label: np.ndarray, case: np.ndarray) -> np.ndarray:
         """Return which dimensions are selected from some rows, which are standardised anew, booleans of shape (p,)."""
         from magsig_tf.signatures.sparse_path import solve_at
+        from magsig_tf.signatures.standardise import fit_scaling
 
-        return solve_at(standardised(embedding), label, self.penalty).coefficients[0] != 0
-
-
-def standardised(embedding: np.ndarray) -> np.ndarray:
-    """Return each dimension with mean 0 and standard deviation 1 over the rows; 0 where it does not vary."""
-    embedding = np.asarray(embedding, np.float64)
-    varies = np.ptp(embedding, axis=0) > 0
-    return np.where(varies, (embedding - embedding.mean(0)) / np.where(varies, embedding.std(0), 1.0), 0.0)
+        features = fit_scaling(embedding).apply(embedding)
+        return solve_at(features, label, self.penalty).coefficients[0] != 0

@@ -68,7 +68,9 @@ def measure_within_fold(
         stabilities[each.source.columns["label"], each.source.holdout, each.source.patient_fold, each.source.seed] = (
             stability
         )
-    return WithinFold(pd.DataFrame(rows), pd.concat(frequencies, ignore_index=True), _tests(stabilities))
+    return WithinFold(
+        pd.DataFrame(rows).astype({"stable": "Int64"}), pd.concat(frequencies, ignore_index=True), _tests(stabilities)
+    )
 
 
 def _run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.signatures.sparse_classifier import SparseClassifier
+from magsig_tf.signatures.sparse_classifier import SATURATED, SparseClassifier
 from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
 
 DIMENSIONS = 24
@@ -72,7 +72,7 @@ class FarApart:
     def __call__(self, embedding, label, case):
         return self._differences(embedding, label) > self.penalty
 
-    def fit(self, train):
+    def fit(self, train, *names):
         """Return a classifier on the selected dimensions."""
         selected = self(train.embedding, train.label, train.case)
         middle = train.embedding[:, selected].mean() if selected.any() else 0.0
@@ -81,7 +81,9 @@ class FarApart:
             score = embedding[:, selected].mean(1) if selected.any() else np.zeros(len(embedding))
             return 1 / (1 + np.exp(-2 * (score - middle))) if selected.any() else np.full(len(embedding), 0.5)
 
-        return SparseClassifier(selected, self.penalty, len(train), 1e-7, (), predict)
+        return SparseClassifier(
+            selected, self.penalty, len(train), 1e-7, (SATURATED,) if selected.all() else (), predict
+        )
 
     @staticmethod
     def _differences(embedding, label):

@@ -1,5 +1,6 @@
 """Jaccard beside chance: hand-worked sets, every pair of small sets, and the sizes that a paper printed."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -90,3 +91,15 @@ def test_sets_over_different_embeddings_are_refused():
         measure_overlap(np.ones(4, bool), np.ones(5, bool))
     with pytest.raises(DataError, match="sizes 5, 1 of 4"):
         expected_jaccard(5, 1, 4)
+
+
+def test_the_worked_example_of_the_documentation_is_calculated_right(root):
+    text = (root / "docs" / "signatures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d,]+) and [\d,]+ \| (\d+) \| (.+) \| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert len(rows) == 2
+    for size, shared, *printed in rows:
+        size, shared = int(size.replace(",", "")), int(shared)
+        overlap = measure_overlap(mask(range(size), 2048), mask(range(size - shared, 2 * size - shared), 2048))
+        found = [f"{value:.3f}" for value in (overlap.jaccard, overlap.expected, overlap.adjusted)]
+        p_value = "below 0.001" if overlap.p_value < 0.001 else f"{overlap.p_value:.2f}"
+        assert [*found, p_value] == printed

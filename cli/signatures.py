@@ -1,0 +1,119 @@
+"""`magsig signatures`: how small the sparse signatures of runs are, how good, and how much alike beyond chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from magsig_tf.cli.evaluate import choose_dataset, progress_bar
+from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.errors import UsageError
+from magsig_tf.workspace import Workspace
+
+
+@click.command()
+@workspace_option
+@click.option("--dataset", help="Data set; the only one with runs if not given.")
+@click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
+@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
+@click.option("--compare-folds", is_flag=True, help="Compare the signatures of different holdouts, beside chance.")
+@click.option(
+    "--bootstraps",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Draw the training cases so often again, lambda fixed, for selection frequencies; 50 or more.",
+)
+@click.option(
+    "--replicates",
+    type=click.IntRange(100),
+    default=2000,
+    show_default=True,
+    help="Bootstrap replicates over test cases, for the intervals of scores.",
+)
+@click.option(
+    "--embeddings",
+    "files",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="NPZ file of another model instead of runs (repeat to compare several).",
+)
+@json_option
+def signatures(
+    workspace: Workspace,
+    dataset: str | None,
+    methods: tuple[str, ...],
+    configs: tuple[str, ...],
+    compare_folds: bool,
+    bootstraps: int,
+    replicates: int,
+    files: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Show the sparse signatures of finished runs, and how stable they are.
+
+    Prints one row for each run and writes tidy tables to results/DATASET/signatures.csv and its neighbours. With
+    --method or --config-hash their names end in what was chosen.
+    """
+    from magsig_tf.report.signature_tables import print_signatures
+    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.signatures.sources import sources_of_files
+    from magsig_tf.signatures.study import study_signatures, write_study
+
+    if files and (dataset or methods or configs):
+        raise UsageError(
+            "Expected either --embeddings or a choice of runs",
+            "found both",
+            "Leave out --dataset, --method and --config-hash",
+        )
+    if files:
+        name, sources, missing = f"embeddings-{files[0].stem}", sources_of_files(files), []
+    else:
+        name = choose_dataset(workspace, dataset)
+        sources, missing = _runs(workspace, name, methods, configs)
+    study = study_signatures(
+        name,
+        sources,
+        compare_folds=compare_folds,
+        bootstraps=bootstraps,
+        replicates=replicates,
+        progress=progress_bar,
+    )
+    written = write_study(study, workspace.results(), "-".join([*methods, *configs]))
+    if as_json:
+        click.echo(_as_json(study.frames(), missing))
+        return
+    console = output_console()
+    print_signatures(study, console, missing)
+    console.print(f"All numbers: {', '.join(str(path) for path in written)}", soft_wrap=True, markup=False)
+
+
+def _runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...]) -> tuple[list, list]:
+    """Return the sources of the finished runs, and sentences about those that are not there."""
+    from magsig_tf.evaluation import arrange, load_runs
+    from magsig_tf.evaluation.runs import run_name
+    from magsig_tf.signatures.sources import sources_of_runs
+
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    matrix = arrange(loaded.runs)
+    said = [f"{name}: {state}, left out." for name, state in loaded.unfinished]
+    for group in matrix.groups:
+        missing = [run_name(group.label, *key) for key in matrix.missing(group)]
+        if missing:
+            said.append(f"{len(missing)} of {len(group.runs) + len(missing)} runs not done: {', '.join(missing)}.")
+        if group.selection == "oracle":
+            said.append(f"{group.label}: the checkpoint was chosen by looking at the held-out magnification.")
+    return sources_of_runs(matrix), said
+
+
+def _as_json(frames: dict, missing: list[str]) -> str:
+    """Return every table but the long one of frequencies as one JSON document."""
+    import json
+
+    parts = [
+        f'"{name}": {frame.to_json(orient="records", double_precision=15)}'
+        for name, frame in frames.items()
+        if name != "selection_frequencies"
+    ]
+    return "{" + ", ".join([*parts, f'"missing": {json.dumps(missing)}']) + "}"

@@ -1,0 +1,253 @@
+"""Signatures in the terminal: one row a run, pairs of holdouts beside chance, stability when cases are drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from magsig_tf.report.summary_table import number
+from magsig_tf.signatures.study import SignatureStudy
+
+SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
+_SHORT = {
+    "empty": "empty",
+    "all dimensions": "saturated",
+    "not matched": "not matched",
+    "fewer than two": "one holdout",
+}
+_SHORT |= {"different length": "lengths", "no signature": "no signature", "too many": "too many", "class": "one class"}
+
+
+def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[str] = ()) -> None:
+    """Print every table of a study with notes below.
+
+    Args:
+        study: What to print.
+        console: Where to.
+        missing: Sentences about runs that are not there.
+    """
+    console.print(Text(f"{study.name}: sparse signatures, scored on test cases", style="bold"))
+    console.print(runs_table(study.runs))
+    console.print(
+        Text(
+            "k of p dimensions selected; C = 1 / (n lambda). Below each score: 95% interval, "
+            f"{study.replicates} bootstraps over cases.",
+            style="dim",
+        )
+    )
+    _print_notes(console, _reasons(study.runs, ("label", "holdout"), ("reason",)))
+    if study.methods is not None:
+        console.print(Text("\nHoldouts compared", style="bold"))
+        for label in dict.fromkeys(study.pairs["label"]) if len(study.pairs) else ():
+            console.print(heat_table(label, study.pairs[study.pairs["label"] == label]))
+        if len(study.pairs):
+            console.print(pairs_table(study.pairs))
+        console.print(methods_table(study.methods))
+        console.print(Text(_COMPARED, style="dim"))
+        _print_notes(console, _reasons(study.methods[~study.methods["control"]], ("label",), ("reason",)))
+        if len(study.pairs):
+            _print_notes(console, _reasons(study.pairs, ("label", "first", "second"), ("reason", "matched_reason")))
+            _print_notes(console, _forced(study.methods))
+    if study.within is not None:
+        console.print(Text("\nCases drawn again, lambda as chosen", style="bold"))
+        console.print(stability_table(study.within.stability))
+        if len(study.within.tests):
+            console.print(tests_table(study.within.tests))
+        console.print(Text(_WITHIN, style="dim"))
+        _print_notes(console, _reasons(study.within.stability, ("label", "holdout"), ("reason", "bound_reason")))
+    _print_notes(console, missing)
+
+
+_COMPARED = (
+    "J: shared / joint dimensions. chance: J of two random sets of these sizes. adjusted: 0 is chance, 1 the same set. "
+    "ceiling: highest J of these sizes. p: against random sets only. matched: after pairing dimensions that respond "
+    "alike. permuted: the same signatures with dimensions permuted at random."
+)
+_WITHIN = (
+    "stable: dimensions in 90% of the half-samples; false: at most so many of them expected to be no better than "
+    "chance (Shah and Samworth 2013), in brackets under unimodality."
+)
+
+
+def runs_table(frame: pd.DataFrame) -> Table:
+    """Draw one row a run: size of the signature and scores with their intervals below."""
+    repeats = _repeats(frame)
+    table = _table(
+        "method", "held\nout", *(name.replace("_", "\n") for name in repeats), "k", "k/p", "C", *SCORES.values()
+    )
+    last = None
+    for row in frame.to_dict("records"):
+        cells = [_number(row["share"], row["reason"]), "" if pd.isna(row["C"]) else f"{row['C']:.3g}"]
+        scores = [_with_interval(row, name) for name in SCORES]
+        size = "" if pd.isna(row["k"]) else f"{row['k']} of {row['p']}"
+        method = "" if row["label"] == last else row["label"]
+        last = row["label"]
+        table.add_row(method, row["holdout"], *(str(row[name]) for name in repeats), size, *cells, *scores)
+    return table
+
+
+def heat_table(label: str, pairs: pd.DataFrame) -> Table:
+    """Draw the Jaccard indices of a method's holdouts as a matrix, mean over patient folds and seeds."""
+    holdouts = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
+    mean = pairs.groupby(["first", "second"], sort=False)["jaccard"].mean()
+    table = _table(f"J, {label}", *holdouts)
+    for one in holdouts:
+        cells = [Text("") if one == other else _heat(mean, one, other) for other in holdouts]
+        table.add_row(one, *cells)
+    return table
+
+
+def pairs_table(pairs: pd.DataFrame) -> Table:
+    """Draw one row a method and pair of holdouts, means over patient folds and seeds (p: the median)."""
+    table = _table(
+        "method", "pair", "k", "J", "chance", "adjusted", "ceiling", "p", "matched\nJ", "matched\nadj.", "CKA"
+    )
+    last = None
+    for (label, first, second), rows in pairs.groupby(["label", "first", "second"], sort=False):
+        reason, unmatched = _joined(rows["reason"]), _joined(rows["matched_reason"])
+        sizes = [rows[name].mean() for name in ("first_size", "second_size")]
+        table.add_row(
+            "" if label == last else label,
+            f"{first} {second}",
+            "" if pd.isna(sizes).any() else f"{sizes[0]:.0f} {sizes[1]:.0f}",
+            *(_number(rows[name].mean(), reason) for name in ("jaccard", "expected", "adjusted", "ceiling")),
+            _p_value(rows["p_value"].median(), reason),
+            *(
+                _number(rows[name].mean(), unmatched or reason)
+                for name in ("matched_jaccard", "matched_adjusted", "cka")
+            ),
+        )
+        last = label
+    return table
+
+
+def methods_table(methods: pd.DataFrame) -> Table:
+    """Draw two rows a method: means over all pairs, and the same for permuted signatures."""
+    names = ("J", "chance", "adjusted", "p", "Nogueira", "matched\nJ", "matched\nadj.", "CKA")
+    table = _table("method", "mean k", *names)
+    for row in methods.to_dict("records"):
+        values = [_number(row[name], row["reason"]) for name in ("jaccard", "expected", "adjusted")]
+        values += [_p_value(row["median_p_value"], row["reason"]), _number(row["nogueira"], row["reason"])]
+        matched = ("matched_jaccard", "matched_adjusted", "cka")
+        values += [
+            Text("-", style="dim") if row["control"] else _number(row[name], row["reason"] or "not matched")
+            for name in matched
+        ]
+        size = "" if pd.isna(row["mean_size"]) else f"{row['mean_size']:.0f}"
+        table.add_row("  permuted" if row["control"] else row["label"], size, *values)
+    return table
+
+
+def stability_table(frame: pd.DataFrame) -> Table:
+    """Draw one row a run: Nogueira's index over bootstraps with its interval, and the bounds on false dimensions."""
+    repeats = _repeats(frame)
+    names = ("mean k", "Nogueira", "permuted", "k of\nhalves", "stable", "false")
+    table = _table("method", "held\nout", *(name.replace("_", "\n") for name in repeats), *names)
+    last = None
+    for row in frame.to_dict("records"):
+        bound = _number(row["false_bound"], row["bound_reason"], "{:.3g}")
+        if not pd.isna(row["false_bound"]):
+            unimodal = row["false_bound_unimodal"]
+            bound.append(" (-)" if pd.isna(unimodal) else f" ({unimodal:.3g})")
+        table.add_row(
+            "" if row["label"] == last else row["label"],
+            row["holdout"],
+            *(str(row[name]) for name in repeats),
+            _number(row["mean_size"], row["reason"], "{:.1f}"),
+            _with_interval(row, "nogueira"),
+            _number(row["control_nogueira"], row["reason"]),
+            _number(row["half_sample_size"], row["bound_reason"], "{:.1f}"),
+            "" if pd.isna(row["stable"]) else str(row["stable"]),
+            bound,
+        )
+        last = row["label"]
+    return table
+
+
+def tests_table(tests: pd.DataFrame) -> Table:
+    """Draw one row a pair of methods and holdout: difference of Nogueira's index and its p-value."""
+    repeats = _repeats(tests)
+    table = _table(
+        "held\nout", *(name.replace("_", "\n") for name in repeats), "Nogueira of", "minus", "difference", "p"
+    )
+    for row in tests.to_dict("records"):
+        difference = Text(number(row["difference"], True)) if not row["reason"] else _word(row["reason"])
+        where = [str(row[name]) for name in ("holdout", *repeats)]
+        table.add_row(*where, row["first"], row["second"], difference, _p_value(row["p_value"], row["reason"]))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+    return table
+
+
+def _repeats(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that are needed to tell rows apart: patient fold and seed, where they differ."""
+    return [name for name in ("patient_fold", "seed") if frame[name].nunique() > 1]
+
+
+def _number(value: float, reason: str, form: str = "") -> Text:
+    if pd.isna(value):
+        return _word(reason)
+    return Text(form.format(value) if form else number(value))
+
+
+def _p_value(value: float, reason: str) -> Text:
+    if pd.isna(value):
+        return _word(reason)
+    return Text("<.001" if value < 0.001 else number(value))
+
+
+def _word(reason: str) -> Text:
+    """Return a reason in a word or two; notes below the table have the whole of it."""
+    return Text(next((word for part, word in _SHORT.items() if part in reason), "not defined"), style="dim")
+
+
+def _with_interval(row: dict[str, object], name: str) -> Text:
+    text = _number(row[name], str(row["reason"]))
+    if not pd.isna(row[f"{name}_low"]):
+        text.append(f"\n{number(row[f'{name}_low'])}-{number(row[f'{name}_high'])}", style="dim")
+    return text
+
+
+def _heat(mean: pd.Series, one: str, other: str) -> Text:
+    value = mean.get((one, other), mean.get((other, one), float("nan")))
+    if pd.isna(value):
+        return Text("not defined", style="dim")
+    shade = round(255 - 200 * value)
+    return Text(f" {number(value)} ", style=f"black on rgb({shade},{shade},255)")
+
+
+def _joined(reasons: pd.Series) -> str:
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def _reasons(frame: pd.DataFrame, names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Return each reason once, with the rows that it belongs to."""
+    said: dict[str, list[str]] = {}
+    for row in frame.to_dict("records"):
+        for column in columns:
+            if row[column]:
+                said.setdefault(row[column], []).append(" ".join(str(row[name]) for name in names))
+    return [f"{', '.join(dict.fromkeys(rows))}: {reason}." for reason, rows in said.items()]
+
+
+def _forced(methods: pd.DataFrame) -> list[str]:
+    rows = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
+    return [
+        f"{row['label']}: sets of these sizes share at least {row['fewest_shared']:.0f} dimensions in the mean pair."
+        for row in rows.to_dict("records")
+    ]
+
+
+def _print_notes(console: Console, notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(Text(note))

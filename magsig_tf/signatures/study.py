@@ -1,0 +1,106 @@
+"""Everything that `magsig signatures` calculates, as tidy frames, and the files that they are written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from magsig_tf.atomic_files import replacing
+from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
+from magsig_tf.signatures.selection_frequencies import usable_processes
+from magsig_tf.signatures.signature_rows import fit_sources, signature_table
+from magsig_tf.signatures.sources import Source
+from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
+
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True)
+class SignatureStudy:
+    """The tables of a study of signatures; docs/signatures.md lists their columns.
+
+    Args:
+        name: Of the data set, or of the files of another model.
+        runs: One row a run.
+        pairs: One row a pair of holdouts; None where holdouts were not compared.
+        methods: Two rows a method: its signatures and the permuted control; None where holdouts were not compared.
+        within: What drawing the cases again says; None where they were not.
+        replicates: Bootstrap replicates behind the intervals of scores.
+    """
+
+    name: str
+    runs: pd.DataFrame = field(repr=False)
+    pairs: pd.DataFrame | None = field(repr=False)
+    methods: pd.DataFrame | None = field(repr=False)
+    within: WithinFold | None = field(repr=False)
+    replicates: int = 2000
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Return the tables by the names of their files."""
+        frames = {"signatures": self.runs, "signature_pairs": self.pairs, "signature_methods": self.methods}
+        if self.within is not None:
+            frames["signature_stability"] = self.within.stability
+            frames["signature_tests"] = self.within.tests
+            frames["selection_frequencies"] = self.within.frequencies
+        return {name: frame for name, frame in frames.items() if frame is not None}
+
+
+def study_signatures(
+    name: str,
+    sources: Sequence[Source],
+    *,
+    compare_folds: bool = False,
+    bootstraps: int = 0,
+    replicates: int = 2000,
+    progress: Progress = lambda description: nullcontext(lambda done, total: None),
+) -> SignatureStudy:
+    """Fit the signatures of some sources and calculate what was asked for.
+
+    Args:
+        name: Of the data set, or of the files of another model.
+        sources: Whose signatures.
+        compare_folds: Whether to compare holdouts.
+        bootstraps: Bootstraps over cases for the stability within a fold; 0 leaves it out.
+        replicates: Bootstrap replicates behind the intervals of scores.
+        progress: Called with what is being done; gives a context of what takes the steps done and of all.
+
+    Raises:
+        DataError: a file is missing, damaged, or not as documented.
+    """
+    with progress("signatures") as report:
+        fitted = fit_sources(sources, replicates=replicates, progress=report)
+    pairs = methods = within = None
+    if compare_folds:
+        with progress("pairs of holdouts") as report:
+            pairs = compare_pairs(fitted, report)
+        methods = compare_methods(fitted, pairs)
+    if bootstraps:
+        with progress("cases drawn again") as report:
+            within = measure_within_fold(fitted, bootstraps, processes=usable_processes(), progress=report)
+    return SignatureStudy(name, signature_table(fitted), pairs, methods, within, replicates)
+
+
+def write_study(study: SignatureStudy, results: Path, chosen: str = "") -> list[Path]:
+    """Write every table as CSV and Parquet, each whole or not at all.
+
+    Args:
+        study: What to write.
+        results: The results folder of the workspace; `<name>/<table>.csv` and `.parquet` are written below it.
+        chosen: What tells the files of a part of the runs from those of all.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    for name, frame in study.frames().items():
+        base = results / study.name / f"{name}{chosen and '-'}{chosen}"
+        for path, write in ((base.with_name(f"{base.name}.csv"), frame.to_csv), (None, frame.to_parquet)):
+            path = path or base.with_name(f"{base.name}.parquet")
+            with replacing(path) as temporary:
+                write(temporary, index=False)
+            written.append(path)
+    return written
