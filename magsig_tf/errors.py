@@ -47,6 +47,15 @@ class RunError(MagsigError):
     """A run cannot start, continue or be read."""
 
 
+class NotDefinedError(MagsigError):
+    """A number does not exist for these data; tables print `reason` in its place."""
+
+    @property
+    def reason(self) -> str:
+        """What was found, as the words of a cell."""
+        return self.found.removeprefix("found ")
+
+
 _LONG_LIST = 12
 
 

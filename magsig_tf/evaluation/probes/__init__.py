@@ -1,0 +1,21 @@
+"""Probes of frozen embeddings: what they still say about magnification, case and known factors."""
+
+from magsig_tf.evaluation.probes.factors import FactorAnswers, factor_probe
+from magsig_tf.evaluation.probes.identity import IdentityAnswers, identity_probe
+from magsig_tf.evaluation.probes.magnification import (
+    KINDS,
+    MagnificationAnswers,
+    magnification_probe,
+    shuffled_magnifications,
+)
+
+__all__ = [
+    "KINDS",
+    "FactorAnswers",
+    "IdentityAnswers",
+    "MagnificationAnswers",
+    "factor_probe",
+    "identity_probe",
+    "magnification_probe",
+    "shuffled_magnifications",
+]

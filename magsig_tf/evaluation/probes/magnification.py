@@ -1,0 +1,140 @@
+"""The magnification probe: what an embedding still says about the magnification of its image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from magsig_tf.errors import NotDefinedError
+from magsig_tf.evaluation.probes.case_folds import FOLDS, case_folds, standardised
+from magsig_tf.evaluation.probes.linear import PENALTIES, linear_probabilities
+from magsig_tf.evaluation.probes.neighbours import NEIGHBOURS, neighbour_probabilities
+from magsig_tf.seeding import generator_for
+
+SMOOTHING = 0.01
+"""Share of every probability that is spread evenly over the classes, so that one certain slip costs a finite loss."""
+
+
+@dataclass(frozen=True)
+class ProbeKind:
+    """One classifier that looks for the magnification.
+
+    Args:
+        name: As in tables on disk.
+        settings: Values from which cross-validation chooses.
+        probabilities: Takes standardised training rows, their classes, other rows, the number of classes and settings;
+            returns probabilities of shape (settings, other rows, classes).
+    """
+
+    name: str
+    settings: Sequence[float]
+    probabilities: Callable[[np.ndarray, np.ndarray, np.ndarray, int, Sequence], np.ndarray]
+
+
+KINDS = {
+    "linear": ProbeKind("linear", PENALTIES, linear_probabilities),
+    "neighbours": ProbeKind("neighbours", NEIGHBOURS, neighbour_probabilities),
+}
+"""The linear probe and the non-linear one; an adversary that fools the first may not fool the second."""
+
+
+@dataclass(frozen=True)
+class MagnificationAnswers:
+    """Out-of-fold answers of a magnification probe; arrays have shape (n,).
+
+    Args:
+        classes: The magnifications in the order of the positions below.
+        case: Name of each row's case.
+        target: Position of the row's magnification in `classes`.
+        predicted: Position of the most probable one.
+        loss: Cross-entropy of the row in nats, under smoothed probabilities.
+    """
+
+    classes: tuple[str, ...]
+    case: np.ndarray
+    target: np.ndarray
+    predicted: np.ndarray
+    loss: np.ndarray
+
+
+def magnification_probe(
+    embedding: np.ndarray,
+    magnification: np.ndarray,
+    case: np.ndarray,
+    label: np.ndarray,
+    kind: str = "linear",
+    folds: int = FOLDS,
+) -> MagnificationAnswers:
+    """Predict the magnification of each row from its embedding, by cross-validation grouped by case.
+
+    In each fold the features are standardised on the training rows. The setting (penalty, number of neighbours) is the
+    one with the lowest loss on the cases of the next fold, fitted without them; then all training rows are used.
+
+    Args:
+        embedding: Frozen features, shape (n, p).
+        magnification: Name of each row's magnification, shape (n,).
+        case: Name of each row's case, shape (n,).
+        label: Label of each row, by which cases are spread over folds, shape (n,).
+        kind: A key of `KINDS`.
+        folds: Number of folds, at least 3.
+
+    Raises:
+        NotDefinedError: one magnification only, fewer cases than folds, or a magnification that is missing from the
+            training rows of a fold.
+    """
+    classes, target = np.unique(magnification, return_inverse=True)
+    if len(classes) < 2:
+        raise NotDefinedError("Expected two magnifications or more", "found one magnification", "Probe more of them")
+    fold = case_folds(case, label, folds)
+    probability = np.empty((len(target), len(classes)))
+    for held in range(folds):
+        train, test, inner = fold != held, fold == held, fold == (held + 1) % folds
+        absent = np.setdiff1d(np.arange(len(classes)), target[train])
+        if len(absent):
+            raise NotDefinedError(
+                "Expected each magnification in the training cases of each fold",
+                f"found {classes[absent[0]]} in the cases of one fold only",
+                "Probe more test cases, or fewer magnifications",
+            )
+        probability[test] = _predict(KINDS[kind], embedding, target, train, inner & train, test, len(classes))
+    loss = -np.log(probability[np.arange(len(target)), target])
+    return MagnificationAnswers(tuple(classes.tolist()), case, target, probability.argmax(1), loss)
+
+
+def shuffled_magnifications(magnification: np.ndarray, case: np.ndarray) -> np.ndarray:
+    """Return the magnifications shuffled among the rows of each case: the control that must be at chance.
+
+    Args:
+        magnification: Shape (n,).
+        case: Shape (n,).
+    """
+    shuffled = np.array(magnification)
+    generator = generator_for("probe shuffled", len(case))
+    for name in np.unique(case):
+        rows = np.flatnonzero(case == name)
+        shuffled[rows] = shuffled[generator.permutation(rows)]
+    return shuffled
+
+
+def _predict(
+    kind: ProbeKind,
+    embedding: np.ndarray,
+    target: np.ndarray,
+    train: np.ndarray,
+    inner: np.ndarray,
+    test: np.ndarray,
+    classes: int,
+) -> np.ndarray:
+    fitted = train & ~inner
+    features, others = standardised(embedding[fitted], embedding[inner])
+    tried = _smoothed(kind.probabilities(features, target[fitted], others, classes, kind.settings))
+    losses = -np.log(tried[:, np.arange(inner.sum()), target[inner]]).mean(1)
+    chosen = kind.settings[int(losses.argmin())]
+    features, others = standardised(embedding[train], embedding[test])
+    return _smoothed(kind.probabilities(features, target[train], others, classes, [chosen]))[0]
+
+
+def _smoothed(probability: np.ndarray) -> np.ndarray:
+    return (1 - SMOOTHING) * probability + SMOOTHING / probability.shape[-1]
