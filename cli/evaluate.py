@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
+from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.workspace import Workspace
 
@@ -28,28 +28,6 @@ class Threshold(click.ParamType):
         if not 0 <= number <= 1:
             self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
         return number
-
-
-@contextlib.contextmanager
-def progress_bar(description: str = "bootstrap") -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error while numbers are calculated; yields what takes the steps done and of all."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def choose_dataset(workspace: Workspace, wanted: str | None) -> str:
-    """Return the data set to evaluate; runs suffice, their prepared images may be gone."""
-    with_runs = {path.relative_to(workspace.root).parts[1] for path in workspace.root.glob("runs/*/*/*/*/run.json")}
-    if wanted in with_runs:
-        return wanted
-    if wanted is None and len(with_runs) == 1:
-        return with_runs.pop()
-    return workspace.choose_dataset(wanted)
 
 
 @click.command()
@@ -145,7 +123,7 @@ def print_evaluation(
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     check_shown(shown, level)
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
-    with progress_bar() as report:
+    with progress_bar("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
     written = write_tables(summary, workspace, name, csv_path)
     if as_json:

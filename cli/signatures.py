@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from magsig_tf.cli.evaluate import choose_dataset, progress_bar
+from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
 from magsig_tf.workspace import Workspace

@@ -38,7 +38,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
         *_warnings(summary.matrix),
         *_not_compared(summary.matrix),
         *_precisions(summary.matrix),
-        *_unfinished(summary),
+        *_unfinished(summary.unfinished),
         *_missing(summary.matrix),
         *_configs(summary.matrix),
         *_reasons(shown),
@@ -47,6 +47,23 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
         *_partial(shown),
         *_pooled_ranks(shown),
         *_outside(shown),
+    ]
+
+
+def run_notes(matrix: Matrix, unfinished: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the notes that belong to any table of these runs: which are missing, and what they were made with.
+
+    Args:
+        matrix: The finished runs.
+        unfinished: Name and state of the others.
+    """
+    return [
+        *_oracle(matrix),
+        *_warnings(matrix),
+        *_precisions(matrix),
+        *_unfinished(unfinished),
+        *_missing(matrix),
+        *_configs(matrix),
     ]
 
 
@@ -101,10 +118,10 @@ def _precisions(matrix: Matrix) -> list[str]:
     return notes
 
 
-def _unfinished(summary: Summary) -> list[str]:
+def _unfinished(unfinished: Sequence[tuple[str, str]]) -> list[str]:
     notes = []
-    for state in sorted({state for _, state in summary.unfinished}):
-        names = [name for name, each in summary.unfinished if each == state]
+    for state in sorted({state for _, state in unfinished}):
+        names = [name for name, each in unfinished if each == state]
         notes.append(f"{len(names)} {'run' if len(names) == 1 else 'runs'} {state}: {_some(names)}.")
     return notes
 

@@ -103,15 +103,16 @@ def magnification_probe(
     return MagnificationAnswers(tuple(classes.tolist()), case, target, probability.argmax(1), loss)
 
 
-def shuffled_magnifications(magnification: np.ndarray, case: np.ndarray) -> np.ndarray:
+def shuffled_magnifications(magnification: np.ndarray, case: np.ndarray, *names: object) -> np.ndarray:
     """Return the magnifications shuffled among the rows of each case: the control that must be at chance.
 
     Args:
         magnification: Shape (n,).
         case: Shape (n,).
+        names: What the shuffle is for; others give another one.
     """
     shuffled = np.array(magnification)
-    generator = generator_for("probe shuffled", len(case))
+    generator = generator_for("probe shuffled", *names)
     for name in np.unique(case):
         rows = np.flatnonzero(case == name)
         shuffled[rows] = shuffled[generator.permutation(rows)]

@@ -1,0 +1,98 @@
+"""`magsig probe`: what frozen embeddings still say about magnification, case and known factors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
+from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.workspace import Workspace
+
+
+@click.command()
+@workspace_option
+@click.option("--dataset", help="Data set; the only one with runs if not given.")
+@click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
+@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
+@click.option(
+    "--embeddings",
+    "files",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Probe this NPZ file of another model instead of runs (repeat for several).",
+)
+@click.option(
+    "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one a core]")
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
+@json_option
+def probe(
+    workspace: Workspace,
+    dataset: str | None,
+    methods: tuple[str, ...],
+    configs: tuple[str, ...],
+    files: tuple[Path, ...],
+    replicates: int,
+    workers: int | None,
+    csv_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Show what frozen embeddings still say about the magnification, and about the case.
+
+    Prints one row for each method and control, beside chance, with intervals from a bootstrap over cases, and writes
+    every number to results/DATASET/probes.csv and probes.parquet. With --method, --config-hash or --embeddings these
+    files, which are of all runs, stay as they are; --csv writes what was chosen.
+    """
+    from magsig_tf.evaluation.probes.notes import probe_notes
+    from magsig_tf.evaluation.probes.summary import summarise_probes
+    from magsig_tf.evaluation.tables import write_frame
+    from magsig_tf.report.probe_table import print_probes
+    from magsig_tf.report.summary_table import output_console
+
+    if files:
+        title, rows, notes, absent = _of_files(files, dataset or methods or configs)
+        folder, name = Path(), ""
+    else:
+        dataset = choose_dataset(workspace, dataset)
+        title, rows, notes, absent = _of_runs(workspace, dataset, methods, configs)
+        folder, name = workspace.results() / dataset, "" if methods or configs else "probes"
+    with progress_bar("probes") as report:
+        table = summarise_probes(rows, replicates=replicates, workers=workers, progress=report)
+    written = write_frame(table, folder, name, csv_path)
+    if as_json:
+        click.echo(table.to_json(orient="records", double_precision=15))
+        return
+    console = output_console()
+    print_probes(table, title, [*notes, *probe_notes(table, absent)], console)
+    if written:
+        console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)
+
+
+def _of_runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...]):
+    from magsig_tf.evaluation import arrange, load_runs
+    from magsig_tf.evaluation.notes import run_notes
+    from magsig_tf.evaluation.probes.run_rows import Known, absent_controls, control_rows, run_rows
+
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    matrix, known = arrange(loaded.runs), Known.of(workspace.data(dataset))
+    rows = [*run_rows(matrix, known), *control_rows(matrix, known, workspace, dataset)]
+    absent = absent_controls(matrix, known, workspace, dataset)
+    return f"{dataset}: probes of frozen embeddings of test cases", rows, run_notes(matrix, loaded.unfinished), absent
+
+
+def _of_files(files: tuple[Path, ...], of_runs: object):
+    from magsig_tf.data.embeddings_file import read_embeddings
+    from magsig_tf.errors import UsageError
+    from magsig_tf.evaluation.probes.run_rows import file_rows
+
+    if of_runs:
+        raise UsageError("Expected files or runs", "found --embeddings and a choice of runs", "Give one of them")
+    names = [path.stem for path in files]
+    if len(set(names)) < len(names):
+        raise UsageError("Expected files with different names", f"found {', '.join(names)}", "Rename one of them")
+    rows = [file_rows(read_embeddings(path), path.stem) for path in files]
+    absent = ["random encoder and colours: files of other models bring none"]
+    return "Probes of frozen embeddings of test cases", rows, [], absent

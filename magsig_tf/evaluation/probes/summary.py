@@ -1,0 +1,153 @@
+"""The table of a probe study: one number each for subject, probe, scope and control, with intervals over cases."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.data.decode_pool import available_cores, map_in_order
+from magsig_tf.data.manifest import magnification_order
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES, case_multiplicities, interval
+from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
+from magsig_tf.evaluation.probes.probed_rows import ProbedRows
+from magsig_tf.metrics import ratio
+
+CHANCE_OF_R2 = 0.0
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def summarise_probes(
+    rows: Sequence[ProbedRows],
+    *,
+    replicates: int = 2000,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Probe every set of rows and put the answers together.
+
+    The patient folds of one holdout and seed are joined, since each case is tested in one of them; holdouts and seeds
+    are then averaged, since they are different embeddings.
+
+    Args:
+        rows: What to probe; rows of one subject lie together.
+        replicates: Bootstrap replicates over cases.
+        workers: Processes; None takes one a core, and none apart where there is little to do.
+        progress: Told the sets of rows done, and their number.
+
+    Returns:
+        A tidy frame, one row for each subject, probe, target, scope, control and metric. `value` is NaN where it is not
+        defined, and then `reason` says why.
+    """
+    labels = {}
+    for each in rows:
+        labels |= dict(zip(each.case.tolist(), each.label.tolist(), strict=True))
+    cases = np.array(sorted(labels))
+    strata = np.array([labels[name] for name in cases])
+    multiplicities = case_multiplicities(strata, replicates, "probes")
+    names = tuple(magnification_order({name for each in rows for name in each.magnification.tolist()}))
+    workers = min(available_cores(), len(rows)) if workers is None else workers
+    answers: list[Answer] = []
+    with _one_thread_each(workers):
+        work = map_in_order(answer_all, ((each, names) for each in rows), workers)
+        for done, found in enumerate(work, start=1):
+            answers += found
+            progress(done, len(rows))
+    order = list(dict.fromkeys(map(_row_of, answers)))
+    answers.sort(key=lambda answer: order.index(_row_of(answer)))
+    table = [
+        record
+        for _, members in groupby(answers, _row_of)
+        for record in _records(list(members), cases, strata, multiplicities)
+    ]
+    frame = pd.DataFrame(table)
+    kinds = {each.subject: each.kind for each in rows}
+    frame.insert(1, "kind", frame["subject"].map(kinds))
+    return frame
+
+
+def _row_of(answer: Answer) -> tuple:
+    return answer.subject, answer.probe, answer.target, answer.scope, answer.shuffled
+
+
+def _records(
+    answers: list[Answer], cases: np.ndarray, strata: np.ndarray, multiplicities: np.ndarray
+) -> Iterator[dict[str, object]]:
+    first, defined = answers[0], [answer for answer in answers if answer.sums is not None]
+    reasons = Counter(answer.reason for answer in answers if answer.reason)
+    about = {
+        "subject": first.subject,
+        "probe": first.probe,
+        "target": first.target,
+        "rows": first.scope,
+        "control": "shuffled" if first.shuffled else "none",
+    }
+    partial = "; ".join(f"{reason} ({count} of {len(answers)})" for reason, count in reasons.items())
+    common = {
+        "embeddings": len(defined),
+        "images": sum(answer.images for answer in defined),
+        "replicates": len(multiplicities) - 1,
+        "note": "; ".join(dict.fromkeys(answer.note for answer in answers if answer.note)),
+    }
+    if not defined:
+        empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan"))
+        metrics = _metrics_of(first.probe)
+        reason = partial if len(answers) > 1 else first.reason
+        yield from (about | {"metric": m} | empty | {"cases": 0} | common | {"reason": reason} for m in metrics)
+        return
+    scores, scored = _joined(defined, cases, multiplicities)
+    chance = scores.pop("chance", np.array([CHANCE_OF_R2]))[0]
+    few = min(np.bincount(np.unique(strata[scored], return_inverse=True)[1])) < FEWEST_CASES
+    too_few = f"no interval: fewer than {FEWEST_CASES} cases in a class" if few else ""
+    for metric, values in scores.items():
+        low, high = (float("nan"),) * 2 if few else interval(values[1:], values[0])
+        found = {"value": float(values[0]), "low": low, "high": high}
+        found["chance"] = 0.0 if metric == "mutual_information" else float(chance)
+        reason = "; ".join(filter(None, (partial, too_few)))
+        yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | {"reason": reason}
+
+
+def _joined(
+    answers: list[Answer], cases: np.ndarray, multiplicities: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the scores of every replicate, each of shape (R,), and which cases were scored."""
+    embeddings: dict[tuple, np.ndarray] = {}
+    for answer in answers:
+        sums = embeddings.setdefault((answer.holdout, answer.seed), np.zeros((len(cases), answer.sums.shape[1])))
+        sums[np.searchsorted(cases, answer.cases)] += answer.sums
+    scored = np.any([sums[:, 0] > 0 for sums in embeddings.values()], axis=0)
+    each = [SCORES[answers[0].probe](multiplicities @ sums) for sums in embeddings.values()]
+    joined = {}
+    for name in each[0]:
+        values = np.stack([scores[name] for scores in each])
+        known = np.isfinite(values)
+        # a replicate without the cases of one embedding averages over the others
+        joined[name] = ratio(np.where(known, values, 0.0).sum(0), known.sum(0))
+    return joined, scored
+
+
+def _metrics_of(probe: str) -> list[str]:
+    return {"identity": ["top1"], "ridge": ["r2"]}.get(probe, ["balanced_accuracy", "mutual_information"])
+
+
+@contextmanager
+def _one_thread_each(workers: int) -> Iterator[None]:
+    """Let worker processes start with one thread of linear algebra each: more would fight over the cores."""
+    if workers == 1:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
