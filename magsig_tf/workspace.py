@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from magsig_tf.errors import UsageError, nearest
 
@@ -25,6 +26,10 @@ class Workspace:
     def runs(self, dataset: str) -> Path:
         """Return the folder above all runs of one data set."""
         return self.root / "runs" / dataset
+
+    def random_encoder(self, dataset: str, encoder: str, seed: int) -> Path:
+        """Return the file of the embeddings that an untrained encoder gives, one of the controls of the probes."""
+        return random_encoder_file(self.runs(dataset), encoder, seed)
 
     def results(self) -> Path:
         """Return the folder of result tables."""
@@ -60,3 +65,14 @@ class Workspace:
                 nearest(wanted, prepared),
             )
         return wanted or prepared[0]
+
+
+def random_encoder_file(runs: Path, encoder: str, seed: int) -> Path:
+    """Return the file of an untrained encoder's embeddings below the folder of a data set's runs.
+
+    Args:
+        runs: `Workspace.runs` of the data set.
+        encoder: Name or import path of the encoder.
+        seed: Seed of its weights.
+    """
+    return runs / "random-encoder" / f"{quote(encoder, safe='')}-seed{seed}.npz"

@@ -25,6 +25,7 @@ from magsig_tf.errors import RunError, UsageError
 from magsig_tf.locking import holding
 from magsig_tf.training.observer import Observer
 from magsig_tf.training.outputs import write_outputs
+from magsig_tf.training.random_encoder import write_random_encoder
 from magsig_tf.training.selection import selection_rule
 from magsig_tf.training.workers import ALONE, WorkerLost, Workers
 from magsig_tf.workspace import Workspace
@@ -118,7 +119,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
         try:
             with workers.watched():
                 loop, outcome = _train(run, prepared, split, observer, workers)
-            return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent))
+            return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent, observer))
         except UsageError:
             # nothing was computed: leave no trace of what cannot be run
             if workers.is_chief and not found.get("status"):
@@ -200,9 +201,11 @@ def _finish(
     loop: Loop,
     record: dict[str, Any],
     spent: Callable[[], float],
+    observer: Observer,
 ) -> dict[str, Any]:
     """Write what the run leaves, then mark it done."""
     write_outputs(run.folder, loop.parts.evaluated, loop.inference, prepared, split, loop.rule)
+    write_random_encoder(run.folder.parents[2], run.config.settings, prepared, observer)
     record |= {"status": "done", "finished": _now(), "seconds": spent()}
     record.pop("error", None)
     write_json(run.folder / "run.json", record)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -105,7 +104,7 @@ def control_rows(matrix: Matrix, known: Known, workspace: Workspace, dataset: st
             if name == COLOURS:
                 features = None if known.colours is None else known.colours[embeddings.row]
             else:
-                stored = random_encoder_path(workspace, dataset, encoder, seed)
+                stored = workspace.random_encoder(dataset, encoder, seed)
                 features = _of_rows(stored, run.dataset_hash, embeddings.row) if stored.exists() else None
             subject = name if name == COLOURS else f"random {encoder}"
             if features is not None:
@@ -119,16 +118,11 @@ def absent_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset:
     absent = [
         f"random {encoder} seed {seed}: not written yet; the next run trained with it writes it"
         for encoder, seed in pairs
-        if not random_encoder_path(workspace, dataset, encoder, seed).exists()
+        if not workspace.random_encoder(dataset, encoder, seed).exists()
     ]
     if known.colours is None:
         absent.append(f"{COLOURS}: the prepared data set is gone or was prepared without them")
     return absent
-
-
-def random_encoder_path(workspace: Workspace, dataset: str, encoder: str, seed: int) -> Path:
-    """Return where training writes the embeddings of a randomly initialised encoder."""
-    return workspace.runs(dataset) / "random-encoder" / f"{quote(encoder, safe='')}-seed{seed}.npz"
 
 
 def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:

@@ -11,7 +11,6 @@ from magsig_tf.evaluation.probes.run_rows import (
     Known,
     absent_controls,
     control_rows,
-    random_encoder_path,
     run_rows,
 )
 from magsig_tf.evaluation.probes.summary import summarise_probes
@@ -91,7 +90,7 @@ def test_the_random_encoder_is_a_control_row_once_training_has_written_it(tmp_pa
     matrix, known = arrange(load_runs(study.workspace, "fake").runs), Known.of(study.workspace.data("fake"))
     (absent,) = absent_controls(matrix, known, study.workspace, "fake")
     assert "random small_cnn seed 0: not written yet" in absent
-    path = random_encoder_path(study.workspace, "fake", "small_cnn", 0)
+    path = study.workspace.random_encoder("fake", "small_cnn", 0)
     path.parent.mkdir()
     features = np.zeros((len(study.manifest), 3), np.float32)
     features[:, 0] = study.manifest["magnification"].str[:-1].astype(float)
