@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from magsig_tf.evaluation.probes.probed_rows import ProbedRows
 
 
 @click.command()
@@ -53,37 +60,60 @@ def probe(
     from magsig_tf.report.summary_table import output_console
 
     if files:
-        title, rows, notes, absent = _of_files(files, dataset or methods or configs)
+        study = _of_files(files, dataset or methods or configs)
         folder, name = Path(), ""
     else:
         dataset = choose_dataset(workspace, dataset)
-        title, rows, notes, absent = _of_runs(workspace, dataset, methods, configs)
+        study = _of_runs(workspace, dataset, methods, configs)
         folder, name = workspace.results() / dataset, "" if methods or configs else "probes"
     with progress_bar("probes") as report:
-        table = summarise_probes(rows, replicates=replicates, workers=workers, progress=report)
+        table = summarise_probes(
+            study.rows,
+            study.magnifications,
+            total=study.total,
+            replicates=replicates,
+            workers=workers,
+            progress=report,
+        )
     written = write_frame(table, folder, name, csv_path)
     if as_json:
         click.echo(table.to_json(orient="records", double_precision=15))
         return
     console = output_console()
-    print_probes(table, title, [*notes, *probe_notes(table, absent)], console)
+    print_probes(table, study.title, [*study.notes, *probe_notes(table, study.absent)], console)
     if written:
         console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)
 
 
-def _of_runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...]):
+@dataclass(frozen=True)
+class _Study:
+    title: str
+    rows: Iterable[ProbedRows]
+    total: int
+    magnifications: set[str]
+    notes: list[str]
+    absent: list[str]
+
+
+def _of_runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...]) -> _Study:
     from magsig_tf.evaluation import arrange, load_runs
     from magsig_tf.evaluation.notes import run_notes
-    from magsig_tf.evaluation.probes.run_rows import Known, absent_controls, control_rows, run_rows
+    from magsig_tf.evaluation.probes.run_rows import Known, control_rows, plan_controls, run_rows
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
     matrix, known = arrange(loaded.runs), Known.of(workspace.data(dataset))
-    rows = [*run_rows(matrix, known), *control_rows(matrix, known, workspace, dataset)]
-    absent = absent_controls(matrix, known, workspace, dataset)
-    return f"{dataset}: probes of frozen embeddings of test cases", rows, run_notes(matrix, loaded.unfinished), absent
+    controls, absent = plan_controls(matrix, known, workspace, dataset)
+    return _Study(
+        title=f"{dataset}: probes of frozen embeddings of test cases",
+        rows=chain(run_rows(matrix, known), control_rows(controls, known)),
+        total=len(loaded.runs) + len(controls),
+        magnifications={name for group in matrix.groups for name in group.magnifications},
+        notes=run_notes(matrix, loaded.unfinished),
+        absent=absent,
+    )
 
 
-def _of_files(files: tuple[Path, ...], of_runs: object):
+def _of_files(files: tuple[Path, ...], of_runs: object) -> _Study:
     from magsig_tf.data.embeddings_file import read_embeddings
     from magsig_tf.errors import UsageError
     from magsig_tf.evaluation.probes.run_rows import file_rows
@@ -94,5 +124,11 @@ def _of_files(files: tuple[Path, ...], of_runs: object):
     if len(set(names)) < len(names):
         raise UsageError("Expected files with different names", f"found {', '.join(names)}", "Rename one of them")
     rows = [file_rows(read_embeddings(path), path.stem) for path in files]
-    absent = ["random encoder and colours: files of other models bring none"]
-    return "Probes of frozen embeddings of test cases", rows, [], absent
+    return _Study(
+        title="Probes of frozen embeddings of test cases",
+        rows=rows,
+        total=len(rows),
+        magnifications={name for each in rows for name in each.magnification.tolist()},
+        notes=[],
+        absent=["random encoder and colours: files of other models bring none"],
+    )

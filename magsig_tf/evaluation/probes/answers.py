@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes.case_sums import (
@@ -69,7 +70,12 @@ def answer_all(work: tuple[ProbedRows, tuple[str, ...]]) -> list[Answer]:
     Args:
         work: The rows, and the magnifications of the whole study in the order of the sums' columns.
     """
-    everything, names = work
+    # the matrices are small: more threads fight over the cores, and on a busy machine cost ten times the time
+    with threadpool_limits(1):
+        return _answers(*work)
+
+
+def _answers(everything: ProbedRows, names: tuple[str, ...]) -> list[Answer]:
     answers = []
     for scope in SCOPES:
         rows = everything.within(scope)

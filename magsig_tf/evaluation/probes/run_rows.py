@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -85,44 +86,61 @@ def run_rows(matrix: Matrix, known: Known) -> Iterator[ProbedRows]:
             yield _rows(group.label, run, read_embeddings(path, _REMEDY).of(*TESTED), known, path)
 
 
-def control_rows(matrix: Matrix, known: Known, workspace: Workspace, dataset: str) -> Iterator[ProbedRows]:
-    """Yield the test rows of every split with the features of the controls in place of embeddings.
+@dataclass(frozen=True)
+class Control:
+    """A control to probe on the test rows of one run.
 
-    The controls are the colours of the images, and each randomly initialised encoder that training has written.
+    Args:
+        subject: Label of the table row.
+        run: Whose test rows.
+        seed: Seed of the random weights; 0 for colours.
+        path: File of a random encoder's embeddings; None for colours.
     """
-    seen = set()
+
+    subject: str
+    run: Run
+    seed: int
+    path: Path | None
+
+
+def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: str) -> tuple[list[Control], list[str]]:
+    """Return the controls of every split, once each, and those that cannot be shown, with the reason in words.
+
+    The controls are the colours of the images, and the encoder of each run with random weights, where training has
+    written its embeddings.
+    """
+    planned: dict[tuple, Control] = {}
+    absent: dict[str, None] = {}
+    if known.colours is None:
+        absent[f"{COLOURS}: the prepared data set is gone or was prepared without them"] = None
     for run in (run for group in matrix.groups for run in group.runs.values()):
         split, encoder = (run.holdout, run.patient_fold, run.split_hash), run.info.get("encoder", "")
-        wanted = {(COLOURS, 0, *split), (encoder, run.seed, *split)} - seen
-        if not wanted:
-            continue
-        seen |= wanted
-        path = run.folder / "embeddings.npz"
+        if known.colours is not None:
+            planned.setdefault((COLOURS, *split), Control(COLOURS, run, 0, None))
+        path = workspace.random_encoder(dataset, encoder, run.seed)
+        if not path.exists():
+            absent[f"random {encoder} seed {run.seed}: not written yet; the next run trained with it writes it"] = None
+        else:
+            planned.setdefault((encoder, run.seed, *split), Control(f"random {encoder}", run, run.seed, path))
+    return sorted(planned.values(), key=lambda control: control.subject != COLOURS), list(absent)
+
+
+def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
+    """Yield the test rows of each control's run, with the control's features in place of embeddings.
+
+    Raises:
+        DataError: the embeddings of a run are missing or damaged.
+        RunError: those of a random encoder are damaged or of other data.
+    """
+    for control in controls:
+        path = control.run.folder / "embeddings.npz"
         embeddings = read_embeddings(path, _REMEDY).of(*TESTED)
-        tested = replace(_rows("", run, embeddings, known, path), kind="control")
-        for name, seed, *_ in sorted(wanted):
-            if name == COLOURS:
-                features = None if known.colours is None else known.colours[embeddings.row]
-            else:
-                stored = workspace.random_encoder(dataset, encoder, seed)
-                features = _of_rows(stored, run.dataset_hash, embeddings.row) if stored.exists() else None
-            subject = name if name == COLOURS else f"random {encoder}"
-            if features is not None:
-                yield replace(tested, subject=subject, seed=seed, embedding=features)
-
-
-def absent_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: str) -> list[str]:
-    """Return the controls that cannot be shown, each with the reason, in words."""
-    runs = [run for group in matrix.groups for run in group.runs.values()]
-    pairs = sorted({(run.info.get("encoder", ""), run.seed) for run in runs})
-    absent = [
-        f"random {encoder} seed {seed}: not written yet; the next run trained with it writes it"
-        for encoder, seed in pairs
-        if not workspace.random_encoder(dataset, encoder, seed).exists()
-    ]
-    if known.colours is None:
-        absent.append(f"{COLOURS}: the prepared data set is gone or was prepared without them")
-    return absent
+        tested = _rows(control.subject, control.run, embeddings, known, path)
+        if control.path is None:
+            features = known.colours[embeddings.row]
+        else:
+            features = _of_rows(control.path, control.run.dataset_hash, embeddings.row)
+        yield replace(tested, kind="control", seed=control.seed, embedding=features)
 
 
 def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
@@ -165,12 +183,19 @@ def _rows(subject: str, run: Run, tested: Embeddings, known: Known, path: Path) 
     )
 
 
-def _of_rows(path: Path, dataset_hash: str, row: np.ndarray) -> np.ndarray | None:
-    """Return the control's features of the rows; None where the file is of other data or lacks one."""
-    with np.load(path, allow_pickle=False) as stored:
-        if str(stored["dataset_hash"]) != dataset_hash:
-            return None
-        place = np.searchsorted(stored["row"], row)
-        if (place >= len(stored["row"])).any() or (stored["row"][place] != row).any():
-            return None
-        return stored["embedding"][place]
+def _of_rows(path: Path, dataset_hash: str, row: np.ndarray) -> np.ndarray:
+    """Return a random encoder's features of some rows."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found, rows, features = str(stored["dataset_hash"]), stored["row"], stored["embedding"]
+        place = np.minimum(np.searchsorted(rows, row), len(rows) - 1)
+        fits = found == dataset_hash and (rows[place] == row).all() and np.isfinite(features).all()
+    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile):
+        fits = False
+    if not fits:
+        raise RunError(
+            f"Expected a random encoder's embeddings of this data set's test rows in {path}",
+            "found a damaged file or one of other data",
+            "Remove it; the next run trained with that encoder writes it again",
+        )
+    return features[place]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 import numpy as np
@@ -19,12 +17,13 @@ from magsig_tf.evaluation.probes.probed_rows import ProbedRows
 from magsig_tf.metrics import ratio
 
 CHANCE_OF_R2 = 0.0
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def summarise_probes(
-    rows: Sequence[ProbedRows],
+    rows: Iterable[ProbedRows],
+    magnifications: Iterable[str],
     *,
+    total: int,
     replicates: int = 2000,
     workers: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -35,29 +34,35 @@ def summarise_probes(
     are then averaged, since they are different embeddings.
 
     Args:
-        rows: What to probe; rows of one subject lie together.
+        rows: What to probe, at least one set; drawn as they are needed, so that few are in memory.
+        magnifications: Every magnification that any row has.
+        total: Number of sets of rows.
         replicates: Bootstrap replicates over cases.
-        workers: Processes; None takes one a core, and none apart where there is little to do.
+        workers: Processes; None takes one a core.
         progress: Told the sets of rows done, and their number.
 
     Returns:
         A tidy frame, one row for each subject, probe, target, scope, control and metric. `value` is NaN where it is not
         defined, and then `reason` says why.
     """
-    labels = {}
-    for each in rows:
-        labels |= dict(zip(each.case.tolist(), each.label.tolist(), strict=True))
+    names = tuple(magnification_order(magnifications))
+    labels: dict[str, int] = {}
+    kinds: dict[str, str] = {}
+
+    def drawn() -> Iterator[tuple[ProbedRows, tuple[str, ...]]]:
+        for each in rows:
+            labels.update(zip(each.case.tolist(), each.label.tolist(), strict=True))
+            kinds[each.subject] = each.kind
+            yield each, names
+
+    answers: list[Answer] = []
+    workers = min(available_cores(), total) if workers is None else workers
+    for done, found in enumerate(map_in_order(answer_all, drawn(), workers), start=1):
+        answers += found
+        progress(done, total)
     cases = np.array(sorted(labels))
     strata = np.array([labels[name] for name in cases])
     multiplicities = case_multiplicities(strata, replicates, "probes")
-    names = tuple(magnification_order({name for each in rows for name in each.magnification.tolist()}))
-    workers = min(available_cores(), len(rows)) if workers is None else workers
-    answers: list[Answer] = []
-    with _one_thread_each(workers):
-        work = map_in_order(answer_all, ((each, names) for each in rows), workers)
-        for done, found in enumerate(work, start=1):
-            answers += found
-            progress(done, len(rows))
     order = list(dict.fromkeys(map(_row_of, answers)))
     answers.sort(key=lambda answer: order.index(_row_of(answer)))
     table = [
@@ -66,7 +71,6 @@ def summarise_probes(
         for record in _records(list(members), cases, strata, multiplicities)
     ]
     frame = pd.DataFrame(table)
-    kinds = {each.subject: each.kind for each in rows}
     frame.insert(1, "kind", frame["subject"].map(kinds))
     return frame
 
@@ -133,21 +137,3 @@ def _joined(
 
 def _metrics_of(probe: str) -> list[str]:
     return {"identity": ["top1"], "ridge": ["r2"]}.get(probe, ["balanced_accuracy", "mutual_information"])
-
-
-@contextmanager
-def _one_thread_each(workers: int) -> Iterator[None]:
-    """Let worker processes start with one thread of linear algebra each: more would fight over the cores."""
-    if workers == 1:
-        yield
-        return
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

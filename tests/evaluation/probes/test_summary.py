@@ -7,14 +7,9 @@ import pytest
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.evaluation.probes.notes import probe_notes
-from magsig_tf.evaluation.probes.run_rows import (
-    Known,
-    absent_controls,
-    control_rows,
-    run_rows,
-)
+from magsig_tf.evaluation.probes.run_rows import Known, control_rows, plan_controls, run_rows
 from magsig_tf.evaluation.probes.summary import summarise_probes
-from tests.evaluation.fake_runs import DATASET_HASH
+from tests.evaluation.fake_runs import DATASET_HASH, HOLDOUTS
 from tests.evaluation.probes.fake_embeddings import FakeEmbeddings
 
 
@@ -24,10 +19,15 @@ def study_of(folder, **keywords):
     return study
 
 
-def table_of(study):
-    matrix, known = arrange(load_runs(study.workspace, study.dataset).runs), Known.of(study.workspace.data("fake"))
-    rows = [*run_rows(matrix, known), *control_rows(matrix, known, study.workspace, "fake")]
-    return summarise_probes(rows, replicates=100, workers=1)
+def parts_of(study):
+    return arrange(load_runs(study.workspace, "fake").runs), Known.of(study.workspace.data("fake"))
+
+
+def table_of(study, workers=1):
+    matrix, known = parts_of(study)
+    controls, _ = plan_controls(matrix, known, study.workspace, "fake")
+    rows = [*run_rows(matrix, known), *control_rows(controls, known)]
+    return summarise_probes(rows, HOLDOUTS, total=len(rows), replicates=100, workers=workers)
 
 
 @pytest.fixture(scope="module")
@@ -87,29 +87,27 @@ def test_colours_are_a_control_row_probed_once_a_split(table):
 def test_the_random_encoder_is_a_control_row_once_training_has_written_it(tmp_path):
     study = study_of(tmp_path)
     study.prepare()
-    matrix, known = arrange(load_runs(study.workspace, "fake").runs), Known.of(study.workspace.data("fake"))
-    (absent,) = absent_controls(matrix, known, study.workspace, "fake")
+    matrix, known = parts_of(study)
+    _, (absent,) = plan_controls(matrix, known, study.workspace, "fake")
     assert "random small_cnn seed 0: not written yet" in absent
     path = study.workspace.random_encoder("fake", "small_cnn", 0)
     path.parent.mkdir()
     features = np.zeros((len(study.manifest), 3), np.float32)
     features[:, 0] = study.manifest["magnification"].str[:-1].astype(float)
     np.savez(path, embedding=features, row=np.arange(len(features)), dataset_hash=DATASET_HASH)
-    assert absent_controls(matrix, known, study.workspace, "fake") == []
-    rows = [*run_rows(matrix, known), *control_rows(matrix, known, study.workspace, "fake")]
-    chosen = [each for each in rows if each.kind == "control" and each.subject == "random small_cnn"]
-    assert len(chosen) == 4
-    assert cell(
-        summarise_probes(chosen, replicates=100, workers=1), "random small_cnn", "neighbours", "balanced_accuracy"
-    ).value == pytest.approx(1.0)
+    controls, absent = plan_controls(matrix, known, study.workspace, "fake")
+    assert absent == []
+    chosen = list(control_rows(controls[-4:], known))
+    assert {(each.subject, each.kind) for each in chosen} == {("random small_cnn", "control")}
+    table = summarise_probes(chosen, HOLDOUTS, total=4, replicates=100, workers=1)
+    assert cell(table, "random small_cnn", "neighbours", "balanced_accuracy").value == pytest.approx(1.0)
+    np.savez(path, embedding=features, row=np.arange(len(features)), dataset_hash="other data")
+    with pytest.raises(RunError, match="other data"):
+        list(control_rows(controls, known))
 
 
 def test_two_processes_say_what_one_says(study, table):
-    matrix, known = arrange(load_runs(study.workspace, "fake").runs), Known.of(study.workspace.data("fake"))
-    rows = list(run_rows(matrix, known))
-    found = summarise_probes(rows, replicates=100, workers=2)
-    expected = table[table["kind"] == "method"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(found, expected, rtol=1e-3, atol=1e-3)
+    pd.testing.assert_frame_equal(table_of(study, workers=2), table, rtol=1e-6)
 
 
 def test_zooms_are_marked_as_confounded_and_the_search_keeps_them_from_their_source(tmp_path):
