@@ -81,5 +81,6 @@ def test_slips_and_damaged_files_are_refused_in_one_line(study, tmp_path):
     broken = np.ones((72, 3))
     broken[5, 1] = np.nan
     refused(probe(study, "--embeddings", stranger(tmp_path / "nan.npz", embedding=broken)), 1, "NaN", "row 5")
+    refused(probe(study, "--embeddings", stranger(tmp_path / "none.npz", split=np.full(72, "train"))), 1, "test")
     refused(probe(study, "--embeddings", tmp_path / "nan.npz", "--method", "grl"), 2, "--embeddings")
     refused(probe(study, "--method", "gral"), 2, "grl")

@@ -13,7 +13,7 @@ import pandas as pd
 from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
-from magsig_tf.errors import RunError
+from magsig_tf.errors import DataError, RunError
 from magsig_tf.evaluation.matrix import Matrix
 from magsig_tf.evaluation.probes.probed_rows import ProbedRows
 from magsig_tf.evaluation.runs import Run
@@ -151,8 +151,13 @@ def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
     Args:
         embeddings: From `read_embeddings`.
         subject: Label of the table row.
+
+    Raises:
+        DataError: it has no test rows.
     """
     tested = embeddings.of(*TESTED)
+    if not len(tested):
+        raise DataError(f"Expected rows of the split test or in_domain_test in {subject}", "found none", "Add some")
     sources = np.unique(embeddings.magnification[embeddings.part != "test"])
     arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
     return ProbedRows(subject, "", 0, *arrays, tuple(sources.tolist()), kind="file")
