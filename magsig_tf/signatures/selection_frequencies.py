@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -19,48 +19,42 @@ Select = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Takes embedding (n, p), label (n,) and case (n,) of some rows, returns which dimensions are selected, (p,)."""
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
+Progress = Callable[[int, int], None]
+
+
+def silent(done: int, total: int) -> None:
+    """Take the number of steps done and of all, and say nothing."""
 
 
 def bootstrap_selections(
-    select: Select,
-    data: Data,
-    draws: int,
-    *names: object,
-    processes: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    select: Select, data: Data, draws: int, *names: object, processes: int = 1, progress: Progress = silent
 ) -> np.ndarray:
     """Select anew on bootstraps over cases; column means are selection frequencies.
 
     Args:
         select: What selects; a function of a module where `processes` is above 1.
         data: Embedding (n, p), label (n,) and case (n,) of the training rows.
-        draws: Number B of bootstraps.
+        draws: Number B of bootstraps, at least 1.
         names: What the draws are for; they seed them.
-        processes: How many work at once, each with one thread and a copy of the data; the result is the same.
+        processes: How many work at once.
         progress: Called with the number done and of all.
 
     Returns:
         Booleans of shape (B, p).
     """
     _, label, case = data
-    rows = bootstrap_rows(label, case, draws, *names)
-    return np.stack(list(_selections(select, data, rows, draws, processes, progress)))
+    return select_on(select, data, list(bootstrap_rows(label, case, draws, *names)), processes, progress)
 
 
 def half_sample_selections(
-    select: Select,
-    data: Data,
-    pairs: int = PAIRS,
-    *names: object,
-    processes: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    select: Select, data: Data, pairs: int = PAIRS, *names: object, processes: int = 1, progress: Progress = silent
 ) -> np.ndarray:
     """Select on complementary half-samples of cases, for `shah_samworth.bound_false_selections`.
 
     Args:
         select: As for `bootstrap_selections`.
         data: As for `bootstrap_selections`.
-        pairs: Number B of pairs.
+        pairs: Number B of pairs, at least 1.
         names: What the draws are for; they seed them.
         processes: How many work at once.
         progress: Called with the number done and of all.
@@ -71,24 +65,32 @@ def half_sample_selections(
     Raises:
         DataError: a class has fewer than two cases.
     """
-    embedding, label, case = data
-    halves = (half for pair in complementary_halves(label, case, pairs, *names) for half in pair)
-    found = np.stack(list(_selections(select, data, halves, 2 * pairs, processes, progress)))
-    return found.reshape(pairs, 2, embedding.shape[1])
+    _, label, case = data
+    halves = [half for pair in complementary_halves(label, case, pairs, *names) for half in pair]
+    return select_on(select, data, halves, processes, progress).reshape(pairs, 2, -1)
 
 
-def _selections(
-    select: Select,
-    data: Data,
-    rows: Iterable[np.ndarray],
-    total: int,
-    processes: int,
-    progress: Callable[[int, int], None],
-) -> Iterator[np.ndarray]:
-    progress(0, total)
-    for done, selected in enumerate(_in_order(select, data, rows, min(processes, total)), 1):
-        progress(done, total)
-        yield np.asarray(selected, bool)
+def select_on(
+    select: Select, data: Data, samples: Sequence[np.ndarray], processes: int = 1, progress: Progress = silent
+) -> np.ndarray:
+    """Select on several samples of rows.
+
+    Args:
+        select: As for `bootstrap_selections`.
+        data: As for `bootstrap_selections`.
+        samples: Row numbers of each sample, at least one sample.
+        processes: How many work at once, each with one thread and a copy of the data; the result is the same.
+        progress: Called with the number done and of all.
+
+    Returns:
+        Booleans of shape (samples, p).
+    """
+    progress(0, len(samples))
+    selected = []
+    for done, each in enumerate(_in_order(select, data, samples, min(processes, len(samples))), 1):
+        progress(done, len(samples))
+        selected.append(np.asarray(each, bool))
+    return np.stack(selected)
 
 
 def _in_order(select: Select, data: Data, rows: Iterable[np.ndarray], processes: int) -> Iterator[np.ndarray]:

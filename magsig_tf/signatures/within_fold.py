@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.errors import DataError
+from magsig_tf.signatures.case_resampling import bootstrap_rows, complementary_halves
 from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
 from magsig_tf.signatures.permuted_control import permuted
-from magsig_tf.signatures.selection_frequencies import PAIRS, bootstrap_selections, half_sample_selections
+from magsig_tf.signatures.selection_frequencies import PAIRS, select_on
 from magsig_tf.signatures.shah_samworth import THRESHOLD, bound_false_selections
 from magsig_tf.signatures.signature_rows import SourceSignature
 from magsig_tf.signatures.sparse_classifier import SelectAt
@@ -81,27 +82,23 @@ def _run(
         return _columns(nothing, None) | _no_bound(NO_SIGNATURE), pd.DataFrame(), nothing
     train = each.source.read().of("train")
     data, select = (train.embedding, train.label, train.case), SelectAt(each.classifier.penalty)
-    names = (each.source.data, each.source.holdout, each.source.patient_fold)
-    drawn = bootstrap_selections(select, data, bootstraps, *names, processes=processes, progress=report)
+    # the test of two methods takes their draws as independent, so each run has its own
+    names = (each.source.data, each.source.name)
+    samples = list(bootstrap_rows(train.label, train.case, bootstraps, *names))
+    try:
+        halves = [half for pair in complementary_halves(train.label, train.case, pairs, *names) for half in pair]
+    except DataError as error:
+        halves, reason = [], f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
+    # bootstraps and halves in one go: starting the processes takes longer than many selections
+    selected = select_on(select, data, [*samples, *halves], processes, report)
+    drawn, halved = selected[:bootstraps], selected[bootstraps:].reshape(-1, 2, train.dimensions)
     stability = nogueira_stability(drawn)
     control = nogueira_stability(permuted(drawn, *names))
     frequencies = {"dimension": np.arange(train.dimensions), "selected": each.classifier.selected}
     frequencies["bootstrap_frequency"] = drawn.mean(0)
-    try:
-        halves = half_sample_selections(
-            select,
-            data,
-            pairs,
-            *names,
-            processes=processes,
-            progress=lambda done, total: report(bootstraps + done, total),
-        )
-    except DataError as error:
-        bound = _no_bound(f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}")
-        frequencies["half_sample_frequency"] = np.nan
-    else:
-        false = bound_false_selections(halves)
-        frequencies["half_sample_frequency"] = halves.mean((0, 1))
+    if len(halved):
+        false = bound_false_selections(halved)
+        frequencies["half_sample_frequency"] = halved.mean((0, 1))
         bound = {
             "half_sample_size": false.mean_size,
             "threshold": false.threshold,
@@ -110,6 +107,9 @@ def _run(
             "false_bound_unimodal": false.unimodal_bound,
             "bound_reason": false.reason,
         }
+    else:
+        frequencies["half_sample_frequency"] = np.nan
+        bound = _no_bound(reason)
     return _columns(stability, control) | bound, pd.DataFrame(each.source.columns | frequencies), stability
 
 

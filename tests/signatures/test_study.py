@@ -109,6 +109,21 @@ def test_embeddings_of_different_length_are_not_compared_and_named(tmp_path, mon
         sources_of_files([paths[0], tmp_path / "deep" / "a.npz"])
 
 
+def test_one_case_in_a_class_leaves_no_bound_and_says_so(tmp_path, monkeypatch):
+    study = EmbeddingStudy(tmp_path)
+    (folder,) = study.write(["baseline"], ["40X"], folds=[0])
+    arrays = dict(np.load(folder / "embeddings.npz"))
+    benign = np.unique(arrays["case"][(arrays["label"] == 0) & (arrays["part"] == "train")])
+    kept = ~np.isin(arrays["case"], benign[1:])
+    np.savez(folder / "embeddings.npz", **{name: array[kept] for name, array in arrays.items()})
+    within = measure_within_fold(fitted(study, monkeypatch), 10, pairs=5)
+    row = within.stability.iloc[0]
+    assert row["bound_reason"].startswith("no bound: expected at least two benign")
+    assert np.isfinite(row["nogueira"])
+    assert within.frequencies["half_sample_frequency"].isna().all()
+    assert within.tests.empty
+
+
 def test_drawing_the_cases_again(study, monkeypatch):
     signatures = [each for each in fitted(study, monkeypatch) if each.source.holdout == "40X"]
     said = []
