@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
@@ -14,6 +15,9 @@ from magsig_tf.signatures.case_resampling import bootstrap_rows, complementary_h
 
 PAIRS = 50
 """Complementary pairs of half-samples that the bounds are made from."""
+
+WORTH_PROCESSES = 15.0
+"""Seconds that the selections must take in one process for several to be started, which takes seconds itself."""
 
 Select = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Takes embedding (n, p), label (n,) and case (n,) of some rows, returns which dimensions are selected, (p,)."""
@@ -79,18 +83,22 @@ def select_on(
         select: As for `bootstrap_selections`.
         data: As for `bootstrap_selections`.
         samples: Row numbers of each sample, at least one sample.
-        processes: How many work at once, each with one thread and a copy of the data; the result is the same.
+        processes: How many may work at once, each with one thread and a copy of the data; the result is the same.
         progress: Called with the number done and of all.
 
     Returns:
         Booleans of shape (samples, p).
     """
     progress(0, len(samples))
-    selected = []
-    for done, each in enumerate(_in_order(select, data, samples, min(processes, len(samples))), 1):
+    started = time.perf_counter()
+    selected = list(_in_order(select, data, samples[:1], 1))
+    if (time.perf_counter() - started) * len(samples) < WORTH_PROCESSES:
+        processes = 1
+    progress(1, len(samples))
+    for done, each in enumerate(_in_order(select, data, samples[1:], min(processes, len(samples) - 1)), 2):
         progress(done, len(samples))
-        selected.append(np.asarray(each, bool))
-    return np.stack(selected)
+        selected.append(each)
+    return np.stack(selected).astype(bool)
 
 
 def _in_order(select: Select, data: Data, rows: Iterable[np.ndarray], processes: int) -> Iterator[np.ndarray]:

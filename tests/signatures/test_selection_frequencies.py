@@ -75,7 +75,8 @@ def test_the_control_keeps_the_sizes():
     assert (control == permuted(selected, "run")).all()
 
 
-def test_processes_give_the_same_selections_and_report_progress():
+def test_processes_give_the_same_selections_and_report_progress(monkeypatch):
+    monkeypatch.setattr("magsig_tf.signatures.selection_frequencies.WORTH_PROCESSES", 0.0)
     said = []
     data = clustered()
     alone = half_sample_selections(select_far_apart, data, 3, "test")
