@@ -15,7 +15,7 @@ from magsig_tf.errors import DataError
 ARRAYS = ("embedding", "label", "case", "magnification")
 PARTS = ("train", "validation", "test", "in_domain_test", "validation_holdout")
 """What the array `split` (in files of runs: `part`) may say of a row."""
-_REMEDY = "Write the arrays embedding, label, case, magnification and split with numpy.savez (docs/probes.md)"
+_REMEDY = "Write the arrays embedding, label, case, magnification and split with numpy.savez (docs/signatures.md)"
 
 
 @dataclass(frozen=True)

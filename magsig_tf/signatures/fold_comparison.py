@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.signatures.alignment import linear_cka
-from magsig_tf.signatures.embeddings_file import Embeddings
 from magsig_tf.signatures.matching import match_dimensions
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.overlap import Overlap, fewest_shared, measure_overlap

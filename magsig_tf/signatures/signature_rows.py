@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.embeddings_file import Embeddings
 from magsig_tf.signatures.sources import Source
 from magsig_tf.signatures.sparse_classifier import SparseClassifier, fit_sparse_classifier
 from magsig_tf.signatures.sparse_scores import score_columns

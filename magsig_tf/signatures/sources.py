@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.matrix import Matrix
 from magsig_tf.evaluation.runs import run_name
-from magsig_tf.signatures.embeddings_file import Embeddings, read_embeddings
 
 STRANGER = "embeddings"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from magsig_tf.signatures.embeddings_file import Embeddings
+from magsig_tf.data.embeddings_file import Embeddings
 
 SATURATED = "saturated: nearly every dimension is selected, its overlap with others is trivial"
 

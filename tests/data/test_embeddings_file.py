@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.embeddings_file import read_embeddings
 
 
 def arrays(**changed):
