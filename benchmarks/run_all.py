@@ -23,6 +23,7 @@ BENCHMARKS = (
     "gradient_reversal",
     "bfloat16",
     "training_memory",
+    "sparse_path",
 )
 """The modules that `make bench` runs, the quick ones first."""
 
