@@ -200,3 +200,14 @@ def test_what_cannot_be_fitted_is_refused(rows, spoil, message):
 def test_penalties_out_of_order_are_refused(rows):
     with pytest.raises(DataError, match="descending"):
         fit_sparse_path(*rows, np.array([0.1, 0.2]))
+
+
+def test_a_collapsed_embedding_is_solved_down_to_the_last_penalty():
+    # 60 dimensions that share 3 directions, as embeddings do whose network unlearned most of what it saw
+    draw = np.random.default_rng(0)
+    factors = draw.normal(size=(400, 3))
+    features = standardised(factors @ draw.normal(size=(3, 60)) + 0.003 * draw.normal(size=(400, 60)))
+    labels = (factors[:, 0] + draw.logistic(size=400) > 0).astype(int)
+    assert np.linalg.cond(features) ** 2 > 1e5
+    path = fit_sparse_path(features, labels)
+    assert path.gaps.max() <= 1e-6
