@@ -16,7 +16,7 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` with quicker gradients on CPUs: wide filters, and strides in low precision.
 
     Configuration, weights and outputs are Keras's own, gradients equal but for rounding
-    (docs/decisions/012-depthwise-gradients.md). Where it does not apply (a GPU, dilation, a depth multiplier, channels
+    (docs/decisions/013-depthwise-gradients.md). Where it does not apply (a GPU, dilation, a depth multiplier, channels
     first, sizes unknown when the graph is traced) the inherited code runs.
 
     Args:
