@@ -26,6 +26,7 @@ from magsig_tf.locking import holding
 from magsig_tf.training.observer import Observer
 from magsig_tf.training.outputs import write_outputs
 from magsig_tf.training.random_encoder import write_random_encoder
+from magsig_tf.training.released_graphs import released_graphs
 from magsig_tf.training.selection import selection_rule
 from magsig_tf.training.workers import ALONE, WorkerLost, Workers
 from magsig_tf.workspace import Workspace
@@ -87,6 +88,7 @@ def split_of(config: Config, prepared: PreparedDataset) -> Split:
     )
 
 
+@released_graphs()
 def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Workers = ALONE) -> dict[str, Any]:
     """Train a run, or resume it, or return at once where it is done.
 
