@@ -56,7 +56,7 @@ def set_up_tensorflow() -> None:
     import tensorflow as tf
 
     from magsig_tf.config import Settings
-    from magsig_tf.training.runtime import configure_tensorflow
+    from magsig_tf.execution.runtime import configure_tensorflow
 
     if tf.config.threading.get_inter_op_parallelism_threads() != 1:
         configure_tensorflow(Settings())

@@ -25,7 +25,7 @@ def main(quick: bool, epochs: int, method: str) -> None:
     set_up_tensorflow()
     from magsig_tf.config_validation import build_config
     from magsig_tf.data.prepare import prepare
-    from magsig_tf.training.observer import Observer
+    from magsig_tf.execution.observer import Observer
     from magsig_tf.training.run import Run, execute
     from magsig_tf.workspace import Workspace
 

@@ -27,10 +27,10 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
 
     from magsig_tf.cli.training_display import TrainingDisplay
     from magsig_tf.data.prepared import PreparedDataset
+    from magsig_tf.execution.runtime import configure_tensorflow
+    from magsig_tf.execution.workers import ALONE, join_workers
     from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.training.matrix import execute_matrix, plan_matrix
-    from magsig_tf.training.runtime import configure_tensorflow
-    from magsig_tf.training.workers import ALONE, join_workers
 
     console = Console(stderr=True)
     prepared = PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from magsig_tf.training.observer import EpochSummary, Observer
+from magsig_tf.execution.observer import EpochSummary, Observer
 
 _IN_BAR = ("loss", "auc", "domain", "rate")  # what fits beside a bar in 100 columns
 

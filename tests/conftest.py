@@ -83,7 +83,7 @@ def root() -> Path:
 def tensorflow():
     """TensorFlow, set up once as a run sets it up, with the CPU as two replicas so that strategies can be tested."""
     from magsig_tf.config import Settings
-    from magsig_tf.training.runtime import configure_tensorflow
+    from magsig_tf.execution.runtime import configure_tensorflow
 
     configure_tensorflow(Settings(virtual_replicas=2))
     import tensorflow

@@ -16,18 +16,18 @@ from magsig_tf.config import Settings
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
+from magsig_tf.execution.averaging import estimate_statistics
+from magsig_tf.execution.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
+from magsig_tf.execution.interruption import Interruption
+from magsig_tf.execution.observer import EpochSummary, Observer
+from magsig_tf.execution.run_log import NoLog, RunLog
+from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.metrics import auc
 from magsig_tf.models.seed_generators import assign_seeds, seed_generators
-from magsig_tf.training.averaging import estimate_statistics
-from magsig_tf.training.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
 from magsig_tf.training.inference import Inference
-from magsig_tf.training.interruption import Interruption
-from magsig_tf.training.observer import EpochSummary, Observer
 from magsig_tf.training.parts import RunParts
-from magsig_tf.training.run_log import NoLog, RunLog
 from magsig_tf.training.selection import SelectionRule, cross_entropy
 from magsig_tf.training.step import TrainingStep
-from magsig_tf.training.workers import ALONE, Workers
 
 _STATISTICS_BATCHES = 20
 

@@ -10,10 +10,10 @@ from typing import Any
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import MagsigError, UsageError, nearest
+from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.registry import registry
-from magsig_tf.training.observer import Observer
 from magsig_tf.training.run import Run, execute
-from magsig_tf.training.workers import ALONE, WorkerLost, Workers
 from magsig_tf.workspace import Workspace
 
 

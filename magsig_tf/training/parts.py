@@ -12,12 +12,12 @@ from magsig_tf.data.batches import BatchPlan
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split
 from magsig_tf.errors import UsageError
+from magsig_tf.execution.averaging import WeightAverage
+from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
+from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
-from magsig_tf.training.averaging import WeightAverage
-from magsig_tf.training.runtime import resolve_precision, resolve_strategy
-from magsig_tf.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     import keras

@@ -12,8 +12,8 @@ from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import TEST_COHORT
 from magsig_tf.errors import MagsigError
+from magsig_tf.execution.observer import Observer
 from magsig_tf.training.inference import Inference
-from magsig_tf.training.observer import Observer
 from magsig_tf.workspace import random_encoder_file
 
 

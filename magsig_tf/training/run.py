@@ -22,13 +22,13 @@ from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, make_split
 from magsig_tf.errors import RunError, UsageError
+from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.released_graphs import released_graphs
+from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.locking import holding
-from magsig_tf.training.observer import Observer
 from magsig_tf.training.outputs import write_outputs
 from magsig_tf.training.random_encoder import write_random_encoder
-from magsig_tf.training.released_graphs import released_graphs
 from magsig_tf.training.selection import selection_rule
-from magsig_tf.training.workers import ALONE, WorkerLost, Workers
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ def _train(
 ) -> tuple[Loop, dict[str, Any]]:
     import keras
 
+    from magsig_tf.execution.runtime import describe_devices, describe_precision
     from magsig_tf.models.freezing import trained_weights
     from magsig_tf.training.loop import Loop
     from magsig_tf.training.parts import build_parts
-    from magsig_tf.training.runtime import describe_devices, describe_precision
 
     settings = run.config.settings
     rule = selection_rule(settings.selection, settings.select_from)

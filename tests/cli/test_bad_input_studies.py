@@ -15,7 +15,7 @@ import shutil
 import pytest
 
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.training.observer import Observer
+from magsig_tf.execution.observer import Observer
 from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused

@@ -6,8 +6,8 @@ import pytest
 from magsig_tf.config_validation import build_config
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.splits import make_split
+from magsig_tf.execution.checkpoint import snapshot
 from magsig_tf.registry import registry
-from magsig_tf.training.checkpoint import snapshot
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

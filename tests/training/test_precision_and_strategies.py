@@ -6,7 +6,7 @@ import pytest
 
 from magsig_tf.data.batches import read_batches
 from magsig_tf.errors import UsageError
-from magsig_tf.training.checkpoint import snapshot
+from magsig_tf.execution.checkpoint import snapshot
 from magsig_tf.training.run import split_of
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
@@ -105,8 +105,8 @@ def read_shares(prepared, plan):
 
 def test_a_model_trained_on_replicas_predicts_the_same_when_loaded(prepared, tmp_path, tensorflow):
     """Moving statistics differ between replicas: what is saved must be what the stored predictions came from."""
+    from magsig_tf.execution.observer import Observer
     from magsig_tf.models.saved_model import load_saved_model
-    from magsig_tf.training.observer import Observer
     from magsig_tf.training.run import Run, execute
 
     config = tiny_config(strategy="mirrored").for_run(
@@ -134,6 +134,6 @@ def test_moving_statistics_are_averaged_over_replicas(prepared, tensorflow):
 
 @pytest.mark.parametrize(("wanted", "said"), [("auto", "float32 (auto: no GPU"), ("mixed_bfloat16", "mixed_bfloat16")])
 def test_the_precision_that_was_picked_is_said(wanted, said, tensorflow):
-    from magsig_tf.training.runtime import describe_precision, resolve_precision
+    from magsig_tf.execution.runtime import describe_precision, resolve_precision
 
     assert describe_precision(wanted, resolve_precision(wanted)).startswith(said)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.training.observer import Observer
+from magsig_tf.execution.observer import Observer
 from magsig_tf.training.random_encoder import rows_ever_tested, write_random_encoder
 from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from magsig_tf.errors import MagsigError, RunError
-from magsig_tf.training.cluster import Cluster, read_cluster
+from magsig_tf.execution.cluster import Cluster, read_cluster
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.training.workers import ALONE, Workers
+from magsig_tf.execution.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -1,0 +1,1 @@
+"""How a training is carried out, whatever it trains: devices, processes, checkpoints, logs, interruption."""
