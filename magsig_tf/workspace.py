@@ -31,6 +31,10 @@ class Workspace:
         """Return the file of the embeddings that an untrained encoder gives, one of the controls of the probes."""
         return random_encoder_file(self.runs(dataset), encoder, seed)
 
+    def gan(self, dataset: str) -> Path:
+        """Return the folder above the GANs of all folds of one data set."""
+        return self.root / "gan" / dataset
+
     def results(self) -> Path:
         """Return the folder of result tables."""
         return self.root / "results"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from magsig_tf.methods.needs import ChangedImages, FoldGansNeeded, RunNeeded
+
 __all__ = ["Method", "MethodOptions", "StepTensors", "Task"]
 
 
@@ -83,6 +85,16 @@ class Method:
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         self.state: dict[str, Any] = {}
         self.build()
+
+    @classmethod
+    def needs(cls, options: MethodOptions) -> tuple[FoldGansNeeded | RunNeeded, ...]:
+        """Return what must be there before a run trains; training provides it in this order."""
+        return ()
+
+    @classmethod
+    def changed_images(cls, options: MethodOptions) -> ChangedImages | None:
+        """Return how training batches are changed; None leaves them as they are."""
+        return None
 
     def build(self) -> None:
         """Create `networks`, their `optimizers` (same keys) and `state` (scalar variables, logged and checkpointed)."""

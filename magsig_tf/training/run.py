@@ -20,7 +20,8 @@ from magsig_tf import __version__
 from magsig_tf.atomic_files import read_json, write_json, write_text
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.splits import Split, make_split
+from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import Split
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.released_graphs import released_graphs
@@ -71,21 +72,6 @@ class Run:
     def status(self) -> str:
         """Return `done`, `failed`, `running` (begun and to be resumed) or `new`."""
         return self.record().get("status", "new")
-
-
-def split_of(config: Config, prepared: PreparedDataset) -> Split:
-    """Return the split that the config of one run asks for."""
-    s = config.settings
-    return make_split(
-        prepared.manifest,
-        content_hash=prepared.content_hash,
-        holdout=s.holdout[0],
-        patient_fold=s.patient_fold[0],
-        folds=s.folds,
-        split_seed=s.split_seed,
-        group_by=s.group_by,
-        magnifications=s.magnifications,
-    )
 
 
 @released_graphs()

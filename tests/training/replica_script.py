@@ -11,12 +11,12 @@ STEPS, LEARNING_RATE = 20, 0.003
 def main(kind: str, workspace: str, target: str) -> None:
     from magsig_tf.data.batches import read_batches
     from magsig_tf.data.prepared import PreparedDataset
+    from magsig_tf.data.run_split import split_of
     from magsig_tf.execution.checkpoint import snapshot
     from magsig_tf.execution.runtime import configure_tensorflow
     from magsig_tf.execution.workers import join_workers
     from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.training.parts import build_parts
-    from magsig_tf.training.run import split_of
     from magsig_tf.training.step import TrainingStep
     from tests.tiny import tiny_config
 

@@ -3,8 +3,9 @@
 import pytest
 
 from magsig_tf.data.batches import read_batches
+from magsig_tf.data.run_split import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.training.run import Run, execute, split_of
+from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

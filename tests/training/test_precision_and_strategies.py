@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from magsig_tf.data.batches import read_batches
+from magsig_tf.data.run_split import split_of
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.checkpoint import snapshot
-from magsig_tf.training.run import split_of
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

@@ -1,0 +1,1 @@
+"""DCGANs of one fold's training images: training, sampling, quality."""

@@ -1,0 +1,63 @@
+"""What a user can set of the GANs of a fold, and what makes two sets of GANs the same one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from magsig_tf.config import MethodOptions, Settings
+
+PROTOCOL = ("magnifications", "folds", "split_seed", "group_by")
+"""Settings of a run that decide which images its GANs may see."""
+
+
+class ResampledOptions(MethodOptions):
+    """Config keys of every method that changes images of the training batches."""
+
+    gan_size: int = Field(64, ge=8, le=512, description="gan: height and width of the images a GAN makes, in pixels")
+    synthetic_ratio: float = Field(
+        0.5,
+        ge=0,
+        le=0.9,
+        description="gan: share of each batch that is synthetic; baseline-resampled and gan send the same share of "
+        "the real images through the GAN's resolution",
+    )
+
+
+class GanOptions(ResampledOptions):
+    """Config keys of the GANs; those that begin with `gan_` name a set of GANs."""
+
+    gan_width: int = Field(64, ge=4, le=512, description="gan: filters of the widest feature map (Radford et al.: 64)")
+    gan_latent: int = Field(100, ge=1, le=1024, description="gan: length of the latent vector")
+    gan_batch: int = Field(64, ge=2, le=1024, description="gan: real images in a step")
+    gan_steps: int = Field(5000, ge=1, le=10**7, description="gan: training steps of each GAN")
+    gan_loss: Literal["non_saturating", "hinge"] = Field("non_saturating", description="gan: objective")
+    gan_spectral_norm: bool = Field(False, description="gan: spectral normalisation in the discriminator")
+    gan_diffaugment: bool = Field(True, description="gan: DiffAugment, the same for real and synthetic images")
+    gan_learning_rate: float = Field(2e-4, gt=0, description="gan: learning rate of both Adam optimizers")
+    gan_ema: float = Field(0.999, ge=0, lt=1, description="gan: decay of the moving average of the generator; 0: off")
+    gan_check_every: int = Field(
+        500, ge=1, description="gan: steps between two checks by KID on training rows; the best one is kept"
+    )
+    gan_images: int = Field(
+        0, ge=0, le=10**6, description="gan: images each GAN draws; 0: as many as it had training images"
+    )
+    gan_per_magnification: bool = Field(False, description="gan: one GAN a class and source magnification")
+    gan_seed: int = Field(0, ge=0, description="gan: seed of the GANs; every seed of the classifier shares them")
+
+
+def gan_hash(options: GanOptions, settings: Settings) -> str:
+    """Return eight hex digits over everything that changes what the GANs of a fold are.
+
+    Args:
+        options: Those of the GANs.
+        settings: Those of the run that uses them; only `PROTOCOL` and the precision count.
+    """
+    values = {name: value for name, value in options.model_dump(mode="json").items() if name.startswith("gan_")}
+    values |= {name: getattr(settings, name) for name in (*PROTOCOL, "precision")}
+    if values["magnifications"]:
+        values["magnifications"] = sorted(values["magnifications"])  # the same study in whatever order
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
