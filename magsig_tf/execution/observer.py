@@ -38,6 +38,9 @@ class Observer:
     def run_started(self, title: str, total_steps: int, chance: float) -> None:
         """Call before the first step; `chance` is the accuracy of a domain head that guesses."""
 
+    def part_started(self, title: str, total_steps: int) -> None:
+        """Call before the first step of something that a run needs first, such as a GAN; it counts as no run."""
+
     def step_done(self, step: int) -> None:
         """Call after every step; must not read tensors."""
 
@@ -46,6 +49,9 @@ class Observer:
 
     def epoch_done(self, summary: EpochSummary) -> None:
         """Call after validation."""
+
+    def part_checked(self, step: int, logs: dict[str, float], chosen: bool) -> None:
+        """Call after a GAN's samples were looked at; `chosen` says whether they are the best so far."""
 
     def note(self, text: str) -> None:
         """Call with a sentence for the user."""

@@ -7,6 +7,7 @@ from keras import layers
 
 from magsig_tf.errors import UsageError
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
+from magsig_tf.models.layers.spectral_normalization import SpectralNormalization
 from magsig_tf.seeding import seed_for
 
 SIZES = (16, 32, 64, 128, 256)
@@ -16,7 +17,7 @@ FIRST_MAP = 4
 WIDEST = 8
 """The most filters of a map, as a multiple of the base width: those of the 4 x 4 map at 64 pixels (Radford et al.)."""
 KERNEL = 4
-"""Rows and columns of every filter: a stride of 2 divides it evenly, which keeps checkerboards out (Odena et al. 2016)."""
+"""Rows and columns of every filter: a stride of 2 divides it evenly, against checkerboards (Odena et al. 2016)."""
 INITIAL_DEVIATION = 0.02
 """Standard deviation of the first weights (Radford et al. 2016, section 4)."""
 SLOPE = 0.2
@@ -91,21 +92,23 @@ def build_discriminator(size: int, width: int, spectral_norm: bool, seed_names: 
             KERNEL,
             strides=2,
             padding="same",
-            use_bias=not normalized,
+            use_bias=number == 0 and not spectral_norm,
             kernel_initializer=_kernel("discriminator", number, *seed_names),
             name=f"down{number}",
         )
-        x = _bounded(convolution, spectral_norm)(x)
+        x = _bounded(convolution, spectral_norm, seed_names)(x)
         if normalized:
             x = FusedBatchNormalization(**NORMALIZATION, name=f"norm{number}")(x)
         x = layers.LeakyReLU(SLOPE, name=f"relu{number}")(x)
     x = layers.Flatten(dtype="float32", name="flat")(x)
     head = layers.Dense(
-        1, dtype="float32", kernel_initializer=_kernel("discriminator", "logit", *seed_names), name="logit"
+        1,
+        use_bias=not spectral_norm,
+        dtype="float32",
+        kernel_initializer=_kernel("discriminator", "logit", *seed_names),
+        name="logit",
     )
-    model = keras.Model(pixels, _bounded(head, spectral_norm)(x), name="discriminator")
-    _seed_power_iterations(model, seed_names)
-    return model
+    return keras.Model(pixels, _bounded(head, spectral_norm, seed_names)(x), name="discriminator")
 
 
 def map_filters(size: int, width: int) -> list[int]:
@@ -128,15 +131,8 @@ def _kernel(*names: object) -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(0.0, INITIAL_DEVIATION, seed=seed_for("initialisation", *names))
 
 
-def _bounded(layer: keras.Layer, spectral_norm: bool) -> keras.Layer:
+def _bounded(layer: keras.Layer, spectral_norm: bool, seed_names: tuple[object, ...]) -> keras.Layer:
     if not spectral_norm:
         return layer
-    return layers.SpectralNormalization(layer, dtype=layer.dtype_policy, name=f"bounded_{layer.name}")
-
-
-def _seed_power_iterations(model: keras.Model, seed_names: tuple[object, ...]) -> None:
-    """Begin every power iteration from the names too: Keras draws its first vector without a seed."""
-    for layer in model.layers:
-        if isinstance(layer, layers.SpectralNormalization):
-            seed = seed_for("initialisation", "power iteration", layer.name, *seed_names)
-            layer.vector_u.assign(keras.random.normal(layer.vector_u.shape, seed=seed))
+    seed = seed_for("initialisation", "power iteration", layer.name, *seed_names)
+    return SpectralNormalization(layer, seed, name=f"bounded_{layer.name}")

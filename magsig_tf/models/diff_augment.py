@@ -15,10 +15,10 @@ DRAWS = 7
 def diff_augment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """Change colours, move and cut a square out of each image, with gradients with respect to the images.
 
-    Brightness adds uniform [-1/2, 1/2]; saturation scales the distance from each pixel's grey by uniform [0, 2]; contrast
-    scales the distance from the image's mean by uniform [1/2, 3/2]; then the image moves by whole pixels, uniform up to
-    `LARGEST_SHIFT` of its side each way; then a square of `CUTOUT` of its side, at a uniform place that may reach over the
-    border, is cut out. What is moved in or cut out is 0, the middle of the range.
+    Brightness adds uniform [-1/2, 1/2]; saturation scales the distance from each pixel's grey by uniform [0, 2];
+    contrast scales the distance from the image's mean by uniform [1/2, 3/2]; then the image moves by whole pixels,
+    uniform up to `LARGEST_SHIFT` of its side each way; then a square of `CUTOUT` of its side, at a uniform place that
+    may reach over the border, is cut out. What is moved in or cut out is 0, the middle of the range.
 
     Args:
         images: float32 [batch, size, size, 3], in [-1, 1].

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magsig_tf.data.batches import Batch
+from magsig_tf.execution.replica_slices import replica_slices
 from magsig_tf.methods.contract import StepTensors
 
 if TYPE_CHECKING:
@@ -55,23 +56,7 @@ class TrainingStep:
             variable.assign(mean)
 
     def _distribute(self, arrays: tuple) -> tuple:
-        """Give each replica of this process a slice of its own from the process's share of the batch."""
-        import tensorflow as tf
-
-        strategy = self.parts.strategy
-        if strategy.num_replicas_in_sync == 1:
-            return tuple(tf.constant(array) for array in arrays)
-        share = self.parts.global_batch // strategy.num_replicas_in_sync
-        here = len(arrays[0]) // share
-
-        def values_of(array):
-            def value(context):
-                first = context.replica_id_in_sync_group % here * share
-                return tf.constant(array[first : first + share])
-
-            return value
-
-        return tuple(strategy.experimental_distribute_values_from_function(values_of(array)) for array in arrays)
+        return replica_slices(self.parts.strategy, arrays, self.parts.global_batch)
 
     def _step(self, images, labels, domains, step):
         import tensorflow as tf

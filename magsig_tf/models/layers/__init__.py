@@ -8,6 +8,7 @@ from magsig_tf.models.layers.depthwise_groups import DepthwiseGroups
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.layers.gradient_reversal import GradientReversal
 from magsig_tf.models.layers.quarter_turns import QuarterTurns
+from magsig_tf.models.layers.spectral_normalization import SpectralNormalization
 from magsig_tf.models.layers.stain_jitter import StainJitter
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "FusedBatchNormalization",
     "GradientReversal",
     "QuarterTurns",
+    "SpectralNormalization",
     "StainJitter",
 ]
