@@ -1,0 +1,154 @@
+"""Real images sent through a GAN's resolution, and a GAN's images brought up to the classifier's.
+
+What a small image shows above its Nyquist frequency after up-sampling is the filter's doing: attenuated copies of its
+spectrum, harmonics of clipped overshoot, rounding that follows the content. A classifier could tell synthetic images by
+it, so none may be left: the up-sampling is band-limited, keeps the image inside [0, 255] without clipping, and adds noise
+that makes rounding independent of the content. Measurements: docs/decisions/015-band-limited-upsampling.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+from scipy.fft import dctn, idctn
+
+from magsig_tf.errors import UsageError
+from magsig_tf.seeding import generator_for
+
+LOWEST, HIGHEST = 1.0, 254.0
+"""Range of an up-sampled image before noise of at most one level is added, so that nothing is clipped."""
+_PASSED = 0.75
+_ROUNDS = 3
+
+
+def downsampled(images: np.ndarray, size: int) -> np.ndarray:
+    """Return images at a GAN's size (Pillow's bicubic filter, antialiased, as `prepare` resizes).
+
+    Args:
+        images: uint8 [n, H, W, 3].
+        size: Height and width of a GAN's image, at most H and W; images of that size are returned as they are.
+
+    Returns:
+        uint8 [n, size, size, 3].
+
+    Raises:
+        UsageError: the images are smaller.
+    """
+    height, width = images.shape[1:3]
+    _check_sizes(size, min(height, width))
+    if (height, width) == (size, size):
+        return np.array(images)
+    small = np.empty((len(images), size, size, 3), np.uint8)
+    for place, image in enumerate(images):
+        small[place] = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+    return small
+
+
+def upsampled(images: np.ndarray, size: int) -> np.ndarray:
+    """Return a GAN's images at the classifier's size, with nothing of theirs above their Nyquist frequency.
+
+    The discrete cosine transform (mirrored borders) of each image is faded out towards its Nyquist frequency, the same in
+    every direction, and evaluated on the finer grid. An image is a function of its own pixels alone.
+
+    Args:
+        images: uint8 [n, s, s, 3].
+        size: Height and width of the classifier's images, at least s; images of that size are returned as they are.
+
+    Returns:
+        uint8 [n, size, size, 3].
+
+    Raises:
+        UsageError: the images are larger.
+    """
+    own = images.shape[1]
+    _check_sizes(own, size)
+    if own == size:
+        return np.array(images)
+    large = np.empty((len(images), size, size, 3), np.uint8)
+    for place, image in enumerate(images):
+        coefficients = _kept_in_range(dctn(np.float32(image), axes=(0, 1), norm="ortho") * _fade(own))
+        fine = _in_range(_evaluated(coefficients, size))
+        large[place] = np.rint(fine + _noise(image, size)).astype(np.uint8)
+    return large
+
+
+def resampled(images: np.ndarray, size: int) -> np.ndarray:
+    """Return real images as a GAN of this size could make them at best: down to it and up again.
+
+    Args:
+        images: uint8 [n, S, S, 3].
+        size: Height and width of a GAN's image, at most S; where it is S, the images are returned as they are.
+
+    Raises:
+        UsageError: the images are smaller.
+    """
+    return upsampled(downsampled(images, size), images.shape[1])
+
+
+def _check_sizes(gan: int, classifier: int) -> None:
+    if gan > classifier:
+        raise UsageError(
+            "Expected GAN images no larger than the classifier's",
+            f"found {gan} px against {classifier} px",
+            f"Set gan_size to {classifier} or less",
+        )
+
+
+@lru_cache(maxsize=8)
+def _fade(size: int) -> np.ndarray:
+    """Return the share of each cosine that is kept, float32 [size, size, 1]: 1 at low frequencies, 0 near Nyquist.
+
+    It ends two periods an image below Nyquist: a window that is laid over an image to measure its spectrum spreads each
+    frequency that far.
+    """
+    order = np.arange(size)
+    radius = np.hypot(order[:, None], order[None, :]) / size
+    last = 1 - 4 / size
+    position = np.clip((radius - _PASSED * last) / ((1 - _PASSED) * last), 0, 1)
+    return np.float32(0.5 + 0.5 * np.cos(np.pi * position))[..., None]
+
+
+def _evaluated(coefficients: np.ndarray, size: int) -> np.ndarray:
+    """Return the image of these cosines on a grid of `size` x `size` points, float32."""
+    own = len(coefficients)
+    padded = np.zeros((size, size, 3), np.float32)
+    padded[:own, :own] = coefficients * (size / own)
+    return idctn(padded, axes=(0, 1), norm="ortho", overwrite_x=True)
+
+
+def _kept_in_range(coefficients: np.ndarray) -> np.ndarray:
+    """Return cosines near the given ones whose image hardly leaves the range.
+
+    Alternating projections on what lies in the range and what lies in the band (Papoulis 1975 and Gerchberg 1974 use
+    them to extrapolate); the first is judged on a grid twice as fine.
+    """
+    own = len(coefficients)
+    for _ in range(_ROUNDS):
+        fine = _evaluated(coefficients, 2 * own)
+        beyond = np.clip(fine, LOWEST, HIGHEST) - fine
+        if not beyond.any():
+            break
+        coefficients = coefficients + dctn(beyond, axes=(0, 1), norm="ortho")[:own, :own] * (_fade(own) / 2)
+    return coefficients
+
+
+def _in_range(image: np.ndarray) -> np.ndarray:
+    """Return the image with just as little contrast as brings it into the range, its mean colour kept."""
+    mean = np.clip(image.mean(axis=(0, 1)), LOWEST, HIGHEST)
+    above, below = np.maximum(image.max(axis=(0, 1)) - mean, 1e-6), np.maximum(mean - image.min(axis=(0, 1)), 1e-6)
+    contrast = np.minimum(1, np.minimum((HIGHEST - mean) / above, (mean - LOWEST) / below).min())
+    return mean + (image - mean) * np.float32(contrast)
+
+
+def _noise(image: np.ndarray, size: int) -> np.ndarray:
+    """Return noise in (-1, 1) with triangular density, which makes the error of rounding white and independent of the
+    image up to its variance (Wannamaker et al. 2000, A theory of nonsubtractive dither).
+
+    It is drawn from the small image itself, so that it is the same wherever that image turns up.
+    """
+    random = generator_for("rounding noise", hashlib.sha256(np.ascontiguousarray(image)).hexdigest())
+    first, second = np.frombuffer(random.bytes(2 * size * size * 3), np.uint8).reshape(2, size, size, 3)
+    return (first.astype(np.float32) - second) / 256
