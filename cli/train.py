@@ -9,7 +9,9 @@ from magsig_tf.cli.options import json_option, workspace_option
 
 
 @click.command(cls=ConfigCommand)
-@click.option("--config", "config_name", help="A shipped config (baseline, demo, grl, paper) or a YAML file.")
+@click.option(
+    "--config", "config_name", help="A shipped config (baseline, demo, grl, paper, paper_lite0) or a YAML file."
+)
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any config key; values are YAML.")
 @workspace_option
 @json_option

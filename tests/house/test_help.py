@@ -59,3 +59,11 @@ def test_training_help_lists_every_config_key():
     text, _, _ = modules_loaded_by("train", "--help")
     for key in (*Settings.model_fields, "lambda_max", "domain_updates"):
         assert f"--{key.replace('_', '-')}" in text
+
+
+def test_training_help_names_every_shipped_config():
+    from magsig_tf.cli.train import train
+    from magsig_tf.config_files import shipped_configs
+
+    (option,) = [option for option in train.params if "--config" in option.opts]
+    assert f"({', '.join(shipped_configs())})" in option.help
