@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from magsig_tf.report.summary_table import number
+from magsig_tf.signatures.permuted_control import DRAWS
 from magsig_tf.signatures.study import SignatureStudy
 
 SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
@@ -66,7 +67,7 @@ def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[
 _COMPARED = (
     "J: shared / joint dimensions. chance: J of two random sets of these sizes. adjusted: 0 is chance, 1 the same set. "
     "ceiling: highest J of these sizes. p: against random sets only. matched: after pairing dimensions that respond "
-    "alike. permuted: the same signatures with dimensions permuted at random."
+    f"alike. permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws."
 )
 _WITHIN = (
     "stable: dimensions in 90% of the half-samples; false: at most so many of them expected to be no better than "

@@ -24,7 +24,10 @@ from magsig_tf.signatures.overlap import (
     measure_overlap,
 )
 from magsig_tf.signatures.permuted_control import (
+    PermutedOverlap,
     permuted,
+    permuted_overlap,
+    permuted_stability,
 )
 from magsig_tf.signatures.selection_frequencies import (
     bootstrap_selections,
@@ -54,6 +57,7 @@ __all__ = [
     "FittedSignatures",
     "Matching",
     "Overlap",
+    "PermutedOverlap",
     "Signature",
     "SparsePath",
     "Stability",
@@ -74,6 +78,8 @@ __all__ = [
     "nogueira_stability",
     "penalty_path",
     "permuted",
+    "permuted_overlap",
+    "permuted_stability",
     "same_stability_p_value",
     "solve_at",
 ]

@@ -13,7 +13,7 @@ from magsig_tf.signatures.alignment import linear_cka
 from magsig_tf.signatures.matching import match_dimensions
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.overlap import Overlap, fewest_shared, measure_overlap
-from magsig_tf.signatures.permuted_control import permuted
+from magsig_tf.signatures.permuted_control import PermutedOverlap, permuted_overlap, permuted_stability
 from magsig_tf.signatures.signature_rows import SourceSignature
 
 FEWEST_COMMON_IMAGES = 10
@@ -43,7 +43,7 @@ def compare_pairs(
 
 
 def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return two rows a method and config: its signatures over the holdouts, and the same permuted at random.
+    """Return two rows a method and config: its signatures over the holdouts, and the mean of many permutations.
 
     Args:
         fitted: The signatures.
@@ -59,8 +59,8 @@ def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> p
         base = {name: mine[0].source.columns[name] for name in ("method", "config", "label")}
         groups = [group for group in _groups(mine) if len(group) > 1]
         of_label = pairs[pairs["label"] == label] if len(pairs) else pairs
-        rows.append({**base, "control": False, **_summary(of_label, groups, "", lambda sets, _: sets)})
-        rows.append({**base, "control": True, **_summary(of_label, groups, "control_", _permuted)})
+        rows.append({**base, "control": False, **_summary(of_label, groups, "")})
+        rows.append({**base, "control": True, **_summary(of_label, groups, "control_")})
     return pd.DataFrame(rows)
 
 
@@ -81,17 +81,14 @@ def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
     one, other = first.classifier.selected, second.classifier.selected
     if len(one) != len(other):
         nothing = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
-        return row | _overlap_columns(None, "") | _overlap_columns(None, "control_") | _not_matched(0, nothing)
-    row |= _overlap_columns(measure_overlap(one, other), "")
-    control = _permuted([one, other], f"{_name(first)} {_name(second)}")
-    row |= _overlap_columns(measure_overlap(*control), "control_")
+        return row | _overlap_columns(None) | _control_columns(None) | _not_matched(0, nothing)
+    overlap = measure_overlap(one, other)
+    row |= _overlap_columns(overlap)
+    row |= _control_columns(permuted_overlap(overlap, f"{_name(first)} {_name(second)}"))
     return row | _matched(one, other, *_common(first.tested, second.tested))
 
 
-def _overlap_columns(overlap: Overlap | None, prefix: str) -> dict[str, object]:
-    names = ("jaccard", "adjusted", "p_value")
-    if prefix:
-        return {f"{prefix}{name}": getattr(overlap, name) if overlap else float("nan") for name in names}
+def _overlap_columns(overlap: Overlap | None) -> dict[str, object]:
     names = ("first", "second", "dimensions", "shared", "jaccard", "expected", "adjusted", "ceiling", "p_value")
     values = {name: getattr(overlap, name) if overlap else float("nan") for name in names}
     return (
@@ -99,6 +96,11 @@ def _overlap_columns(overlap: Overlap | None, prefix: str) -> dict[str, object]:
         | values
         | {"reason": overlap.reason if overlap else "embeddings of different length"}
     )
+
+
+def _control_columns(control: PermutedOverlap | None) -> dict[str, object]:
+    names = ("jaccard", "adjusted", "p_value")
+    return {f"control_{name}": getattr(control, name) if control else float("nan") for name in names}
 
 
 def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarray, str]:
@@ -136,7 +138,6 @@ def _summary(
     pairs: pd.DataFrame,
     groups: Sequence[Sequence[SourceSignature]],
     prefix: str,
-    draw: Callable[[list[np.ndarray], str], Sequence[np.ndarray]],
 ) -> dict[str, object]:
     """Average the pairs and the stability of each group; `prefix` chooses the columns of the control."""
     means = ("jaccard", "expected", "adjusted", "ceiling", "matched_jaccard", "matched_adjusted", "cka")
@@ -150,7 +151,10 @@ def _summary(
         values |= dict.fromkeys(("matched_jaccard", "matched_adjusted", "cka"), float("nan"))
     groups = [group for group in groups if len({len(each.classifier.selected) for each in group}) == 1]
     sets = [[each.classifier.selected for each in group] for group in groups]
-    indices = [nogueira_stability(draw(each, _name(group[0]))) for each, group in zip(sets, groups, strict=True)]
+    indices = [
+        permuted_stability(each, _name(group[0])) if prefix else nogueira_stability(each)
+        for each, group in zip(sets, groups, strict=True)
+    ]
     defined = [stability.index for stability in indices if not stability.reason]
     reasons = {stability.reason for stability in indices if stability.reason} | set(pairs["reason"]) - {""}
     sizes = [[int(each.sum()) for each in group] for group in sets]
@@ -167,10 +171,6 @@ def _summary(
             "reason": "; ".join(sorted(reasons)),
         }
     )
-
-
-def _permuted(sets: Sequence[np.ndarray], name: str) -> np.ndarray:
-    return permuted(sets, name)
 
 
 def _name(each: SourceSignature) -> str:

@@ -24,7 +24,8 @@ class Stability:
     """How alike the sets are that a procedure selects.
 
     Args:
-        index: At most 1 (always the same set); 0 on average for random sets of the same sizes; NaN where not defined.
+        index: At most 1 (always the same set); 0 on average for random sets of one size, somewhat below for random sets
+            of different sizes; NaN where not defined.
         variance: Of the index, for sets drawn independently; NaN where not defined.
         sets: Number M of sets.
         mean_size: Mean number of dimensions in a set.
