@@ -26,6 +26,11 @@ from magsig_tf.workspace import Workspace
     help="Draw the training cases so often again, lambda fixed, for selection frequencies; 50 or more.",
 )
 @click.option(
+    "--random-encoder/--no-random-encoder",
+    default=None,
+    help="Also show the encoder before training, once a split and seed.  [default: unless --method chooses]",
+)
+@click.option(
     "--replicates",
     type=click.IntRange(100),
     default=2000,
@@ -47,6 +52,7 @@ def signatures(
     configs: tuple[str, ...],
     compare_folds: bool,
     bootstraps: int,
+    random_encoder: bool | None,
     replicates: int,
     files: tuple[Path, ...],
     as_json: bool,
@@ -54,24 +60,26 @@ def signatures(
     """Show the sparse signatures of finished runs, and how stable they are.
 
     Prints one row for each run and writes tidy tables to results/DATASET/signatures.csv and its neighbours. With
-    --method or --config-hash their names end in what was chosen.
+    --method or --config-hash their names end in what was chosen. Rows of an encoder that was never trained stand below
+    those of the methods, to be read beside them.
     """
     from magsig_tf.report.signature_tables import print_signatures
     from magsig_tf.report.summary_table import output_console
     from magsig_tf.signatures.sources import sources_of_files
     from magsig_tf.signatures.study import study_signatures, write_study
 
-    if files and (dataset or methods or configs):
+    if files and (dataset or methods or configs or random_encoder):
         raise UsageError(
             "Expected either --embeddings or a choice of runs",
             "found both",
-            "Leave out --dataset, --method and --config-hash",
+            "Leave out --dataset, --method, --config-hash and --random-encoder",
         )
     if files:
         name, sources, missing = f"embeddings-{files[0].stem}", sources_of_files(files), []
     else:
         name = choose_dataset(workspace, dataset)
-        sources, missing = _runs(workspace, name, methods, configs)
+        controls = not methods if random_encoder is None else random_encoder
+        sources, missing = _runs(workspace, name, methods, configs, controls)
     study = study_signatures(
         name,
         sources,
@@ -89,11 +97,13 @@ def signatures(
     console.print(f"All numbers: {', '.join(str(path) for path in written)}", soft_wrap=True, markup=False)
 
 
-def _runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...]) -> tuple[list, list]:
-    """Return the sources of the finished runs, and sentences about those that are not there."""
+def _runs(
+    workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...], controls: bool
+) -> tuple[list, list]:
+    """Return the sources of the finished runs and of their controls, and sentences about those that are not there."""
     from magsig_tf.evaluation import arrange, load_runs
     from magsig_tf.evaluation.runs import run_name
-    from magsig_tf.signatures.sources import sources_of_runs
+    from magsig_tf.signatures.sources import sources_of_random_encoders, sources_of_runs
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
     matrix = arrange(loaded.runs)
@@ -104,7 +114,12 @@ def _runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs:
             said.append(f"{len(missing)} of {len(group.runs) + len(missing)} runs not done: {', '.join(missing)}.")
         if group.selection == "oracle":
             said.append(f"{group.label}: the checkpoint was chosen by looking at the held-out magnification.")
-    return sources_of_runs(matrix), said
+    sources = sources_of_runs(matrix)
+    if controls:
+        untrained, absent = sources_of_random_encoders(matrix, workspace, dataset)
+        sources += untrained
+        said += [f"Control {text}." for text in absent]
+    return sources, said
 
 
 def _as_json(frames: dict, missing: list[str]) -> str:

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from magsig_tf.report.summary_table import number
 from magsig_tf.signatures.permuted_control import DRAWS
+from magsig_tf.signatures.sources import UNTRAINED
 from magsig_tf.signatures.study import SignatureStudy
 
+_WIDEST = 20
 SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
 _SHORT = {
     "empty": "empty",
@@ -50,6 +52,8 @@ def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[
             console.print(pairs_table(study.pairs))
         console.print(methods_table(study.methods))
         console.print(Text(_COMPARED, style="dim"))
+        if (study.methods["method"] == UNTRAINED).any():
+            console.print(Text(_NEVER_TRAINED, style="dim"))
         _print_notes(console, _reasons(study.methods[~study.methods["control"]], ("label",), ("reason",)))
         if len(study.pairs):
             _print_notes(console, _reasons(study.pairs, ("label", "first", "second"), ("reason", "matched_reason")))
@@ -68,6 +72,10 @@ _COMPARED = (
     "J: shared / joint dimensions. chance: J of two random sets of these sizes. adjusted: 0 is chance, 1 the same set. "
     "ceiling: highest J of these sizes. p: against random sets only. matched: after pairing dimensions that respond "
     f"alike. permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws."
+)
+_NEVER_TRAINED = (
+    "random: an encoder that was never trained. Its features are the same at every holdout, so CKA is 1 and matching "
+    "changes nothing; its J shows how far a signature moves with the training rows alone."
 )
 _WITHIN = (
     "stable: dimensions in 90% of the half-samples; false: at most so many of them expected to be no better than "
@@ -186,7 +194,10 @@ def tests_table(tests: pd.DataFrame) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+        first = place == 0
+        table.add_column(
+            column, justify="left" if first else "right", no_wrap=not first, max_width=_WIDEST if first else None
+        )
     return table
 
 

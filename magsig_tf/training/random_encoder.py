@@ -1,4 +1,4 @@
-"""The embeddings of an encoder that was never trained: a control for the probes, written once an encoder and seed."""
+"""The embeddings of an encoder that was never trained: a control of probes and signatures, once for each seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from magsig_tf.atomic_files import replacing
 from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.splits import TEST_COHORT
 from magsig_tf.errors import MagsigError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.training.inference import Inference
@@ -21,8 +20,8 @@ def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDatas
     """Write the embeddings of the run's encoder with random weights, unless they are there already.
 
     They depend on the data set, the encoder and the seed alone, so every holdout, patient fold and method shares them.
-    The rows are those that any split tests: the fixed test cohort where there is one, else every image. An encoder that
-    cannot be built without weights, or gives no finite numbers, costs the control and not the run.
+    The rows are all images: probes look at those that a split tests, signatures are fitted to those that it trains on.
+    An encoder that cannot be built without weights, or gives no finite numbers, costs the control and not the run.
 
     Args:
         runs: The folder above all runs of the data set.
@@ -32,10 +31,10 @@ def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDatas
     """
     seed = settings.seed[0]
     path = random_encoder_file(runs, settings.encoder, seed)
-    if _is_of(path, prepared.content_hash):
+    rows = np.arange(len(prepared.manifest))
+    if _is_of(path, prepared.content_hash, len(rows)):
         return
-    rows = rows_ever_tested(prepared)
-    control = f"Control of the probes, {settings.encoder} with random weights, seed {seed}"
+    control = f"Control, {settings.encoder} with random weights, seed {seed}"
     observer.note(f"{control}: {len(rows)} images, once")
     try:
         embeddings = _embeddings(settings, prepared, rows)
@@ -54,14 +53,6 @@ def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDatas
         )
 
 
-def rows_ever_tested(prepared: PreparedDataset) -> np.ndarray:
-    """Return the rows that some split tests, ascending."""
-    manifest = prepared.manifest
-    if "cohort" in manifest and (manifest["cohort"] == TEST_COHORT).any():
-        return np.flatnonzero(manifest["cohort"] == TEST_COHORT)
-    return np.arange(len(manifest))
-
-
 def _embeddings(settings: Settings, prepared: PreparedDataset, rows: np.ndarray) -> np.ndarray:
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders import build_encoder
@@ -72,12 +63,12 @@ def _embeddings(settings: Settings, prepared: PreparedDataset, rows: np.ndarray)
     return inference(rows)[1]
 
 
-def _is_of(path: Path, content_hash: str) -> bool:
-    """Say whether the file is there, whole, and of this data set."""
+def _is_of(path: Path, content_hash: str, images: int) -> bool:
+    """Say whether the file is there, whole, and of every image of this data set."""
     if not path.exists():
         return False
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return str(stored["dataset_hash"]) == content_hash
+            return str(stored["dataset_hash"]) == content_hash and len(stored["row"]) == images
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False  # a damaged file is written anew

@@ -66,11 +66,32 @@ def test_a_chosen_method_is_drawn_again_and_leaves_the_files_of_all_runs_alone(s
     assert len(table(study, "selection_frequencies-grl")) == 2 * 24
 
 
+def test_an_untrained_encoder_stands_beside_the_methods_unless_one_is_chosen(study):
+    study.write_random_encoder()
+    result = invoke(study, "--compare-folds")
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
+    assert "an encoder that was never trained" in result.stdout
+    assert list(table(study, "signature_methods")["label"]) == [
+        label for label in ("baseline", "grl", "random small_cnn") for _ in range(2)
+    ]
+    for words, labels in (
+        (["--method", "grl"], {"grl"}),
+        (["--method", "grl", "--random-encoder"], {"grl", "random small_cnn"}),
+        (["--no-random-encoder"], {"baseline", "grl"}),
+    ):
+        said = json.loads(invoke(study, "--json", *words).stdout)
+        assert {row["label"] for row in said["signatures"]} == labels
+
+
 def test_json_is_one_document_without_silent_gaps(study):
     study.write(["baseline"], ["200X"], folds=[0], status="running")
     said = json.loads(invoke(study, "--compare-folds", "--json").stdout)
     assert {"signatures", "signature_pairs", "signature_methods", "missing"} == set(said)
-    assert said["missing"] == ["baseline 200X fold 0 seed 0: running, left out."]
+    assert said["missing"] == [
+        "baseline 200X fold 0 seed 0: running, left out.",
+        "Control random small_cnn seed 0: not written yet; the next run trained with it writes it.",
+    ]
 
 
 def test_missing_runs_and_a_single_holdout_are_named(tmp_path, monkeypatch):

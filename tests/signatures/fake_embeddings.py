@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from magsig_tf.signatures.sparse_classifier import SATURATED, SparseClassifier
-from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
+from tests.evaluation.fake_runs import DATASET_HASH, HOLDOUTS, FakeStudy
 
 DIMENSIONS = 24
 INFORMATIVE = 6
@@ -32,10 +32,25 @@ class EmbeddingStudy(FakeStudy):
 
     def write_run(self, method: str, holdout: str, fold: int, seed: int, **info: object) -> Path:
         """Write one run folder with embeddings and return it."""
-        folder = super().write_run(method, holdout, fold, seed, **info)
+        folder = super().write_run(method, holdout, fold, seed, **{"encoder": "small_cnn"} | info)
         if info.get("status", "done") == "done":
             np.savez(folder / "embeddings.npz", **self.embeddings(method, holdout, fold, seed))
         return folder
+
+    def write_random_encoder(self, features: np.ndarray | None = None, rows: slice = slice(None), **arrays) -> Path:
+        """Write what training writes of an encoder without training: the planted truth, or other features of all rows.
+
+        Args:
+            features: Of every image, shape (images, p).
+            rows: Those that are written.
+            arrays: Arrays to change.
+        """
+        path = self.workspace.random_encoder(self.dataset, "small_cnn", 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        features = self.truth if features is None else features
+        written = {"embedding": features[rows].astype(np.float32), "row": self.manifest["row"].to_numpy()[rows]}
+        np.savez(path, **written | {"dataset_hash": DATASET_HASH} | arrays)
+        return path
 
     def embeddings(self, method: str, holdout: str, fold: int, seed: int) -> dict[str, np.ndarray]:
         """Return the arrays of one run, as training writes them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.evaluation.matrix import Matrix
 from magsig_tf.evaluation.probes.probed_rows import ProbedRows
+from magsig_tf.evaluation.random_encoders import plan_random_encoders, random_features
 from magsig_tf.evaluation.runs import Run
 from magsig_tf.workspace import Workspace
 
@@ -109,20 +109,15 @@ def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: s
     The controls are the colours of the images, and the encoder of each run with random weights, where training has
     written its embeddings.
     """
-    planned: dict[tuple, Control] = {}
-    absent: dict[str, None] = {}
+    encoders, absent = plan_random_encoders(matrix, workspace, dataset)
+    colours: dict[tuple, Run] = {}
     if known.colours is None:
-        absent[f"{COLOURS}: the prepared data set is gone or was prepared without them"] = None
-    for run in (run for group in matrix.groups for run in group.runs.values()):
-        split, encoder = (run.holdout, run.patient_fold, run.split_hash), run.info.get("encoder", "")
-        if known.colours is not None:
-            planned.setdefault((COLOURS, *split), Control(COLOURS, run, 0, None))
-        path = workspace.random_encoder(dataset, encoder, run.seed)
-        if not path.exists():
-            absent[f"random {encoder} seed {run.seed}: not written yet; the next run trained with it writes it"] = None
-        else:
-            planned.setdefault((encoder, run.seed, *split), Control(f"random {encoder}", run, run.seed, path))
-    return sorted(planned.values(), key=lambda control: control.subject != COLOURS), list(absent)
+        absent.insert(0, f"{COLOURS}: the prepared data set is gone or was prepared without them")
+    else:
+        for run in (run for group in matrix.groups for run in group.runs.values()):
+            colours.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
+    planned = [Control(COLOURS, run, 0, None) for run in colours.values()]
+    return planned + [Control(each.label, each.run, each.run.seed, each.path) for each in encoders], absent
 
 
 def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
@@ -139,7 +134,7 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
         if control.path is None:
             features = known.colours[embeddings.row]
         else:
-            features = _of_rows(control.path, control.run.dataset_hash, embeddings.row)
+            features = random_features(control.path, control.run.dataset_hash, embeddings.row)
         yield replace(tested, kind="control", seed=control.seed, embedding=features)
 
 
@@ -186,21 +181,3 @@ def _rows(subject: str, run: Run, tested: Embeddings, known: Known, path: Path) 
         zoomed,
         {name: values[tested.row] for name, values in known.factors.items()},
     )
-
-
-def _of_rows(path: Path, dataset_hash: str, row: np.ndarray) -> np.ndarray:
-    """Return a random encoder's features of some rows."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            found, rows, features = str(stored["dataset_hash"]), stored["row"], stored["embedding"]
-        place = np.minimum(np.searchsorted(rows, row), len(rows) - 1)
-        fits = found == dataset_hash and (rows[place] == row).all() and np.isfinite(features).all()
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile):
-        fits = False
-    if not fits:
-        raise RunError(
-            f"Expected a random encoder's embeddings of this data set's test rows in {path}",
-            "found a damaged file or one of other data",
-            "Remove it; the next run trained with that encoder writes it again",
-        )
-    return features[place]
