@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from magsig_tf.cli.comparison import print_methods_compared
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
 from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.errors import UsageError
 from magsig_tf.workspace import Workspace
 
 
@@ -49,6 +51,12 @@ class Threshold(click.ParamType):
     "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
 )
 @click.option("--threshold", type=Threshold(), default=0.5, show_default=True, help="Decision threshold for malignant.")
+@click.option(
+    "--compare",
+    nargs=2,
+    metavar="METHOD REFERENCE",
+    help="Instead, show the paired differences METHOD minus REFERENCE, at image and case level, with p-values.",
+)
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
 @json_option
 def evaluate(
@@ -60,6 +68,7 @@ def evaluate(
     metrics: tuple[str, ...],
     replicates: int,
     threshold: float | str,
+    compare: tuple[str, str] | None,
     csv_path: Path | None,
     as_json: bool,
 ) -> None:
@@ -69,9 +78,25 @@ def evaluate(
     every number to results/DATASET/summary.csv and summary.parquet. With --method or --config-hash these files, which
     are of all runs, stay as they are; --csv writes what was chosen.
     """
+    dataset = choose_dataset(workspace, dataset)
+    if compare:
+        if methods:
+            raise UsageError("Expected --compare or --method", "found both", "--compare names its methods itself")
+        print_methods_compared(
+            workspace,
+            dataset,
+            *compare,
+            configs=configs,
+            metrics=metrics,
+            replicates=replicates,
+            threshold=threshold,
+            csv_path=csv_path,
+            as_json=as_json,
+        )
+        return
     print_evaluation(
         workspace,
-        choose_dataset(workspace, dataset),
+        dataset,
         methods=methods,
         configs=configs,
         level=level,

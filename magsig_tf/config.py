@@ -165,7 +165,7 @@ class Config:
         The axes are left out (they name the folder already), and so are settings that only change how it is carried
         out. A weight file counts by its content, not its path. Defined for a config with one method.
         """
-        left_out = {name for name, field in Settings.model_fields.items() if _is_operational(field)} | set(AXES)
+        left_out = set(Settings.model_fields) - deciding_settings()
         values = {key: value for key, value in self.flat().items() if key not in left_out}
         if values["magnifications"]:
             values["magnifications"] = sorted(values["magnifications"])  # the same study in whatever order
@@ -174,6 +174,11 @@ class Config:
             state = file.stat()
             values["weights"] = f"sha256 {_content_hash(file, state.st_mtime_ns, state.st_size)}"
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def deciding_settings() -> set[str]:
+    """Return the settings that change what a run computes and do not name it: neither axes nor operational ones."""
+    return {name for name, field in Settings.model_fields.items() if not _is_operational(field)} - set(AXES)
 
 
 def weight_file_path(weights: str) -> Path | None:

@@ -43,8 +43,8 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
         *_configs(summary.matrix),
         *_reasons(shown),
         *_drop_not_run(shown),
-        *_few_cases(shown),
-        *_partial(shown),
+        *few_cases(shown),
+        *partial_folds(shown),
         *_pooled_ranks(shown),
         *_outside(shown),
     ]
@@ -81,7 +81,7 @@ def _warnings(matrix: Matrix) -> list[str]:
         for key, run in group.runs.items():
             for warning in run.info.get("warnings", ()):
                 seen.setdefault(re.sub(r"\d+", "#", warning), []).append((run_name(group.label, *key), warning))
-    return [f"{said[0][1]} ({_some([name for name, _ in said])})." for said in seen.values()]
+    return [f"{said[0][1]} ({some([name for name, _ in said])})." for said in seen.values()]
 
 
 def _not_compared(matrix: Matrix) -> list[str]:
@@ -103,7 +103,7 @@ def _not_compared(matrix: Matrix) -> list[str]:
             ]
             why.setdefault((group.label, " and ".join(differs) or "splits"), []).append(holdout)
     return [
-        f"{label} at {_some(holdouts)}: other {differs} than the rows beside it, so it is not compared with them."
+        f"{label} at {some(holdouts)}: other {differs} than the rows beside it, so it is not compared with them."
         for (label, differs), holdouts in why.items()
     ]
 
@@ -122,7 +122,7 @@ def _unfinished(unfinished: Sequence[tuple[str, str]]) -> list[str]:
     notes = []
     for state in sorted({state for _, state in unfinished}):
         names = [name for name, each in unfinished if each == state]
-        notes.append(f"{len(names)} {'run' if len(names) == 1 else 'runs'} {state}: {_some(names)}.")
+        notes.append(f"{len(names)} {'run' if len(names) == 1 else 'runs'} {state}: {some(names)}.")
     return notes
 
 
@@ -132,7 +132,7 @@ def _missing(matrix: Matrix) -> list[str]:
         missing = _missing_at(matrix, group)
         if missing:
             count = len(matrix.missing(group))
-            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs not done: {_some(missing)}.")
+            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs not done: {some(missing)}.")
     return notes
 
 
@@ -185,10 +185,15 @@ def _drop_not_run(shown: pd.DataFrame) -> list[str]:
     names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in tested]
     if not names:
         return []
-    return [f"Drop not run for {_some(names)}: it needs the same fold and seed with another holdout."]
+    return [f"Drop not run for {some(names)}: it needs the same fold and seed with another holdout."]
 
 
-def _few_cases(shown: pd.DataFrame) -> list[str]:
+def few_cases(shown: pd.DataFrame) -> list[str]:
+    """Say where an interval rests on so few cases that it is likely too narrow.
+
+    Args:
+        shown: Columns holdout, low, cases_benign and cases_malignant.
+    """
     with_interval = shown[shown["low"].notna()]
     cases = with_interval["cases_benign"] + with_interval["cases_malignant"]
     few = with_interval[cases < MANY_CASES]
@@ -202,7 +207,12 @@ def _few_cases(shown: pd.DataFrame) -> list[str]:
     ]
 
 
-def _partial(shown: pd.DataFrame) -> list[str]:
+def partial_folds(shown: pd.DataFrame) -> list[str]:
+    """Say where many replicates leave out a patient fold.
+
+    Args:
+        shown: Columns replicates and partial_replicates.
+    """
     share = (shown["partial_replicates"] / shown["replicates"].where(shown["replicates"] > 0)).max()
     if not share > WORTH_SAYING:
         return []
@@ -229,9 +239,10 @@ def _outside(shown: pd.DataFrame) -> list[str]:
 
 def _cells(names: Iterable[str], everything: set[str]) -> str:
     names = list(dict.fromkeys(names))
-    return "All rows" if set(names) == everything and len(names) > 1 else _some(names)
+    return "All rows" if set(names) == everything and len(names) > 1 else some(names)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first few names in words, and how many more there are."""
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

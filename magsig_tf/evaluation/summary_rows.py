@@ -64,7 +64,7 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         ("as_source", drop.as_source, drop.runs, "test", drop.reason),
         ("drop", drop.held_out_minus_source, drop.runs, "test", drop.reason),
     )
-    counts = {quantity: _counts(behind, part) for quantity, _, behind, part, _ in quantities}
+    counts = {quantity: count_behind(behind, part) for quantity, _, behind, part, _ in quantities}
     joined = ("held_out", "in_domain") if target == POOLED else ()
     means = {q: _holdout_means(cells, holdouts, part) for q, _, _, part, _ in quantities if q in joined}
     return [
@@ -73,7 +73,7 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
             "metric": metric.name,
             "quantity": quantity,
             **counts[quantity],
-            **_numbers(metric, values.get(metric.name), counts[quantity], reason, settings),
+            **numbers_of(metric, values.get(metric.name), counts[quantity], reason, settings),
             "holdout_mean": means.get(quantity, {}).get(metric.name, float("nan")),
         }
         for metric in cells.metrics
@@ -95,8 +95,13 @@ def _holdout_means(cells: GroupCells, holdouts: Sequence[str], part: str) -> dic
     return {m.name: float(np.mean([v[m.name].value for v in values])) for m in cells.metrics} if values else {}
 
 
-def _counts(runs: Sequence[Run], part: str) -> dict[str, int]:
-    """Count what a quantity rests on: distinct test cases and images, patient folds, seeds and runs."""
+def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
+    """Count what a quantity rests on: distinct test cases and images, patient folds, seeds and runs.
+
+    Args:
+        runs: The runs behind it; may be empty.
+        part: The part of their predictions that it scores.
+    """
     empty = pd.DataFrame({"row": [], "case": [], "label": []})
     seen = pd.concat([run.part(part)[["row", "case", "label"]] for run in runs] or [empty]).drop_duplicates("row")
     cases = seen.groupby("label")["case"].nunique()
@@ -110,9 +115,18 @@ def _counts(runs: Sequence[Run], part: str) -> dict[str, int]:
     }
 
 
-def _numbers(
+def numbers_of(
     metric: Metric, cell: CellValue | None, counts: dict[str, int], reason: str, settings: IntervalSettings
 ) -> dict[str, object]:
+    """Return value, interval and what is to be said of them, as columns of a frame.
+
+    Args:
+        metric: The metric.
+        cell: Its value with all replicates; None where it is not run.
+        counts: From `count_behind`; with few cases there is no interval.
+        reason: What else keeps it from resting on all that it should.
+        settings: How intervals are made.
+    """
     nan = float("nan")
     numbers = {
         "value": nan,

@@ -80,3 +80,25 @@ def test_runs_suffice_when_the_prepared_images_are_gone(tmp_path):
     study.write(methods=["grl"], holdouts=["40X"])
     (study.workspace.data(study.dataset) / "dataset.json").unlink()
     assert invoke(study).exit_code == 0
+
+
+def test_two_methods_are_compared_on_the_same_runs(study, tmp_path):
+    result = invoke(study, "--compare", "grl", "baseline")
+    assert result.exit_code == 0, result.output
+    assert "grl minus baseline" in result.stdout
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
+    folder = study.workspace.results() / study.dataset
+    frame = pd.read_parquet(folder / "comparison-grl-baseline.parquet")
+    assert set(frame["level"]) == {"image", "case"}
+    assert len(pd.read_csv(folder / "comparison-grl-baseline.csv")) == len(frame)
+    records = json.loads(invoke(study, "--compare", "grl", "baseline", "--json").stdout)
+    assert records[0]["value"] == pytest.approx(frame.loc[0, "value"], abs=1e-14)
+    # the sides are the numbers of the summary
+    invoke(study)
+    summary = pd.read_parquet(folder / "summary.parquet").query("quantity == 'held_out' and label == 'grl'")
+    keys = ["holdout", "level", "metric"]
+    both = frame.merge(summary, on=keys, suffixes=("", "_summary"))
+    assert len(both) == len(frame)
+    assert both["method_value"].to_numpy() == pytest.approx(both["value_summary"].to_numpy(), abs=1e-12, nan_ok=True)
+    assert isinstance(invoke(study, "--compare", "grl", "baseline", "--method", "grl").exception, UsageError)
+    assert isinstance(invoke(study, "--compare", "grl", "gan").exception, UsageError)

@@ -1,0 +1,75 @@
+"""The settings that runs were made with, so that only runs that differ in their method are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from magsig_tf.config import AXES, Settings, deciding_settings
+from magsig_tf.config_files import read_config_file
+from magsig_tf.errors import RunError, UsageError
+from magsig_tf.evaluation.matrix import Group
+
+
+def settings_of(group: Group) -> dict[str, Any]:
+    """Return what decides the outcome of a group's runs, from the config.yaml of one of them.
+
+    Operational settings and the axes of the matrix are left out, the options of the method are kept. Empty where the
+    run has no such file.
+
+    Raises:
+        RunError: the file is no flat YAML mapping.
+    """
+    path = next(iter(group.runs.values())).folder / "config.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        values = read_config_file(str(path))
+    except UsageError as error:
+        raise RunError(error.expected, error.found, "Remove the run's folder and train it again") from error
+    left_out = {*AXES, *Settings.model_fields} - deciding_settings()
+    values = {key: value for key, value in values.items() if key not in left_out}
+    if isinstance(values.get("magnifications"), list):
+        values["magnifications"] = sorted(map(str, values["magnifications"]))
+    return values
+
+
+def differing(first: Group, second: Group) -> dict[str, tuple[Any, Any]]:
+    """Return the keys that both groups' configs have, with another value: what else than the method differs."""
+    one, two = settings_of(first), settings_of(second)
+    return {key: (one[key], two[key]) for key in one if key in two and one[key] != two[key]}
+
+
+def counterparts(group: Group, others: Sequence[Group]) -> list[Group]:
+    """Return the groups that differ from a group in their method only: the same study, selection and settings.
+
+    Args:
+        group: The group that is to be compared.
+        others: Groups of another method.
+    """
+    return [
+        other
+        for other in others
+        if (other.magnifications, other.selection) == (group.magnifications, group.selection)
+        and not differing(group, other)
+    ]
+
+
+def told_apart(groups: Sequence[Group]) -> dict[str, str]:
+    """Return for each group's label the settings in which the groups differ, in words; empty for a single one.
+
+    Args:
+        groups: Groups of one method.
+    """
+    settings = {group.label: settings_of(group) for group in groups}
+    keys = sorted({key for values in settings.values() for key in values})
+    varied = [key for key in keys if len({repr(values.get(key)) for values in settings.values()}) > 1]
+    return {
+        label: ", ".join(f"{key} {_word(values[key])}" for key in varied if key in values)
+        for label, values in settings.items()
+        if varied
+    }
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)[:40]
