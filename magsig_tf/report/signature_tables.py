@@ -17,13 +17,22 @@ from magsig_tf.signatures.study import SignatureStudy
 
 _WIDEST = 20
 SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
-_SHORT = {
+_IN_A_CELL = {
+    "no signature": "no\nsignature",
     "empty": "empty",
     "all dimensions": "saturated",
-    "not matched": "not matched",
-    "fewer than two": "one holdout",
+    "not matched": "not\nmatched",
+    "does not vary": "does not\nvary",
+    "a permutation": "-",
+    "fewer than two": "one\nholdout",
+    "different length": "other\nlength",
+    "no bound": "too few\ncases",
+    "too many": "too many",
+    "one class": "one\nclass",
+    "nothing malignant": "none\nmalignant",
+    "no test rows": "no test\nrows",
 }
-_SHORT |= {"different length": "lengths", "no signature": "no signature", "too many": "too many", "class": "one class"}
+"""Words of a reason, and what fits into a cell for it; the whole reason stands below the table."""
 
 
 def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[str] = ()) -> None:
@@ -91,23 +100,24 @@ def runs_table(frame: pd.DataFrame) -> Table:
     )
     last = None
     for row in frame.to_dict("records"):
-        cells = [_number(row["share"], row["reason"]), "" if pd.isna(row["C"]) else f"{row['C']:.3g}"]
-        scores = [_with_interval(row, name) for name in SCORES]
-        size = "" if pd.isna(row["k"]) else f"{row['k']} of {row['p']}"
+        if pd.isna(row["k"]):
+            size, cells = _word(row["reason"]), [Text("-", style="dim")] * (2 + len(SCORES))
+        else:
+            size, cells = f"{row['k']} of {row['p']}", [_number(row["share"], ""), f"{row['C']:.3g}"]
+            cells += [_with_interval(row, name, _of_score(row["reason"], title)) for name, title in SCORES.items()]
         method = "" if row["label"] == last else row["label"]
         last = row["label"]
-        table.add_row(method, row["holdout"], *(str(row[name]) for name in repeats), size, *cells, *scores)
+        table.add_row(method, row["holdout"], *(str(row[name]) for name in repeats), size, *cells)
     return table
 
 
 def heat_table(label: str, pairs: pd.DataFrame) -> Table:
     """Draw the Jaccard indices of a method's holdouts as a matrix, mean over patient folds and seeds."""
     holdouts = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
-    mean = pairs.groupby(["first", "second"], sort=False)["jaccard"].mean()
     table = _table(f"J, {label}", *holdouts)
     for one in holdouts:
-        cells = [Text("") if one == other else _heat(mean, one, other) for other in holdouts]
-        table.add_row(one, *cells)
+        between = [pairs[pairs["first"].isin((one, other)) & pairs["second"].isin((one, other))] for other in holdouts]
+        table.add_row(one, *map(_heat, between))
     return table
 
 
@@ -123,7 +133,7 @@ def pairs_table(pairs: pd.DataFrame) -> Table:
         table.add_row(
             "" if label == last else label,
             f"{first} {second}",
-            "" if pd.isna(sizes).any() else f"{sizes[0]:.0f} {sizes[1]:.0f}",
+            Text("-", style="dim") if pd.isna(sizes).any() else f"{sizes[0]:.0f} {sizes[1]:.0f}",
             *(_number(rows[name].mean(), reason) for name in ("jaccard", "expected", "adjusted", "ceiling")),
             _p_value(rows["p_value"].median(), reason),
             *(
@@ -143,11 +153,8 @@ def methods_table(methods: pd.DataFrame) -> Table:
         values = [_number(row[name], row["reason"]) for name in ("jaccard", "expected", "adjusted")]
         values += [_p_value(row["median_p_value"], row["reason"]), _number(row["nogueira"], row["reason"])]
         matched = ("matched_jaccard", "matched_adjusted", "cka")
-        values += [
-            Text("-", style="dim") if row["control"] else _number(row[name], row["reason"] or "not matched")
-            for name in matched
-        ]
-        size = "" if pd.isna(row["mean_size"]) else f"{row['mean_size']:.0f}"
+        values += [_number(row[name], row["matched_reason"]) for name in matched]
+        size = Text("-", style="dim") if pd.isna(row["mean_size"]) else f"{row['mean_size']:.0f}"
         table.add_row("  permuted" if row["control"] else row["label"], size, *values)
     return table
 
@@ -168,10 +175,10 @@ def stability_table(frame: pd.DataFrame) -> Table:
             row["holdout"],
             *(str(row[name]) for name in repeats),
             _number(row["mean_size"], row["reason"], "{:.1f}"),
-            _with_interval(row, "nogueira"),
+            _with_interval(row, "nogueira", row["reason"]),
             _number(row["control_nogueira"], row["reason"]),
             _number(row["half_sample_size"], row["bound_reason"], "{:.1f}"),
-            "" if pd.isna(row["stable"]) else str(row["stable"]),
+            _word(row["bound_reason"]) if pd.isna(row["stable"]) else str(row["stable"]),
             bound,
         )
         last = row["label"]
@@ -220,20 +227,27 @@ def _p_value(value: float, reason: str) -> Text:
 
 def _word(reason: str) -> Text:
     """Return a reason in a word or two; notes below the table have the whole of it."""
-    return Text(next((word for part, word in _SHORT.items() if part in reason), "not defined"), style="dim")
+    return Text(next((short for words, short in _IN_A_CELL.items() if words in reason), "not\ndefined"), style="dim")
 
 
-def _with_interval(row: dict[str, object], name: str) -> Text:
-    text = _number(row[name], str(row["reason"]))
+def _with_interval(row: dict[str, object], name: str, reason: str) -> Text:
+    text = _number(row[name], reason)
     if not pd.isna(row[f"{name}_low"]):
         text.append(f"\n{number(row[f'{name}_low'])}-{number(row[f'{name}_high'])}", style="dim")
     return text
 
 
-def _heat(mean: pd.Series, one: str, other: str) -> Text:
-    value = mean.get((one, other), mean.get((other, one), float("nan")))
+def _of_score(reason: str, title: str) -> str:
+    """Return the part of a run's reason that tells why a score is absent: a signature may be peculiar for others."""
+    return next((part for part in reason.split("; ") if part.startswith(f"{title} not defined")), "no test rows")
+
+
+def _heat(pairs: pd.DataFrame) -> Text:
+    if pairs.empty:
+        return Text("")
+    value = pairs["jaccard"].mean()
     if pd.isna(value):
-        return Text("not defined", style="dim")
+        return _word(_joined(pairs["reason"]))
     shade = round(255 - 200 * value)
     return Text(f" {number(value)} ", style=f"black on rgb({shade},{shade},255)")
 

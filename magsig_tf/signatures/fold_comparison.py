@@ -18,6 +18,7 @@ from magsig_tf.signatures.signature_rows import SourceSignature
 
 FEWEST_COMMON_IMAGES = 10
 """Below this many common images neither matching nor alignment says anything."""
+NOTHING_TO_MATCH = "a permutation changes neither CKA nor what a matching could add"
 NOT_COMPARED = "fewer than two holdouts with a signature"
 
 
@@ -145,7 +146,7 @@ def _summary(
     counted = {"groups": len(groups), "pairs": len(pairs)}
     if not len(pairs):
         nothing = dict.fromkeys((*means, "median_p_value", "nogueira", "mean_size", "fewest_shared"), float("nan"))
-        return counted | nothing | {"reason": f"not computable: {NOT_COMPARED}"}
+        return counted | nothing | dict.fromkeys(("reason", "matched_reason"), f"not computable: {NOT_COMPARED}")
     values = {name: float(pairs[prefix + name if name in own else name].mean()) for name in means}
     if prefix:
         values |= dict.fromkeys(("matched_jaccard", "matched_adjusted", "cka"), float("nan"))
@@ -169,6 +170,7 @@ def _summary(
             if sizes
             else float("nan"),
             "reason": "; ".join(sorted(reasons)),
+            "matched_reason": NOTHING_TO_MATCH if prefix else "; ".join(sorted(set(pairs["matched_reason"]) - {""})),
         }
     )
 
