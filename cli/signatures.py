@@ -100,20 +100,14 @@ def signatures(
 def _runs(
     workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...], controls: bool
 ) -> tuple[list, list]:
-    """Return the sources of the finished runs and of their controls, and sentences about those that are not there."""
+    """Return the sources of the finished runs and of their controls, and what a reader must know of them."""
     from magsig_tf.evaluation import arrange, load_runs
-    from magsig_tf.evaluation.runs import run_name
+    from magsig_tf.evaluation.notes import run_notes
     from magsig_tf.signatures.sources import sources_of_random_encoders, sources_of_runs
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
     matrix = arrange(loaded.runs)
-    said = [f"{name}: {state}, left out." for name, state in loaded.unfinished]
-    for group in matrix.groups:
-        missing = [run_name(group.label, *key) for key in matrix.missing(group)]
-        if missing:
-            said.append(f"{len(missing)} of {len(group.runs) + len(missing)} runs not done: {', '.join(missing)}.")
-        if group.selection == "oracle":
-            said.append(f"{group.label}: the checkpoint was chosen by looking at the held-out magnification.")
+    said = run_notes(matrix, loaded.unfinished)
     sources = sources_of_runs(matrix)
     if controls:
         untrained, absent = sources_of_random_encoders(matrix, workspace, dataset)

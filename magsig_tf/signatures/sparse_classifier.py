@@ -53,13 +53,14 @@ def fit_sparse_classifier(train: Embeddings, *names: object) -> SparseClassifier
     signature = fit_signature(train.embedding, train.label, train.case, names=names)
     selected = np.zeros(train.dimensions, bool)
     selected[signature.indices] = True
+    constant = signature.constant_dimensions
     remarks = [
         words
         for holds, words in (
             (signature.saturated, SATURATED),
             (signature.at_sparse_edge, "the choice is the first lambda of the path"),
             (signature.at_dense_edge, "the choice is the last lambda of the path, a smaller one might do better"),
-            (signature.constant_dimensions, f"{signature.constant_dimensions} constant dimensions left out"),
+            (constant, f"{constant} constant dimension{'s' if constant > 1 else ''} left out"),
         )
         if holds
     ]

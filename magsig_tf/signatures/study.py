@@ -71,6 +71,8 @@ def study_signatures(
     Raises:
         DataError: a file is missing, damaged, or not as documented.
     """
+    for source in sources:
+        source.read()  # a file that is damaged stops the study before minutes of fitting, not after
     with progress("signatures") as report:
         fitted = fit_sources(sources, replicates=replicates, progress=report)
     pairs = methods = within = None

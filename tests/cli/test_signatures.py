@@ -89,7 +89,7 @@ def test_json_is_one_document_without_silent_gaps(study):
     said = json.loads(invoke(study, "--compare-folds", "--json").stdout)
     assert {"signatures", "signature_pairs", "signature_methods", "missing"} == set(said)
     assert said["missing"] == [
-        "baseline 200X fold 0 seed 0: running, left out.",
+        "1 run running: baseline 200X fold 0 seed 0.",
         "Control random small_cnn seed 0: not written yet; the next run trained with it writes it.",
     ]
 
@@ -100,7 +100,7 @@ def test_missing_runs_and_a_single_holdout_are_named(tmp_path, monkeypatch):
     study.write(["baseline"], ["40X", "100X"], folds=[0])
     study.write(["grl"], ["40X"], folds=[0])
     text = " ".join(invoke(study, "--compare-folds").stdout.split())
-    assert "1 of 2 runs not done: grl 100X fold 0 seed 0" in text
+    assert "grl: 1 of 2 runs not done: all at 100X." in text
     assert "grl: not computable: fewer than two holdouts with a signature" in text
 
 
