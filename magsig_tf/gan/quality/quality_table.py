@@ -1,0 +1,110 @@
+"""The quality of the GANs of a fold as a tidy table: samples, and beside them real images of other patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.gan.images import PartSamples, TrainingImages
+from magsig_tf.gan.quality.case_draws import REPLICATES
+from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
+from magsig_tf.gan.quality.part_quality import PartRows, measured
+from magsig_tf.seeding import generator_for
+
+MOST_IMAGES = 5000
+"""Training images of a class, and samples of a GAN, that are compared; of more, so many are drawn at random."""
+COLUMNS = (
+    "part",
+    "label",
+    "magnification",
+    "features",
+    "kind",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "images_real",
+    "images_synthetic",
+    "cases",
+    "reason",
+)
+
+
+def quality_table(
+    training: TrainingImages,
+    samples: Sequence[PartSamples],
+    spaces: Sequence[Features],
+    *names: object,
+    left_out: Mapping[str, str] | None = None,
+    replicates: int = REPLICATES,
+    progress: Callable[[str], None] = lambda text: None,
+) -> pd.DataFrame:
+    """Measure what the GANs of a fold drew.
+
+    Args:
+        training: The fold's training images at the GAN's size, both classes, all source magnifications.
+        samples: What each GAN drew.
+        spaces: Features in which they are compared; pixels are added for the nearest neighbours.
+        names: Names that every draw derives from.
+        left_out: Names of feature spaces that are not there, each with the reason.
+        replicates: Bootstrap replicates over cases.
+        progress: Told what is measured next.
+
+    Returns:
+        A tidy frame with `COLUMNS`, one row for each GAN, feature space, kind ("synthetic", or "floor": half of the
+        cases in place of the samples) and metric. `value`, `low` and `high` are NaN where they are not defined, and
+        then `reason` says why.
+    """
+    training = training.of_rows(_compared(training, names))
+    samples = [PartSamples(each.part, _capped(each.images, *names, each.part.name)) for each in samples]
+    found = []
+    for space in [*spaces, pixel_features()]:
+        progress(f"quality in {space.title}")
+        features = space(training.images)
+        found += [
+            record | {"features": space.name}
+            for each in samples
+            for record in _of_part(training, features, each, space, (*names, each.part.name), replicates)
+        ]
+    for name, reason in (left_out or {}).items():
+        empty = {"features": name, "kind": "synthetic", "metric": "kid", "reason": reason}
+        found += [_about(each) | empty | dict.fromkeys(("value", "low", "high"), np.nan) for each in samples]
+    counts = dict.fromkeys(("images_real", "images_synthetic", "cases"), 0)
+    frame = pd.DataFrame([counts | record for record in found], columns=list(COLUMNS))
+    order = [each.part.name for each in samples]
+    return frame.sort_values("part", key=lambda part: part.map(order.index), kind="stable", ignore_index=True)
+
+
+def _of_part(
+    training: TrainingImages,
+    features: np.ndarray,
+    samples: PartSamples,
+    space: Features,
+    names: tuple[object, ...],
+    replicates: int,
+) -> Iterator[dict[str, object]]:
+    of_class = np.flatnonzero(training.label == samples.part.label)
+    own = np.isin(of_class, training.rows_of(samples.part))
+    rows = PartRows(
+        features[of_class], training.magnification[of_class], training.case[of_class], own, samples.part.magnification
+    )
+    found = measured(rows, space(samples.images), *names, pixels=space.name == PIXELS, replicates=replicates)
+    yield from (_about(samples) | record for record in found)
+
+
+def _about(samples: PartSamples) -> dict[str, object]:
+    part = samples.part
+    return {"part": part.name, "label": part.label, "magnification": part.magnification}
+
+
+def _compared(training: TrainingImages, names: tuple[object, ...]) -> np.ndarray:
+    rows = [_capped(np.flatnonzero(training.label == label), *names, label) for label in np.unique(training.label)]
+    return np.sort(np.concatenate(rows))
+
+
+def _capped(images: np.ndarray, *names: object) -> np.ndarray:
+    if len(images) <= MOST_IMAGES:
+        return images
+    return images[np.sort(generator_for("gan quality rows", *names).permutation(len(images))[:MOST_IMAGES])]
