@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from PIL import Image
-from scipy.fft import dctn, idctn
+from scipy.fft import dct, idct
 
 from magsig_tf.errors import UsageError
 from magsig_tf.seeding import generator_for
@@ -21,7 +21,7 @@ from magsig_tf.seeding import generator_for
 LOWEST, HIGHEST = 1.0, 254.0
 """Range of an up-sampled image before noise of at most one level is added, so that nothing is clipped."""
 _PASSED = 0.75
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 def downsampled(images: np.ndarray, size: int) -> np.ndarray:
@@ -69,9 +69,11 @@ def upsampled(images: np.ndarray, size: int) -> np.ndarray:
         return np.array(images)
     large = np.empty((len(images), size, size, 3), np.uint8)
     for place, image in enumerate(images):
-        coefficients = _kept_in_range(dctn(np.float32(image), axes=(0, 1), norm="ortho") * _fade(own))
-        fine = _in_range(_evaluated(coefficients, size))
-        large[place] = np.rint(fine + _noise(image, size)).astype(np.uint8)
+        # one image at a time: the same bits whatever it is in a batch with, and in the processor's cache
+        coefficients = _cosines(np.moveaxis(image, -1, 0).astype(np.float32), own) * _fade(own)
+        fine = _in_range(_evaluated(_kept_in_range(coefficients), size))
+        fine += _noise(image, size)
+        large[place] = np.moveaxis(np.rint(fine, out=fine), 0, -1)
     return large
 
 
@@ -99,56 +101,62 @@ def _check_sizes(gan: int, classifier: int) -> None:
 
 @lru_cache(maxsize=8)
 def _fade(size: int) -> np.ndarray:
-    """Return the share of each cosine that is kept, float32 [size, size, 1]: 1 at low frequencies, 0 near Nyquist.
+    """Return the share of each cosine that is kept, float32 [size, size]: 1 at low frequencies, 0 near Nyquist.
 
-    It ends two periods an image below Nyquist: a window that is laid over an image to measure its spectrum spreads each
-    frequency that far.
+    It ends three periods an image below Nyquist, since whatever measures a spectrum inside an image spreads each frequency
+    about that far.
     """
     order = np.arange(size)
     radius = np.hypot(order[:, None], order[None, :]) / size
-    last = 1 - 4 / size
+    last = 1 - 6 / size
     position = np.clip((radius - _PASSED * last) / ((1 - _PASSED) * last), 0, 1)
-    return np.float32(0.5 + 0.5 * np.cos(np.pi * position))[..., None]
+    return np.float32(0.5 + 0.5 * np.cos(np.pi * position))
+
+
+def _cosines(channels: np.ndarray, kept: int) -> np.ndarray:
+    """Return the lowest `kept` x `kept` cosines of each channel, float32 [3, kept, kept]."""
+    rows = dct(channels, axis=2, norm="ortho")[:, :, :kept]
+    return dct(rows, axis=1, norm="ortho")[:, :kept] * np.float32(kept / channels.shape[1])
 
 
 def _evaluated(coefficients: np.ndarray, size: int) -> np.ndarray:
-    """Return the image of these cosines on a grid of `size` x `size` points, float32."""
-    own = len(coefficients)
-    padded = np.zeros((size, size, 3), np.float32)
-    padded[:own, :own] = coefficients * (size / own)
-    return idctn(padded, axes=(0, 1), norm="ortho", overwrite_x=True)
+    """Return the channels that have these cosines on a grid of `size` x `size` points, float32 [3, size, size]."""
+    own = coefficients.shape[1]
+    rows = idct(coefficients * np.float32(size / own), n=size, axis=1, norm="ortho")
+    return idct(rows, n=size, axis=2, norm="ortho")
 
 
 def _kept_in_range(coefficients: np.ndarray) -> np.ndarray:
     """Return cosines near the given ones whose image hardly leaves the range.
 
-    Alternating projections on what lies in the range and what lies in the band (Papoulis 1975 and Gerchberg 1974 use
-    them to extrapolate); the first is judged on a grid twice as fine.
+    Projections in turn on what lies in the range and on what lies in the band, as Gerchberg (1974) and Papoulis (1975)
+    extrapolate spectra; the first is judged on a grid twice as fine.
     """
-    own = len(coefficients)
+    own = coefficients.shape[1]
     for _ in range(_ROUNDS):
         fine = _evaluated(coefficients, 2 * own)
         beyond = np.clip(fine, LOWEST, HIGHEST) - fine
         if not beyond.any():
             break
-        coefficients = coefficients + dctn(beyond, axes=(0, 1), norm="ortho")[:own, :own] * (_fade(own) / 2)
+        coefficients = coefficients + _cosines(beyond, own) * _fade(own)
     return coefficients
 
 
-def _in_range(image: np.ndarray) -> np.ndarray:
-    """Return the image with just as little contrast as brings it into the range, its mean colour kept."""
-    mean = np.clip(image.mean(axis=(0, 1)), LOWEST, HIGHEST)
-    above, below = np.maximum(image.max(axis=(0, 1)) - mean, 1e-6), np.maximum(mean - image.min(axis=(0, 1)), 1e-6)
-    contrast = np.minimum(1, np.minimum((HIGHEST - mean) / above, (mean - LOWEST) / below).min())
-    return mean + (image - mean) * np.float32(contrast)
+def _in_range(channels: np.ndarray) -> np.ndarray:
+    """Return the channels with just as little contrast as brings all into the range, their means kept."""
+    mean = np.clip(channels.mean(axis=(1, 2)), LOWEST, HIGHEST)
+    above, below = channels.max(axis=(1, 2)) - mean, mean - channels.min(axis=(1, 2))
+    room = np.minimum((HIGHEST - mean) / np.maximum(above, 1e-6), (mean - LOWEST) / np.maximum(below, 1e-6))
+    mean = mean[:, None, None]
+    return mean + (channels - mean) * np.float32(min(1.0, room.min()))
 
 
 def _noise(image: np.ndarray, size: int) -> np.ndarray:
-    """Return noise in (-1, 1) with triangular density, which makes the error of rounding white and independent of the
-    image up to its variance (Wannamaker et al. 2000, A theory of nonsubtractive dither).
+    """Return noise in (-1, 1) with triangular density, float32 [3, size, size].
 
-    It is drawn from the small image itself, so that it is the same wherever that image turns up.
+    It makes the error of rounding white, with a variance that does not depend on the image (Wannamaker et al. 2000, A
+    theory of nonsubtractive dither). It is drawn from the small image itself: the same wherever that image turns up.
     """
     random = generator_for("rounding noise", hashlib.sha256(np.ascontiguousarray(image)).hexdigest())
-    first, second = np.frombuffer(random.bytes(2 * size * size * 3), np.uint8).reshape(2, size, size, 3)
-    return (first.astype(np.float32) - second) / 256
+    first, second = np.frombuffer(random.bytes(6 * size * size), np.uint8).reshape(2, 3, size, size)
+    return np.subtract(first, second, dtype=np.float32) / np.float32(256)

@@ -1,0 +1,140 @@
+"""Does the power spectrum alone tell synthetic images from real ones that went through the GAN's resolution?
+
+Above the GAN's Nyquist frequency it must not: there is nothing but what up-sampling makes, the same for both. Below it a
+generator may give itself away (Durall et al. 2020, Watch your up-convolution), which is a fact about that generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from magsig_tf.seeding import generator_for, seed_for
+
+ABOVE, BELOW = "spectrum_above_nyquist", "spectrum_below_nyquist"
+CHANCE = 0.5
+RINGS = 8
+FOLDS = 5
+PENALTY = 0.01
+"""Ridge penalty on the scale of the mean loss; fixed, so that nothing is tuned."""
+REPLICATES = 1000
+SAME_SIZE = "not applicable: the GAN makes images of the classifier's size"
+_FEWEST_CASES_FOR_INTERVAL = 5
+_WHITE = 1e-4
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What the probe tells apart.
+
+    Args:
+        resampled: Real images that went through the GAN's resolution, uint8 [n, S, S, 3].
+        original: The same real images as they were, uint8 [n, S, S, 3].
+        synthetic: What a GAN drew, up-sampled, uint8 [m, S, S, 3].
+        case: Name of each real image's case, [n].
+    """
+
+    resampled: np.ndarray
+    original: np.ndarray
+    synthetic: np.ndarray
+    case: np.ndarray
+
+
+def spectrum_probe(sides: Sides, size: int, *names: object, replicates: int = REPLICATES) -> list[dict[str, object]]:
+    """Return how well log power in rings tells real from synthetic images: balanced accuracy, chance .5.
+
+    Logistic regression, cross-validated in folds of cases (each synthetic image counts as a case of its own). The kind
+    `synthetic` compares with resampled real images; `control` with the original ones, which must be found easily.
+
+    Args:
+        sides: The images, at the classifier's size S.
+        size: s, height and width of the GAN's images; its Nyquist frequency is s / 2 periods an image.
+        names: Names that the folds and the bootstrap derive from.
+        replicates: Of the bootstrap over cases (synthetic images one by one) behind `low` and `high`.
+
+    Returns:
+        Rows with kind, metric, value, low, high, images_real, images_synthetic, cases and reason. Where a number is not
+        defined it is NaN, and `reason` says why.
+    """
+    rows = []
+    real, synthetic, cases = len(sides.resampled), len(sides.synthetic), len(np.unique(sides.case))
+    counts = {"images_real": real, "images_synthetic": synthetic, "cases": cases}
+    for kind, images in (("synthetic", sides.resampled), ("control", sides.original)):
+        for metric in (ABOVE, BELOW):
+            found = {"value": np.nan, "low": np.nan, "high": np.nan, "reason": _not_defined(metric, sides, size)}
+            if not found["reason"]:
+                low, high = (size / 2, np.inf) if metric == ABOVE else (1.0, size / 2)
+                features = [ring_powers(each, low, high) for each in (images, sides.synthetic)]
+                found |= _told_apart(*features, sides.case, names, replicates)
+            rows.append(counts | {"kind": kind, "metric": metric} | found)
+    return rows
+
+
+def ring_powers(images: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return the log of the mean power in rings of equal width in the frequency plane.
+
+    Args:
+        images: uint8 [n, S, S, 3]; the mean is removed and a Blackman window laid over each.
+        low: Radius at which the first ring begins, in periods an image.
+        high: Radius at which the last one ends, at most S / 2, which is what infinity stands for too.
+
+    Returns:
+        float64 [n, 3 * RINGS], a channel after the other. A ring without a frequency has power 0.
+    """
+    size = images.shape[1]
+    window = np.blackman(size + 2)[1:-1]  # Hann's side lobes are as strong as the noise that is to be seen here
+    window = np.outer(window, window) / (window**2).sum()
+    radius = np.hypot(np.fft.fftfreq(size, 1 / size)[:, None], np.fft.rfftfreq(size, 1 / size)[None, :])
+    edges = np.linspace(low, min(high, size / 2), RINGS + 1)
+    ring = np.searchsorted(edges, radius, side="left") - 1  # 0 .. RINGS - 1 inside: an edge belongs to the inner ring
+    inside = (ring >= 0) & (ring < RINGS)
+    count = np.maximum(np.bincount(ring[inside], minlength=RINGS), 1)
+    powers = np.empty((len(images), 3, RINGS))
+    for place, image in enumerate(images):
+        for channel in range(3):
+            values = image[..., channel].astype(np.float32)
+            power = np.abs(np.fft.rfft2((values - values.mean()) * window)[inside]) ** 2
+            powers[place, channel] = np.bincount(ring[inside], power, RINGS) / count
+    return np.log(powers.reshape(len(images), -1) + _WHITE)
+
+
+def _not_defined(metric: str, sides: Sides, size: int) -> str:
+    if metric == ABOVE and sides.resampled.shape[1] <= size:
+        return SAME_SIZE
+    if len(np.unique(sides.case)) < FOLDS or len(sides.synthetic) < FOLDS:
+        return f"fewer than {FOLDS} cases or synthetic images"
+    return ""
+
+
+def _told_apart(
+    real: np.ndarray, synthetic: np.ndarray, case: np.ndarray, names: tuple[object, ...], replicates: int
+) -> dict[str, object]:
+    features = np.concatenate([real, synthetic])
+    target = np.repeat([0, 1], [len(real), len(synthetic)])
+    position = np.unique(case, return_inverse=True)[1]
+    cases = int(position.max()) + 1
+    groups = np.concatenate([position, cases + np.arange(len(synthetic))])
+    right = np.empty(len(target), bool)
+    deal = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed_for("spectrum probe", *names))
+    for train, held in deal.split(features, target, groups):
+        # scikit-learn's C is on the sum of the losses
+        regression = LogisticRegression(C=1 / (PENALTY * len(train)), class_weight="balanced", max_iter=1000)
+        predicted = (
+            make_pipeline(StandardScaler(), regression).fit(features[train], target[train]).predict(features[held])
+        )
+        right[held] = predicted == target[held]
+    of_real, of_synthetic = right[: len(real)], right[len(real) :]
+    found: dict[str, object] = {"value": float((of_real.mean() + of_synthetic.mean()) / 2)}
+    if cases < _FEWEST_CASES_FOR_INTERVAL:
+        return found | {"reason": f"no interval: fewer than {_FEWEST_CASES_FOR_INTERVAL} cases"}
+    random = generator_for("spectrum probe bootstrap", *names)
+    draws = random.multinomial(cases, np.full(cases, 1 / cases), replicates)
+    recall = (draws @ np.bincount(position, of_real)) / (draws @ np.bincount(position))
+    hits = random.binomial(len(synthetic), of_synthetic.mean(), replicates) / len(synthetic)
+    low, high = np.percentile((recall + hits) / 2, [2.5, 97.5])
+    return found | {"low": float(low), "high": float(high)}
