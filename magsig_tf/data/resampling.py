@@ -1,9 +1,9 @@
 """Real images sent through a GAN's resolution, and a GAN's images brought up to the classifier's.
 
-What a small image shows above its Nyquist frequency after up-sampling is the filter's doing: attenuated copies of its
-spectrum, harmonics of clipped overshoot, rounding that follows the content. A classifier could tell synthetic images by
-it, so none may be left: the up-sampling is band-limited, keeps the image inside [0, 255] without clipping, and adds noise
-that makes rounding independent of the content. Measurements: docs/decisions/015-band-limited-upsampling.md.
+What an up-sampled image has above its Nyquist frequency is the filter's doing: attenuated copies of its spectrum,
+harmonics of clipped overshoot, rounding that follows the content. A classifier could tell synthetic images by it, so
+none may be left. The up-sampling is band-limited, keeps the image inside [0, 255] without clipping, and adds noise that
+makes rounding independent of the content. Measurements: docs/decisions/015-band-limited-upsampling.md.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def downsampled(images: np.ndarray, size: int) -> np.ndarray:
 def upsampled(images: np.ndarray, size: int) -> np.ndarray:
     """Return a GAN's images at the classifier's size, with nothing of theirs above their Nyquist frequency.
 
-    The discrete cosine transform (mirrored borders) of each image is faded out towards its Nyquist frequency, the same in
-    every direction, and evaluated on the finer grid. An image is a function of its own pixels alone.
+    The discrete cosine transform (mirrored borders) of each image is faded out towards its Nyquist frequency, the same
+    in every direction, and evaluated on the finer grid. An image is a function of its own pixels alone.
 
     Args:
         images: uint8 [n, s, s, 3].
@@ -103,8 +103,8 @@ def _check_sizes(gan: int, classifier: int) -> None:
 def _fade(size: int) -> np.ndarray:
     """Return the share of each cosine that is kept, float32 [size, size]: 1 at low frequencies, 0 near Nyquist.
 
-    It ends three periods an image below Nyquist, since whatever measures a spectrum inside an image spreads each frequency
-    about that far.
+    It ends three periods an image below Nyquist, since whatever measures a spectrum inside an image spreads each
+    frequency about that far.
     """
     order = np.arange(size)
     radius = np.hypot(order[:, None], order[None, :]) / size

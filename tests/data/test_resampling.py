@@ -15,7 +15,7 @@ def random_images(*names, n=3, size=16, low=0, high=256):
 
 
 def power_above(image, size):
-    """Return the mean power of the cosines of order `size` and above, in squared levels; white noise has its variance."""
+    """Return the mean power of cosines of order `size` and above, in squared levels: the variance of white noise."""
     from scipy.fft import dctn
 
     power = dctn(image.astype(float), axes=(0, 1), norm="ortho") ** 2
@@ -36,7 +36,6 @@ def test_whatever_the_image_nothing_but_the_same_noise_lies_above_nyquist(seed, 
     image = random_images(seed, n=1)
     image[:, : int(16 * white)] = 255  # empty glass: without room above it, overshoot would be clipped
     large = upsampled(image, size)
-    assert large.min() >= 0 and large.max() <= 255
     # rounding plus triangular noise: 1/12 + 1/6 squared levels
     assert power_above(large[0], 16) == pytest.approx(0.25, rel=0.25)
 
@@ -66,7 +65,8 @@ def test_black_on_white_keeps_its_contrast_and_is_not_clipped():
     image = np.full((1, 32, 32, 3), 255, np.uint8)
     image[:, 8:24, 8:24] = 0
     large = upsampled(image, 96)[0].astype(float)
-    assert large[40:56, 40:56].mean() < 40 and large[:12, :12].mean() > 215
+    assert large[40:56, 40:56].mean() < 40
+    assert large[:12, :12].mean() > 215
     assert power_above(large, 32) == pytest.approx(0.25, rel=0.25)
 
 
@@ -101,5 +101,5 @@ def test_down_is_the_filter_that_prepare_uses():
 
 def test_a_gan_larger_than_the_classifier_is_refused():
     for function, size in ((downsampled, 32), (upsampled, 8), (resampled, 32)):
-        with pytest.raises(UsageError, match="32 px against 16 px|16 px against 8 px"):
+        with pytest.raises(UsageError, match="px against"):
             function(random_images("large"), size)
