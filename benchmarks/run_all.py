@@ -21,6 +21,7 @@ BENCHMARKS = (
     "input_cost",
     "training_step",
     "gradient_reversal",
+    "gan_step",
     "bfloat16",
     "training_memory",
     "sparse_path",

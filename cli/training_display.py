@@ -1,17 +1,28 @@
-"""Draws a running matrix: a bar with figures in a terminal, one line an epoch elsewhere."""
+"""Draws a running matrix: a bar with figures in a terminal, one line an epoch, or a check of a GAN, elsewhere."""
 
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magsig_tf.execution.observer import EpochSummary, Observer
 
-_IN_BAR = ("loss", "auc", "domain", "rate")  # what fits beside a bar in 100 columns
+_IN_BAR = (
+    "loss",
+    "auc",
+    "domain",
+    "generator",
+    "discriminator",
+    "distance",
+    "rate",
+)  # what fits beside a bar in 100 columns
 
 
 class TrainingDisplay(Observer):
     """Shows loss, validation AUC, domain accuracy beside chance, images a second and the time left.
+
+    Of a GAN it shows the losses of both networks, the distance of its samples and steps a second.
 
     Args:
         console: Usually standard error, so that tables can be piped.
@@ -20,7 +31,7 @@ class TrainingDisplay(Observer):
 
     def __init__(self, console: Console, runs: int):
         self.console, self.runs = console, runs
-        self._count, self._title, self._chance = 0, "", 0.0
+        self._count, self._total, self._chance = 0, 0, 0.0
         self._shown: dict[str, str] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -45,11 +56,14 @@ class TrainingDisplay(Observer):
     def run_started(self, title: str, total_steps: int, chance: float) -> None:
         """Begin a bar for this run."""
         self._count += 1
-        self._title, self._chance, self._shown = title, chance, {}
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(f"{self._count}/{self.runs}", total=total_steps, figures="")
+        self._chance = chance
+        self._begin(f"{self._count}/{self.runs}", total_steps)
         self.console.print(f"[bold]\\[{self._count}/{self.runs}] {title}[/bold]", highlight=False)
+
+    def part_started(self, title: str, total_steps: int) -> None:
+        """Begin a bar for a GAN, which counts as no run."""
+        self._begin("GAN", total_steps)
+        self.console.print(f"[bold]GAN {escape(title)}[/bold]", highlight=False)
 
     def step_done(self, step: int) -> None:
         """Advance the bar."""
@@ -69,22 +83,41 @@ class TrainingDisplay(Observer):
         self._shown["rate"] = f"{summary.images_per_second:.0f} img/s"
         self._shown |= {name: f"{name} {value:.2f}" for name, value in summary.state.items()}
         self._update()
-        if not self.console.is_terminal:
-            mark = "  chosen so far" if summary.chosen else ""
-            figures = "  ".join(self._shown.values())
-            self.console.print(
-                f"  epoch {summary.epoch + 1}/{summary.epochs}  {figures}{mark}", highlight=False, soft_wrap=True
-            )
+        self._print_line(f"epoch {summary.epoch + 1}/{summary.epochs}", summary.chosen)
+
+    def part_checked(self, step: int, logs: dict[str, float], chosen: bool) -> None:
+        """Show the distance of a GAN's samples, and print a line where there is no bar."""
+        self._shown["distance"] = f"distance {logs['distance']:.4f}"
+        self._update()
+        self._print_line(f"step {step}/{self._total}", chosen)
 
     def note(self, text: str) -> None:
         """Print a sentence."""
         self.console.print(f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
+    def _begin(self, description: str, total_steps: int) -> None:
+        self._shown, self._total = {}, total_steps
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(description, total=total_steps, figures="")
+
     def _show(self, logs: dict[str, float]) -> None:
-        self._shown["loss"] = f"loss {logs['loss']:.3f}"
+        if "loss" in logs:
+            self._shown["loss"] = f"loss {logs['loss']:.3f}"
+        for name in ("generator", "discriminator"):
+            if f"{name}_loss" in logs:
+                self._shown[name] = f"{name[0].upper()} {logs[f'{name}_loss']:.2f}"
+        if "steps_per_second" in logs:
+            self._shown["rate"] = f"{logs['steps_per_second']:.1f} steps/s"
         if "domain_accuracy" in logs:
             self._shown["domain"] = f"domain {logs['domain_accuracy']:.2f} (chance {self._chance:.2f})"
         self._update()
+
+    def _print_line(self, place: str, chosen: bool) -> None:
+        if not self.console.is_terminal:
+            mark = "  chosen so far" if chosen else ""
+            figures = "  ".join(self._shown.values())
+            self.console.print(f"  {place}  {figures}{mark}", highlight=False, soft_wrap=True)
 
     def _update(self) -> None:
         if self._task is not None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from magsig_tf.errors import RunError
 
-SMALLEST_SPREAD = 0.1
+SMALLEST_SPREAD = 0.05
 """A generator whose images differ by less than this share of what training images do has collapsed (docs/gan.md)."""
 WARM_UP = 500
 """Steps before which no generator is called collapsed: at first its images are all grey, and differ by little."""
