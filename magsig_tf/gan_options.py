@@ -12,6 +12,8 @@ from magsig_tf.config import MethodOptions, Settings
 
 PROTOCOL = ("magnifications", "folds", "split_seed", "group_by")
 """Settings of a run that decide which images its GANs may see."""
+FULL_WIDTH, FULL_STEPS = 64, 2000
+"""Below this base width (that of Radford et al.) or number of steps a GAN shows that the steps work, and no more."""
 
 
 class ResampledOptions(MethodOptions):
@@ -47,6 +49,11 @@ class GanOptions(ResampledOptions):
     )
     gan_per_magnification: bool = Field(False, description="gan: one GAN a class and source magnification")
     gan_seed: int = Field(0, ge=0, description="gan: seed of the GANs; every seed of the classifier shares them")
+
+
+def is_demonstration(options: GanOptions) -> bool:
+    """Say whether GANs with these options are of demonstration quality only, which is then printed beside them."""
+    return options.gan_width < FULL_WIDTH or options.gan_steps < FULL_STEPS
 
 
 def gan_hash(options: GanOptions, settings: Settings) -> str:

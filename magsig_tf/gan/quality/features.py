@@ -46,6 +46,18 @@ class Features:
         return self.function(images)
 
 
+def feature_spaces(gan_size: int, image_size: int) -> tuple[list[Features], dict[str, str]]:
+    """Return the spaces in which the quality of a fold's GANs is measured, and those left out with the reason.
+
+    Args:
+        gan_size: Height and width of the GAN's images.
+        image_size: Height and width of the classifier's.
+    """
+    imagenet = imagenet_features(image_size)
+    spaces = [imagenet] if imagenet else []
+    return [*spaces, random_features(gan_size)], {} if imagenet else {IMAGENET: NOT_INSTALLED}
+
+
 def imagenet_features(size: int) -> Features | None:
     """Return the pooled output of EfficientNet-Lite0 with ImageNet weights, the same for every fold.
 

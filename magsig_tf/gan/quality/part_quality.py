@@ -38,6 +38,7 @@ class PartRows:
         case: Name of each one's case, shape (n,).
         own: Bool [n], those that the GAN saw.
         intended: The magnification that the GAN learned; "" for all.
+        class_names: Names that draws over all cases of the class derive from, the same for every GAN of the class.
     """
 
     features: np.ndarray
@@ -45,6 +46,7 @@ class PartRows:
     case: np.ndarray
     own: np.ndarray
     intended: str
+    class_names: tuple[object, ...]
 
     @cached_property
     def own_case(self) -> np.ndarray:
@@ -74,7 +76,7 @@ def measured(
     halved = halves(cases, HALVINGS, *names) if cases >= FEWEST_CASES_TO_HALVE else None
     counts = {"images_real": len(own), "images_synthetic": len(synthetic), "cases": cases}
     of_floor = _floor_counts(case, halved) if halved is not None else {}
-    for measure in _measures(rows, synthetic, draws, halved, names, pixels):
+    for measure in _measures(rows, synthetic, draws, halved, pixels):
         for record in measure:
             yield counts | (of_floor if record["kind"] == "floor" else {}) | record
 
@@ -84,7 +86,6 @@ def _measures(
     synthetic: np.ndarray,
     draws: np.ndarray,
     halved: np.ndarray | None,
-    names: tuple[object, ...],
     pixels: bool,
 ) -> Iterator[Iterator[Record]]:
     own, case = rows.features[rows.own], rows.own_case
@@ -95,7 +96,7 @@ def _measures(
     distances = Distances.between(own, synthetic)
     yield _neighbours(distances, case, draws, halved)
     yield _memorisation(distances.real, distances.cross, case, halved)
-    yield _magnification(rows, synthetic, names, len(draws) - 1)
+    yield _magnification(rows, synthetic, len(draws) - 1)
 
 
 def _record(
@@ -203,9 +204,8 @@ def _memorisation(real: np.ndarray, cross: np.ndarray, case: np.ndarray, halved:
     yield _record("floor", "copied_same_case", found["copied_same_case"], reason=alone)
 
 
-def _magnification(
-    rows: PartRows, synthetic: np.ndarray, names: tuple[object, ...], replicates: int
-) -> Iterator[Record]:
+def _magnification(rows: PartRows, synthetic: np.ndarray, replicates: int) -> Iterator[Record]:
+    names = rows.class_names
     case = np.unique(rows.case, return_inverse=True)[1]
     cases = int(case.max()) + 1
     try:
@@ -214,14 +214,14 @@ def _magnification(
         yield _record("synthetic", "magnification_shift", reason=error.reason)
         return
     of_class = {"images_real": len(case), "cases": cases}
-    draws = bootstrap_draws(cases, replicates, *names, "class")
+    draws = bootstrap_draws(cases, replicates, *names)
     accuracy, *bounds = probe.balanced_accuracy(draws)
     chance = 1 / len(probe.classes)
     blind = "" if bounds[0] > chance else "the probe does not tell real magnifications apart"
-    yield of_class | _record("synthetic", "magnification_shift", *_shift(probe, rows, synthetic), reason=blind)
-    floor = probe.halved(rows.own, halves(cases, HALVINGS, *names, "class"))
-    yield of_class | _record("floor", "magnification_shift", floor)
     mixes = {"synthetic": probe.sample_mix(synthetic), "floor": probe.mix(rows.own)}
+    yield of_class | _record("synthetic", "magnification_shift", mix_distance(*mixes.values()), reason=blind)
+    floor = probe.halved(rows.own, halves(cases, HALVINGS, *names))
+    yield of_class | _record("floor", "magnification_shift", floor)
     for kind, mix in mixes.items():
         for name in magnification_order(probe.classes):
             yield of_class | _record(kind, f"looks_like {name}", float(mix[probe.classes.index(name)]))
@@ -229,7 +229,3 @@ def _magnification(
             yield of_class | _record(kind, "as_intended", float(mix[probe.classes.index(rows.intended)]))
     yield of_class | _record("floor", "probe_accuracy", accuracy, tuple(bounds))
     yield of_class | _record("floor", "probe_chance", chance)
-
-
-def _shift(probe: MagnificationProbe, rows: PartRows, synthetic: np.ndarray) -> tuple[float]:
-    return (mix_distance(probe.sample_mix(synthetic), probe.mix(rows.own)),)

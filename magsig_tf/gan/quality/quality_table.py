@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from magsig_tf.gan.fold import LABELS
 from magsig_tf.gan.images import PartSamples, TrainingImages
 from magsig_tf.gan.quality.case_draws import REPLICATES
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
@@ -66,7 +67,7 @@ def quality_table(
         found += [
             record | {"features": space.name}
             for each in samples
-            for record in _of_part(training, features, each, space, (*names, each.part.name), replicates)
+            for record in _of_part(training, features, each, space, names, replicates)
         ]
     for name, reason in (left_out or {}).items():
         empty = {"features": name, "kind": "synthetic", "metric": "kid", "reason": reason}
@@ -85,12 +86,18 @@ def _of_part(
     names: tuple[object, ...],
     replicates: int,
 ) -> Iterator[dict[str, object]]:
-    of_class = np.flatnonzero(training.label == samples.part.label)
-    own = np.isin(of_class, training.rows_of(samples.part))
+    part = samples.part
+    of_class = np.flatnonzero(training.label == part.label)
     rows = PartRows(
-        features[of_class], training.magnification[of_class], training.case[of_class], own, samples.part.magnification
+        features[of_class],
+        training.magnification[of_class],
+        training.case[of_class],
+        np.isin(of_class, training.rows_of(part)),
+        part.magnification,
+        (*names, LABELS[part.label]),
     )
-    found = measured(rows, space(samples.images), *names, pixels=space.name == PIXELS, replicates=replicates)
+    drawn = space(samples.images)
+    found = measured(rows, drawn, *names, part.name, pixels=space.name == PIXELS, replicates=replicates)
     yield from (_about(samples) | record for record in found)
 
 

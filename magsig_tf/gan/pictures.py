@@ -1,0 +1,145 @@
+"""Real beside synthetic images of one fold, per class and magnification, with a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from magsig_tf.atomic_files import replacing, write_text
+from magsig_tf.data.manifest import magnification_order
+from magsig_tf.gan.fold import ALL, LABELS
+from magsig_tf.gan.images import PartSamples, TrainingImages
+from magsig_tf.gan.tile_sheet import SheetBand, SheetRow, tile_sheet
+from magsig_tf.gan_options import FULL_STEPS, FULL_WIDTH, GanOptions, is_demonstration
+from magsig_tf.seeding import generator_for
+
+TILES = 6
+NAME = "real_and_synthetic"
+DEMONSTRATION = f"demonstration quality: base width below {FULL_WIDTH} or fewer than {FULL_STEPS} steps"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn sheet and its caption.
+
+    Args:
+        image: The sheet.
+        caption: Plain text; says which tile is what.
+    """
+
+    image: Image.Image
+    caption: str
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write `real_and_synthetic.png` and `.txt` to a folder and return their paths."""
+        path, words = folder / f"{NAME}.png", folder / f"{NAME}.txt"
+        with replacing(path) as temporary:
+            self.image.save(temporary)
+        write_text(words, self.caption)
+        return path, words
+
+
+@dataclass(frozen=True)
+class _Row:
+    label: int
+    magnification: str
+    real: np.ndarray
+    part: PartSamples
+    drawn: np.ndarray
+
+
+def real_and_synthetic(
+    training: TrainingImages,
+    samples: Sequence[PartSamples],
+    options: GanOptions,
+    fold: str,
+    *names: object,
+    tiles: int = TILES,
+) -> Picture:
+    """Draw real training images beside what the GANs drew.
+
+    A row shows real images of one class and magnification and as many synthetic ones: of that magnification where each
+    has a GAN of its own, else of the class, whose GAN draws all magnifications mixed.
+
+    Args:
+        training: The fold's training images at the GAN's size; no other real image is shown.
+        samples: What each GAN drew.
+        options: Those of the GANs.
+        fold: The fold in words.
+        names: Names that the draw of tiles derives from.
+        tiles: Tiles of each block in a row.
+
+    Returns:
+        The picture and its caption.
+    """
+    rows = _rows(training, samples, names, tiles)
+    pooled = any(each.part.magnification == ALL for each in samples)
+    bands = [
+        SheetBand(LABELS[label], [_sheet_row(training, row) for row in rows if row.label == label])
+        for label in dict.fromkeys(row.label for row in rows)
+    ]
+    title = f"{fold}: {options.gan_size} px, width {options.gan_width}, {options.gan_steps} steps"
+    if is_demonstration(options):
+        title += " (demonstration quality)"
+    columns = ("real, training rows", "synthetic, all magnifications mixed" if pooled else "synthetic")
+    return Picture(tile_sheet(title, columns, bands), _caption(training, rows, options, fold, names, pooled))
+
+
+def _rows(
+    training: TrainingImages, samples: Sequence[PartSamples], names: tuple[object, ...], tiles: int
+) -> list[_Row]:
+    rows = []
+    for label in sorted({each.part.label for each in samples}):
+        parts = {each.part.magnification: each for each in samples if each.part.label == label}
+        present = magnification_order(training.magnification[training.label == label])
+        orders = {name: _order(len(each.images), *names, label, name, "synthetic") for name, each in parts.items()}
+        for place, magnification in enumerate(present):
+            own = magnification in parts
+            part = parts[magnification if own else ALL]
+            taken = np.arange(tiles) + (0 if own else place * tiles)
+            of_cell = np.flatnonzero((training.label == label) & (training.magnification == magnification))
+            real = of_cell[np.resize(_order(len(of_cell), *names, label, magnification, "real"), tiles)]
+            drawn = np.resize(orders[part.part.magnification], taken[-1] + 1)[taken]
+            rows.append(_Row(label, magnification, real, part, drawn))
+    return rows
+
+
+def _order(count: int, *names: object) -> np.ndarray:
+    return generator_for("gan picture", *names).permutation(count)
+
+
+def _sheet_row(training: TrainingImages, row: _Row) -> SheetRow:
+    return SheetRow(row.magnification, training.images[row.real], row.part.images[row.drawn])
+
+
+def _caption(
+    training: TrainingImages,
+    rows: Sequence[_Row],
+    options: GanOptions,
+    fold: str,
+    names: tuple[object, ...],
+    pooled: bool,
+) -> str:
+    quality = f" This is {DEMONSTRATION}." if is_demonstration(options) else ""
+    learned = (
+        "One GAN a class learned all source magnifications together: rows of the right block are not magnifications."
+        if pooled
+        else "One GAN a class and source magnification."
+    )
+    lines = [
+        f"Real and synthetic images of {fold}.",
+        f"Left: training images of the fold at {options.gan_size} px, one row a class and source magnification. "
+        f"Right: images drawn by the fold's GANs. {learned}",
+        f"DCGAN of base width {options.gan_width}, {options.gan_steps} steps.{quality}",
+        f"Tiles were drawn at random, not picked; seed names: {', '.join(map(str, ('gan picture', *names)))}.",
+        "",
+    ]
+    for row in rows:
+        lines.append(f"{LABELS[row.label]} {row.magnification}, left to right")
+        lines.append(f"  real: {', '.join(training.path[row.real])}")
+        lines.append(f"  synthetic, GAN {row.part.part.title}: {', '.join(map(str, row.drawn))}")
+    return "\n".join(lines) + "\n"
