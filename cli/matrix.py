@@ -71,9 +71,11 @@ def list_matrix(config: Config, workspace: Workspace) -> None:
 
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.training.matrix import estimated_seconds, plan_matrix
+    from magsig_tf.training.prerequisites import missing_prerequisites
 
     prepared = PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
     runs = plan_matrix(config, prepared, workspace)
+    first = missing_prerequisites(runs, prepared)
     table = Table(title=f"{len(runs)} runs on {prepared.name}", title_justify="left")
     for column in ("method", "holdout", "patient fold", "seed", "state"):
         table.add_column(column)
@@ -82,6 +84,8 @@ def list_matrix(config: Config, workspace: Workspace) -> None:
         table.add_row(s.method[0], s.holdout[0], str(s.patient_fold[0]), str(s.seed[0]), run.status)
     console = Console()
     console.print(table)
+    for each in first:
+        console.print(f"Trained first: {each.title} ({each.status})", highlight=False, markup=False, soft_wrap=True)
     estimate = estimated_seconds(runs)
     if estimate is None:
         console.print("No run is finished yet, so there is no estimate of the time.")

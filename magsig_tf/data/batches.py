@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,10 @@ class Batch:
     images: np.ndarray
     labels: np.ndarray
     domains: np.ndarray
+
+
+Change = Callable[[Batch, int, int, slice], Batch]
+"""Replaces images of a batch, given the batch, epoch, step and the places of the global batch that it holds."""
 
 
 class BatchPlan:
@@ -74,6 +78,7 @@ def read_batches(
     first_step: int = 0,
     ahead: int = 2,
     share: tuple[int, int] = (0, 1),
+    change: Change | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch from `first_step` on, read ahead by a thread.
 
@@ -86,6 +91,7 @@ def read_batches(
         ahead: Batches held ready.
         share: (index, count): of each batch yield only the index-th of count equal slices, which is all that one of
             several processes needs.
+        change: Called for each batch in the thread that reads; None leaves them as they are.
     """
     rows = plan.epoch_rows(epoch)[first_step:]
     index, count = share
@@ -93,8 +99,10 @@ def read_batches(
     mine = slice(index * size, (index + 1) * size)
     domains = np.tile(np.array(sorted(plan.rows_by_domain), np.int32), plan.images_per_magnification)
 
-    def read(step_rows: np.ndarray) -> Batch:
+    def read(item: tuple[int, np.ndarray]) -> Batch:
+        step, step_rows = item
         flat = step_rows.reshape(-1)[mine]
-        return Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine])
+        batch = Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine])
+        return batch if change is None else change(batch, epoch, step, mine)
 
-    yield from read_ahead(read, rows, ahead)
+    yield from read_ahead(read, enumerate(rows, first_step), ahead)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from magsig_tf.config import Settings
-from magsig_tf.data.batches import read_batches
+from magsig_tf.data.batches import Change, read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
 from magsig_tf.execution.averaging import estimate_statistics
@@ -66,6 +66,7 @@ class Loop:
         identity: Hashes that a checkpoint must carry to be resumed.
         observer: Who watches.
         workers: The processes that train it. All take the steps; the chief alone validates, selects and writes.
+        change: Replaces images of the training batches; None leaves them as they are.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Loop:
         identity: Mapping[str, str],
         observer: Observer,
         workers: Workers = ALONE,
+        change: Change | None = None,
     ):
+        self.change = change
         self.parts, self.prepared, self.rows, self.settings = parts, prepared, rows, settings
         self.rule, self.identity, self.observer, self.workers = rule, dict(identity), observer, workers
         self.checkpoint_path = folder / "checkpoint" / "last.npz"
@@ -156,7 +159,8 @@ class Loop:
         first = self.memory.step - epoch * self.parts.plan.steps_per_epoch
         began, taken = time.perf_counter(), 0
         share = (self.workers.index, self.workers.count)
-        batches = read_batches(self.prepared.images, self.prepared.labels, self.parts.plan, epoch, first, share=share)
+        images, labels = self.prepared.images, self.prepared.labels
+        batches = read_batches(images, labels, self.parts.plan, epoch, first, share=share, change=self.change)
         with contextlib.closing(batches), self.workers.watched():
             for batch in batches:
                 self._pending.append(step(batch, self.memory.step))

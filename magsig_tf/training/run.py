@@ -27,7 +27,9 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.locking import holding
+from magsig_tf.training.method_data import batch_change
 from magsig_tf.training.outputs import write_outputs
+from magsig_tf.training.prerequisites import Provided, provide
 from magsig_tf.training.random_encoder import write_random_encoder
 from magsig_tf.training.selection import selection_rule
 from magsig_tf.workspace import Workspace
@@ -43,10 +45,12 @@ class Run:
     Args:
         config: Its config, single values on every axis.
         folder: Where it lies.
+        workspace: The study it belongs to.
     """
 
     config: Config
     folder: Path
+    workspace: Workspace
 
     @classmethod
     def of(cls, workspace: Workspace, config: Config) -> Run:
@@ -55,7 +59,7 @@ class Run:
         # magnifications of other data sets can hold any character
         holdout = quote(s.holdout[0], safe=" ")
         name = f"fold{s.patient_fold[0]}-seed{s.seed[0]}-{config.identity_hash()}"
-        return cls(config, workspace.runs(s.dataset) / s.method[0] / holdout / name)
+        return cls(config, workspace.runs(s.dataset) / s.method[0] / holdout / name, workspace)
 
     @property
     def title(self) -> str:
@@ -76,7 +80,7 @@ class Run:
 
 @released_graphs()
 def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Workers = ALONE) -> dict[str, Any]:
-    """Train a run, or resume it, or return at once where it is done.
+    """Train a run, and first what its method needs, or resume it, or return at once where it is done.
 
     Args:
         run: The run.
@@ -89,6 +93,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
 
     Raises:
         RunError: another process holds the run, its folder belongs to another data set or split, or it diverged.
+        MagsigError: what its method needs could not be provided.
         WorkerLost: another process of the run has ended.
         KeyboardInterrupt: after SIGINT, with the state stored.
     """
@@ -105,8 +110,10 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
             return round(record["seconds"] + time.perf_counter() - began, 2)
 
         try:
+            provided = provide(run, prepared, observer, workers, execute)
+            began = time.perf_counter()  # what it needs has counted its own time
             with workers.watched():
-                loop, outcome = _train(run, prepared, split, observer, workers)
+                loop, outcome = _train(run, prepared, split, provided, observer, workers)
             return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent, observer))
         except UsageError:
             # nothing was computed: leave no trace of what cannot be run
@@ -137,7 +144,7 @@ def _begin(run: Run, prepared: PreparedDataset, split: Split, held: contextlib.E
 
 
 def _train(
-    run: Run, prepared: PreparedDataset, split: Split, observer: Observer, workers: Workers
+    run: Run, prepared: PreparedDataset, split: Split, provided: Provided, observer: Observer, workers: Workers
 ) -> tuple[Loop, dict[str, Any]]:
     import keras
 
@@ -152,6 +159,7 @@ def _train(
         raise RunError(
             f"Expected images in the part {rule.part}", "found none", "Choose --selection source or more patient data"
         )
+    change, said = batch_change(run, prepared, split, provided, observer, workers)
     keras.backend.clear_session()
     parts = build_parts(run.config, prepared, split, workers)
     identity = {
@@ -170,9 +178,9 @@ def _train(
         f"{describe_devices()}, {precision}, strategy {identity['strategy']}, "
         f"{trained:,} of {weights:,} weights trained"
     )
-    loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer, workers)
+    loop = Loop(parts, prepared, split.rows, settings, rule, run.folder, identity, observer, workers, change)
     chosen = loop.train()
-    return loop, {
+    return loop, said | {
         "chosen": chosen,
         "precision": parts.precision,
         "strategy": identity["strategy"],

@@ -8,7 +8,7 @@ from magsig_tf.data.resampling import downsampled, upsampled
 from magsig_tf.gan.quality.spectra import ABOVE, BELOW, SAME_SIZE, Sides, ring_powers, spectrum_probe
 from magsig_tf.seeding import generator_for
 
-SIZE, GAN_SIZE, N = 48, 16, 120
+SIZE, GAN_SIZE, N = 40, 16, 100
 
 
 def made_up_images(name):
@@ -33,7 +33,7 @@ CASE = np.repeat([f"case-{number}" for number in range(20)], N // 20)
 
 def probed(real, synthetic, size=GAN_SIZE, case=CASE, resampled=None):
     resampled = upsampled(downsampled(real, GAN_SIZE), SIZE) if resampled is None else resampled
-    rows = spectrum_probe(Sides(resampled, real, synthetic, case), size, "test", replicates=200)
+    rows = spectrum_probe(Sides(resampled, real, synthetic, case), size, "test", replicates=100)
     return {(row["kind"], row["metric"]): row for row in rows}
 
 
