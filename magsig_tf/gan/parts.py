@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOMENTUM = 0.5
 """First moment decay of Adam; 0.9 made training oscillate (Radford et al. 2016, section 4)."""
-STATISTICS_BATCHES = 20
+STATISTICS_BATCHES = 8
 """Batches of latent vectors from which the averaged generator's batch statistics come."""
 
 

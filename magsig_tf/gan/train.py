@@ -18,7 +18,7 @@ import numpy as np
 from magsig_tf import __version__
 from magsig_tf.atomic_files import read_json, replacing, write_json
 from magsig_tf.config import Settings
-from magsig_tf.errors import UsageError
+from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
@@ -74,6 +74,7 @@ def train_gan(
     wanted = {**identity, "options_hash": _options_hash(options), "images_hash": _images_hash(images)}
     with contextlib.ExitStack() as held:
         record = workers.from_chief(lambda: _begin(part_folder, images, options, wanted, held))
+        _check_same_everywhere(record, wanted, part_folder, workers)
         if record["status"] == "done":
             return record
         began = time.perf_counter()
@@ -124,6 +125,23 @@ def _begin(
     }
     write_json(folder / RECORD, record)
     return record
+
+
+def _check_same_everywhere(
+    record: Mapping[str, Any], wanted: Mapping[str, str], folder: Path, workers: Workers
+) -> None:
+    """Refuse other images in any of the processes, each of which has read its own copy."""
+    problem = None
+    try:
+        check_identity(record, wanted, folder)
+    except RunError as error:
+        problem = error
+    if workers.any(problem is not None):
+        raise problem or RunError(
+            "Expected the same training images in every process",
+            "found others somewhere",
+            "See the messages of the other processes",
+        )
 
 
 def _train(
