@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from magsig_tf.cli.comparison import print_methods_compared
+from magsig_tf.cli.explanation import explain_if_augmented, print_explanation_alone
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
@@ -57,6 +58,12 @@ class Threshold(click.ParamType):
     metavar="METHOD REFERENCE",
     help="Instead, show the paired differences METHOD minus REFERENCE, at image and case level, with p-values.",
 )
+@click.option(
+    "--explanation",
+    "explanation_alone",
+    is_flag=True,
+    help="Instead, show only the explanation of runs that used GANs.",
+)
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
 @json_option
 def evaluate(
@@ -69,44 +76,34 @@ def evaluate(
     replicates: int,
     threshold: float | str,
     compare: tuple[str, str] | None,
+    explanation_alone: bool,
     csv_path: Path | None,
     as_json: bool,
 ) -> None:
     """Show how finished runs do at the magnification they never saw.
 
     Prints one row for each held-out magnification and method, with intervals from a bootstrap over cases, and writes
-    every number to results/DATASET/summary.csv and summary.parquet. With --method or --config-hash these files, which
-    are of all runs, stay as they are; --csv writes what was chosen.
+    every number to results/DATASET/summary.csv and summary.parquet. Where runs used GANs an explanation table follows:
+    what the synthetic images did, beside the quality of the GANs. With --method or --config-hash the files, which are
+    of all runs, stay as they are; --csv writes what was chosen.
     """
+    _check_combination(methods, compare, explanation_alone)
     dataset = choose_dataset(workspace, dataset)
+    common = {"configs": configs, "replicates": replicates, "csv_path": csv_path, "as_json": as_json}
     if compare:
-        if methods:
-            raise UsageError("Expected --compare or --method", "found both", "--compare names its methods itself")
-        print_methods_compared(
-            workspace,
-            dataset,
-            *compare,
-            configs=configs,
-            metrics=metrics,
-            replicates=replicates,
-            threshold=threshold,
-            csv_path=csv_path,
-            as_json=as_json,
-        )
-        return
-    print_evaluation(
-        workspace,
-        dataset,
-        methods=methods,
-        configs=configs,
-        level=level,
-        metrics=metrics,
-        replicates=replicates,
-        threshold=threshold,
-        csv_path=csv_path,
-        name="" if methods or configs else "summary",
-        as_json=as_json,
-    )
+        print_methods_compared(workspace, dataset, *compare, metrics=metrics, threshold=threshold, **common)
+    elif explanation_alone:
+        print_explanation_alone(workspace, dataset, methods=methods, level=level, **common)
+    else:
+        name = "" if methods or configs else "summary"
+        chosen = {"methods": methods, "level": level, "metrics": metrics, "threshold": threshold, "name": name}
+        print_evaluation(workspace, dataset, **chosen, **common)
+
+
+def _check_combination(methods: tuple[str, ...], compare: tuple[str, str] | None, explanation_alone: bool) -> None:
+    if compare and (methods or explanation_alone):
+        other = "--method" if methods else "--explanation"
+        raise UsageError(f"Expected --compare or {other}", "found both", "--compare names its methods and stands alone")
 
 
 def print_evaluation(
@@ -137,12 +134,14 @@ def print_evaluation(
         replicates: Bootstrap replicates.
         threshold: Decision threshold, or "validation".
         csv_path: Another place for the CSV.
-        name: Name of the files in the results folder, without their ending; empty writes none there.
+        name: Name of the files in the results folder, without their ending; empty writes none there. Those of the
+            explanation table are called the same with `explanation` in place of `summary`.
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs, summarise
     from magsig_tf.evaluation.catalogue import choose_metrics
-    from magsig_tf.evaluation.tables import write_tables
+    from magsig_tf.evaluation.tables import write_frame, write_tables
+    from magsig_tf.report.explanation_table import print_explanation
     from magsig_tf.report.summary_table import SHOWN, check_shown, output_console, print_summary
 
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
@@ -150,11 +149,18 @@ def print_evaluation(
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
     with progress_bar("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
+    explanation = explain_if_augmented(loaded, workspace, replicates)
     written = write_tables(summary, workspace, name, csv_path)
+    if explanation and name:
+        folder = workspace.results() / dataset
+        written += write_frame(explanation.table, folder, name.replace("summary", "explanation"))
     if as_json:
         click.echo(summary.table.to_json(orient="records", double_precision=15))
         return
     console = output_console()
     print_summary(summary, level, shown, console)
+    if explanation:
+        console.print()
+        print_explanation(explanation, level, console)
     if written:
         console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)

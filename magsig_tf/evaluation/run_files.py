@@ -28,6 +28,15 @@ def _is_names(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
 
 
+def _is_synthetic(value: object) -> bool:
+    """Tell whether a run says in a readable way which GANs it drew from, and what share of their images it kept."""
+    if value is None:
+        return True
+    share = value.get("kept_share") if isinstance(value, dict) else "none"
+    kept = share is None or (isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1)
+    return kept and _is_text(value.get("gan_folder"))
+
+
 KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "status": ("text", _is_text),
     "dataset": ("text", _is_text),
@@ -54,7 +63,10 @@ def read_record(path: Path) -> dict:
     missing = [key for key in KEYS if key not in info]
     if missing:
         raise RunError(f"Expected {', '.join(missing)} in {path}", "found none", "Remove the folder and train again")
-    checks = KEYS | {"selection": ("source or oracle", lambda value: value in ("source", "oracle"))}
+    checks = KEYS | {
+        "selection": ("source or oracle", lambda value: value in ("source", "oracle")),
+        "synthetic": ("a gan_folder and a kept_share from 0 to 1", _is_synthetic),
+    }
     for key, (kind, fits) in checks.items():
         if key in info and not fits(info[key]):
             raise RunError(f"Expected {kind} for {key} in {path}", f"found {repr(info[key])[:100]}", _REMEDY)

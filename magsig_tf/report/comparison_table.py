@@ -15,8 +15,8 @@ from magsig_tf.evaluation.catalogue import METRICS
 from magsig_tf.evaluation.comparison import Comparison
 from magsig_tf.evaluation.comparison_notes import comparison_notes
 from magsig_tf.evaluation.drop import NOT_RUN
+from magsig_tf.evaluation.printed import number, p_value
 from magsig_tf.evaluation.units import LEVELS
-from magsig_tf.report.summary_table import number
 
 _CLEAR = 0.05
 """Holm p-values below this are bold."""
@@ -84,13 +84,6 @@ def _cells(row: pd.Series | None) -> tuple[Text, Text, Text]:
     if np.isfinite(row["low"]):
         text.append(f"\n{number(row['low'], True)} {number(row['high'], True)}", style="not bold dim")
     return text, Text(p_value(row["p"])), Text(p_value(row["holm_p"]), style="bold" if clear else "")
-
-
-def p_value(value: float) -> str:
-    """Write a p-value with three decimals and no leading zero, blank where there is none."""
-    if np.isnan(value):
-        return ""
-    return "<.001" if value < 0.0005 else number(value)
 
 
 def _legend(comparison: Comparison, metrics: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from magsig_tf.report.summary_table import number
+from magsig_tf.evaluation.printed import number
 
 _TITLES = {
     "pleomorphism": "pleo-\nmorphism",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from magsig_tf.report.summary_table import number
+from magsig_tf.evaluation.printed import number
 from magsig_tf.signatures.permuted_control import DRAWS
 from magsig_tf.signatures.sources import UNTRAINED
 from magsig_tf.signatures.study import SignatureStudy

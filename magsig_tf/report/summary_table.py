@@ -15,6 +15,7 @@ from rich.text import Text
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, Summary, summary_notes
 from magsig_tf.evaluation.drop import NOT_RUN
+from magsig_tf.evaluation.printed import number
 
 WIDTH = 100
 SHOWN = ("auc", "f1", "brier", "ece")
@@ -158,13 +159,6 @@ def _cell(row: pd.Series, signed: bool, bold: bool) -> Text:
         interval = separator.join(number(end, signed) for end in (row["low"], row["high"]))
         text.append(f"\n{interval}", style="not bold dim")
     return text
-
-
-def number(value: float, signed: bool = False) -> str:
-    """Write a number with three decimals and no leading zero, as the statistics of proportions are written."""
-    value = round(float(value), 3) + 0.0  # so that a loss too small to print is no "-.000"
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return text.replace("0.", ".", 1) if abs(value) < 0.9995 else text
 
 
 def _stacked(label: str) -> str:

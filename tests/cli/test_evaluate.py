@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from magsig_tf.cli.evaluate import evaluate
 from magsig_tf.errors import RunError, UsageError
+from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans
 from tests.evaluation.fake_runs import FakeStudy
 
 
@@ -102,3 +103,49 @@ def test_two_methods_are_compared_on_the_same_runs(study, tmp_path):
     assert both["method_value"].to_numpy() == pytest.approx(both["value_summary"].to_numpy(), abs=1e-12, nan_ok=True)
     assert isinstance(invoke(study, "--compare", "grl", "baseline", "--method", "grl").exception, UsageError)
     assert isinstance(invoke(study, "--compare", "grl", "gan").exception, UsageError)
+
+
+@pytest.fixture(scope="module")
+def augmented(tmp_path_factory):
+    study = FakeStudy(tmp_path_factory.mktemp("augmented"), cases=(6, 6), images=1)
+    study.write(methods=["baseline"], holdouts=["40X"])
+    for fold in (0, 1):
+        write_gans(study, "40X", fold, fold_quality())
+        write_gan_run(study, "40X", fold)
+    return study
+
+
+def test_the_explanation_follows_the_summary_where_runs_used_gans(augmented, study):
+    text = invoke(augmented).stdout
+    assert text.index("trained without a magnification") < text.index("what synthetic images did")
+    folder = augmented.workspace.results() / augmented.dataset
+    frame = pd.read_parquet(folder / "explanation.parquet")
+    assert {"auc", "kid", "kept_share", "sentence"} <= set(frame["quantity"])
+    assert len(pd.read_csv(folder / "explanation.csv")) == len(frame)
+    assert "what synthetic images did" not in invoke(study).stdout
+    assert not (study.workspace.results() / study.dataset / "explanation.csv").exists()
+
+
+def test_json_stays_the_summary_and_the_explanation_has_its_own(augmented, study, tmp_path):
+    records = json.loads(invoke(augmented, "--json").stdout)
+    assert {record["quantity"] for record in records} == {"held_out", "in_domain", "as_source", "drop"}
+    alone = json.loads(invoke(augmented, "--explanation", "--json", "--csv", str(tmp_path / "why.csv")).stdout)
+    assert [record["words"] for record in alone if record["quantity"] == "sentence"]
+    assert len(pd.read_csv(tmp_path / "why.csv")) == len(alone)
+    text = invoke(augmented, "--explanation", "--level", "case").stdout
+    assert "case level" in text
+    assert "trained without a magnification" not in text
+    assert isinstance(invoke(study, "--explanation").exception, RunError)
+    assert isinstance(invoke(study, "--explanation", "--compare", "grl", "baseline").exception, UsageError)
+
+
+def test_gans_of_another_split_stop_it_before_anything_is_written(tmp_path):
+    study = FakeStudy(tmp_path, cases=(6, 6), images=1)
+    write_gans(study, "40X", 0, fold_quality(), split_hash="another")
+    write_gan_run(study, "40X", 0)
+    result = invoke(study)
+    assert isinstance(result.exception, RunError)
+    assert "split-40X-0" in str(result.exception)
+    assert "another" in str(result.exception)
+    assert result.stdout == ""
+    assert not study.workspace.results().exists()

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, load_runs, summarise
-from magsig_tf.report.summary_table import check_shown, number, print_summary
+from magsig_tf.evaluation.printed import number
+from magsig_tf.report.summary_table import check_shown, print_summary
 from tests.evaluation.fake_runs import FakeStudy
 
 
@@ -111,12 +112,6 @@ def test_what_is_absent_is_said_in_its_cell(tmp_path):
     assert text.count("not defined") >= 2  # in the cell, and in the note
     assert "not run" in text
     assert "AUC not defined: one class" in text
-
-
-def test_numbers_have_three_decimals_and_no_leading_zero():
-    assert [number(0.5), number(1.0), number(0.99996), number(1.234)] == [".500", "1.000", "1.000", "1.234"]
-    assert [number(-0.05, True), number(0.05, True), number(0.0, True)] == ["-.050", "+.050", "+.000"]
-    assert [number(-0.0004, True), number(-0.0006, True)] == ["+.000", "-.001"]
 
 
 def test_a_case_metric_in_an_image_table_is_refused():

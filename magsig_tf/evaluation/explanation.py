@@ -1,0 +1,161 @@
+"""The explanation table: what GAN augmentation did to each holdout, beside the quality of the GANs behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+from scipy.stats import spearmanr
+
+from magsig_tf.errors import RunError
+from magsig_tf.evaluation.cells import CaseBootstrap
+from magsig_tf.evaluation.comparison import with_holm
+from magsig_tf.evaluation.explained_differences import BASELINE, ExplainedDifferences
+from magsig_tf.evaluation.explanation_rows import ALL_FOLDS, COLUMNS, difference_rows, quality_rows, row_of
+from magsig_tf.evaluation.explanation_sentence import explanation_sentence
+from magsig_tf.evaluation.gan_means import FoldValues
+from magsig_tf.evaluation.gan_quality import METRICS_TOLD, common_features, qualities_of
+from magsig_tf.evaluation.matrix import Group, Matrix, arrange
+from magsig_tf.evaluation.runs import LoadedRuns
+from magsig_tf.evaluation.summary_rows import POOLED, IntervalSettings
+from magsig_tf.evaluation.units import LEVELS
+from magsig_tf.workspace import Workspace
+
+METHOD = "gan"
+FEWEST_FOLDS = 8
+"""With fewer folds no rank correlation between KID and the difference is given."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Differences of augmented runs to the baselines, beside the quality of their GANs.
+
+    Args:
+        dataset: Name of the data set.
+        table: Tidy; the columns are listed in docs/numbers.md.
+        groups: The augmented groups.
+        features: For each group's label, the feature space in which its GANs are compared.
+        matrix: All runs.
+        replicates: Number B of bootstrap replicates.
+        level: Coverage that the intervals aim at.
+    """
+
+    dataset: str
+    table: pd.DataFrame = field(repr=False)
+    groups: list[Group] = field(repr=False)
+    features: dict[str, str]
+    matrix: Matrix = field(repr=False)
+    replicates: int
+    level: float
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the tidy frame."""
+        return self.table.copy()
+
+    def sentences(self, level: str) -> list[str]:
+        """Return what can be told of each group and holdout, one sentence each.
+
+        Args:
+            level: "image" or "case".
+        """
+        rows = self.table[(self.table["quantity"] == "sentence") & (self.table["level"] == level)]
+        return rows["words"].tolist()
+
+
+def augmented_groups(matrix: Matrix) -> list[Group]:
+    """Return the groups whose runs drew from GANs."""
+    return [
+        group
+        for group in matrix.groups
+        if group.method == METHOD or any(run.info.get("synthetic") for run in group.runs.values())
+    ]
+
+
+def explain(
+    loaded: LoadedRuns,
+    workspace: Workspace,
+    *,
+    replicates: int = 2000,
+    level: float = 0.95,
+    kind: str = "percentile",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Explanation:
+    """Put the differences that synthetic images make beside the quality of the GANs that drew them.
+
+    Args:
+        loaded: Runs of one data set, from `load_runs`.
+        workspace: Where the GANs lie.
+        replicates: Number B of bootstrap replicates, at least 1.
+        level: Coverage that the intervals aim at, in (0, 1).
+        kind: A key of `bootstrap.INTERVALS`.
+        progress: Called with the number of steps done and of all.
+
+    Raises:
+        RunError: no run drew from GANs, or a run's GANs are of another split or data set.
+    """
+    matrix, settings = arrange(loaded.runs), IntervalSettings(level, kind)
+    groups = augmented_groups(matrix)
+    if not groups:
+        raise RunError(
+            "Expected finished runs that drew from GANs", "found none", "Run `magsig train --method gan --holdout all`"
+        )
+    bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
+    qualities = {group.label: qualities_of(group, workspace) for group in groups}
+    # one feature space for all, so that groups can be compared as well
+    features = common_features([quality for each in qualities.values() for quality in each])
+    rows: list[dict] = []
+    for done, group in enumerate(groups):
+        progress(done, len(groups))
+        differences = ExplainedDifferences(group, matrix, bootstrap, settings)
+        rows += difference_rows(differences)
+        folds = [FoldValues.of(quality, features, METRICS_TOLD) for quality in qualities[group.label]]
+        rows += quality_rows(group, differences.targets, folds, features)
+    progress(len(groups), len(groups))
+    table = _corrected(pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
+    said = [*_correlations(table, groups), *_sentences(table, groups)]
+    # rows of text alone have no numbers; without the cast a column of NaN would be one of objects
+    table = pd.concat([table, pd.DataFrame(said).reindex(columns=list(COLUMNS)).astype(table.dtypes)])
+    table.insert(0, "dataset", loaded.dataset)
+    used = {group.label: features for group in groups}
+    return Explanation(loaded.dataset, table.reset_index(drop=True), groups, used, matrix, replicates, level)
+
+
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """Add Holm's p-values over groups, references and holdouts; single folds and the control repeat them."""
+    tests = table[(table["patient_fold"] == ALL_FOLDS) & (table["compared"] == table["label"])]
+    tested = with_holm(tests.rename(columns={"quantity": "metric"}))
+    return table.assign(holm_p=tested["holm_p"], tests=tested["tests"]).fillna({"tests": 0}).astype({"tests": int})
+
+
+def _correlations(table: pd.DataFrame, groups: list[Group]) -> list[dict]:
+    """Return the rank correlation over folds of KID and the difference in AUC, where there are enough folds."""
+    rows, folds = [], table[table["patient_fold"] != ALL_FOLDS]
+    for group in groups:
+        of_group = folds[folds["label"] == group.label]
+        keys = ["holdout", "patient_fold"]
+        kid = of_group[of_group["quantity"] == "kid"].set_index(keys)["value"]
+        differences = of_group[
+            (of_group["quantity"] == "auc")
+            & (of_group["level"] == "image")
+            & (of_group["compared"] == group.label)
+            & (of_group["reference_method"] == BASELINE)
+        ].set_index(keys)["value"]
+        both = pd.concat([kid, differences], axis=1, keys=["kid", "auc"]).dropna()
+        if len(both) >= FEWEST_FOLDS and (both.nunique() > 1).all():
+            value = float(spearmanr(both["kid"], both["auc"]).statistic)
+            found = {"quantity": "kid_auc_correlation", "value": value, "n": len(both)}
+            rows.append(row_of(group, POOLED, level="image") | found)
+    return rows
+
+
+def _sentences(table: pd.DataFrame, groups: list[Group]) -> list[dict]:
+    whole, rows = table[table["patient_fold"] == ALL_FOLDS], []
+    for group in groups:
+        of_group = whole[whole["label"] == group.label]
+        for holdout in dict.fromkeys(of_group["holdout"]):
+            for level in LEVELS:
+                told = of_group[(of_group["holdout"] == holdout) & of_group["level"].isin(["", level])]
+                words = explanation_sentence(told, group.label, holdout)
+                rows.append(row_of(group, holdout, level=level) | {"quantity": "sentence", "words": words})
+    return rows

@@ -1,0 +1,129 @@
+"""The quality of the GANs behind runs, as the GANs' own tables have it: read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from magsig_tf.atomic_files import read_json
+from magsig_tf.errors import MagsigError, RunError
+from magsig_tf.evaluation.matrix import Group
+from magsig_tf.evaluation.runs import Run
+from magsig_tf.workspace import Workspace
+
+METRICS_TOLD = ("kid", "coverage", "copied", "magnification_shift")
+"""Those that the explanation table shows, each beside its floor: real images of other patients."""
+FEATURES = {
+    "efficientnet_lite0": "EfficientNet-Lite0 features (ImageNet)",
+    "random_cnn": "features of a random CNN",
+}
+"""Feature spaces in which GANs are compared, the preferred one first, each in words."""
+
+_TEXT = ("part", "features", "kind", "metric", "reason")
+_NUMBERS = ("value", "low", "high")
+
+
+@dataclass(frozen=True)
+class FoldQuality:
+    """The quality table of the GANs of one (holdout, patient fold), as read.
+
+    Args:
+        holdout: The magnification left out.
+        patient_fold: Index of the tested patient fold.
+        table: The tidy quality table; empty where there is none.
+        words: Why there is none; else empty.
+    """
+
+    holdout: str
+    patient_fold: int
+    table: pd.DataFrame = field(repr=False)
+    words: str = ""
+
+
+def qualities_of(group: Group, workspace: Workspace) -> list[FoldQuality]:
+    """Read the quality of the GANs behind a group's runs, each fold once; seeds share their fold's GANs.
+
+    Raises:
+        RunError: a run names GANs outside the workspace, or of another split or data set than its own.
+    """
+    found: dict[tuple, FoldQuality] = {}
+    for (holdout, fold, _), run in sorted(group.runs.items()):
+        record = run.info.get("synthetic") or {}
+        key = (holdout, fold, record.get("gan_folder"))
+        if key not in found:
+            table, words = _read(run, record.get("gan_folder"), workspace)
+            found[key] = FoldQuality(holdout, fold, table, words)
+    return list(found.values())
+
+
+def _read(run: Run, place: str | None, workspace: Workspace) -> tuple[pd.DataFrame, str]:
+    """Return the quality table, or an empty one and why."""
+    if place is None:
+        return _nothing(), "run.json names no GANs"
+    folder = _inside(run, place, workspace)
+    if not (folder / "fold.json").is_file():
+        return _nothing(), "GANs not there"
+    try:
+        record = read_json(folder / "fold.json")
+    except MagsigError:
+        return _nothing(), "fold.json damaged"
+    _check_identity(run, record, folder)
+    if record.get("status") != "done":
+        return _nothing(), "GANs not finished"
+    path = folder / "quality.parquet"
+    if not path.is_file():
+        return _nothing(), "quality not measured"
+    try:
+        table = pd.read_parquet(path, columns=[*_TEXT, *_NUMBERS])
+    except Exception:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
+        return _nothing(), "quality.parquet damaged"
+    sound = all(is_numeric_dtype(table[name]) and not is_bool_dtype(table[name]) for name in _NUMBERS)
+    texts = all(pd.api.types.infer_dtype(table[name], skipna=False) in ("string", "empty") for name in _TEXT)
+    if not (sound and texts) or np.isinf(table[list(_NUMBERS)].to_numpy(float)).any():
+        return _nothing(), "quality.parquet damaged"
+    return table, ""
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=object if name in _TEXT else float) for name in [*_TEXT, *_NUMBERS]})
+
+
+def _inside(run: Run, place: str, workspace: Workspace) -> Path:
+    root = workspace.root.resolve()
+    folder = (root / place).resolve() if "\0" not in place else root.parent
+    if not folder.is_relative_to(root):
+        raise RunError(
+            f"Expected the GANs of {run.name} inside the workspace",
+            f"found gan_folder {place[:100]!r} in {run.folder / 'run.json'}",
+            "Remove the run's folder and train it again",
+        )
+    return folder
+
+
+def _check_identity(run: Run, record: dict, folder: Path) -> None:
+    for name, wanted in (("split_hash", run.split_hash), ("dataset_hash", run.dataset_hash)):
+        if record.get(name) != wanted:
+            raise RunError(
+                f"Expected the GANs of {run.name} to have its {name} {wanted}",
+                f"found {str(record.get(name))[:100]} in {folder / 'fold.json'}",
+                "The GANs were trained again on other rows: remove the run's folder and train it again",
+            )
+
+
+def common_features(qualities: Iterable[FoldQuality]) -> str:
+    """Return the preferred feature space in which every measured fold has a KID, so that folds can be compared."""
+    tables = [quality.table for quality in qualities if not quality.words]
+    for name in FEATURES:
+        if tables and all(_has_kid(table, name) for table in tables):
+            return name
+    return next(reversed(FEATURES))
+
+
+def _has_kid(table: pd.DataFrame, features: str) -> bool:
+    kid = (table["features"] == features) & (table["kind"] == "synthetic") & (table["metric"] == "kid")
+    return bool(table.loc[kid, "value"].notna().any())
