@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -65,12 +66,25 @@ class Known:
 
     def pictures(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
         """Return the picture that each row was made from and whether it is a digital zoom of it."""
-        if self.manifest is None or "origin" not in self.manifest:
+        if self._pictures is None:
             return None, None
-        manifest = self.manifest.iloc[row]
-        zoomed = manifest["origin"].str.startswith(_ZOOM).to_numpy(bool)
-        source = manifest["origin"].where(zoomed, manifest["path"]).str.removeprefix(_ZOOM)
-        return source.map(lambda path: PurePosixPath(path).name).to_numpy(str), zoomed
+        picture, zoomed = self._pictures
+        return picture[row], zoomed[row]
+
+    @cached_property
+    def _pictures(self) -> tuple[np.ndarray, np.ndarray] | None:
+        if self.manifest is None or "origin" not in self.manifest:
+            return None
+        paths, origin = self.manifest["path"], self.manifest["origin"]
+        zoomed = origin.str.startswith(_ZOOM).to_numpy(bool)
+        picture = paths.where(~zoomed, origin.str.removeprefix(_ZOOM))
+        # an origin may give a file without its folder; the names of other files may well repeat from folder to folder
+        loose = {_name(file) for file in set(picture[zoomed]) - set(paths)}
+        return picture.map(lambda file: _name(file) if _name(file) in loose else file).to_numpy(str), zoomed
+
+
+def _name(file: str) -> str:
+    return PurePosixPath(file).name
 
 
 def run_rows(matrix: Matrix, known: Known) -> Iterator[ProbedRows]:
