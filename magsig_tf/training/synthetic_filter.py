@@ -21,8 +21,8 @@ from magsig_tf.gan.synthetic_images import SyntheticImages
 NEAREST, FARTHEST = 1, 99
 """Percentiles of the distances from each real training image to the nearest other one of its class."""
 REASONS = ("wrong", "unsure", "copy", "far")
-"""Why an image is dropped, the first that holds: the other label is likelier; its own is not likely enough; it is nearer
-to a training image than training images are to one another; it is farther."""
+"""Why an image is dropped, the first that holds: the other label is likelier; its own is not likely enough; it is
+nearer to a training image than training images are to one another; it is farther."""
 
 
 def filtered(

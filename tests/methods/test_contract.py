@@ -7,8 +7,15 @@ from magsig_tf.config_validation import build_config
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.splits import make_split
 from magsig_tf.execution.checkpoint import snapshot
+from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.workers import ALONE
+from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.registry import registry
+from magsig_tf.training.method_data import batch_change
+from magsig_tf.training.prerequisites import needed_gans, needs_of, provide
+from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
+from tests.made_up_gans import write_fold
 from tests.tiny import tiny_config, tiny_dataset
 
 METHODS = registry("methods").names()
@@ -24,16 +31,27 @@ def split(prepared):
     return make_split(prepared.manifest, content_hash=prepared.content_hash, holdout="400X", patient_fold=0)
 
 
+def change_of(config, prepared, split):
+    """Return how a method changes batches, with what it needs provided; GANs are made up, not trained."""
+    run = Run.of(Workspace(prepared.folder.parents[1]), config)
+    for need in needs_of(run):
+        if isinstance(need, FoldGansNeeded):
+            write_fold(needed_gans(run, need, prepared), prepared)
+    provided = provide(run, prepared, Observer(), ALONE, execute)
+    return batch_change(run, prepared, split, provided, Observer(), ALONE)[0]
+
+
 def trained(prepared, split, method, steps=12, **changes):
     from magsig_tf.training.parts import build_parts
     from magsig_tf.training.step import TrainingStep
 
-    config = tiny_config(method=[method], epochs=10, augment=[], dropout=0.0, **changes)
+    config = tiny_config(method=[method], epochs=10, augment=[], dropout=0.0, gan_size=16, **changes)
+    change = change_of(config, prepared, split)
     parts = build_parts(config, prepared, split)
     step = TrainingStep(parts)
     logs, taken = [], 0
     while taken < steps:
-        for batch in read_batches(prepared.images, prepared.labels, parts.plan, epoch=taken):
+        for batch in read_batches(prepared.images, prepared.labels, parts.plan, epoch=taken, change=change):
             logs.append({name: float(value) for name, value in step(batch, taken).items()})
             taken += 1
     return parts, logs
