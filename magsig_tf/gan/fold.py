@@ -56,6 +56,7 @@ class FoldGans:
 
     Args:
         folder: `<workspace>/gan/<dataset>/<holdout>/fold<k>-<hash>`.
+        dataset: Name of the data set.
         split: The split whose training rows they see, and no others.
         dataset_hash: Content hash of the data set.
         options: Theirs.
@@ -63,6 +64,7 @@ class FoldGans:
     """
 
     folder: Path
+    dataset: str
     split: Split
     dataset_hash: str
     options: GanOptions
@@ -85,7 +87,7 @@ class FoldGans:
         settings, split = config.settings, split_of(config, prepared)
         name = f"fold{split.patient_fold}-{gan_hash(options, settings)}"
         folder = workspace.gan(prepared.name) / quote(split.holdout, safe=" ") / name
-        return cls(folder, split, prepared.content_hash, options, _parts(split, options, prepared))
+        return cls(folder, prepared.name, split, prepared.content_hash, options, _parts(split, options, prepared))
 
     @property
     def title(self) -> str:

@@ -14,10 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from magsig_tf.evaluation.bootstrap import MANY_CASES
-from magsig_tf.report.summary_table import number
+from magsig_tf.evaluation.printed import number
 
 _SHARES = ("precision", "recall", "density", "coverage")
 _SPACES = {"efficientnet_lite0": "ImageNet", "random_cnn": "random CNN"}
+_SPECTRUM = "power_spectrum"
+"""The probe of power spectra has its own sentence, no row."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,13 @@ def quality_notes(quality: pd.DataFrame) -> list[str]:
     Args:
         quality: The tidy frame that `magsig gan` writes as quality.parquet.
     """
-    return [*_looks_like(quality), *_reasons(quality), *_few_cases(quality)]
+    spectra = quality["features"] == _SPECTRUM
+    return [*_looks_like(quality), *_spectra(quality[spectra]), *_reasons(quality[~spectra]), *_few_cases(quality)]
 
 
 def _spaces(quality: pd.DataFrame, part: str) -> list[str]:
     """Return the feature spaces in which anything was measured."""
-    measured = quality[(quality["part"] == part) & quality["value"].notna()]
+    measured = quality[(quality["part"] == part) & quality["value"].notna() & (quality["features"] != _SPECTRUM)]
     return list(dict.fromkeys(measured["features"]))
 
 
@@ -109,7 +112,7 @@ def _value(row: pd.Series | None, digits: int) -> Text:
 def _kid(row: pd.Series | None) -> Text:
     text = _value(row, 3)
     if row is not None and np.isfinite(row["low"]):
-        text.append(f"\n{number(row['low'])} {number(row['high'])}", style="dim")
+        text.append(f"\n{_number(row['low'], 3)} {_number(row['high'], 3)}", style="dim")
     return text
 
 
@@ -123,7 +126,7 @@ def _with_floor(cells: pd.DataFrame, part: str, space: str, column: _Column) -> 
 
 def _number(value: float, digits: int) -> str:
     if digits == 3:
-        return number(value)
+        return number(value) if abs(value) < 10 else f"{value:.0f}"
     text = f"{round(float(value), digits) + 0.0:.{digits}f}"
     return text.replace("0.", ".", 1) if abs(value) < 1 - 0.5 * 10**-digits else text
 
@@ -147,6 +150,25 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
         notes.append(
             f"{_words(part)}: samples look like {mix}; the probe ({_space(best['features'])} features) recognises "
             f"{_number(best['value'], 2)} of real images, chance {_number(chance, 2)}."
+        )
+    return notes
+
+
+def _spectra(rows: pd.DataFrame) -> list[str]:
+    """Say how well power spectra tell samples from real images, above and below the GAN's Nyquist frequency."""
+    notes, cells = [], rows.set_index(["part", "kind", "metric"])
+    for part in dict.fromkeys(rows["part"]):
+        above, below, control = (
+            cells.loc[(part, kind, f"spectrum_{side}_nyquist")]
+            for kind, side in (("synthetic", "above"), ("synthetic", "below"), ("control", "above"))
+        )
+        if np.isnan(above["value"]):
+            notes.append(f"{_words(part)}: power spectra above the GAN's Nyquist frequency: {above['reason']}.")
+            continue
+        notes.append(
+            f"{_words(part)}: told from resampled real images by power spectra above the GAN's Nyquist frequency "
+            f"{_number(above['value'], 2)}, below it {_number(below['value'], 2)}; from original ones above it "
+            f"{_number(control['value'], 2)} (chance .50)."
         )
     return notes
 

@@ -1,0 +1,163 @@
+"""All GANs of one fold: trained, sampled, measured, drawn; a folder that is complete or resumable."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.atomic_files import read_json, replacing, write_json
+from magsig_tf.config import Settings
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.resampling import downsampled
+from magsig_tf.errors import UsageError
+from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
+from magsig_tf.gan.fold import FoldGans, Part
+from magsig_tf.gan.images import PartSamples
+from magsig_tf.gan.synthetic_images import IMAGES, RECORD, TABLE, fold_status
+from magsig_tf.gan_options import is_demonstration
+from magsig_tf.locking import holding
+
+
+def ensure_fold(
+    fold: FoldGans,
+    prepared: PreparedDataset,
+    settings: Settings,
+    observer: Observer,
+    workers: Workers = ALONE,
+) -> dict[str, Any]:
+    """Train the GANs of a fold that are missing, then draw their images and measure them; return at once if done.
+
+    Args:
+        fold: Which GANs.
+        prepared: The data; only the rows of `fold.parts` are read.
+        settings: Those of the run that wants them: precision, strategy, how often to log and to store.
+        observer: Who watches.
+        workers: The processes that train them; the chief alone writes.
+
+    Returns:
+        `fold.json` of the finished fold.
+
+    Raises:
+        RunError: another process holds the folder, it belongs to another data set or split, or a GAN diverged or
+            collapsed.
+        MagsigError: a file could not be written.
+        KeyboardInterrupt: after SIGINT, with the state stored.
+    """
+    with contextlib.ExitStack() as held:
+        record = workers.from_chief(lambda: _begin(fold, held))
+        if record["status"] == "done":
+            return record
+        try:
+            images = {}
+            for part in fold.parts:
+                images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
+                _train(fold, part, images[part.name], settings, observer, workers)
+            return workers.from_chief(lambda: _finish(fold, prepared, images, record, observer))
+        except UsageError:
+            raise
+        except BaseException as error:
+            if workers.is_chief:
+                failed = isinstance(error, Exception) and not isinstance(error, WorkerLost)
+                status = {"status": "failed" if failed else "running", "error": str(error)}
+                with contextlib.suppress(Exception):  # on a full disk the first error is the one to tell
+                    write_json(fold.folder / RECORD, record | status)
+            raise
+
+
+def _begin(fold: FoldGans, held: contextlib.ExitStack) -> dict[str, Any]:
+    """Take hold of the fold's folder and open it; return its record."""
+    held.enter_context(holding(fold.folder / "lock", f"the GANs of {fold.title}"))
+    if fold_status(fold) == "done":
+        return read_json(fold.folder / RECORD)
+    record = fold.identity | {
+        "status": "running",
+        "dataset": fold.dataset,
+        "holdout": fold.split.holdout,
+        "patient_fold": fold.split.patient_fold,
+        "source_magnifications": list(fold.split.source_magnifications),
+        "options": fold.options.model_dump(mode="json"),
+        "demonstration": is_demonstration(fold.options),
+        "parts": {
+            part.name: {"label": part.label, "magnification": part.magnification, "images": len(part.rows)}
+            for part in fold.parts
+        },
+        "warnings": list(fold.split.warnings),
+    }
+    write_json(fold.folder / RECORD, record)
+    return record
+
+
+def _train(
+    fold: FoldGans, part: Part, images: np.ndarray, settings: Settings, observer: Observer, workers: Workers
+) -> None:
+    from magsig_tf.gan.quality.features import random_features
+    from magsig_tf.gan.quality.sample_distance import distance_to
+    from magsig_tf.gan.train import train_gan
+
+    distances = []
+
+    def distance(samples: np.ndarray) -> float:
+        # built at the first check: a GAN that is done needs none, and the loop clears what came before it
+        if not distances:
+            distances.append(distance_to(images, random_features(fold.options.gan_size), *fold.seed_names(part)))
+        return distances[0](samples)
+
+    train_gan(
+        fold.folder / part.name,
+        images,
+        fold.options,
+        precision=settings.precision,
+        settings=settings,
+        seed_names=fold.seed_names(part),
+        identity=fold.identity,
+        title=f"{part.title}, {fold.title}",
+        distance=distance,
+        observer=observer,
+        workers=workers,
+    )
+
+
+def _finish(
+    fold: FoldGans,
+    prepared: PreparedDataset,
+    images: dict[str, np.ndarray],
+    record: dict[str, Any],
+    observer: Observer,
+) -> dict[str, Any]:
+    """Draw, measure and picture; each file whole or not at all, the record last."""
+    from magsig_tf.gan.fold_quality import measure_fold
+
+    samples, table = _draw(fold, images)
+    with replacing(fold.folder / IMAGES) as temporary:
+        np.save(temporary, np.concatenate([each.images for each in samples]))
+    with replacing(fold.folder / TABLE) as temporary:
+        table.to_parquet(temporary, index=False)
+    quality, picture = measure_fold(fold, prepared, images, samples, observer.note)
+    with replacing(fold.folder / "quality.parquet") as temporary:
+        quality.to_parquet(temporary, index=False)
+    with replacing(fold.folder / "quality.csv") as temporary:
+        quality.to_csv(temporary, index=False)
+    picture.write(fold.folder)
+    parts = {name: about | read_json(fold.folder / name / "gan.json") for name, about in record["parts"].items()}
+    seconds = round(sum(part.get("seconds", 0.0) for part in parts.values()), 2)
+    record = record | {"status": "done", "parts": parts, "synthetic": len(table), "seconds": seconds}
+    write_json(fold.folder / RECORD, record)
+    return record
+
+
+def _draw(fold: FoldGans, images: dict[str, np.ndarray]) -> tuple[list[PartSamples], pd.DataFrame]:
+    from magsig_tf.gan.sample import load_generator, sample
+
+    drawn, about = [], []
+    for part in fold.parts:
+        count = fold.options.gan_images or len(images[part.name])
+        generator = load_generator(fold.folder / part.name, fold.identity)
+        drawn.append(PartSamples(part, sample(generator, count, (*fold.seed_names(part), "samples"))))
+        about.append({"part": part.name, "label": part.label, "magnification": part.magnification})
+    counts = [len(each.images) for each in drawn]
+    table = pd.DataFrame(about).loc[np.repeat(np.arange(len(about)), counts)].reset_index(drop=True)
+    return drawn, table.assign(index=np.concatenate([np.arange(count) for count in counts]))
