@@ -6,12 +6,14 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from magsig_tf.config import MethodOptions, Settings
 
 PROTOCOL = ("magnifications", "folds", "split_seed", "group_by")
 """Settings of a run that decide which images its GANs may see."""
+SIZES = (16, 32, 64, 128, 256)
+"""Heights and widths, in pixels, that doubling reaches from the generator's first map of 4 x 4."""
 FULL_WIDTH, FULL_STEPS = 64, 2000
 """Below this base width (that of Radford et al.) or number of steps a GAN shows that the steps work, and no more."""
 
@@ -19,7 +21,7 @@ FULL_WIDTH, FULL_STEPS = 64, 2000
 class ResampledOptions(MethodOptions):
     """Config keys of every method that changes images of the training batches."""
 
-    gan_size: int = Field(64, ge=8, le=512, description="gan: height and width of the images a GAN makes, in pixels")
+    gan_size: int = Field(64, description="gan: height and width of the images a GAN makes: 16, 32, 64, 128 or 256")
     synthetic_ratio: float = Field(
         0.5,
         ge=0,
@@ -27,6 +29,13 @@ class ResampledOptions(MethodOptions):
         description="gan: share of each batch that is synthetic; baseline-resampled and gan send the same share of "
         "the real images through the GAN's resolution",
     )
+
+    @field_validator("gan_size")
+    @classmethod
+    def _reachable(cls, size: int) -> int:
+        if size not in SIZES:
+            raise ValueError(f"a DCGAN makes images of {', '.join(map(str, SIZES))} pixels")
+        return size
 
 
 class GanOptions(ResampledOptions):

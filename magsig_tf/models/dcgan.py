@@ -6,12 +6,11 @@ import keras
 from keras import layers
 
 from magsig_tf.errors import UsageError
+from magsig_tf.gan_options import SIZES
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.layers.spectral_normalization import SpectralNormalization
 from magsig_tf.seeding import seed_for
 
-SIZES = (16, 32, 64, 128, 256)
-"""Heights and widths, in pixels, that doubling reaches from the first map."""
 FIRST_MAP = 4
 """Height and width of the generator's first map and of the discriminator's last one."""
 WIDEST = 8
