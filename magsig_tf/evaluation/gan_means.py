@@ -10,7 +10,6 @@ import numpy as np
 from magsig_tf.evaluation.drop import RunKey
 from magsig_tf.evaluation.gan_quality import FoldQuality
 from magsig_tf.evaluation.matrix import Group
-from magsig_tf.evaluation.run_settings import settings_of
 
 NOT_MEASURED = "not measured"
 
@@ -101,7 +100,9 @@ def _mean(values: Sequence[float]) -> float:
 
 def kept_shares(group: Group) -> dict[RunKey, float]:
     """Return the share of synthetic images that the filter kept in each run of a group; empty where none filtered."""
-    if settings_of(group).get("synthetic_filter") is False:
-        return {}
-    shares = {key: (run.info.get("synthetic") or {}).get("kept_share") for key, run in group.runs.items()}
-    return {key: float(share) for key, share in shares.items() if share is not None}
+    records = {key: run.info.get("synthetic") or {} for key, run in group.runs.items()}
+    return {
+        key: float(record["kept_share"])
+        for key, record in records.items()
+        if record.get("filtered", True) and record.get("kept_share") is not None
+    }

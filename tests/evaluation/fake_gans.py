@@ -51,9 +51,10 @@ def write_gans(study: FakeStudy, holdout: str, fold: int, table: pd.DataFrame | 
 
 
 def write_gan_run(study: FakeStudy, holdout: str, fold: int, seed: int = 0, **info: object) -> Path:
-    """Write a run of the method gan that drew from the fold's GANs; `kept_share` goes into its record of them."""
+    """Write a run of the method gan that drew from the fold's GANs; with `kept_share` it filtered them."""
     folder = study.workspace.gan(study.dataset) / holdout / f"fold{fold}-0123abcd"
-    kept = info.pop("kept_share", None)
+    share = info.pop("kept_share", None)
+    kept = {"kept_share": 1.0 if share is None else share, "filtered": share is not None}
     place = folder.relative_to(study.workspace.root).as_posix()
-    synthetic = {"gan_folder": place, "available": 120, "kept": 120, "kept_share": kept, "by_class": {}, "ratio": 0.5}
+    synthetic = {"gan_folder": place, "available": 120, "kept": 120, "by_class": {}, "ratio": 0.5} | kept
     return study.write_run("gan", holdout, fold, seed, **{"synthetic": synthetic} | info)

@@ -221,7 +221,7 @@ def test_several_configs_are_rows_of_their_own_and_the_notes_tell_them_apart(tmp
     study = small_study(tmp_path)
     for fold in (0, 1):
         for config, filtered in (("0ff1ce00", False), ("f117e700", True)):
-            kept = {"kept_share": 0.25} if filtered else {}
+            kept = {"kept_share": 0.25 if filtered else None}
             folder = write_gan_run(study, "40X", fold, config_hash=config, **kept)
             settings = {"synthetic_filter": filtered, "epochs": 3, "method": ["gan"]}
             (folder / "config.yaml").write_text(yaml.safe_dump(settings))
