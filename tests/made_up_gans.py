@@ -1,4 +1,4 @@
-"""The files of a fold's GANs without training any: its training images at the GAN's size, a little changed."""
+"""Runs of the method gan whose GANs need no training: files made up from training images at the GAN's size."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import write_json
+from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled
+from magsig_tf.execution.observer import Observer
 from magsig_tf.gan.fold import FoldGans
 from magsig_tf.seeding import generator_for
+from magsig_tf.training.prerequisites import needed_gans, needs_of
+from magsig_tf.training.run import Run
+from magsig_tf.workspace import Workspace
+from tests.tiny import tiny_config
 
 
 def write_fold(fold: FoldGans, prepared: PreparedDataset, **record: object) -> FoldGans:
@@ -32,3 +38,28 @@ def write_fold(fold: FoldGans, prepared: PreparedDataset, **record: object) -> F
     np.save(fold.folder / "synthetic.npy", np.concatenate(images))
     pd.concat(frames, ignore_index=True).to_parquet(fold.folder / "synthetic.parquet", index=False)
     return fold
+
+
+def gan_config(**changes) -> Config:
+    """Return the config of a gan run that trains in a second or two."""
+    return tiny_config(**{"method": ["gan"], "gan_size": 16, "epochs": 1, **changes})
+
+
+def gan_run(workspace: Workspace, **changes) -> Run:
+    """Return that run."""
+    return Run.of(workspace, gan_config(**changes))
+
+
+def fold_of(run: Run, prepared: PreparedDataset) -> FoldGans:
+    """Return the GANs that a gan run draws from."""
+    return needed_gans(run, needs_of(run)[0], prepared)
+
+
+class Notes(Observer):
+    """Remembers what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def note(self, text):
+        self.said.append(text)
