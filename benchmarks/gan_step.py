@@ -1,8 +1,8 @@
 """The training step of a GAN against the same networks of Keras's own layers with `train_on_batch`: 64 px, 64 images.
 
 Both without DiffAugment, which the stock recipe lacks. That recipe updates the discriminator on real and then on
-synthetic images, then the generator; magsig takes one update of each from the same losses, and averages the generator's weights,
-measures gradient norms and turns the real images besides.
+synthetic images, then the generator; magsig takes one update of each from the same losses, and averages the generator's
+weights, measures gradient norms and turns the real images besides.
 """
 
 from __future__ import annotations
