@@ -109,7 +109,7 @@ def _beside_floor(title: str, value: float, floor: float) -> str:
     if value <= 0 or floor <= 0:
         return f"{title} {significant(value)} (floor {significant(floor)})"
     ratio = value / floor
-    return f"{title} {significant(value)}, {ratio:.1f} times its floor"
+    return f"{title} {significant(value)}, {ratio:.{0 if ratio >= 10 else 1}f} times its floor"
 
 
 def _coverage(value: dict[str, float]) -> str:

@@ -13,7 +13,9 @@ def number(value: float, signed: bool = False) -> str:
 
 
 def significant(value: float) -> str:
-    """Write a number of any size with two significant digits and no leading zero."""
+    """Write a number of any size: with three decimals, a small one with two significant digits."""
+    if abs(value) >= 0.0995:
+        return number(value)
     text = f"{float(value):.2g}"
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 

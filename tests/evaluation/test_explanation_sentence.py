@@ -76,6 +76,7 @@ def test_nothing_is_concluded_without_an_effect_or_on_other_runs(differences):
         ({"coverage": 0.31}, "coverage .310 (floor .900); copied"),
         ({"kid_above_floor": 0.5, "coverage": 0.31}, "coverage .310 (floor .900); copied"),
         ({"kid_above_floor": NAN}, "coverage .800 (floor .900); copied"),
+        ({"kid": 2.468}, "KID 2.468, 247 times its floor"),
         ({"kid": -0.002}, "KID -.002 (floor .01)"),
         ({"kid": 0.002, "kid_floor": NAN}, "KID .002 (no floor)"),
         ({"coverage": 0.48, "coverage_floor": NAN, "kid_above_floor": 0.75}, "coverage .480: poor generators"),

@@ -14,4 +14,5 @@ def test_p_values_are_never_printed_as_nothing():
 
 
 def test_small_numbers_keep_two_digits():
-    assert [significant(v) for v in (0.0521, -0.00034, 0.0, 1.26, 0.31)] == [".052", "-.00034", "0", "1.3", ".31"]
+    assert [significant(v) for v in (0.0521, -0.00034, 0.0, 0.00001)] == [".052", "-.00034", "0", "1e-05"]
+    assert [significant(v) for v in (9.0246, -0.31, 0.0996)] == ["9.025", "-.310", ".100"]
