@@ -9,10 +9,10 @@ import click
 
 from magsig_tf.cli.config_options import ConfigCommand
 from magsig_tf.cli.options import json_option, workspace_option
-from magsig_tf.config import Config
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
+    from magsig_tf.config import Config
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.gan.fold import FoldGans
 
