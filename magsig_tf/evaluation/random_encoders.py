@@ -66,7 +66,7 @@ def training_rows_missing(planned: RandomEncoder) -> str:
     rows, _ = _stored(planned.path, planned.run.dataset_hash)
     if np.isin(planned.run.part("validation")["row"], rows).all():
         return ""
-    return f"{planned.label} seed {planned.run.seed}: without training rows; remove {planned.path.name}, {_AGAIN} whole"
+    return f"{planned.label} seed {planned.run.seed}: without training rows; {_AGAIN} whole"
 
 
 def random_features(path: Path, dataset_hash: str, row: np.ndarray) -> np.ndarray:
