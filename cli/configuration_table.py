@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +58,17 @@ def key_table() -> str:
         (
             f"`{name}`<br>`{_flag(name)}`",
             f"`{_as_yaml(field.default)}`",
-            _meaning(field.description, owner) + _values(field),
-            owner,
+            _meaning(field.description, owners) + _values(field),
+            ", ".join(owners),
         )
-        for owner, name, field in _keys()
+        for name, (field, owners) in _keys().items()
     ]
     return _markdown(("key and option", "default", "meaning", "for"), rows)
 
 
 def command_table() -> str:
     """Return the Markdown table of the options of magsig's own commands that are not config keys."""
-    keys = {name for _, name, _ in _keys()}
+    keys = set(_keys())
     rows = []
     for name, command in own_commands().items():
         rows.append((f"`magsig {name}`", "", command.get_short_help_str(limit=200)))
@@ -86,15 +85,16 @@ def own_commands() -> dict[str, click.Command]:
     return {plugin.name: plugin.load() for plugin in plugins if _is_own(plugin)}
 
 
-def _keys() -> Iterator[tuple[str, str, Any]]:
+def _keys() -> dict[str, tuple[Any, list[str]]]:
+    """Return every key's field and the methods it is for; methods that share a key share its row."""
     from magsig_tf.config import Settings
 
-    for name, field in Settings.model_fields.items():
-        yield "all", name, field
+    found = {name: (field, ["all"]) for name, field in Settings.model_fields.items()}
     for plugin in registry("methods").plugins:
         if _is_own(plugin):
             for name, field in plugin.load().Options.model_fields.items():
-                yield plugin.name, name, field
+                found.setdefault(name, (field, []))[1].append(plugin.name)
+    return found
 
 
 def _options(command: click.Command) -> list[click.Option]:
@@ -134,8 +134,9 @@ def _as_yaml(default: Any) -> str:
     return "none" if default is None else json.dumps(default)
 
 
-def _meaning(description: str, owner: str) -> str:
-    return description.removeprefix(f"{owner}: ")
+def _meaning(description: str, owners: list[str]) -> str:
+    prefix, separator, rest = description.partition(": ")
+    return rest if separator and prefix in owners else description
 
 
 def _values(field: Any) -> str:

@@ -31,11 +31,13 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
     from magsig_tf.execution.workers import ALONE, join_workers
     from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.training.matrix import execute_matrix, plan_matrix
+    from magsig_tf.training.prerequisites import missing_prerequisites
 
     console = Console(stderr=True)
     prepared = PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
     runs = plan_matrix(config, prepared, workspace)
     unfinished = [run for run in runs if run.status != "done"]
+    needed = sum(each.is_run for each in missing_prerequisites(runs, prepared))
     console.print(
         f"Data set {prepared.name}: {len(prepared.labels)} images, {', '.join(prepared.magnifications)}. "
         f"{_counted(len(runs), 'run')}, {len(runs) - len(unfinished)} of them done before.",
@@ -48,7 +50,7 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
         configure_tensorflow(config.settings)
         workers = join_workers(config.settings.strategy, console.print)
     began = time.perf_counter()
-    with TrainingDisplay(console, len(unfinished)) as display:
+    with TrainingDisplay(console, len(unfinished) + needed) as display:
         outcome = execute_matrix(runs, prepared, display, lambda run, record: display.note(_said(run, record)), workers)
     if as_json:
         failed = [{"folder": str(run.folder), "error": error} for run, error in outcome.failed]

@@ -37,8 +37,7 @@ class GanMethod(Method):
     @classmethod
     def needs(cls, options: GanMethodOptions) -> tuple[FoldGansNeeded | RunNeeded, ...]:
         """Ask for the GANs of the fold, and for its baseline run where the filter judges by it."""
-        of_gans = {name: getattr(options, name) for name in GanOptions.model_fields if name.startswith("gan_")}
-        gans = FoldGansNeeded(GanOptions(**of_gans))  # however their images are used, they are the same GANs
+        gans = FoldGansNeeded.of(options)
         return (gans, RunNeeded("baseline")) if options.synthetic_filter else (gans,)
 
     @classmethod

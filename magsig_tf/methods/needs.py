@@ -21,6 +21,16 @@ class FoldGansNeeded:
 
     options: GanOptions
 
+    @classmethod
+    def of(cls, options: GanOptions) -> FoldGansNeeded:
+        """Return the need of a method whose own options include those of the GANs.
+
+        Only what makes them other GANs is kept; how their images are used does not.
+        """
+        return cls(
+            GanOptions(**{name: getattr(options, name) for name in GanOptions.model_fields if name[:4] == "gan_"})
+        )
+
 
 @dataclass(frozen=True)
 class RunNeeded:

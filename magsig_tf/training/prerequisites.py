@@ -44,12 +44,14 @@ class Prerequisite:
     Args:
         title: In words.
         folder: Where it lies.
-        status: `done`, `failed`, `running` or `new`.
+        status: `done`, `failed`, `running`, `new`, or why it cannot be used.
+        is_run: Whether it is a run; otherwise the GANs of a fold.
     """
 
     title: str
     folder: str
     status: str
+    is_run: bool
 
 
 def method_of(run: Run) -> type[Method]:
@@ -148,14 +150,14 @@ def missing_prerequisites(runs: Sequence[Run], prepared: PreparedDataset) -> lis
     """Return what runs need beyond one another and is not done yet, each once.
 
     Raises:
-        MagsigError: as `provide`, for what can be told without training.
+        UsageError: a method asks for GANs that would make larger images than the classifier takes.
     """
-    planned = {run.folder for run in runs}
+    planned = {str(run.folder) for run in runs}
     found: dict[str, Prerequisite] = {}
     for run in runs:
         if run.status != "done":
             found |= {each.folder: each for each in _prerequisites(run, prepared) if each.status != "done"}
-    return [each for folder, each in found.items() if folder not in map(str, planned)]
+    return [each for folder, each in found.items() if folder not in planned]
 
 
 def _prerequisites(run: Run, prepared: PreparedDataset) -> Iterator[Prerequisite]:
@@ -163,7 +165,15 @@ def _prerequisites(run: Run, prepared: PreparedDataset) -> Iterator[Prerequisite
         if isinstance(need, RunNeeded):
             other = needed_run(run, need)
             yield from _prerequisites(other, prepared)
-            yield Prerequisite(other.title, str(other.folder), other.status)
-        else:
+            yield Prerequisite(other.title, str(other.folder), other.status, is_run=True)
+            continue
+        title, folder = f"GANs for {run.title}", str(run.folder)
+        try:
             fold = needed_gans(run, need, prepared)
-            yield Prerequisite(f"GANs, {fold.title}", str(fold.folder), fold_status(fold))
+            title, folder = f"GANs, {fold.title}", str(fold.folder)
+            status = fold_status(fold)
+        except UsageError:
+            raise
+        except MagsigError as error:
+            status = str(error)
+        yield Prerequisite(title, folder, status, is_run=False)

@@ -113,5 +113,7 @@ def test_links_lead_somewhere(page):
     assert not missing
 
 
-def test_the_worked_plugin_and_encoder_are_spelled_out():
-    assert set(shown_files(ROOT / "docs" / "extending.md")) == {"pyproject.toml", "magsig_coral.py", "networks.py"}
+def test_the_worked_plugin_encoder_and_method_are_spelled_out():
+    assert set(shown_files(ROOT / "docs" / "extending.md")) == {
+        *("pyproject.toml", "magsig_coral.py", "networks.py", "grl_with_synthetic_images.py")
+    }

@@ -81,6 +81,9 @@ def test_gans_of_another_split_or_data_set_are_refused_with_both_hashes(workspac
         execute(run, prepared, Observer())
     assert run.record()["status"] == "failed"
     assert "0123456789abcdef" in run.record()["error"]
+    (listed,) = missing_prerequisites([run], prepared)
+    assert (listed.title, listed.is_run) == ("GANs, holdout 400X, patient fold 0", False)
+    assert "found 0123456789abcdef" in listed.status
 
 
 def test_damaged_synthetic_images_are_an_error(workspace, prepared):

@@ -1,6 +1,7 @@
 """A run that is killed and started again ends with the same bits as one that was left alone."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,8 +9,12 @@ import time
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from magsig_tf.execution.observer import Observer
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
+from tests.made_up_gans import fold_of, gan_run, write_fold
 from tests.tiny import tiny_dataset
 
 COMMAND = [
@@ -54,6 +59,34 @@ def finish(workspace):
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     return errors
+
+
+class Stopping(Observer):
+    """Interrupts a run as a user does, after some steps."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def step_done(self, step):
+        if step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_gan_run_goes_on_with_the_same_synthetic_images(tmp_path):
+    ends = []
+    for name, stop in (("whole", 0), ("broken", 7)):
+        workspace = Workspace(tmp_path / name)
+        prepared = tiny_dataset(workspace)
+        run = gan_run(workspace, epochs=2, checkpoint_every=100)
+        write_fold(fold_of(run, prepared), prepared)
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                execute(run, prepared, Stopping(stop))
+            assert run.status == "running"
+        execute(run, prepared, Observer())
+        with np.load(run.folder / "embeddings.npz") as stored:
+            ends.append(stored["embedding"])
+    np.testing.assert_array_equal(*ends)
 
 
 def test_killed_and_interrupted_runs_end_with_the_same_bits(tmp_path):

@@ -70,7 +70,7 @@ def spectrum_probe(sides: Sides, size: int, *names: object, replicates: int = RE
             if not found["reason"]:
                 low, high = (size / 2, np.inf) if metric == ABOVE else (1.0, size / 2)
                 features = [ring_powers(each, low, high) for each in (images, sides.synthetic)]
-                found |= _told_apart(*features, sides.case, names, replicates)
+                found |= told_apart(*features, sides.case, *names, replicates=replicates)
             rows.append(counts | {"kind": kind, "metric": metric} | found)
     return rows
 
@@ -111,9 +111,18 @@ def _not_defined(metric: str, sides: Sides, size: int) -> str:
     return ""
 
 
-def _told_apart(
-    real: np.ndarray, synthetic: np.ndarray, case: np.ndarray, names: tuple[object, ...], replicates: int
+def told_apart(
+    real: np.ndarray, synthetic: np.ndarray, case: np.ndarray, *names: object, replicates: int = REPLICATES
 ) -> dict[str, object]:
+    """Return the balanced accuracy of the probe on some features, `value`, with its 95 % interval, `low` and `high`.
+
+    Args:
+        real: Features of real images, shape (n, d).
+        synthetic: Features of synthetic images, shape (m, d).
+        case: Name of each real image's case, [n].
+        names: Names that the folds and the bootstrap derive from.
+        replicates: Of the bootstrap.
+    """
     features = np.concatenate([real, synthetic])
     target = np.repeat([0, 1], [len(real), len(synthetic)])
     position = np.unique(case, return_inverse=True)[1]
