@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError
+from magsig_tf.execution.workers import Workers
 from magsig_tf.gan.fold import FoldGans
 
 RECORD, IMAGES, TABLE = "fold.json", "synthetic.npy", "synthetic.parquet"
@@ -30,6 +32,20 @@ class SyntheticImages:
     part: np.ndarray
     label: np.ndarray
     magnification: np.ndarray
+
+    @classmethod
+    def of(cls, fold: FoldGans, images: np.ndarray, part: Sequence[str]) -> SyntheticImages:
+        """Return images with what the fold says of the GANs that drew them.
+
+        Args:
+            fold: The GANs.
+            images: uint8 [N, s, s, 3].
+            part: Name of the GAN of each, [N].
+        """
+        known = {each.name: each for each in fold.parts}
+        label = np.array([known[name].label for name in part], np.int64)
+        magnification = np.array([known[name].magnification for name in part], str)
+        return cls(images, np.array(part, str), label, magnification)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -85,16 +101,32 @@ def read_synthetic_images(fold: FoldGans) -> SyntheticImages:
             f"found {images.dtype} {images.shape}",
             _AGAIN,
         )
-    known = {part.name: part for part in fold.parts}
+    known = [part.name for part in fold.parts]
     strange = [name for name in table["part"].unique() if name not in known]
     if strange:
         raise RunError(
             f"Expected the parts {', '.join(known)} in {fold.folder / TABLE}", f"found {strange[0]!r}", _AGAIN
         )
-    parts = table["part"].to_numpy(str)
-    return SyntheticImages(
-        images,
-        parts,
-        np.array([known[name].label for name in parts], np.int64),
-        np.array([known[name].magnification for name in parts], str),
-    )
+    return SyntheticImages.of(fold, images, table["part"].tolist())
+
+
+def share_synthetic_images(fold: FoldGans, workers: Workers) -> SyntheticImages:
+    """Return the images of a finished fold in every process; the chief alone reads them.
+
+    Raises:
+        RunError: as `read_synthetic_images`.
+    """
+    if workers.count == 1:
+        return read_synthetic_images(fold)
+    found: list[SyntheticImages] = []
+
+    def read() -> list[str]:
+        found.append(read_synthetic_images(fold))
+        return found[0].part.tolist()
+
+    part = workers.from_chief(read)
+    size = fold.options.gan_size
+    # no process can add bytes to those of another: TensorFlow reduces int32 and wider
+    images = found[0].images if found else np.zeros((len(part), size, size, 3))
+    (images,) = workers.share([images.astype(np.int32)])
+    return SyntheticImages.of(fold, images.astype(np.uint8), part)

@@ -13,7 +13,7 @@ from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import WorkerLost, Workers
 from magsig_tf.gan.fold import FoldGans
-from magsig_tf.gan.synthetic_images import SyntheticImages, fold_status, read_synthetic_images
+from magsig_tf.gan.synthetic_images import SyntheticImages, fold_status, share_synthetic_images
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.registry import registry
@@ -130,7 +130,7 @@ def provide(
             observer.note(f"{run.title}: the GANs of its fold are trained first")
             with _needed_by(run, "the GANs of its fold"):
                 ensure_fold(fold, prepared, run.config.settings, observer, workers)
-        provided.synthetic = read_synthetic_images(fold)
+        provided.synthetic = share_synthetic_images(fold, workers)
     return provided
 
 
