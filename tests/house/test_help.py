@@ -45,7 +45,9 @@ def test_the_version_loads_nothing_heavy():
     assert not modules & set(HEAVY)
 
 
-@pytest.mark.parametrize("command", ["prepare", "train", "evaluate", "reproduce", "plugins", "gan", "signatures", "probe"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "train", "evaluate", "reproduce", "plugins", "gan", "signatures", "probe"]
+)
 def test_the_help_of_a_command_loads_no_tensorflow(command):
     text, code, modules = modules_loaded_by(command, "--help")
     assert code == 0
