@@ -18,7 +18,7 @@ $(INSTALLED): $(VENV)/.plain
 	touch $@
 
 demo: $(VENV)/.plain
-	$(BIN)/magsig reproduce --config demo --method baseline grl --workspace demo-workspace
+	$(BIN)/magsig reproduce --config demo --method baseline grl --until evaluate --workspace demo-workspace
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadscope

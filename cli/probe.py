@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -53,19 +53,43 @@ def probe(
     every number to results/DATASET/probes.csv and probes.parquet. With --method, --config-hash or --embeddings these
     files, which are of all runs, stay as they are; --csv writes what was chosen.
     """
+    if files:
+        study = _of_files(files, dataset or methods or configs)
+        folder, name = Path(), ""
+    else:
+        dataset = choose_dataset(workspace, dataset)
+        study = study_of_runs(workspace, dataset, methods, configs)
+        folder, name = workspace.results() / dataset, "" if methods or configs else "probes"
+    print_study(study, folder, name, replicates=replicates, workers=workers, csv_path=csv_path, as_json=as_json)
+
+
+def print_study(
+    study: ProbeStudy,
+    folder: Path,
+    name: str,
+    *,
+    replicates: int = 2000,
+    workers: int | None = None,
+    csv_path: Path | None = None,
+    as_json: bool = False,
+) -> None:
+    """Probe embeddings, write the numbers and print them; other commands end with it.
+
+    Args:
+        study: What to probe.
+        folder: Results folder of the data set.
+        name: Name of the files in it, without their ending; empty writes none there.
+        replicates: Bootstrap replicates over cases.
+        workers: Processes; None takes one a core.
+        csv_path: Another place for the CSV.
+        as_json: Print JSON instead of tables.
+    """
     from magsig_tf.evaluation.probes.notes import probe_notes
     from magsig_tf.evaluation.probes.summary import summarise_probes
     from magsig_tf.evaluation.tables import write_frame
     from magsig_tf.report.probe_table import print_probes
     from magsig_tf.report.summary_table import output_console
 
-    if files:
-        study = _of_files(files, dataset or methods or configs)
-        folder, name = Path(), ""
-    else:
-        dataset = choose_dataset(workspace, dataset)
-        study = _of_runs(workspace, dataset, methods, configs)
-        folder, name = workspace.results() / dataset, "" if methods or configs else "probes"
     with progress_bar("probes") as report:
         table = summarise_probes(
             study.rows,
@@ -86,7 +110,18 @@ def probe(
 
 
 @dataclass(frozen=True)
-class _Study:
+class ProbeStudy:
+    """What is probed.
+
+    Args:
+        title: In words.
+        rows: Sets of rows; drawn as they are needed.
+        total: Number of sets.
+        magnifications: Every magnification that any row has.
+        notes: Sentences on the runs.
+        absent: Controls that are not there, with the reason.
+    """
+
     title: str
     rows: Iterable[ProbedRows]
     total: int
@@ -95,15 +130,30 @@ class _Study:
     absent: list[str]
 
 
-def _of_runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...]) -> _Study:
+def study_of_runs(
+    workspace: Workspace,
+    dataset: str,
+    methods: tuple[str, ...] = (),
+    configs: tuple[str, ...] = (),
+    folders: Collection[Path] | None = None,
+) -> ProbeStudy:
+    """Return the finished runs of a data set and their controls, to be probed.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        methods: Keep these methods only; empty keeps all.
+        configs: Keep configs whose hash begins with one of these; empty keeps all.
+        folders: Keep the runs in these folders only; None keeps all.
+    """
     from magsig_tf.evaluation import arrange, load_runs
     from magsig_tf.evaluation.notes import run_notes
     from magsig_tf.evaluation.probes.run_rows import Known, control_rows, plan_controls, run_rows
 
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
     matrix, known = arrange(loaded.runs), Known.of(workspace.data(dataset))
     controls, absent = plan_controls(matrix, known, workspace, dataset)
-    return _Study(
+    return ProbeStudy(
         title=f"{dataset}: probes of frozen embeddings of test cases",
         rows=chain(run_rows(matrix, known), control_rows(controls, known)),
         total=len(loaded.runs) + len(controls),
@@ -113,7 +163,7 @@ def _of_runs(workspace: Workspace, dataset: str, methods: tuple[str, ...], confi
     )
 
 
-def _of_files(files: tuple[Path, ...], of_runs: object) -> _Study:
+def _of_files(files: tuple[Path, ...], of_runs: object) -> ProbeStudy:
     from magsig_tf.data.embeddings_file import read_embeddings
     from magsig_tf.errors import UsageError
     from magsig_tf.evaluation.probes.run_rows import file_rows
@@ -124,7 +174,7 @@ def _of_files(files: tuple[Path, ...], of_runs: object) -> _Study:
     if len(set(names)) < len(names):
         raise UsageError("Expected files with different names", f"found {', '.join(names)}", "Rename one of them")
     rows = [file_rows(read_embeddings(path), path.stem) for path in files]
-    return _Study(
+    return ProbeStudy(
         title="Probes of frozen embeddings of test cases",
         rows=rows,
         total=len(rows),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from magsig_tf.signatures.sources import Source
 
 
 @click.command()
@@ -63,10 +68,7 @@ def signatures(
     --method or --config-hash their names end in what was chosen. Rows of an encoder that was never trained stand below
     those of the methods, to be read beside them.
     """
-    from magsig_tf.report.signature_tables import print_signatures
-    from magsig_tf.report.summary_table import output_console
     from magsig_tf.signatures.sources import sources_of_files
-    from magsig_tf.signatures.study import study_signatures, write_study
 
     if files and (dataset or methods or configs or random_encoder):
         raise UsageError(
@@ -79,7 +81,49 @@ def signatures(
     else:
         name = choose_dataset(workspace, dataset)
         controls = not methods if random_encoder is None else random_encoder
-        sources, missing = _runs(workspace, name, methods, configs, controls)
+        sources, missing = sources_of_finished_runs(workspace, name, methods, configs, controls)
+    print_study(
+        workspace,
+        name,
+        sources,
+        missing,
+        compare_folds=compare_folds,
+        bootstraps=bootstraps,
+        replicates=replicates,
+        chosen="-".join([*methods, *configs]),
+        as_json=as_json,
+    )
+
+
+def print_study(
+    workspace: Workspace,
+    name: str,
+    sources: list[Source],
+    missing: list[str],
+    *,
+    compare_folds: bool = False,
+    bootstraps: int = 0,
+    replicates: int = 2000,
+    chosen: str = "",
+    as_json: bool = False,
+) -> None:
+    """Study signatures, write the tables and print them; other commands end with it.
+
+    Args:
+        workspace: Where results lie.
+        name: Of the data set, or of the files of another model.
+        sources: Whose signatures.
+        missing: Sentences to print below.
+        compare_folds: Whether to compare holdouts.
+        bootstraps: Bootstraps over cases for the stability within a fold.
+        replicates: Bootstrap replicates behind the intervals of scores.
+        chosen: What tells the files of a part of the runs from those of all.
+        as_json: Print JSON instead of tables.
+    """
+    from magsig_tf.report.signature_tables import print_signatures
+    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.signatures.study import study_signatures, write_study
+
     study = study_signatures(
         name,
         sources,
@@ -88,7 +132,7 @@ def signatures(
         replicates=replicates,
         progress=progress_bar,
     )
-    written = write_study(study, workspace.results(), "-".join([*methods, *configs]))
+    written = write_study(study, workspace.results(), chosen)
     if as_json:
         click.echo(_as_json(study.frames(), missing))
         return
@@ -97,15 +141,29 @@ def signatures(
     console.print(f"All numbers: {', '.join(str(path) for path in written)}", soft_wrap=True, markup=False)
 
 
-def _runs(
-    workspace: Workspace, dataset: str, methods: tuple[str, ...], configs: tuple[str, ...], controls: bool
-) -> tuple[list, list]:
-    """Return the sources of the finished runs and of their controls, and what a reader must know of them."""
+def sources_of_finished_runs(
+    workspace: Workspace,
+    dataset: str,
+    methods: tuple[str, ...] = (),
+    configs: tuple[str, ...] = (),
+    controls: bool = True,
+    folders: Collection[Path] | None = None,
+) -> tuple[list[Source], list[str]]:
+    """Return the sources of the finished runs and of their controls, and what a reader must know of them.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        methods: Keep these methods only; empty keeps all.
+        configs: Keep configs whose hash begins with one of these; empty keeps all.
+        controls: Whether the encoder before training stands beside them.
+        folders: Keep the runs in these folders only; None keeps all.
+    """
     from magsig_tf.evaluation import arrange, load_runs
     from magsig_tf.evaluation.notes import run_notes
     from magsig_tf.signatures.sources import sources_of_random_encoders, sources_of_runs
 
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
     matrix = arrange(loaded.runs)
     said = run_notes(matrix, loaded.unfinished)
     sources = sources_of_runs(matrix)

@@ -127,7 +127,7 @@ def test_a_dry_run_lists_the_runs_and_trains_nothing(magsig, workspace):
     assert sorted(workspace.glob("runs/**/run.json")) == before
 
 
-def test_reproduce_trains_the_matrix_and_ends_with_the_table(magsig, workspace, tmp_path):
+def test_reproduce_trains_the_matrix_and_ends_with_the_tables(magsig, workspace, tmp_path):
     config = tmp_path / "study.yaml"
     config.write_text("dataset: tiny\nmethod: [baseline, grl]\nholdout: [40X, 100X]\n")
     magsig("train", "--holdout", "400X", *QUICK)
@@ -141,6 +141,12 @@ def test_reproduce_trains_the_matrix_and_ends_with_the_table(magsig, workspace, 
     assert set(numbers["holdout"]) == {"40X", "100X", "pooled"}
     assert numbers.loc[numbers["holdout"] == "pooled", "runs"].max() == 2
     assert not (workspace / "results" / "tiny" / "summary.csv").exists()
+    signatures = pd.read_csv(workspace / "results" / "tiny" / "signatures-study.csv")
+    assert set(signatures["holdout"]) == {"40X", "100X"}
+    assert set(signatures["method"]) == {"baseline", "grl", "random-encoder"}
+    probes = pd.read_csv(workspace / "results" / "tiny" / "probes-study.csv")
+    assert set(probes.loc[probes["kind"] == "method", "subject"]) == {"baseline", "grl"}
+    assert out.index("Holdouts compared") < out.index("probes of frozen embeddings")
 
 
 def test_words_after_an_option_that_takes_several_are_its_values():
