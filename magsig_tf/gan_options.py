@@ -41,9 +41,7 @@ class ResampledOptions(MethodOptions):
 class GanOptions(ResampledOptions):
     """Config keys of the GANs; those that begin with `gan_` name a set of GANs."""
 
-    gan_width: int = Field(
-        64, ge=4, le=512, description="gan: filters at half the image size (Radford et al.: 64)"
-    )
+    gan_width: int = Field(64, ge=4, le=512, description="gan: filters at half the image size (paper: 64)")
     gan_latent: int = Field(100, ge=1, le=1024, description="gan: length of the latent vector")
     gan_batch: int = Field(64, ge=2, le=1024, description="gan: real images in a step")
     gan_steps: int = Field(5000, ge=1, le=10**7, description="gan: training steps of each GAN")
