@@ -1,0 +1,23 @@
+"""The figures of the report: each computes a tidy frame once and draws it. Matplotlib is loaded when one is drawn."""
+
+from magsig_tf.report.figures.base import Figure
+from magsig_tf.report.figures.calibration import PooledCalibration
+from magsig_tf.report.figures.metrics import MetricsPerHoldout
+from magsig_tf.report.figures.overlap import SignatureOverlap
+from magsig_tf.report.figures.palette import Palette
+from magsig_tf.report.figures.real_and_synthetic import RealAndSynthetic
+from magsig_tf.report.figures.roc import RocPerHoldout
+from magsig_tf.report.figures.signature_size import SignatureSize
+from magsig_tf.report.figures.split_diagram import SplitDiagram
+
+__all__ = [
+    "Figure",
+    "MetricsPerHoldout",
+    "Palette",
+    "PooledCalibration",
+    "RealAndSynthetic",
+    "RocPerHoldout",
+    "SignatureOverlap",
+    "SignatureSize",
+    "SplitDiagram",
+]

@@ -1,0 +1,171 @@
+"""What every figure is: a tidy frame that is computed once, and a drawing of it."""
+
+from __future__ import annotations
+
+import textwrap
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import pandas as pd
+
+from magsig_tf.atomic_files import replacing
+from magsig_tf.report.figures.palette import Palette, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+WIDTH = 90.0
+"""Width of a figure in mm: one column of a journal."""
+SMALLEST, NORMAL = 6.0, 7.0
+"""Sizes of text in points at that width."""
+MM_PER_INCH = 25.4
+PNG_DPI = 300
+STYLE = {
+    "font.size": NORMAL,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": NORMAL,
+    "axes.labelsize": NORMAL,
+    "xtick.labelsize": SMALLEST,
+    "ytick.labelsize": SMALLEST,
+    "legend.fontsize": SMALLEST,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "figure.facecolor": "white",
+    # names come from files: a dollar sign in one is no formula
+    "text.parse_math": False,
+    # paths look the same on every machine; a fixed salt makes the file the same on every run
+    "svg.fonttype": "path",
+    "svg.hashsalt": "magsig",
+}
+
+
+class Figure(ABC):
+    """One figure of the report.
+
+    Args:
+        palette: Appearances of all methods of the study; None takes those of this figure's own labels.
+    """
+
+    name: ClassVar[str]
+    """Name of its files, without the ending."""
+    caption: ClassVar[str]
+    """What is to be read from it, as a sentence or two."""
+    width: ClassVar[float] = WIDTH
+    """In mm."""
+    height: ClassVar[float] = 65.0
+    """In mm."""
+    layout: ClassVar[str] = "constrained"
+    """How matplotlib arranges the panels."""
+
+    def __init__(self, palette: Palette | None = None):
+        self._given = palette
+
+    @abstractmethod
+    def _compute(self) -> pd.DataFrame:
+        """Return the tidy frame; an empty one where there is nothing to draw."""
+
+    @abstractmethod
+    def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
+        """Draw the frame, which has rows."""
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return self._compute()
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the numbers that are drawn, one row each."""
+        return self._frame.copy()
+
+    @property
+    def absent(self) -> str:
+        """What the figure says where it has nothing to draw."""
+        return "not run: nothing to draw"
+
+    def palette(self) -> Palette:
+        """Return the appearances of the methods."""
+        return self._given or Palette(self._frame["label"] if "label" in self._frame else [])
+
+    def plot(self) -> Drawing:
+        """Draw the frame.
+
+        Returns:
+            A matplotlib figure of `width` mm; where there is nothing to draw it says so in words.
+        """
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure as Drawing
+
+        frame = self._frame
+        with rc_context(STYLE):
+            height = self._height(frame) if len(frame) else 25.0
+            drawing = Drawing(figsize=(self.width / MM_PER_INCH, height / MM_PER_INCH), layout=self.layout)
+            if len(frame):
+                self._draw(drawing, frame)
+            else:
+                words = "\n".join(textwrap.wrap(self.absent, 60))
+                drawing.text(0.5, 0.5, words, ha="center", va="center", color="#444444")
+        return drawing
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write the figure as SVG and PNG.
+
+        Args:
+            folder: Receives `<name>.svg` and `<name>.png`.
+
+        Raises:
+            MagsigError: the folder cannot be written.
+        """
+        from matplotlib import rc_context
+
+        drawing, paths = self.plot(), (folder / f"{self.name}.svg", folder / f"{self.name}.png")
+        with rc_context(STYLE):
+            for path in paths:
+                # a date would make every repeat another file
+                known = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
+                with replacing(path) as temporary:
+                    drawing.savefig(temporary, dpi=PNG_DPI, **known)
+        return paths
+
+    def _height(self, frame: pd.DataFrame) -> float:
+        """Return the height in mm; figures with a row for each of something override it."""
+        return self.height
+
+
+def panels(drawing: Drawing, rows: int, columns: int, **settings: object) -> list[Axes]:
+    """Return rows x columns axes as one list, row by row."""
+    return list(drawing.subplots(rows, columns, squeeze=False, **settings).ravel())
+
+
+def legend_above(drawing: Drawing, handles: Sequence, labels: Sequence[str], columns: int = 4) -> None:
+    """Put one legend for all panels above them; long labels are shortened."""
+    words = [shortened(label) for label in labels]
+    # what fits beside each other at `WIDTH`: about 70 letters, of which a handle takes 6
+    fitting = 70 // (max(map(len, words), default=0) + 6)
+    columns = max(1, min(columns, len(words), fitting))
+    drawing.legend(handles, words, loc="outside upper center", ncols=columns, handlelength=2.0, columnspacing=1.2)
+
+
+def said_counts(frame: pd.DataFrame) -> str:
+    """Return the cases and images behind numbers in words, as ranges where they differ between rows.
+
+    Args:
+        frame: With the columns cases_benign, cases_malignant and images.
+    """
+    benign, malignant, images = (_range(frame[name]) for name in ("cases_benign", "cases_malignant", "images"))
+    return f"n = {benign} benign + {malignant} malignant cases, {images} images"
+
+
+def _range(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,97 @@
+"""Figure 6: overlap of signatures between holdouts, beside chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.evaluation.printed import number
+from magsig_tf.report.figures.base import SMALLEST, Figure, panels
+from magsig_tf.report.figures.palette import LIGHT, Palette, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+QUANTITIES = {"jaccard": "Jaccard", "expected": "chance", "adjusted": "adjusted"}
+"""Columns of the pairs that are drawn, and their titles."""
+_DARK = 0.55
+
+
+class SignatureOverlap(Figure):
+    """A row of heat maps a method: Jaccard of every pair of holdouts, what chance gives, and what is beyond it.
+
+    Args:
+        pairs: The frame of pairs (`signature_pairs.parquet`).
+        palette: Not used; the colour of a cell is its value.
+    """
+
+    name = "signature_overlap"
+    caption = (
+        "Overlap of the signatures of every pair of holdouts, mean over patient folds and seeds. Read the right column: 0 "
+        "is what two random sets of the same sizes share, 1 the same set. A dash is not defined (an empty signature)."
+    )
+    absent = "not run: no two holdouts with signatures to compare (magsig signatures --compare-folds)"
+
+    def __init__(self, pairs: pd.DataFrame, palette: Palette | None = None):
+        super().__init__(palette)
+        self._pairs = pairs
+
+    def _compute(self) -> pd.DataFrame:
+        if not len(self._pairs):
+            return pd.DataFrame(columns=["label", "first", "second", *QUANTITIES, "comparisons"])
+        grouped = self._pairs.groupby(["label", "first", "second"], sort=False)
+        means = grouped[list(QUANTITIES)].mean()
+        means["comparisons"] = grouped.size()
+        return means.reset_index()
+
+    def _height(self, frame: pd.DataFrame) -> float:
+        return 28.0 * frame["label"].nunique() + 10
+
+    def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
+        labels = list(dict.fromkeys(frame["label"]))
+        axes = panels(drawing, len(labels), len(QUANTITIES))
+        shown = None
+        for row, label in enumerate(labels):
+            for column, (quantity, title) in enumerate(QUANTITIES.items()):
+                ax = axes[row * len(QUANTITIES) + column]
+                shown = _heat_map(ax, frame[frame["label"] == label], quantity)
+                if not row:
+                    ax.set_title(title)
+                if not column:
+                    ax.set_ylabel(shortened(label, 18))
+                else:
+                    ax.set_yticklabels([])
+                if row < len(labels) - 1:
+                    ax.set_xticklabels([])
+        bar = drawing.colorbar(shown, ax=axes, shrink=0.6, aspect=25, pad=0.02, ticks=[0, 0.5, 1])
+        bar.ax.set_yticklabels(["0", ".5", "1"])
+        bar.outline.set_linewidth(0.4)
+        count = int(frame["comparisons"].min()), int(frame["comparisons"].max())
+        rests = str(count[0]) if count[0] == count[1] else f"{count[0]} to {count[1]}"
+        drawing.supxlabel(f"magnification held out (n = {rests} comparison(s) a cell)", fontsize=SMALLEST + 0.5)
+
+
+def _heat_map(ax: Axes, frame: pd.DataFrame, quantity: str):
+    names = list(dict.fromkeys([*frame["first"], *frame["second"]]))
+    across, down = names[:-1], names[1:]
+    table = np.full((len(down), len(across)), np.nan)
+    drawn = np.zeros_like(table, bool)
+    for row in frame.itertuples():
+        one, other = sorted((names.index(row.first), names.index(row.second)))
+        table[other - 1, one], drawn[other - 1, one] = getattr(row, quantity), True
+    # two random sets may overlap less than on average: such a cell is as pale as 0 and says its number
+    shown = ax.imshow(np.ma.masked_invalid(table), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(table):
+        if drawn[y, x]:
+            missing = np.isnan(value)
+            colour = "white" if not missing and value > _DARK else "black"
+            ax.text(x, y, "-" if missing else number(value), ha="center", va="center", fontsize=SMALLEST, color=colour)
+    ax.set_facecolor(LIGHT if np.isnan(table[drawn]).any() else "white")
+    ax.set_xticks(range(len(across)), across)
+    ax.set_yticks(range(len(down)), down)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return shown
