@@ -19,9 +19,9 @@ COUNTS = ["cases_benign", "cases_malignant", "images", "runs"]
 def roc_table(matrix: Matrix, replicates: int = 200, level: float = 0.95) -> pd.DataFrame:
     """Return the ROC curve of every group at every holdout.
 
-    Each run has a curve; they are averaged at equal false positive rates (vertical averaging), and so its area is the mean
-    AUC over patient folds and seeds that tables show, up to the width of the grid. The band holds at each false positive
-    rate by itself.
+    Each run has a curve; they are averaged at equal false positive rates (vertical averaging), and so its area is the
+    mean AUC over patient folds and seeds that tables show, up to the width of the grid. The band holds at each false
+    positive rate by itself.
 
     Args:
         matrix: The runs.

@@ -2,6 +2,8 @@
 
 from magsig_tf.report.figures.base import Figure
 from magsig_tf.report.figures.calibration import PooledCalibration
+from magsig_tf.report.figures.drop import HeldOutAgainstSource
+from magsig_tf.report.figures.forest import PairedDifferences
 from magsig_tf.report.figures.metrics import MetricsPerHoldout
 from magsig_tf.report.figures.overlap import SignatureOverlap
 from magsig_tf.report.figures.palette import Palette
@@ -9,10 +11,13 @@ from magsig_tf.report.figures.real_and_synthetic import RealAndSynthetic
 from magsig_tf.report.figures.roc import RocPerHoldout
 from magsig_tf.report.figures.signature_size import SignatureSize
 from magsig_tf.report.figures.split_diagram import SplitDiagram
+from magsig_tf.report.figures.training_curves import TrainingCurves
 
 __all__ = [
     "Figure",
+    "HeldOutAgainstSource",
     "MetricsPerHoldout",
+    "PairedDifferences",
     "Palette",
     "PooledCalibration",
     "RealAndSynthetic",
@@ -20,4 +25,5 @@ __all__ = [
     "SignatureOverlap",
     "SignatureSize",
     "SplitDiagram",
+    "TrainingCurves",
 ]

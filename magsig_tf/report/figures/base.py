@@ -95,7 +95,7 @@ class Figure(ABC):
 
     def palette(self) -> Palette:
         """Return the appearances of the methods."""
-        return self._given or Palette(self._frame["label"] if "label" in self._frame else [])
+        return self._given or Palette(self._frame.get("label", []))
 
     def plot(self) -> Drawing:
         """Draw the frame.

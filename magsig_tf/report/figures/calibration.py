@@ -27,8 +27,8 @@ class PooledCalibration(Figure):
 
     name = "pooled_calibration"
     caption = (
-        "Share of images that are malignant against the probability given to them, at held-out magnifications pooled, 15 "
-        "bins of equally many images. On the dotted line a probability means what it says; below it, malignancy is "
+        "Share of images that are malignant against the probability given to them, at held-out magnifications pooled, "
+        "15 bins of equally many images. On the dotted line a probability means what it says; below it, malignancy is "
         "overestimated. Bands: 95 % of bootstraps over cases, bin by bin."
     )
     absent = "not run: no answer at a held-out magnification"

@@ -32,8 +32,8 @@ class MetricsPerHoldout(Figure):
 
     name = "metrics_per_holdout"
     caption = (
-        "Each method at the magnification it never saw, and pooled over all of them, with 95 % intervals from a bootstrap "
-        "over cases. A point without bars has no interval; a gap was not run or is not defined."
+        "Each method at the magnification it never saw, and pooled over all of them, with 95 % intervals from a "
+        "bootstrap over cases. A point without bars has no interval; a gap was not run or is not defined."
     )
     absent = "not run: no number at a held-out magnification"
 

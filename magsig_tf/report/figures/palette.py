@@ -43,8 +43,8 @@ class Appearance:
 class Palette:
     """Appearances of all labels of a study.
 
-    A method that magsig ships has a fixed colour. Others take the remaining ones in alphabetical order. Labels that begin
-    with the same method share its colour and differ in line and marker.
+    A method that magsig ships has a fixed colour. Others take the remaining ones in alphabetical order. Labels that
+    begin with the same method share its colour and differ in line and marker.
 
     Args:
         labels: Labels of all groups; the first word of each is its method.

@@ -27,8 +27,8 @@ class SignatureSize(Figure):
 
     name = "signature_size"
     caption = (
-        "Dimensions that the sparse classifier keeps, one marker a run (patient folds and seeds), the line at their mean. "
-        "p is the number of dimensions of the embedding."
+        "Dimensions that the sparse classifier keeps, one marker a run (patient folds and seeds), the line at their "
+        "mean. p is the number of dimensions of the embedding."
     )
     absent = "not run: no signature (magsig signatures)"
 
