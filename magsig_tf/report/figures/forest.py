@@ -31,8 +31,8 @@ class PairedDifferences(Figure):
 
     name = "paired_differences"
     caption = (
-        "Method minus reference on the same cases and draws, with 95 % intervals. An interval that holds 0 does not tell "
-        "the two apart, and does not show that they are equal."
+        "Method minus reference on the same cases and draws, with 95 % intervals. An interval that holds 0 does not "
+        "tell the two apart, and does not show that they are equal."
     )
     absent = "not run: no two methods with runs on the same splits"
 

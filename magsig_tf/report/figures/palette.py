@@ -15,7 +15,7 @@ KNOWN = {
     "grl": (VERMILION, "s"),
     "gan": (GREEN, "^"),
     "baseline-resampled": (SKY, "D"),
-    "random-encoder": (GREY, "x"),
+    "random": (GREY, "d"),
 }
 """Colour and marker of the methods that magsig ships."""
 
@@ -67,7 +67,8 @@ class Palette:
             self._looks[label] = Appearance(colour, marker, _LINES[place % len(_LINES)])
 
     def __getitem__(self, label: str) -> Appearance:
-        return self._looks[label]
+        # a control, such as an untrained encoder, is no row of the matrix
+        return self._looks[label] if label in self._looks else Palette([label])[label]
 
     def __contains__(self, label: str) -> bool:
         return label in self._looks
