@@ -30,8 +30,9 @@ class SignatureOverlap(Figure):
 
     name = "signature_overlap"
     caption = (
-        "Overlap of the signatures of every pair of holdouts, mean over patient folds and seeds. Read the "
-        "right column: 0 is what two random sets of the same sizes share, 1 the same set. A dash is not defined (an empty signature)."
+        "Overlap of the signatures of every pair of holdouts, mean over patient folds and seeds. Read the right "
+        "column: 0 is what two random sets of the same sizes share, 1 the same set. A dash is not defined (an empty "
+        "signature)."
     )
     absent = "not run: no two holdouts with signatures to compare (magsig signatures --compare-folds)"
 

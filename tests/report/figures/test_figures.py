@@ -1,0 +1,195 @@
+"""Figures: frames against hand-worked values, and what a reader sees of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from magsig_tf.evaluation import arrange, load_runs
+from magsig_tf.evaluation.matrix import Matrix
+from magsig_tf.evaluation.roc import roc_table
+from magsig_tf.metrics import auc
+from magsig_tf.report.figures import (
+    CaseStrips,
+    MetricsPerHoldout,
+    Palette,
+    PooledCalibration,
+    RiskCoverage,
+    RocPerHoldout,
+    SignatureOverlap,
+    SignatureSize,
+    SplitDiagram,
+    TrainingCurves,
+)
+from magsig_tf.report.figures.base import SMALLEST
+from tests.evaluation.fake_runs import FakeStudy
+
+HOSTILE = "<img src=x onerror=alert(1)> $x^2$ " + 60 * "m"
+COUNTS = {"train": {"benign": 3, "malignant": 5}, "validation": {"benign": 1, "malignant": 2}}
+COUNTS["test"] = {"benign": 2, "malignant": 4}
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    study = FakeStudy(tmp_path_factory.mktemp("study"), cases=(10, 12), folds=2, images=2)
+    study.write(holdouts=("40X", "100X"), cases_per_class=COUNTS)
+    return arrange(load_runs(study.workspace, "fake").runs)
+
+
+def words(drawing) -> list[str]:
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in drawing.findobj(Text) if text.get_text()]
+
+
+def test_area_under_the_averaged_roc_is_the_mean_auc(matrix):
+    frame = roc_table(matrix, replicates=20)
+    for group in matrix.groups:
+        curve = frame[(frame["label"] == group.label) & (frame["holdout"] == "40X")]
+        tested = [run.part("test") for (holdout, _, _), run in group.runs.items() if holdout == "40X"]
+        mean = np.mean([auc(rows["label"], rows["probability"]) for rows in tested])
+        area = np.trapezoid(curve["sensitivity"], curve["false_positive_rate"])
+        assert area == pytest.approx(mean, abs=0.01)
+        assert (curve["low"] <= curve["high"]).all()
+        assert set(curve["runs"]) == {2}
+        assert (set(curve["cases_benign"]), set(curve["cases_malignant"])) == ({10}, {12})
+
+
+def test_every_case_is_used_once_a_magnification(matrix):
+    frame = SplitDiagram(matrix).frame()
+    assert list(frame.groupby(["holdout", "magnification"])["cases_benign"].sum().unique()) == [6]
+    here = frame[(frame["holdout"] == "100X") & (frame["block"] == "test")].set_index("magnification")["use"]
+    assert here.to_dict() == dict.fromkeys(("40X", "200X", "400X"), "in-domain test") | {"100X": "held-out test"}
+    drawn = frame[(frame["holdout"] == "100X") & (frame["magnification"] == "100X")]
+    assert list(drawn["use"]) == ["not used", "not used", "held-out test"]
+
+
+def test_risk_at_full_coverage_is_the_error_rate(matrix):
+    frame = RiskCoverage(matrix, replicates=5).frame()
+    group = matrix.groups[0]
+    rows = pd.concat([run.part("test") for run in group.runs.values()])
+    wrong = ((rows["probability"] >= 0.5) != (rows["label"] == 1)).mean()
+    ours = frame[(frame["label"] == group.label) & (frame["coverage"] == 1)]
+    assert ours["risk"].item() == pytest.approx(wrong)
+
+
+def test_share_of_wrong_images_of_a_case(matrix):
+    frame = CaseStrips(matrix).frame()
+    group = matrix.groups[0]
+    rows = pd.concat([run.part("test") for run in group.runs.values()])
+    rows = rows[rows["case"] == "case-003"]
+    wrong = ((rows["probability"] >= 0.5) != (rows["label"] == 1)).mean()
+    ours = frame[(frame["label"] == group.label) & (frame["case"] == "case-003")]
+    assert (ours["wrong"].item(), ours["answers"].item()) == (pytest.approx(wrong), len(rows))
+
+
+def test_reliability_bins_hold_all_malignant_images(matrix):
+    frame = PooledCalibration(matrix, replicates=5).frame()
+    ours = frame[frame["label"] == "grl"]
+    assert ours["probability"].is_monotonic_increasing
+    assert set(ours["images"]) == {22 * 2 * 2}
+    assert ours["malignant_share"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("kind", [RocPerHoldout, PooledCalibration, RiskCoverage])
+def test_curves_have_the_methods_colours_units_and_counts(matrix, kind):
+    figure = kind(matrix, replicates=5)
+    drawing, palette = figure.plot(), Palette(["baseline", "grl"])
+    drawn = {line.get_color() for ax in drawing.axes for line in ax.get_lines()}
+    assert {palette[label].colour for label in ("baseline", "grl")} <= drawn
+    assert "n = 10 benign + 12 malignant cases" in " ".join(words(drawing))
+    assert {"baseline", "grl"} <= set(words(drawing))
+
+
+def summary_rows(label: str = "grl") -> pd.DataFrame:
+    counts = {"cases_benign": 5, "cases_malignant": 6, "images": 44, "runs": 1, "reason": ""}
+    base = {"label": label, "metric": "auc", "quantity": "held_out", "level": "image", **counts}
+    return pd.DataFrame(
+        [
+            base | {"holdout": "40X", "value": 0.8, "low": 0.7, "high": 0.9},
+            base | {"holdout": "100X", "value": 0.6, "low": np.nan, "high": np.nan},
+            base | {"holdout": "200X", "value": np.nan, "low": np.nan, "high": np.nan},
+        ]
+    )
+
+
+def test_a_point_has_a_bar_where_it_has_an_interval():
+    figure = MetricsPerHoldout(summary_rows())
+    assert list(figure.frame()["holdout"]) == ["40X", "100X"]
+    lines = [line for line in figure.plot().axes[0].get_lines() if line.get_color() == Palette(["grl"])["grl"].colour]
+    points = [line.get_ydata() for line in lines if len(line.get_ydata()) == 1]
+    bars = [list(line.get_ydata()) for line in lines if len(line.get_ydata()) == 2]
+    assert [float(point[0]) for point in points] == [0.8, 0.6]
+    assert bars == [[0.7, 0.9]]
+
+
+def test_names_from_files_stay_text_and_fit(tmp_path):
+    figure = MetricsPerHoldout(summary_rows(HOSTILE))
+    svg, png = figure.write(tmp_path)
+    text = svg.read_text()
+    assert "<img" not in text
+    assert png.stat().st_size > 1000
+    drawing = figure.plot()
+    drawing.canvas.draw()
+    [legend] = drawing.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= drawing.bbox.width
+    assert min(text.get_fontsize() for ax in drawing.axes for text in ax.get_xticklabels()) >= SMALLEST
+
+
+def test_a_figure_is_the_same_file_twice(tmp_path):
+    one, _ = MetricsPerHoldout(summary_rows()).write(tmp_path / "one")
+    two, _ = MetricsPerHoldout(summary_rows()).write(tmp_path / "two")
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_overlap_is_the_mean_over_groups_and_says_it_in_the_cell():
+    base = {"label": "grl", "first": "40X", "second": "100X", "expected": 0.1}
+    pairs = pd.DataFrame([base | {"jaccard": 0.2, "adjusted": 0.1}, base | {"jaccard": 0.4, "adjusted": -0.3}])
+    figure = SignatureOverlap(pairs)
+    row = figure.frame().iloc[0]
+    assert (row["jaccard"], row["adjusted"], row["comparisons"]) == (pytest.approx(0.3), pytest.approx(-0.1), 2)
+    assert {".300", ".100", "-.100", "chance"} <= set(words(figure.plot()))
+
+
+def test_sizes_of_signatures_and_of_embeddings_are_said():
+    base = {"label": "random small_cnn", "patient_fold": 0, "seed": 0, "p": 128}
+    runs = pd.DataFrame([base | {"holdout": "40X", "k": 4}, base | {"holdout": "100X", "k": None}]).astype(
+        {"k": "Int64"}
+    )
+    figure = SignatureSize(runs, palette=Palette(["grl"]))
+    assert list(figure.frame()["k"]) == [4]
+    assert any("p = 128" in text for text in words(figure.plot()))
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [RocPerHoldout(Matrix([], [])), SignatureOverlap(pd.DataFrame()), SignatureSize(pd.DataFrame())],
+    ids=lambda figure: figure.name,
+)
+def test_what_is_absent_is_said_in_words(figure):
+    assert figure.frame().empty
+    assert " ".join(words(figure.plot())).replace("\n", " ").startswith("not run: ")
+
+
+def test_logs_give_epochs_and_chance_and_damaged_lines_nothing(matrix):
+    run = next(iter(matrix.groups[1].runs.values()))
+    record = '{"kind": "epoch", "epoch": 0, "loss": 0.7, "domain_accuracy": 0.5, "validation_loss": NaN}'
+    (run.folder / "log.jsonl").write_text(f"{record}\nnot json\n[1]\n")
+    frame = TrainingCurves(matrix).frame()
+    assert set(zip(frame["quantity"], frame["value"], strict=True)) == {
+        ("classification_loss", 0.7),
+        ("domain_accuracy", 0.5),
+    }
+    assert (set(frame["epoch"]), set(frame["chance"])) == ({1}, {1 / 3})
+
+
+def test_colours_do_not_depend_on_which_methods_are_there():
+    few, many = Palette(["grl"]), Palette(["baseline", "gan", "grl", "coral"])
+    assert few["grl"] == many["grl"]
+    assert len({many[label].colour for label in ("baseline", "gan", "grl", "coral")}) == 4
+    configs = Palette(["grl 111111", "grl 222222"])
+    assert configs["grl 111111"].colour == configs["grl 222222"].colour == many["grl"].colour
+    assert configs["grl 111111"].marker != configs["grl 222222"].marker
