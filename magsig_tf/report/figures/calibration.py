@@ -52,8 +52,7 @@ class PooledCalibration(Figure):
             x = curve["probability"]
             ax.fill_between(x, curve["low"], curve["high"], color=look.colour, alpha=0.18, linewidth=0)
             ax.plot(x, curve["malignant_share"], look.marker, linestyle=look.line, color=look.colour, markersize=2.8)
-            ax.set_title(shortened(label))
-            ax.text(0.04, 0.94, f"ECE {number(curve['ece'].iloc[0])}", transform=ax.transAxes, va="top")
+            ax.set_title(f"{shortened(label, 20)}: ECE {number(curve['ece'].iloc[0])}")
             ax.set_aspect("equal")
             ax.set_xlim(0, 1)
             ax.set_ylim(0, 1)

@@ -81,7 +81,7 @@ class PairedDifferences(Figure):
         for ax in axes[len(shown) :]:
             ax.set_axis_off()
         single = frame[frame["holdout"] != "pooled"]
-        drawing.supxlabel(f"difference ({said_counts(single if len(single) else frame)})", fontsize=SMALLEST + 0.5)
+        drawing.supxlabel(f"difference\n{said_counts(single if len(single) else frame)}", fontsize=SMALLEST + 0.5)
         drawing.supylabel("magnification held out", fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), [f"{first} - {second}" for first, second in handles])
 

@@ -67,7 +67,7 @@ class MetricsPerHoldout(Figure):
             self._panel(ax, frame[frame["metric"] == metric], metric, holdouts, labels, handles)
         for ax in axes[len(shown) :]:
             ax.set_axis_off()
-        drawing.supxlabel(f"magnification held out ({said_counts(self._per_holdout(frame))})", fontsize=SMALLEST + 0.5)
+        drawing.supxlabel(f"magnification held out\n{said_counts(self._per_holdout(frame))}", fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), list(handles))
 
     def _panel(

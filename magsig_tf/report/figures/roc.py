@@ -62,6 +62,6 @@ class RocPerHoldout(Figure):
             ax.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
         for ax in axes[len(holdouts) :]:
             ax.set_axis_off()
-        drawing.supxlabel(f"1 - specificity ({said_counts(frame)})", fontsize=SMALLEST + 0.5)
+        drawing.supxlabel(f"1 - specificity\n{said_counts(frame)}", fontsize=SMALLEST + 0.5)
         drawing.supylabel("sensitivity", fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), list(handles))

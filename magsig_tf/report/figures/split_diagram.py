@@ -70,6 +70,8 @@ class SplitDiagram(Figure):
             _panel(ax, frame[frame["holdout"] == holdout], holdout)
         for ax in axes[len(holdouts) :]:
             ax.set_axis_off()
+        cases = frame["cases_benign"] + frame["cases_malignant"]
+        axes[0].set_ylim(cases.groupby([frame["holdout"], frame["magnification"]]).sum().max(), 0)
         axes[0].set_ylabel("cases")
         fold = int(frame["patient_fold"].iloc[0])
         drawing.supxlabel(f"magnification (patient fold {fold}; b benign, m malignant cases)", fontsize=SMALLEST + 0.5)
@@ -131,5 +133,4 @@ def _panel(ax: Axes, frame: pd.DataFrame, holdout: str) -> None:
     ax.set_xticks(range(len(magnifications)), magnifications, rotation=90)
     for label, magnification in zip(ax.get_xticklabels(), magnifications, strict=True):
         label.set_fontweight("bold" if magnification == holdout else "normal")
-    ax.set_ylim(top, 0)
     ax.set_title(f"{holdout} held out")
