@@ -32,8 +32,8 @@ class CaseStrips(Figure):
     name = "case_strips"
     caption = (
         "Share of each case's images at held-out magnifications that are decided wrongly at a threshold of 0.5, over "
-        "all holdouts, patient folds and seeds. Cases are in the same order in every strip, the worst on average first: "
-        "a dark column is a case that every method gets wrong. A grey cell was not tested."
+        "all holdouts, patient folds and seeds. Cases are in the same order in every strip, the worst on average "
+        "first: a dark column is a case that every method gets wrong. A grey cell was not tested."
     )
     absent = "not run: no answer at a held-out magnification"
 
