@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from magsig_tf.cli.claims import print_claims_judged
 from magsig_tf.cli.comparison import print_methods_compared
 from magsig_tf.cli.explanation import explain_if_augmented, print_explanation_alone
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
@@ -64,6 +65,17 @@ class Threshold(click.ParamType):
     is_flag=True,
     help="Instead, show only the explanation of runs that used GANs.",
 )
+@click.option(
+    "--claims",
+    "claims_alone",
+    is_flag=True,
+    help="Instead, judge the statements of the paper: its number, ours with interval, verdict and why.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="With --claims: differences of AUC, F1 or overlap up to this size count as equivalent.  [default: 0.02]",
+)
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
 @json_option
 def evaluate(
@@ -77,6 +89,8 @@ def evaluate(
     threshold: float | str,
     compare: tuple[str, str] | None,
     explanation_alone: bool,
+    claims_alone: bool,
+    margin: float | None,
     csv_path: Path | None,
     as_json: bool,
 ) -> None:
@@ -87,11 +101,13 @@ def evaluate(
     what the synthetic images did, beside the quality of the GANs. With --method or --config-hash the files, which are
     of all runs, stay as they are; --csv writes what was chosen.
     """
-    _check_combination(methods, compare, explanation_alone)
+    _check_combination(methods, compare, explanation_alone, claims_alone, margin)
     dataset = choose_dataset(workspace, dataset)
     common = {"configs": configs, "replicates": replicates, "csv_path": csv_path, "as_json": as_json}
     if compare:
         print_methods_compared(workspace, dataset, *compare, metrics=metrics, threshold=threshold, **common)
+    elif claims_alone:
+        print_claims_judged(workspace, dataset, margin=0.02 if margin is None else margin, **common)
     elif explanation_alone:
         print_explanation_alone(workspace, dataset, methods=methods, level=level, **common)
     else:
@@ -100,10 +116,21 @@ def evaluate(
         print_evaluation(workspace, dataset, **chosen, **common)
 
 
-def _check_combination(methods: tuple[str, ...], compare: tuple[str, str] | None, explanation_alone: bool) -> None:
+def _check_combination(
+    methods: tuple[str, ...],
+    compare: tuple[str, str] | None,
+    explanation_alone: bool,
+    claims_alone: bool,
+    margin: float | None,
+) -> None:
     if compare and (methods or explanation_alone):
         other = "--method" if methods else "--explanation"
         raise UsageError(f"Expected --compare or {other}", "found both", "--compare names its methods and stands alone")
+    if claims_alone and (methods or compare or explanation_alone):
+        other = "--method" if methods else "--compare" if compare else "--explanation"
+        raise UsageError(f"Expected --claims or {other}", "found both", "--claims reads all methods and stands alone")
+    if margin is not None and not claims_alone:
+        raise UsageError("Expected --claims beside --margin", "found none", "Add --claims or leave out --margin")
 
 
 def print_evaluation(

@@ -175,12 +175,12 @@ def sources_of_finished_runs(
 
 
 def _as_json(frames: dict, missing: list[str]) -> str:
-    """Return every table but the long one of frequencies as one JSON document."""
+    """Return every table but the long ones of frequencies and predictions as one JSON document."""
     import json
 
     parts = [
         f'"{name}": {frame.to_json(orient="records", double_precision=15)}'
         for name, frame in frames.items()
-        if name != "selection_frequencies"
+        if name not in ("selection_frequencies", "signature_predictions")
     ]
     return "{" + ", ".join([*parts, f'"missing": {json.dumps(missing)}']) + "}"

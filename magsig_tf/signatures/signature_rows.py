@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from magsig_tf.data.embeddings_file import Embeddings
@@ -25,12 +26,15 @@ class SourceSignature:
         classifier: The sparse classifier; None where none could be fitted.
         tested: Embeddings of the test cases at all magnifications: common images of the runs of a fold.
         row: Its row of the table.
+        scored: What the classifier says of each test image, columns as in docs/signatures.md; None where there is no
+            classifier or the file numbers no images.
     """
 
     source: Source
     classifier: SparseClassifier | None
     tested: Embeddings = field(repr=False)
     row: dict[str, object] = field(repr=False)
+    scored: pd.DataFrame | None = field(default=None, repr=False)
 
 
 def fit_sources(
@@ -64,6 +68,24 @@ def signature_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame:
     return pd.DataFrame([each.row for each in fitted]).astype({"k": "Int64"})
 
 
+def prediction_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame | None:
+    """Return what the sparse classifiers say of each test image as one frame; docs/signatures.md lists the columns.
+
+    Claims of equivalence need it: a paired interval cannot be had from two intervals. None where there is nothing.
+    """
+    scored = [each.scored for each in fitted if each.scored is not None]
+    return pd.concat(scored, ignore_index=True) if scored else None
+
+
+def _scored(source: Source, test: Embeddings, probability: np.ndarray) -> pd.DataFrame | None:
+    if test.row is None:
+        return None
+    names = ("method", "config", "holdout", "patient_fold", "seed")
+    columns = {name: source.columns[name] for name in names}
+    truth = {"row": test.row, "case": test.case.astype(str), "malignant": test.label.astype("int8")}
+    return pd.DataFrame({**truth, "probability": probability}).assign(**columns)[[*names, *truth, "probability"]]
+
+
 def _fit(source: Source, replicates: int) -> SourceSignature:
     embeddings = source.read()
     train, test = embeddings.of("train"), embeddings.of("test")
@@ -89,7 +111,8 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
     probability = classifier.predict(test.embedding) if len(test) else test.label
     scores = score_columns(test.label, test.case, probability, replicates, source.data)
     reason = "; ".join([*remarks, *filter(None, [scores.pop("score_reason")])])
-    return SourceSignature(source, classifier, tested, row | scores | {"reason": reason})
+    row |= scores | {"reason": reason}
+    return SourceSignature(source, classifier, tested, row, _scored(source, test, probability))
 
 
 def _absent(error: DataError) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pandas as pd
 from magsig_tf.atomic_files import replacing
 from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
 from magsig_tf.signatures.selection_frequencies import usable_processes
-from magsig_tf.signatures.signature_rows import fit_sources, signature_table
+from magsig_tf.signatures.signature_rows import fit_sources, prediction_table, signature_table
 from magsig_tf.signatures.sources import Source
 from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
 
@@ -30,6 +30,7 @@ class SignatureStudy:
         methods: Two rows a method: its signatures and the permuted control; None where holdouts were not compared.
         within: What drawing the cases again says; None where they were not.
         replicates: Bootstrap replicates behind the intervals of scores.
+        predictions: One row a run and test image; None where there is none.
     """
 
     name: str
@@ -38,10 +39,12 @@ class SignatureStudy:
     methods: pd.DataFrame | None = field(repr=False)
     within: WithinFold | None = field(repr=False)
     replicates: int = 2000
+    predictions: pd.DataFrame | None = field(default=None, repr=False)
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Return the tables by the names of their files."""
         frames = {"signatures": self.runs, "signature_pairs": self.pairs, "signature_methods": self.methods}
+        frames["signature_predictions"] = self.predictions
         if self.within is not None:
             frames["signature_stability"] = self.within.stability
             frames["signature_tests"] = self.within.tests
@@ -83,7 +86,7 @@ def study_signatures(
     if bootstraps:
         with progress("cases drawn again") as report:
             within = measure_within_fold(fitted, bootstraps, processes=usable_processes(), progress=report)
-    return SignatureStudy(name, signature_table(fitted), pairs, methods, within, replicates)
+    return SignatureStudy(name, signature_table(fitted), pairs, methods, within, replicates, prediction_table(fitted))
 
 
 def write_study(study: SignatureStudy, results: Path, chosen: str = "") -> list[Path]:

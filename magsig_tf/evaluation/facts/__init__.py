@@ -1,0 +1,1 @@
+"""Numbers and statements of the paper, as data."""

@@ -1,0 +1,51 @@
+"""`magsig evaluate --claims`: table, files, JSON and refusals."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from magsig_tf.cli.evaluate import evaluate
+from magsig_tf.errors import UsageError
+from tests.evaluation.fake_runs import FakeStudy
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = FakeStudy(tmp_path_factory.mktemp("study"), cases=(6, 6), images=1)
+    study.write(holdouts=["40X", "200X"])
+    return study
+
+
+def invoke(study, *arguments):
+    return CliRunner().invoke(evaluate, ["--workspace", str(study.workspace.root), "--replicates", "100", *arguments])
+
+
+def test_prints_the_claims_and_writes_them(study, tmp_path):
+    result = invoke(study, "--claims", "--csv", str(tmp_path / "copy.csv"))
+    assert result.exit_code == 0, result.output
+    assert "what the paper states" in result.stdout
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
+    folder = study.workspace.results() / study.dataset
+    frame = pd.read_parquet(folder / "claims.parquet")
+    assert len(pd.read_csv(folder / "claims.csv")) == len(pd.read_csv(tmp_path / "copy.csv")) == len(frame) == 13
+    records = json.loads(invoke(study, "--claims", "--json", "--margin", "0.05").stdout)
+    assert [record["claim"] for record in records] == list(frame["claim"])
+    assert {record["margin"] for record in records} == {0.05}
+
+
+def test_claims_stand_alone(study):
+    assert isinstance(invoke(study, "--claims", "--method", "grl").exception, UsageError)
+    assert isinstance(invoke(study, "--claims", "--explanation").exception, UsageError)
+    assert isinstance(invoke(study, "--claims", "--compare", "grl", "baseline").exception, UsageError)
+    assert isinstance(invoke(study, "--margin", "0.05").exception, UsageError)
+    assert invoke(study, "--claims", "--margin", "0").exit_code == 2
+
+
+def test_every_column_and_claim_is_documented(study, root):
+    invoke(study, "--claims")
+    frame = pd.read_parquet(study.workspace.results() / study.dataset / "claims.parquet")
+    text = (root / "docs" / "claims.md").read_text(encoding="utf-8")
+    for name in [*frame.columns, *frame["claim"]]:
+        assert f"`{name}`" in text, name
