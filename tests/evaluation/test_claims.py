@@ -30,7 +30,7 @@ def plant(root, quality, methods=METHODS, seeds=(0,), **settings):
 
 def judged(study, **settings):
     loaded = load_runs(study.workspace, study.dataset)
-    return judge_claims(loaded, study.workspace, replicates=100, **settings).table.set_index("claim")
+    return judge_claims(loaded, study.workspace, replicates=200, **settings).table.set_index("claim")
 
 
 def as_the_paper_says(method, holdout):
@@ -96,7 +96,7 @@ def test_the_numbers_are_those_of_the_comparison(agreeing, upheld):
     from magsig_tf.evaluation.comparison import compare
 
     loaded = load_runs(agreeing.workspace, agreeing.dataset)
-    rows = compare(loaded, "grl", "baseline", metrics=["auc", "brier"], replicates=100).frame()
+    rows = compare(loaded, "grl", "baseline", metrics=["auc", "brier"], replicates=200).frame()
     rows = rows[rows["level"] == "image"].set_index(["holdout", "metric"])
     table = upheld
     assert table.loc["falsified_by_brier", ["value", "low", "high"]].astype(float).to_numpy() == pytest.approx(

@@ -25,7 +25,7 @@ from magsig_tf.evaluation.verdicts import (
 
 
 def estimate(value, half, cases=(20, 20)):
-    """Return an estimate whose replicates are evenly spread: the 95 % interval is value -+ .95 half, 90 % -+ .9 half."""
+    """Return an estimate whose replicates are evenly spread: the 95 % interval is value -+ .95 half."""
     return Estimate("a minus b", np.array([value, *np.linspace(value - half, value + half, 2001)]), cases)
 
 
