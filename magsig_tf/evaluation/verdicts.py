@@ -163,13 +163,13 @@ def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding
 
     Args:
         findings: Those of its parts.
-        shown: Whose number is shown; the first by default.
+        shown: Whose number is shown; by default the first, or the first that does not hold.
     """
     verdict = min((finding.verdict for finding in findings), key=VERDICTS.index)
     deciding = [finding for finding in findings if finding.verdict == verdict]
     needed = [finding.cases_needed for finding in deciding]
     return replace(
-        shown or findings[0],
+        shown or (deciding[0] if verdict == DOES_NOT_HOLD else findings[0]),
         verdict=verdict,
         why=" ".join(dict.fromkeys(finding.why for finding in deciding)),
         cases_needed=math.nan if verdict != CANNOT_BE_TOLD or np.isnan(needed).any() else max(needed),
