@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from magsig_tf.errors import NotDefinedError
 
@@ -105,7 +106,8 @@ def _classifier(features: np.ndarray, target: np.ndarray, balanced: bool) -> Pip
         C=1 / (PENALTY * len(features)), max_iter=_MOST_STEPS, class_weight="balanced" if balanced else None
     )
     pipeline = make_pipeline(StandardScaler(), regression)
-    with warnings.catch_warnings():
+    # matrices this small take longer on several threads, and many times longer on a busy machine
+    with warnings.catch_warnings(), threadpool_limits(1):
         # a probe short of its optimum by the fourth digit of a weight tells classes apart as well
         warnings.simplefilter("ignore", ConvergenceWarning)
         return pipeline.fit(features, target)
