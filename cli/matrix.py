@@ -79,8 +79,8 @@ def train_matrix(config: Config, workspace: Workspace, *, mlflow: bool = False) 
         f"{_counted(len(runs), 'run')}, {len(runs) - len(unfinished)} of them done before.",
     )
     workers = ALONE
+    load_tensorflow()  # its settings come first, even where runs are only looked at
     if unfinished or config.settings.strategy == "multiworker":
-        load_tensorflow()
         configure_tensorflow(config.settings)
         workers = join_workers(config.settings.strategy, console.print)
     store = store if workers.is_chief else None

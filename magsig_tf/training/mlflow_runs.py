@@ -33,6 +33,7 @@ KEY = "magsig.key"
 SCORED = ("test", "in_domain_test")
 _BATCH = 500
 _LONGEST_VALUE = 6000
+_LONGEST_SAID = 160
 _PARAMETERS_AT_ONCE = 100
 _CALM = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """No reports to strangers, and a store that is away costs seconds; a user's own settings win."""
@@ -91,7 +92,7 @@ class MlflowRuns:
         except Exception as error:  # stores are plugins of MLflow and raise what they like; the run itself is safe
             self.failed += 1
             self._warn(
-                f"Expected an MLflow store at {self.store.uri}, found: {' '.join(str(error).split())[:200]}. The runs "
+                f"Expected an MLflow store at {self.store.uri}, found: {_short(error)}. The runs "
                 "are safe; repeat the command to log them"
             )
 
@@ -137,6 +138,13 @@ class MlflowRuns:
         name = os.environ.get(EXPERIMENT) or f"magsig-{dataset}"
         found = client.get_experiment_by_name(name)
         return found.experiment_id if found else client.create_experiment(name, self.store.artifacts)
+
+
+def _short(error: Exception) -> str:
+    """Return the last cause of an error in one line: the first ones only repeat who asked whom."""
+    text = " ".join(str(error).split())
+    cause = text.rpartition("Caused by ")[2] or text
+    return cause if len(cause) <= _LONGEST_SAID else f"{cause[:_LONGEST_SAID]}..."
 
 
 def key_of(record: dict[str, Any]) -> str:
