@@ -95,17 +95,20 @@ def print_listing(listing: Listing, csv_path: Path | None = None, as_json: bool 
     if as_json:
         click.echo(listing.frame().to_json(orient="records", double_precision=15))
         return
-    from rich.console import Console
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=f"{len(listing.runs)} runs on {listing.dataset}", title_justify="left")
+    from magsig_tf.report.summary_table import output_console
+
+    look = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
+    table = Table(title=f"{len(listing.runs)} runs on {listing.dataset}", title_justify="left", **look)
     for column in ("method", "holdout", "patient fold", "seed", "state", "time"):
         table.add_column(column, justify="right" if column == "time" else "left")
     for run in listing.runs:
         row = _run_row(run)
         axes = (str(row[name]) for name in ("method", "holdout", "patient_fold", "seed", "state"))
         table.add_row(*axes, _time(row["seconds"]))
-    console = Console()
+    console = output_console()
     console.print(table)
     for line in _lines(listing):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

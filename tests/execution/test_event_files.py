@@ -10,6 +10,7 @@ from magsig_tf.execution.event_files import FOLDER, event_files, scalars
 from magsig_tf.execution.run_log import RunLog
 from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
+from tests.gan.tiny_gan import tiny_settings, train
 from tests.tiny import tiny_config, tiny_dataset
 from tests.training.stopping import Stopping
 
@@ -104,3 +105,10 @@ def test_without_the_package_auto_is_off_and_asking_for_it_says_how_to_get_it(tm
     assert event_files(tmp_path, False) is None
     with pytest.raises(UsageError, match=r"found none\. pip install 'magsig\[tensorboard\]'"):
         event_files(tmp_path, True)
+
+
+def test_a_gan_has_its_own_events(tmp_path):
+    train(tmp_path / "gan", given={"settings": tiny_settings(tensorboard=True)})
+    found = read_back(tmp_path / "gan" / FOLDER)
+    assert found == logged(tmp_path / "gan" / "log.jsonl")
+    assert {"train/generator_loss", "train/discriminator_loss", "check/distance"} <= set(found)
