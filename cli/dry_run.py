@@ -123,8 +123,10 @@ def _lines(listing: Listing) -> list[str]:
     ]
     known = [f"{name}{'' if math.isnan(seconds) else f' (about {_time(seconds)})'}" for name, seconds in listing.steps]
     lines += [f"Then: {', '.join(known)}"] if known else []
-    if not math.isnan(listing.left):
-        left = f"The unfinished runs should take about {duration(listing.left)}, judged by the finished ones."
+    if all(run.status == "done" for run in listing.runs):
+        left = "All runs are finished."
+    elif not math.isnan(listing.left):
+        left = f"Unfinished runs and GANs should take about {duration(listing.left)}, judged by the finished ones."
     elif any(run.status == "done" for run in listing.runs):
         left = "Nothing of a kind that is needed is finished yet, so there is no estimate of the time."
     else:

@@ -91,7 +91,7 @@ def test_a_run_that_fails_is_named_below_the_table_of_the_others(magsig, workspa
     code, out, errors = magsig("train", "--holdout", "100X", "--seed", "7", "8", *QUICK)
     assert code == 1
     assert "100X  baseline" in out
-    assert "baseline 100X fold 0 seed 8 (failed)" in " ".join(out.split())
+    assert "1 run failed: baseline 100X fold 0 seed 8." in " ".join(out.split())
     assert "Failed: baseline, holdout 100X, patient fold 0, seed 8. Expected a finite loss" in errors
 
 
@@ -214,7 +214,9 @@ def test_reproduce_trains_the_matrix_and_ends_with_the_tables(magsig, workspace,
     command = ["reproduce", "--config", str(config), *QUICK, "--dry-run"]
     code, out, _ = magsig(*command)
     assert "Then: evaluate (about " in out
-    assert "The unfinished runs should take about 0 s" in out
+    assert "All runs are finished." in out
+    code, out, _ = magsig(*command, "--seed", "0", "5")
+    assert "Unfinished runs and GANs should take about" in out
     code, out, _ = magsig(*command, "--seed", "0", "5", "--until", "signatures", "--json", "--csv", str(tmp_path / "l"))
     records = json.loads(out)
     assert [(r["title"]) for r in records if r["kind"] == "step"] == ["evaluate", "signatures"]
