@@ -33,6 +33,9 @@ def _lacking() -> dict[str, str]:
         lacking["real"] = f"Tests on real images are left out: {REAL_DATA} is not set."
     if importlib.util.find_spec("keras_cv") is None:
         lacking["keras_cv"] = "Tests of keras-cv layers are left out: the extra keras-cv is not installed."
+    for name, package in (("tensorboard", "tensorboard"), ("mlflow", "mlflow")):
+        if importlib.util.find_spec(package) is None:
+            lacking[name] = f"Tests of {name} are left out: the extra {name} is not installed."
     if not can_mount():
         lacking["full_disk"] = "Tests on a full disk are left out: this user may not mount one."
     return lacking

@@ -33,13 +33,18 @@ class SignatureResults:
     predictions: pd.DataFrame | None = field(repr=False)
 
 
-def read_signature_results(folder: Path) -> SignatureResults:
+def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
     """Read the tables from the results folder of a data set.
+
+    Args:
+        folder: The results folder of the data set.
+        chosen: What tells the files of a part of the runs from those of all; empty reads those of all.
 
     Raises:
         DataError: a file is damaged or lacks a column.
     """
-    return SignatureResults(*(_read(folder / f"{name}.parquet", columns) for name, columns in _COLUMNS.items()))
+    ending = f"{chosen and '-'}{chosen}.parquet"
+    return SignatureResults(*(_read(folder / f"{name}{ending}", columns) for name, columns in _COLUMNS.items()))
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
