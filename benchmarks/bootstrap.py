@@ -171,7 +171,7 @@ def drawn(units: Units, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def plain_values(folds: list[tuple[np.ndarray, np.ndarray]], joined: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
-    """Return the four metrics by scikit-learn's functions; it has none for ECE, which is taken by magsig's plain one."""
+    """Return the metrics by scikit-learn; it has none for ECE, which is taken by magsig's function of one sample."""
     label, probability = joined
     by_fold = [roc_auc_score(*answers) for answers in folds if len(np.unique(answers[0])) == 2]
     return {

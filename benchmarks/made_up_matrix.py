@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -56,12 +57,13 @@ def write_matrix(root: Path, seeds: int = 3, methods: int = 3, smaller: int = 1)
 def breakhis_images(smaller: int = 1) -> pd.DataFrame:
     """Return one row an image: as many of each case and magnification as BreaKHis has, and the case's patient fold."""
     counts = images_of_cases()
-    counts["fold"] = counts.groupby("label").cumcount() % FOLDS
+    counts = counts.assign(fold=counts.groupby("label").cumcount() % FOLDS)
     long = counts.melt(["case", "label", "fold"], list(HOLDOUTS), "magnification", "images")
     rows = long.loc[long.index.repeat(-(-long["images"] // smaller))].drop(columns="images")
     return rows.reset_index(drop=True).rename_axis("row").reset_index()
 
 
+@cache
 def images_of_cases() -> pd.DataFrame:
     """Return the images of each BreaKHis case at each magnification; label is 0 or 1."""
     path = importlib.resources.files("magsig_tf.data.facts") / "breakhis_slides.csv"

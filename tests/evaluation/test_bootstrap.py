@@ -1,4 +1,4 @@
-"""Draws of cases, intervals, and metrics of all replicates against a plain loop over resampled rows."""
+"""Draws of cases, and metrics of all replicates against a plain loop over resampled rows."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magsig_tf import metrics
-from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import calibration
-from magsig_tf.evaluation.bootstrap import case_multiplicities, interval
+from magsig_tf.evaluation.bootstrap import case_multiplicities
 from magsig_tf.evaluation.catalogue import METRICS
+from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import case_units, image_units
 
@@ -94,16 +94,5 @@ def test_case_bootstrap_is_wider_than_image_bootstrap_on_clustered_data():
     as_own_case = image_units(np.arange(len(units)), units.label, units.probability)
     by_image = Replicates(as_own_case, case_multiplicities(units.label, 500, "images")).auc()
     assert by_case[0] == pytest.approx(by_image[0])
-    widths = [np.diff(interval(values[1:], values[0]))[0] for values in (by_case, by_image)]
+    widths = [np.diff(percentile_interval(values[1:], values[0], 0.95))[0] for values in (by_case, by_image)]
     assert widths[0] > 1.5 * widths[1]
-
-
-def test_percentile_interval_leaves_undefined_replicates_out():
-    values = np.append(np.arange(101.0), np.nan)
-    assert interval(values, 50.0, 0.9) == pytest.approx((5, 95))
-    assert np.isnan(interval(np.full(3, np.nan), 0.5)).all()
-
-
-def test_an_unknown_kind_of_interval_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="percentile"):
-        interval(np.arange(3.0), 1.0, kind="percentil")
