@@ -76,6 +76,10 @@ def main(quick: bool, replicates: int, sample: int) -> None:
     took = ours["seconds"]["summary"]
     facts = {
         "seconds": {key: round(value, 1) for key, value in (ours["seconds"] | whole["seconds"]).items()},
+        "processor_seconds": {
+            "summary and comparisons": round(ours["processor"]),
+            "evaluate": round(whole["processor"]),
+        },
         "loop_seconds": round(seconds * replicates / sample),
         "loop_measured_on": f"{sample} of {replicates} replicates of each of {cells} cells, extrapolated",
         "largest_difference": float(f"{away:.2g}"),
@@ -110,7 +114,7 @@ def in_a_fresh_process(code: str, workspace: Workspace, replicates: int, pairs: 
             # the high-water mark of this program alone: ru_maxrss begins with that of the process that started it
             "status = Path('/proc/self/status').read_text()",
             "peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith('VmHWM'))",
-            "print(json.dumps({'seconds': found, 'mebibytes': peak / 1024}))",
+            "print(json.dumps({'seconds': found, 'processor': time.process_time(), 'mebibytes': peak / 1024}))",
         ]
     )
     done = subprocess.run(

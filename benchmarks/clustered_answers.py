@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.special import expit, logit
@@ -58,27 +59,23 @@ class Study:
         return tuple(np.sqrt(2) * norm.ppf(self.auc - lower) for lower in (0, self.gain))
 
     def _images(self, generator: np.random.Generator) -> np.ndarray:
-        counts = images_of_cases()
-        return np.concatenate(
-            [
-                generator.choice(counts.loc[counts["label"] == value, MAGNIFICATION], number)
-                for value, number in enumerate(self.cases)
-            ]
-        )
+        drawn = [generator.choice(known, number) for known, number in zip(_known_images(), self.cases, strict=True)]
+        return np.concatenate(drawn)
 
+    @cached_property
     def _malignant_share(self) -> float:
-        means = images_of_cases().groupby("label")[MAGNIFICATION].mean().to_numpy() * self.cases
+        means = np.array([known.mean() for known in _known_images()]) * self.cases
         return float(means[1] / means.sum())
 
     def _probability(self, score: np.ndarray, distance: float) -> np.ndarray:
         return expit(OVERCONFIDENCE * self._log_odds(score, distance))
 
     def _log_odds(self, score: np.ndarray, distance: float) -> np.ndarray:
-        return distance * (score - distance / 2) + logit(self._malignant_share())
+        return distance * (score - distance / 2) + logit(self._malignant_share)
 
     def _metrics(self, distance: float) -> dict[str, float]:
         score = np.linspace(-9, 9 + distance, 20_001)
-        share = self._malignant_share()
+        share = self._malignant_share
         density = np.stack([(1 - share) * norm.pdf(score), share * norm.pdf(score - distance)])
         density /= density.sum()
         probability = self._probability(score, distance)
@@ -91,6 +88,13 @@ class Study:
             "brier": float(density[0] @ probability**2 + density[1] @ (1 - probability) ** 2),
             "ece": float(density.sum(0) @ np.abs(off)),
         }
+
+
+@cache
+def _known_images() -> list[np.ndarray]:
+    """Return the images of each benign and of each malignant case of BreaKHis."""
+    counts = images_of_cases()
+    return [counts.loc[counts["label"] == value, MAGNIFICATION].to_numpy() for value in (0, 1)]
 
 
 def _correlated(generator: np.random.Generator, size: int) -> np.ndarray:

@@ -31,10 +31,11 @@ FOLDS = 5
 )
 @click.option("--replicates", default=999, show_default=True, help="Bootstrap replicates of each data set.")
 @click.option("--cases", "sizes", multiple=True, type=click.Choice(list(CASES)), help="Only this many; repeatable.")
-def main(datasets: int, replicates: int, sizes: tuple[str, ...]) -> None:
+@click.option("--auc", "aucs", multiple=True, type=click.FloatRange(0.6, 0.99), help="Only this true AUC; repeatable.")
+def main(datasets: int, replicates: int, sizes: tuple[str, ...], aucs: tuple[float, ...]) -> None:
     frames = []
     for size in sizes or CASES:
-        for auc in AUCS:
+        for auc in aucs or AUCS:
             click.echo(f"{size} cases, AUC {auc}", err=True)
             frames.append(coverage(Study(CASES[size], auc), datasets, replicates).assign(cases=size, auc=auc))
     click.echo(table(pd.concat(frames, ignore_index=True)))

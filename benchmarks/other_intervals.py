@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import norm
-from scipy.stats import t as student_t
+from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.replicates import concordant_pairs
@@ -27,7 +25,7 @@ def bca_interval(value: float, replicates: np.ndarray, left_out: np.ndarray, str
     Source: Efron, JASA 82 (1987) 171-185; several samples: Davison & Hinkley (1997), section 5.3.
     """
     below = np.mean((replicates < value) + 0.5 * (replicates == value))
-    bias = norm.ppf(np.clip(below, 1 / len(replicates), 1 - 1 / len(replicates)))
+    bias = ndtri(np.clip(below, 1 / len(replicates), 1 - 1 / len(replicates)))
     cubes = squares = 0.0
     for stratum in np.unique(strata):
         values = left_out[strata == stratum]
@@ -35,8 +33,8 @@ def bca_interval(value: float, replicates: np.ndarray, left_out: np.ndarray, str
         cubes += (influence**3).sum() / len(values) ** 3
         squares += (influence**2).sum() / len(values) ** 2
     acceleration = cubes / (6 * squares**1.5) if squares else 0.0
-    shifted = bias + norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    low, high = np.quantile(replicates, norm.cdf(bias + shifted / (1 - acceleration * shifted)))
+    shifted = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(replicates, ndtr(bias + shifted / (1 - acceleration * shifted)))
     return float(low), float(high)
 
 
@@ -57,7 +55,7 @@ def obuchowski_and_studentized(units: Units, weights: np.ndarray, strata: np.nda
     """
     tail = (1 - level) / 2
     value, error, freedom = _logit_errors(units, weights, strata)
-    reach = student_t.ppf(1 - tail, freedom) * error[0]
+    reach = stdtrit(freedom, 1 - tail) * error[0]
     usable = error > 1e-9
     studentized = (value[usable][1:] - value[0]) / error[usable][1:]
     low, high = np.quantile(studentized, [1 - tail, tail])
@@ -85,7 +83,7 @@ def _logit_errors(units: Units, weights: np.ndarray, strata: np.ndarray) -> tupl
     return logit(inside), np.sqrt(parts[0] + parts[1]) / (inside * (1 - inside)), float(freedom)
 
 
-def image_bootstrap_interval(units: Units, generator: np.random.Generator, level: float, replicates: int = 200) -> Ends:
+def image_bootstrap_interval(units: Units, generator: np.random.Generator, level: float, replicates: int = 100) -> Ends:
     """Return the percentile interval of AUC when images are drawn as if they were independent: the usual slip.
 
     Args:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import norm
-from scipy.stats import t as student_t
+from scipy.special import expit, logit, ndtr, stdtrit
 
 from magsig_tf.errors import UsageError, nearest
 
@@ -69,7 +68,7 @@ def expanded_percentile_interval(number: Bootstrapped, level: float) -> tuple[fl
     Source: Hesterberg, The American Statistician 69 (2015) 371-386, section 3.2, here with two classes of cases.
     """
     quantile, factor = widening(number.cases, level)
-    raised = 2 * float(norm.cdf(quantile * factor)) - 1
+    raised = 2 * float(ndtr(quantile * factor)) - 1
     return percentile_interval(number.replicates, number.value, raised)
 
 
@@ -99,7 +98,8 @@ def student_interval(number: Bootstrapped, level: float) -> tuple[float, float]:
     return number.value - reach, number.value + reach
 
 
-def widening(cases: Sequence[int], level: float) -> tuple[float, float]:
+@lru_cache
+def widening(cases: tuple[int, ...], level: float) -> tuple[float, float]:
     """Return the quantile of Student's t, and the factor by which resampling understates a standard error.
 
     A number with a part from each class has variance sum of s^2 / n over the classes, taken with the same s in each.
@@ -116,7 +116,7 @@ def widening(cases: Sequence[int], level: float) -> tuple[float, float]:
     parts = 1 / count
     freedom = parts.sum() ** 2 / (parts**2 / (count - 1)).sum()
     factor = math.sqrt(parts.sum() / (parts * (count - 1) / count).sum())
-    return float(student_t.ppf((1 + level) / 2, freedom)), factor
+    return float(stdtrit(freedom, (1 + level) / 2)), factor
 
 
 INTERVALS: dict[str, Callable[[Bootstrapped, float], tuple[float, float]]] = {

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from magsig_tf import metrics
 from magsig_tf.evaluation import calibration
@@ -55,6 +57,51 @@ def test_all_replicates_at_once_equal_a_loop(level, decimals):
     for name, metric in METRICS.items():
         expected = [PLAIN[name](resampled(units, row)) for row in drawn]
         np.testing.assert_allclose(metric.values(replicates), expected, rtol=0, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("decimals", [2, 15])
+def test_all_replicates_at_once_equal_scikit_learn_with_weights(decimals):
+    units, strata = clustered(np.random.default_rng(decimals), decimals=decimals)
+    drawn = case_multiplicities(strata, 25, "scikit-learn")
+    replicates = Replicates(units, drawn)
+    of_decisions = {
+        "accuracy": reference.accuracy_score,
+        "balanced_accuracy": reference.balanced_accuracy_score,
+        "f1": reference.f1_score,
+        "sensitivity": reference.recall_score,
+        "specificity": lambda *given, **weights: reference.recall_score(*given, pos_label=0, **weights),
+    }
+    of_probabilities = {
+        "auc": reference.roc_auc_score,
+        "brier": reference.brier_score_loss,
+        "log_loss": reference.log_loss,
+    }
+    for functions, answers in ((of_decisions, units.predicted), (of_probabilities, units.probability)):
+        for name, function in functions.items():
+            expected = [function(units.label, answers, sample_weight=row[units.case]) for row in drawn]
+            found = METRICS[name].values(replicates)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_equally_wide_bins_of_all_replicates_are_those_of_scikit_learns_calibration_curve():
+    units, strata = clustered(np.random.default_rng(7), decimals=15)
+    drawn = case_multiplicities(strata, 25, "calibration curve")
+    expected = []
+    for row in drawn:
+        rows = resampled(units, row)
+        share, mean = calibration_curve(rows.label, rows.probability, n_bins=calibration.BINS, strategy="uniform")
+        count = np.histogram(rows.probability, calibration.BINS, (0, 1))[0]
+        expected.append((count[count > 0] * np.abs(share - mean)).sum() / count.sum())
+    found = METRICS["ece_equal_width"].values(Replicates(units, drawn))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_equal_mass_bins_are_those_of_scikit_learns_quantiles_where_they_divide_the_sample():
+    # 450 distinct probabilities, 30 a bin; where rows repeat scikit-learn may split equal ones
+    units, _ = clustered(np.random.default_rng(8), images=450, decimals=15)
+    share, mean = calibration_curve(units.label, units.probability, n_bins=calibration.BINS, strategy="quantile")
+    found = METRICS["ece"].values(Replicates(units, np.ones((1, 30))))[0]
+    assert found == pytest.approx(np.mean(np.abs(share - mean)), abs=1e-12)
 
 
 @settings(deadline=None, max_examples=60)
