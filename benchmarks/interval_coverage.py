@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 import numpy as np
@@ -12,7 +13,7 @@ from benchmarks.clustered_answers import Study
 from benchmarks.other_intervals import Ends, bca_interval, image_bootstrap_interval, obuchowski_and_studentized
 from magsig_tf.evaluation.bootstrap import case_multiplicities
 from magsig_tf.evaluation.catalogue import METRICS
-from magsig_tf.evaluation.intervals import INTERVALS, UNBOUNDED, Bootstrapped, interval, student_interval
+from magsig_tf.evaluation.intervals import INTERVALS, Bootstrapped, interval, student_interval
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import Units
 from magsig_tf.metrics import ratio
@@ -23,6 +24,8 @@ CASES = {"16": (6, 10), "70": (16, 54)}
 AUCS = (0.75, 0.85, 0.95)
 LEVEL = 0.95
 FOLDS = 5
+OTHER_SCALE = "student, other scale"
+"""Not on the logit scale, but for binned calibration errors, which the tables take on their own scale."""
 
 
 @click.command(help=__doc__)
@@ -83,11 +86,11 @@ def intervals_of(study: Study, generator: np.random.Generator, replicates: int) 
             (name, first, metric.bounds),
             (f"{name} difference", first - second, metric.bounds_of_difference),
         ):
-            number = Bootstrapped(float(of[0]), of[1 : replicates + 1], study.cases, bounds)
+            number = Bootstrapped(float(of[0]), of[1 : replicates + 1], study.cases, bounds, not metric.binned)
             for kind in INTERVALS:
                 yield title, kind, interval(number, LEVEL, kind)
-            plain = Bootstrapped(number.value, number.replicates, study.cases, UNBOUNDED)
-            yield title, "student, no logit", student_interval(plain, LEVEL)
+            other = replace(number, stretched=not number.stretched)
+            yield title, OTHER_SCALE, student_interval(other, LEVEL)
             yield title, "bca", bca_interval(number.value, number.known, of[replicates + 1 :], strata, LEVEL)
     for kind, ends in obuchowski_and_studentized(models[0], drawn, strata, LEVEL).items():
         yield "auc", kind, ends

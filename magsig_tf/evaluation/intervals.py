@@ -30,12 +30,15 @@ class Bootstrapped:
         replicates: Its bootstrap replicates, shape (B,); undefined ones are NaN.
         cases: How many cases were drawn in each class, at least 2 each.
         bounds: Between which values the number must lie; infinite where there is no bound.
+        stretched: Whether its errors are taken to be alike on a scale without bounds. They are not for a number that
+            is biased away from a bound, as calibration errors in bins are: there the interval must reach that bound.
     """
 
     value: float
     replicates: np.ndarray = field(repr=False)
     cases: tuple[int, ...]
     bounds: tuple[float, float] = UNBOUNDED
+    stretched: bool = True
 
     @property
     def known(self) -> np.ndarray:
@@ -77,7 +80,8 @@ def student_interval(number: Bootstrapped, level: float) -> tuple[float, float]:
 
     The standard error is the standard deviation of the replicates times the factor of `widening`. Between two bounds
     the scale is the logit, above one the logarithm; the error is carried over by the derivative (delta method), so
-    that the interval never leaves the bounds. A number on a bound, or whose replicates are all the same, is an
+    that the interval never leaves the bounds. A number that is not `stretched` keeps its own scale, and its interval is
+    cut off at the bounds. A number on a bound, or whose replicates are all the same, is an
     interval of length 0.
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 12.2 (Student's t interval); the logit
@@ -89,6 +93,8 @@ def student_interval(number: Bootstrapped, level: float) -> tuple[float, float]:
         return number.value, number.value
     quantile, factor = widening(number.cases, level)
     reach = quantile * factor * float(np.std(known, ddof=1))
+    if not number.stretched:
+        return max(low, number.value - reach), min(high, number.value + reach)
     if math.isfinite(low) and math.isfinite(high):
         share, span = (number.value - low) / (high - low), high - low
         step = reach / (span * share * (1 - share))

@@ -165,11 +165,15 @@ def numbers_of(
         if fewest < FEWEST_CASES:
             reasons.append(f"no interval with fewer than {FEWEST_CASES} cases in a class")
         else:
-            drawn = cell.values[1:]
-            bounds = metric.bounds_of_difference if difference else metric.bounds
-            number = Bootstrapped(cell.value, drawn, (counts["cases_benign"], counts["cases_malignant"]), bounds)
+            number = _bootstrapped(metric, cell, counts, difference)
             numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
-            numbers["replicates"] = int(np.isfinite(drawn).sum())
+            numbers["replicates"] = len(number.known)
             numbers["partial_replicates"] = int(cell.partial[1:].sum())
     numbers["reason"] = "; ".join(filter(None, reasons))
     return numbers
+
+
+def _bootstrapped(metric: Metric, cell: CellValue, counts: dict[str, int], difference: bool) -> Bootstrapped:
+    bounds = metric.bounds_of_difference if difference else metric.bounds
+    cases = counts["cases_benign"], counts["cases_malignant"]
+    return Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)

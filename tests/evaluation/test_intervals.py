@@ -89,6 +89,16 @@ def test_a_share_is_taken_on_the_logit_scale_and_a_loss_on_that_of_logarithms():
     assert student_interval(around(0.03, bounds=DIFFERENCE), 0.95) == pytest.approx(plain, abs=2e-4)
 
 
+def test_a_calibration_error_keeps_its_scale_and_is_cut_off_at_0():
+    number = around(0.05, spread=0.01)
+    kept = Bootstrapped(number.value, number.replicates, CASES, SHARE, stretched=False)
+    low, high = student_interval(kept, 0.95)
+    assert (low + high) / 2 == pytest.approx(0.05)
+    assert low < student_interval(number, 0.95)[0]
+    wide = around(0.05, spread=0.1)
+    assert student_interval(Bootstrapped(0.05, wide.replicates, CASES, SHARE, stretched=False), 0.95)[0] == 0
+
+
 @pytest.mark.parametrize("kind", INTERVALS)
 def test_a_number_without_spread_is_its_own_interval(kind):
     for value in (0.0, 0.3, 1.0):
