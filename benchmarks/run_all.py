@@ -16,6 +16,7 @@ BENCHMARKS = (
     "help_time",
     "prepare",
     "prepare_memory",
+    "bootstrap",
     "augmentation",
     "depthwise_gradients",
     "input_cost",

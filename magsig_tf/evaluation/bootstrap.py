@@ -1,12 +1,9 @@
-"""Bootstrap over cases: the draws, and the intervals made from replicates."""
+"""Bootstrap over cases: the draws."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from magsig_tf.errors import UsageError, nearest
 from magsig_tf.seeding import generator_for
 
 FEWEST_CASES = 5
@@ -37,44 +34,3 @@ def case_multiplicities(strata: np.ndarray, replicates: int, *names: object) -> 
         members = np.flatnonzero(strata == stratum)
         drawn[1:, members] = generator.multinomial(len(members), np.full(len(members), 1 / len(members)), replicates)
     return drawn
-
-
-def percentile_interval(replicates: np.ndarray, value: float, level: float) -> tuple[float, float]:
-    """Return the percentile interval (Efron 1979): quantiles of the replicates, interpolated linearly.
-
-    Args:
-        replicates: Values of the replicates, shape (B,); undefined ones (NaN) are left out.
-        value: The value of the sample; this kind does not use it.
-        level: Coverage aimed at, in (0, 1).
-
-    Returns:
-        Lower and upper end.
-    """
-    tail = 50 * (1 - level)
-    low, high = np.percentile(replicates[np.isfinite(replicates)], [tail, 100 - tail])
-    return float(low), float(high)
-
-
-INTERVALS: dict[str, Callable[[np.ndarray, float, float], tuple[float, float]]] = {"percentile": percentile_interval}
-"""Kinds of interval by name; each takes the replicates, the value and the level."""
-
-
-def interval(
-    replicates: np.ndarray, value: float, level: float = 0.95, kind: str = "percentile"
-) -> tuple[float, float]:
-    """Return the interval of one number, (NaN, NaN) where no replicate is defined.
-
-    Args:
-        replicates: Values of the replicates, shape (B,).
-        value: The value of the sample.
-        level: Coverage aimed at, in (0, 1).
-        kind: A key of `INTERVALS`.
-
-    Raises:
-        UsageError: the kind is unknown.
-    """
-    if kind not in INTERVALS:
-        raise UsageError("Expected a kind of interval", f"found {kind!r}", nearest(kind, INTERVALS))
-    if not np.isfinite(replicates).any():
-        return float("nan"), float("nan")
-    return INTERVALS[kind](replicates, value, level)

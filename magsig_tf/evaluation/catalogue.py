@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,7 @@ import numpy as np
 from magsig_tf import metrics
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.evaluation import calibration
+from magsig_tf.evaluation.intervals import SHARE
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import LEVELS
 
@@ -27,6 +29,7 @@ class Metric:
         undefined: Why it is NaN where it is.
         threshold: Whether it depends on the decision threshold.
         binned: Whether it is made of bins, whose errors grow when cases are drawn more than once.
+        bounds: Between which values it lies; an interval stays inside.
         over_folds: "mean" of the patient folds' values, or one value of the "joined" predictions of all folds. Ranks of
             different models are not comparable, so AUC is a mean; the others are per-image quantities, and bins and
             rare counts need all the images there are.
@@ -42,6 +45,13 @@ class Metric:
     levels: tuple[str, ...] = LEVELS
     threshold: bool = False
     binned: bool = False
+    bounds: tuple[float, float] = SHARE
+
+    @property
+    def bounds_of_difference(self) -> tuple[float, float]:
+        """Between which values the difference of two of it lies."""
+        low, high = self.bounds
+        return low - high, high - low
 
 
 def _of_counts(name: str, title: str, formula: Callable[..., np.ndarray], undefined: str = "no predictions") -> Metric:
@@ -60,7 +70,7 @@ _ALL = (
     _of_counts("sensitivity", "sensitivity", metrics.sensitivity_from_counts, "no malignant ones"),
     _of_counts("specificity", "specificity", metrics.specificity_from_counts, "no benign ones"),
     Metric("brier", "Brier", "lower", Replicates.mean_squared_error),
-    Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss),
+    Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss, bounds=(0.0, math.inf)),
     _of_bins("ece", "ECE", "lower", calibration.calibration_error),
     Metric(
         "ece_equal_width", "ECE width", "lower", lambda r: calibration.calibration_error(r.equal_width), binned=True

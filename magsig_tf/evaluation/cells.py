@@ -129,7 +129,7 @@ class GroupCells:
             per_fold, images = {}, []
             for fold in folds:
                 runs = [self.group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in self.group.runs]
-                units = [self._units_of(run, part, magnification) for run in runs]
+                units = [self.units_of(run, part, magnification) for run in runs]
                 if sum(map(len, units)):
                     per_fold[fold] = join(units)
                     images.append(np.unique(np.concatenate([run.part(part, magnification)["row"] for run in runs])))
@@ -158,7 +158,7 @@ class GroupCells:
             result[metric.name] = CellValue(values, at_mean, float(at_joined), undefined, partial)
         return result
 
-    def _units_of(self, run: Run, part: str, magnification: str | None) -> Units:
+    def units_of(self, run: Run, part: str, magnification: str | None) -> Units:
         key = (run.folder, part, magnification)
         if key not in self._units:
             rows = run.part(part, magnification)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from magsig_tf.evaluation.catalogue import METRICS, choose_metrics
 from magsig_tf.evaluation.cells import CaseBootstrap, average, difference
@@ -90,7 +90,8 @@ class Differences:
         """Return by how much the difference at one holdout exceeds that at another."""
         cell = difference(self._difference([holdout], metric), self._difference([other], metric))
         words = f"{metric_title(metric)} at {holdout} less that at {other}"
-        return self._estimate(cell, [holdout, other], words)
+        # a difference of two differences reaches twice as far
+        return replace(self._estimate(cell, [holdout, other], words), bounds=(-2.0, 2.0))
 
     def sides(self, metric: str) -> tuple[float, float]:
         """Return the pooled values of both methods."""

@@ -13,6 +13,7 @@ from magsig_tf.errors import RunError, UsageError, nearest
 from magsig_tf.evaluation.catalogue import choose_metrics
 from magsig_tf.evaluation.cells import CaseBootstrap
 from magsig_tf.evaluation.comparison_rows import comparison_rows
+from magsig_tf.evaluation.intervals import INTERVAL_KIND
 from magsig_tf.evaluation.matrix import Group, Matrix, arrange
 from magsig_tf.evaluation.paired import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.run_settings import differing
@@ -62,7 +63,7 @@ def compare(
     replicates: int = 2000,
     threshold: float | str = 0.5,
     level: float = 0.95,
-    kind: str = "percentile",
+    kind: str = INTERVAL_KIND,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Comparison:
     """Calculate the differences between two methods with intervals and p-values.
@@ -75,7 +76,7 @@ def compare(
         replicates: Number B of bootstrap replicates, at least 1.
         threshold: Decision threshold in [0, 1], or "validation" to choose it on each run's validation part.
         level: Coverage that the intervals aim at, in (0, 1).
-        kind: A key of `bootstrap.INTERVALS`.
+        kind: A key of `intervals.INTERVALS`.
         progress: Called with the number of steps done and of all.
 
     Raises:

@@ -67,7 +67,7 @@ def _numbers(
     metric: Metric, value: PairedValue | None, counts: dict[str, int], reason: str, settings: IntervalSettings
 ) -> dict[str, object]:
     """Return the difference, both sides and the p-value, which is absent where the interval is."""
-    numbers = numbers_of(metric, value and value.difference, counts, reason, settings)
+    numbers = numbers_of(metric, value and value.difference, counts, reason, settings, difference=True)
     shown = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason")
     tested = value is not None and np.isfinite(numbers["low"])
     return {

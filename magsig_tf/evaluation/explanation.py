@@ -16,6 +16,7 @@ from magsig_tf.evaluation.explanation_rows import ALL_FOLDS, COLUMNS, difference
 from magsig_tf.evaluation.explanation_sentence import explanation_sentence
 from magsig_tf.evaluation.gan_means import FoldValues
 from magsig_tf.evaluation.gan_quality import METRICS_TOLD, common_features, qualities_of
+from magsig_tf.evaluation.intervals import INTERVAL_KIND
 from magsig_tf.evaluation.matrix import Group, Matrix, arrange
 from magsig_tf.evaluation.runs import LoadedRuns
 from magsig_tf.evaluation.summary_rows import POOLED, IntervalSettings
@@ -78,7 +79,7 @@ def explain(
     *,
     replicates: int = 2000,
     level: float = 0.95,
-    kind: str = "percentile",
+    kind: str = INTERVAL_KIND,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Explanation:
     """Put the differences that synthetic images make beside the quality of the GANs that drew them.
@@ -88,7 +89,7 @@ def explain(
         workspace: Where the GANs lie.
         replicates: Number B of bootstrap replicates, at least 1.
         level: Coverage that the intervals aim at, in (0, 1).
-        kind: A key of `bootstrap.INTERVALS`.
+        kind: A key of `intervals.INTERVALS`.
         progress: Called with the number of steps done and of all.
 
     Raises:

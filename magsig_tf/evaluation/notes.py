@@ -10,7 +10,7 @@ import pandas as pd
 from magsig_tf.evaluation.bootstrap import FEWEST_CASES, MANY_CASES
 from magsig_tf.evaluation.catalogue import METRICS
 from magsig_tf.evaluation.drop import NOT_RUN
-from magsig_tf.evaluation.matrix import Group, Matrix
+from magsig_tf.evaluation.matrix import Basis, Group, Matrix
 from magsig_tf.evaluation.runs import run_name
 from magsig_tf.evaluation.summary import Summary
 from magsig_tf.evaluation.summary_rows import POOLED
@@ -87,6 +87,7 @@ def _warnings(matrix: Matrix) -> list[str]:
 def _not_compared(matrix: Matrix) -> list[str]:
     """Name rows that rest on other splits, patient folds or seeds than those they stand beside."""
     why: dict[tuple[str, str], list[str]] = {}
+    example: dict[tuple[str, str], str] = {}
     for holdout in matrix.holdouts:
         compared = matrix.compared([holdout])
         for group in matrix.groups:
@@ -101,11 +102,21 @@ def _not_compared(matrix: Matrix) -> list[str]:
                 for word, at in (("patient folds", 1), ("seeds", 2))
                 if {key[at] for key in basis} != {key[at] for key in common}
             ]
-            why.setdefault((group.label, " and ".join(differs) or "splits"), []).append(holdout)
+            key = group.label, " and ".join(differs) or "splits"
+            why.setdefault(key, []).append(holdout)
+            example.setdefault(key, "" if differs else _two_splits(basis, common))
     return [
-        f"{label} at {some(holdouts)}: other {differs} than the rows beside it, so it is not compared with them."
+        f"{label} at {some(holdouts)}: other {differs} than the rows beside it, so it is not compared with "
+        f"them{example[label, differs]}."
         for (label, differs), holdouts in why.items()
     ]
+
+
+def _two_splits(basis: Basis, common: Basis) -> str:
+    """Return the first run whose split differs, with both hashes."""
+    holdout, fold, seed, ours = min(basis - common)
+    theirs = next(key[3] for key in common if key[:3] == (holdout, fold, seed))
+    return f" ({holdout} fold {fold} seed {seed}: split {ours}, theirs {theirs})"
 
 
 def _precisions(matrix: Matrix) -> list[str]:

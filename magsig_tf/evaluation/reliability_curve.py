@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.answers import held_out_answers, shared_draws
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, percentile_interval
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES
 from magsig_tf.evaluation.calibration import BINS, BinSums, calibration_error
 from magsig_tf.evaluation.cells import CaseBootstrap
+from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.matrix import Matrix
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import image_units

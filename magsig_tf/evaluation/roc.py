@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.answers import answers_of_fold, shared_draws
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, percentile_interval
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES
 from magsig_tf.evaluation.cells import CaseBootstrap
+from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.matrix import Group, Matrix
 
 GRID = np.linspace(0, 1, 101)

@@ -14,6 +14,7 @@ from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.catalogue import choose_metrics
 from magsig_tf.evaluation.cells import CaseBootstrap, GroupCells
 from magsig_tf.evaluation.drop import drop_at, mean_drop
+from magsig_tf.evaluation.intervals import INTERVAL_KIND
 from magsig_tf.evaluation.matrix import Matrix, arrange
 from magsig_tf.evaluation.runs import LoadedRuns, run_name
 from magsig_tf.evaluation.summary_rows import POOLED, IntervalSettings, cell_rows
@@ -59,7 +60,7 @@ def summarise(
     replicates: int = 2000,
     threshold: float | str = 0.5,
     level: float = 0.95,
-    kind: str = "percentile",
+    kind: str = INTERVAL_KIND,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Summary:
     """Calculate all numbers of the finished runs, with case-bootstrap intervals.
@@ -70,7 +71,7 @@ def summarise(
         replicates: Number B of bootstrap replicates, at least 1.
         threshold: Decision threshold in [0, 1], or "validation" to choose it on each run's validation part.
         level: Coverage that the intervals aim at, in (0, 1).
-        kind: A key of `bootstrap.INTERVALS`.
+        kind: A key of `intervals.INTERVALS`.
         progress: Called with the number of steps done and of all.
 
     Raises:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, interval
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES
 from magsig_tf.evaluation.catalogue import Metric
 from magsig_tf.evaluation.cells import CellValue, GroupCells, average
 from magsig_tf.evaluation.drop import NOT_RUN, Drop
+from magsig_tf.evaluation.intervals import Bootstrapped, interval
 from magsig_tf.evaluation.matrix import Matrix
 from magsig_tf.evaluation.runs import Run
 
@@ -24,7 +25,7 @@ class IntervalSettings:
 
     Args:
         level: Coverage aimed at.
-        kind: A key of `bootstrap.INTERVALS`.
+        kind: A key of `intervals.INTERVALS`.
     """
 
     level: float
@@ -73,7 +74,9 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
             "metric": metric.name,
             "quantity": quantity,
             **counts[quantity],
-            **numbers_of(metric, values.get(metric.name), counts[quantity], reason, settings),
+            **numbers_of(
+                metric, values.get(metric.name), counts[quantity], reason, settings, difference=quantity == "drop"
+            ),
             "holdout_mean": means.get(quantity, {}).get(metric.name, float("nan")),
         }
         for metric in cells.metrics
@@ -116,7 +119,13 @@ def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
 
 
 def numbers_of(
-    metric: Metric, cell: CellValue | None, counts: dict[str, int], reason: str, settings: IntervalSettings
+    metric: Metric,
+    cell: CellValue | None,
+    counts: dict[str, int],
+    reason: str,
+    settings: IntervalSettings,
+    *,
+    difference: bool = False,
 ) -> dict[str, object]:
     """Return value, interval and what is to be said of them, as columns of a frame.
 
@@ -126,6 +135,7 @@ def numbers_of(
         counts: From `count_behind`; with few cases there is no interval.
         reason: What else keeps it from resting on all that it should.
         settings: How intervals are made.
+        difference: Whether it is a difference of two values of the metric.
     """
     nan = float("nan")
     numbers = {
@@ -155,9 +165,15 @@ def numbers_of(
         if fewest < FEWEST_CASES:
             reasons.append(f"no interval with fewer than {FEWEST_CASES} cases in a class")
         else:
-            drawn = cell.values[1:]
-            numbers["low"], numbers["high"] = interval(drawn, cell.value, settings.level, settings.kind)
-            numbers["replicates"] = int(np.isfinite(drawn).sum())
+            number = _bootstrapped(metric, cell, counts, difference)
+            numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
+            numbers["replicates"] = len(number.known)
             numbers["partial_replicates"] = int(cell.partial[1:].sum())
     numbers["reason"] = "; ".join(filter(None, reasons))
     return numbers
+
+
+def _bootstrapped(metric: Metric, cell: CellValue, counts: dict[str, int], difference: bool) -> Bootstrapped:
+    bounds = metric.bounds_of_difference if difference else metric.bounds
+    cases = counts["cases_benign"], counts["cases_malignant"]
+    return Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)

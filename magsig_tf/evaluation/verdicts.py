@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, interval
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES
+from magsig_tf.evaluation.intervals import DIFFERENCE, Bootstrapped, interval
 from magsig_tf.evaluation.printed import number
 
 HOLDS = "holds"
@@ -36,11 +37,13 @@ class Estimate:
         words: What it is, as a sentence begins.
         values: The value followed by its replicates, shape (B + 1,).
         cases: Distinct benign and malignant test cases behind it.
+        bounds: Between which values it lies.
     """
 
     words: str
     values: np.ndarray = field(repr=False)
     cases: tuple[int, int]
+    bounds: tuple[float, float] = DIFFERENCE
 
     @property
     def value(self) -> float:
@@ -51,7 +54,7 @@ class Estimate:
         """Return the interval over cases; NaN where a class has too few of them or the value is not defined."""
         if min(self.cases) < FEWEST_CASES or not np.isfinite(self.value):
             return float("nan"), float("nan")
-        return interval(self.values[1:], self.value, level)
+        return interval(Bootstrapped(self.value, self.values[1:], self.cases, self.bounds), level)
 
 
 @dataclass(frozen=True)

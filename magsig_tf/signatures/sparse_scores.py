@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, case_multiplicities, interval
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES, case_multiplicities
 from magsig_tf.evaluation.catalogue import METRICS
+from magsig_tf.evaluation.intervals import Bootstrapped, interval
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import image_units
 
@@ -46,5 +47,6 @@ def score_columns(
         if np.isnan(values[0]):
             reasons.append(f"{METRICS[name].title} not defined: {METRICS[name].undefined}")
         elif min(counts) >= FEWEST_CASES:
-            columns[f"{name}_low"], columns[f"{name}_high"] = interval(values[1:], values[0])
+            number = Bootstrapped(values[0], values[1:], tuple(counts), METRICS[name].bounds)
+            columns[f"{name}_low"], columns[f"{name}_high"] = interval(number)
     return columns | {"score_reason": "; ".join(reasons)}

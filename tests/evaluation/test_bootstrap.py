@@ -1,15 +1,17 @@
-"""Draws of cases, intervals, and metrics of all replicates against a plain loop over resampled rows."""
+"""Draws of cases, and metrics of all replicates against a plain loop over resampled rows."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from magsig_tf import metrics
-from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import calibration
-from magsig_tf.evaluation.bootstrap import case_multiplicities, interval
+from magsig_tf.evaluation.bootstrap import case_multiplicities
 from magsig_tf.evaluation.catalogue import METRICS
+from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.replicates import Replicates
 from magsig_tf.evaluation.units import case_units, image_units
 
@@ -57,6 +59,51 @@ def test_all_replicates_at_once_equal_a_loop(level, decimals):
         np.testing.assert_allclose(metric.values(replicates), expected, rtol=0, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("decimals", [2, 15])
+def test_all_replicates_at_once_equal_scikit_learn_with_weights(decimals):
+    units, strata = clustered(np.random.default_rng(decimals), decimals=decimals)
+    drawn = case_multiplicities(strata, 25, "scikit-learn")
+    replicates = Replicates(units, drawn)
+    of_decisions = {
+        "accuracy": reference.accuracy_score,
+        "balanced_accuracy": reference.balanced_accuracy_score,
+        "f1": reference.f1_score,
+        "sensitivity": reference.recall_score,
+        "specificity": lambda *given, **weights: reference.recall_score(*given, pos_label=0, **weights),
+    }
+    of_probabilities = {
+        "auc": reference.roc_auc_score,
+        "brier": reference.brier_score_loss,
+        "log_loss": reference.log_loss,
+    }
+    for functions, answers in ((of_decisions, units.predicted), (of_probabilities, units.probability)):
+        for name, function in functions.items():
+            expected = [function(units.label, answers, sample_weight=row[units.case]) for row in drawn]
+            found = METRICS[name].values(replicates)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_equally_wide_bins_of_all_replicates_are_those_of_scikit_learns_calibration_curve():
+    units, strata = clustered(np.random.default_rng(7), decimals=15)
+    drawn = case_multiplicities(strata, 25, "calibration curve")
+    expected = []
+    for row in drawn:
+        rows = resampled(units, row)
+        share, mean = calibration_curve(rows.label, rows.probability, n_bins=calibration.BINS, strategy="uniform")
+        count = np.histogram(rows.probability, calibration.BINS, (0, 1))[0]
+        expected.append((count[count > 0] * np.abs(share - mean)).sum() / count.sum())
+    found = METRICS["ece_equal_width"].values(Replicates(units, drawn))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_equal_mass_bins_are_those_of_scikit_learns_quantiles_where_they_divide_the_sample():
+    # 450 distinct probabilities, 30 a bin; where rows repeat scikit-learn may split equal ones
+    units, _ = clustered(np.random.default_rng(8), images=450, decimals=15)
+    share, mean = calibration_curve(units.label, units.probability, n_bins=calibration.BINS, strategy="quantile")
+    found = METRICS["ece"].values(Replicates(units, np.ones((1, 30))))[0]
+    assert found == pytest.approx(np.mean(np.abs(share - mean)), abs=1e-12)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_weighted_form_equals_expanded_form_for_any_multiplicities(data):
@@ -94,16 +141,5 @@ def test_case_bootstrap_is_wider_than_image_bootstrap_on_clustered_data():
     as_own_case = image_units(np.arange(len(units)), units.label, units.probability)
     by_image = Replicates(as_own_case, case_multiplicities(units.label, 500, "images")).auc()
     assert by_case[0] == pytest.approx(by_image[0])
-    widths = [np.diff(interval(values[1:], values[0]))[0] for values in (by_case, by_image)]
+    widths = [np.diff(percentile_interval(values[1:], values[0], 0.95))[0] for values in (by_case, by_image)]
     assert widths[0] > 1.5 * widths[1]
-
-
-def test_percentile_interval_leaves_undefined_replicates_out():
-    values = np.append(np.arange(101.0), np.nan)
-    assert interval(values, 50.0, 0.9) == pytest.approx((5, 95))
-    assert np.isnan(interval(np.full(3, np.nan), 0.5)).all()
-
-
-def test_an_unknown_kind_of_interval_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="percentile"):
-        interval(np.arange(3.0), 1.0, kind="percentil")

@@ -11,6 +11,7 @@ from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.evaluation.bootstrap import case_multiplicities
 from magsig_tf.evaluation.comparison import compare
 from magsig_tf.evaluation.comparison_notes import comparison_notes
+from magsig_tf.evaluation.intervals import Bootstrapped, student_interval
 from magsig_tf.evaluation.paired import pair_groups
 from magsig_tf.evaluation.significance import bootstrap_p_value
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
@@ -88,7 +89,8 @@ def test_it_equals_a_plain_loop_over_resampled_rows(study, loaded):
         differences.append(np.mean(by_seed, axis=0))
     for metric, values in zip(("auc", "brier"), np.transpose(differences), strict=True):
         found = row(comparison, "100X", metric)
-        expected = [values[0], *np.percentile(values[1:], [2.5, 97.5])]
+        of_values = Bootstrapped(values[0], values[1:], (10, 14), (-1, 1))
+        expected = [values[0], *student_interval(of_values, 0.95)]
         assert [found.value, found.low, found.high] == pytest.approx(expected, abs=1e-12)
         assert found.p == bootstrap_p_value(values[1:])
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magsig_tf.evaluation.intervals import UNBOUNDED, widening
 from magsig_tf.evaluation.verdicts import (
     CANNOT_BE_TOLD,
     DOES_NOT_HOLD,
@@ -24,9 +25,12 @@ from magsig_tf.evaluation.verdicts import (
 )
 
 
-def estimate(value, half, cases=(20, 20)):
-    """Return an estimate whose replicates are evenly spread: the 95 % interval is value -+ .95 half."""
-    return Estimate("a minus b", np.array([value, *np.linspace(value - half, value + half, 2001)]), cases)
+def estimate(value, half, cases=(20, 20), level=0.95):
+    """Return an estimate whose interval of a level reaches that share of `half` to both sides."""
+    quantile, factor = widening(cases, level)
+    spread = level * half / (quantile * factor) * math.sqrt(1999 / 2000)
+    replicates = np.resize([value - spread, value + spread], 2000)
+    return Estimate("a minus b", np.array([value, *replicates]), cases, UNBOUNDED)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +63,7 @@ def test_a_direction_is_told_by_the_95_percent_interval(value, half, sign, verdi
     ],
 )
 def test_equivalence_needs_the_90_percent_interval_inside_the_margin(value, half, verdict):
-    found = judge_equivalence(estimate(value, half), 0.02)
+    found = judge_equivalence(estimate(value, half, level=0.9), 0.02)
     assert found.verdict == verdict
     assert (found.low, found.high) == pytest.approx((value - 0.9 * half, value + 0.9 * half))
 
@@ -69,9 +73,9 @@ def test_the_number_of_cases_is_worked_by_hand():
     assert judge_direction(estimate(0.05, 0.1), 1).cases_needed == 150
     assert "about 150 cases would tell, here are 40" in judge_direction(estimate(0.05, 0.1), 1).why
     # ends .036 away must come within .02 - .01 on the nearer side: 40 * 3.6^2 = 518.4
-    assert judge_equivalence(estimate(0.01, 0.04), 0.02).cases_needed == 520
+    assert judge_equivalence(estimate(0.01, 0.04, level=0.9), 0.02).cases_needed == 520
     # outside the margin: an end .036 away must come within .03 - .02
-    assert judge_equivalence(estimate(0.03, 0.04), 0.02).cases_needed == 520
+    assert judge_equivalence(estimate(0.03, 0.04, level=0.9), 0.02).cases_needed == 520
     assert cases_needed(40, 0.1, 0.0) == math.inf
     assert "more than 100,000" in judge_direction(estimate(0.0001, 0.1), 1).why
 

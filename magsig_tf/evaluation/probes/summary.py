@@ -11,12 +11,14 @@ import pandas as pd
 
 from magsig_tf.data.decode_pool import available_cores, map_in_order
 from magsig_tf.data.manifest import magnification_order
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, case_multiplicities, interval
+from magsig_tf.evaluation.bootstrap import FEWEST_CASES, case_multiplicities
+from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
 from magsig_tf.evaluation.probes.probed_rows import ProbedRows
 from magsig_tf.metrics import ratio
 
 CHANCE_OF_R2 = 0.0
+LEVEL = 0.95
 
 
 def summarise_probes(
@@ -109,11 +111,17 @@ def _records(
     few = min(np.bincount(np.unique(strata[scored], return_inverse=True)[1])) < FEWEST_CASES
     too_few = f"no interval: fewer than {FEWEST_CASES} cases in a class" if few else ""
     for metric, values in scores.items():
-        low, high = (float("nan"),) * 2 if few else interval(values[1:], values[0])
+        low, high = (float("nan"),) * 2 if few else _interval(values)
         found = {"value": float(values[0]), "low": low, "high": high}
         found["chance"] = 0.0 if metric == "mutual_information" else float(chance)
         reason = "; ".join(filter(None, (partial, too_few)))
         yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | {"reason": reason}
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the percentile interval: a bound on information lies on its floor of 0, where no other kind serves."""
+    known = np.isfinite(values[1:]).any()
+    return percentile_interval(values[1:], values[0], LEVEL) if known else (float("nan"),) * 2
 
 
 def _joined(
