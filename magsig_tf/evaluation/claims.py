@@ -20,7 +20,7 @@ from magsig_tf.evaluation.claims_of_signatures import SignatureClaims
 from magsig_tf.evaluation.matrix import arrange
 from magsig_tf.evaluation.paper import the_paper
 from magsig_tf.evaluation.runs import LoadedRuns
-from magsig_tf.evaluation.signature_results import read_signature_results
+from magsig_tf.evaluation.signature_results import SignatureResults, read_signature_results
 from magsig_tf.workspace import Workspace
 
 MARGIN = 0.02
@@ -61,6 +61,7 @@ def judge_claims(
     *,
     margin: float = MARGIN,
     replicates: int = 2000,
+    results: SignatureResults | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Claims:
     """Judge every claim of the paper.
@@ -70,6 +71,7 @@ def judge_claims(
         workspace: Where its prepared data and its results lie.
         margin: Differences of AUC, F1 or a Jaccard index up to this size count as equivalent, in (0, 1).
         replicates: Number B of bootstrap replicates, at least 1.
+        results: Tables of signatures; None reads them from the results of the data set.
         progress: Called with the number of steps done and of all.
 
     Raises:
@@ -78,7 +80,8 @@ def judge_claims(
     """
     if not 0 < margin < 1:
         raise UsageError("Expected a margin above 0 and below 1", f"found {margin}", "Use --margin 0.02")
-    results = read_signature_results(workspace.results() / loaded.dataset)
+    if results is None:
+        results = read_signature_results(workspace.results() / loaded.dataset)
     matrix = arrange(loaded.runs)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     models = ModelClaims(matrix, bootstrap, margin, the_paper())

@@ -110,6 +110,20 @@ def print_summary(
         console.print(Text(note), style="dim" if note.startswith("Below") else None)
 
 
+def best_labels(summary: Summary) -> dict[tuple[str, str, str], set[str]]:
+    """Return the labels with the best held-out value: (holdout, level, metric) -> labels, empty where none competes.
+
+    Args:
+        summary: The summary.
+    """
+    found = {}
+    for level, rows in summary.table.groupby("level"):
+        frame = rows.set_index(["label", "holdout", "metric", "quantity"]).sort_index()
+        for holdout, metric in dict.fromkeys(zip(rows["holdout"], rows["metric"], strict=True)):
+            found[holdout, level, metric] = _best(frame, holdout, metric)
+    return found
+
+
 def check_shown(metrics: Sequence[str], level: str) -> None:
     """Refuse a metric that is not defined at a level.
 

@@ -1,0 +1,69 @@
+"""The tables of a report as files: all numbers as CSV, and what is printed as LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from magsig_tf.atomic_files import replacing, write_text
+from magsig_tf.report.page.blocks import Cell, PageTable
+
+_HEAD = "% Written by magsig; needs \\usepackage{booktabs,longtable} and \\usepackage[T1]{fontenc}.\n"
+
+
+def write_page_table(table: PageTable, folder: Path) -> list[Path]:
+    """Write one table as CSV and LaTeX.
+
+    Args:
+        table: What to write.
+        folder: Receives `<name>.csv` and `<name>.tex`.
+
+    Returns:
+        The files written.
+
+    Raises:
+        MagsigError: the folder cannot be written.
+    """
+    numbers, printed = folder / f"{table.name}.csv", folder / f"{table.name}.tex"
+    with replacing(numbers) as temporary:
+        table.frame.to_csv(temporary, index=False)
+    write_text(printed, as_latex(table))
+    return [numbers, printed]
+
+
+def as_latex(table: PageTable) -> str:
+    """Return the printed rows of a table as a LaTeX `longtable` with the rules of booktabs; text is escaped."""
+    rows = table.rows if table.short is None else table.short
+    frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=list(table.columns))
+    style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    columns = "".join("r" if numeric else "l" for numeric in table.columns.values())
+    caption = _escaped(table.title)
+    return _HEAD + style.to_latex(
+        environment="longtable", hrules=True, column_format=columns, caption=caption, label=f"tab:{table.name}"
+    )
+
+
+def _words(cell: Cell) -> str:
+    # a line break, or an empty line, in a name would end a row or a paragraph
+    return " ".join(f"{cell.text} [{cell.detail}]".split() if cell.detail else cell.text.split())
+
+
+def _escaped(text: str) -> str:
+    """Escape one text as pandas escapes cells."""
+    single = pd.DataFrame([[" ".join(text.split())]]).style.hide(axis="index").hide(axis="columns")
+    lines = single.format(escape="latex").to_latex().splitlines()
+    return lines[1].removesuffix(" \\\\")
+
+
+def remove_tables(names: Sequence[str], folder: Path) -> None:
+    """Remove the files of tables that the report no longer has, which would say what is no longer so.
+
+    Args:
+        names: Names of tables, without the ending.
+        folder: Where they lie.
+    """
+    for name in names:
+        for ending in ("csv", "tex"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
