@@ -63,7 +63,7 @@ def report(
     else:
         _print(written, opened)
     if opened:
-        _open(written.page)
+        open_in_browser(written.page)
 
 
 def write_report(
@@ -136,7 +136,12 @@ def _as_json(written: Report, results: list[Path]) -> str:
     return json.dumps(document | {"complete": status.complete, "state": status.title, "remarks": status.remarks})
 
 
-def _open(page: Path) -> None:
+def open_in_browser(page: Path) -> None:
+    """Open a page in the user's browser; say where it is when there is none.
+
+    Args:
+        page: The page.
+    """
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()):

@@ -9,7 +9,7 @@ from magsig_tf.evaluation.matrix import Matrix
 COLUMNS = ("label", "holdout", "row", "case", "malignant", "probability", "lowest", "highest", "answers", "error")
 
 
-def worst_images(matrix: Matrix, count: int = 3) -> pd.DataFrame:
+def worst_images(matrix: Matrix, count: int = 2) -> pd.DataFrame:
     """Return the worst answers of each group and holdout, one image of a case, so that one case does not fill the list.
 
     Where several runs (seeds, or patient folds with a common test cohort) answer an image, the mean of their errors

@@ -34,10 +34,11 @@ class Scale:
         return cls(-reach, reach, 0.0)
 
     @classmethod
-    def from_zero(cls, values: Iterable[float]) -> Scale:
-        """Return a scale from 0 to the highest value, or to 1 where that is near."""
-        highest = max((value for value in values if math.isfinite(value)), default=1.0)
-        return cls(0.0, 1.0 if 0.5 < highest <= 1 else highest or 1.0)
+    def of(cls, values: Iterable[float]) -> Scale:
+        """Return a scale from the lowest to the highest value, so that intervals can be told apart."""
+        known = [value for value in values if math.isfinite(value)]
+        low, high = min(known, default=0.0), max(known, default=1.0)
+        return cls(low, high) if high > low else cls(low - 0.5, low + 0.5)
 
     def bar(self, value: float, low: float, high: float) -> Bar:
         """Return a value with its interval in percent of the scale."""
@@ -53,7 +54,7 @@ def number_cell(
     low: float = math.nan,
     high: float = math.nan,
     *,
-    absent: str = "",
+    absent: str = "not defined",
     signed: bool = False,
     scale: Scale | None = None,
     strong: bool = False,
@@ -70,7 +71,7 @@ def number_cell(
         strong: Whether it is set in bold.
     """
     if not np.isfinite(value):
-        return Cell(absent or "not defined", sort=None)
+        return Cell(absent)
     detail = f"{number(low, signed)} to {number(high, signed)}" if np.isfinite([low, high]).all() else ""
     bar = scale.bar(value, low, high) if scale else None
     return Cell(number(value, signed), float(value), detail, bar, strong)

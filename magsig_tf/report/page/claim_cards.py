@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from magsig_tf.evaluation.claim import Claim
 from magsig_tf.evaluation.claims import OTHER_DATA, Claims
 from magsig_tf.evaluation.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
 from magsig_tf.report.page.blocks import Cell, PageTable, Row
@@ -14,7 +15,7 @@ _KINDS = {
     HOLDS: ("holds", "✓"),
     DOES_NOT_HOLD: ("fails", "✗"),
     CANNOT_BE_TOLD: ("untold", "?"),
-    NOT_RUN: ("absent", "–"),
+    NOT_RUN: ("missing", "–"),
 }
 
 
@@ -52,7 +53,7 @@ def cards_of(claims: Claims) -> list[Card]:
             place,
             claim.statement,
             claim.finding.verdict,
-            *_KINDS[claim.finding.verdict],
+            *_kind(claim),
             claim.paper,
             claim.finding.ours,
             claim.why,
@@ -62,15 +63,22 @@ def cards_of(claims: Claims) -> list[Card]:
     ]
 
 
+def _kind(claim: Claim) -> tuple[str, str]:
+    """Return class and sign of a verdict; a criterion of falsification that holds counts against the paper."""
+    kind, sign = _KINDS[claim.finding.verdict]
+    turned = {"holds": "fails", "fails": "holds"} if claim.kind == "falsification" else {}
+    return turned.get(kind, kind), sign
+
+
 def count_verdicts(claims: Claims) -> str:
     """Say how many of the paper's statements have which verdict, criteria of falsification apart."""
     counted = Counter(claim.finding.verdict for claim in claims.claims if claim.kind == "statement")
-    words = [f"{counted[verdict]} {verdict.replace(' from this data', '')}" for verdict in _KINDS if counted[verdict]]
+    words = [f"{verdict.replace(' from this data', '')} {counted[verdict]}" for verdict in _KINDS if counted[verdict]]
     met = sum(claim.finding.verdict == HOLDS for claim in claims.claims if claim.kind == "falsification")
     criteria = sum(claim.kind == "falsification" for claim in claims.claims)
     return (
-        f"Of {counted.total()} statements of the paper: {', '.join(words)}. Of {criteria} criteria that would falsify "
-        f"it, {met} {'is' if met == 1 else 'are'} met."
+        f"The paper's statements, {counted.total()} in all: {', '.join(words)}. Of {criteria} criteria that would "
+        f"falsify it, {met} {'is' if met == 1 else 'are'} met."
     )
 
 

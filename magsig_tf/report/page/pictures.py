@@ -50,7 +50,7 @@ def _picture(row, material: Material) -> Picture:
     return Picture(
         tile.source if tile else "",
         f"Image of case {row.case} at {row.holdout}, in truth {truth}",
-        f"case {row.case}",
+        str(row.case),
         lines,
         row.label,
         row.holdout,

@@ -42,7 +42,7 @@ def status_of(summary: Summary, tables: ResultTables, remarks: Sequence[str] = (
         for name, title in (("signatures", "Signatures"), ("signature_pairs", "Overlap"), ("probes", "Probes"))
         if name in tables.absent
     ]
-    words = f"{done} of {done + lacking} runs finished" if lacking else f"all {done} runs finished"
+    words = f"{done} of at least {done + lacking} runs finished" if lacking else f"all {done} runs finished"
     whole = not (lacking or absent or tables.remarks)
     state = "Complete" if whole else "Half-finished" if lacking else "Not all steps done"
     said = [*run_notes(matrix, summary.unfinished), *absent, *tables.remarks, *remarks]

@@ -23,7 +23,7 @@ def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> PageTable:
         frame: From `summarise_probes`.
         notes: Sentences below it.
     """
-    rows = [_probe(row, Scale(0.0, 1.0, row["chance"])) for _, row in frame.iterrows()]
+    rows = [_probe(row, Scale(0.0, 1.0, row["chance"])) for row in frame.to_dict("records")]
     columns = {"embedding": False, "probe": False, "of": False, "measure": False, "value": True, "chance": True}
     columns |= {"labels": False, "cases": True, "embeddings": True}
     filters = [
@@ -39,7 +39,7 @@ def _first(values: pd.Series) -> str:
     return str(values.iloc[0]) if len(values) else ""
 
 
-def _probe(row: pd.Series, scale: Scale) -> Row:
+def _probe(row: dict, scale: Scale) -> Row:
     information = row["metric"] == "mutual_information"
     scale = Scale(0.0, 1.5, 0.0) if information else scale
     numbers = row["value"], row["low"], row["high"]
@@ -67,7 +67,7 @@ def signature_table(frame: pd.DataFrame, holdouts: Sequence[str], known: Sequenc
         known: Labels of the methods.
     """
     rows = []
-    for _, row in frame.iterrows():
+    for row in frame.to_dict("records"):
         absent = pd.isna(row["k"])
         scores = [
             number_cell(row[name], row.get(f"{name}_low", np.nan), row.get(f"{name}_high", np.nan), absent="-")
@@ -100,7 +100,7 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str], known: Sequence[
         known: Labels of the methods.
     """
     scale, rows = Scale.around_zero([1.0]), []
-    for _, row in frame.iterrows():
+    for row in frame.to_dict("records"):
         cells = [
             method_cell(row["label"]),
             place_cell(row["first"], holdouts),

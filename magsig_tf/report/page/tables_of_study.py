@@ -41,7 +41,8 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> PageTab
     frame, order = explanation.table, [*explanation.matrix.holdouts, POOLED]
     shown = frame[(frame["patient_fold"] == ALL_FOLDS) & frame["quantity"].isin(_QUANTITIES)]
     differences = shown[shown["reference_method"] != ""][["value", "low", "high"]].to_numpy(float).ravel()
-    rows = [_explained(row, order, Scale.around_zero(differences)) for _, row in shown.iterrows()]
+    rows = [_explained(row, order, Scale.around_zero(differences)) for row in shown.to_dict("records")]
+    rows.sort(key=lambda row: row.cells[0].sort)
     columns = {"held out": False, "method": False, "minus": False, "quantity": False, "value": True, "p": True}
     columns |= {"Holm p": True, "n": True}
     options = {"difference": "differences", "quality": "quality of the GANs"}
@@ -52,7 +53,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> PageTab
     return PageTable("explanation", title, columns, rows, frame, filters, list(notes), short)
 
 
-def _explained(row: pd.Series, order: Sequence[str], scale: Scale) -> Row:
+def _explained(row: dict, order: Sequence[str], scale: Scale) -> Row:
     quality = row["reference_method"] == ""
     told = bool(row["low"] > 0 or row["high"] < 0)
     absent = NOT_RUN if str(row["words"]).startswith(NOT_RUN) else str(row["words"]) or "-"
@@ -101,7 +102,8 @@ def run_table(matrix: Matrix) -> PageTable:
     """
     records, rows = [], []
     for group in matrix.groups:
-        for (holdout, fold, seed), run in group.runs.items():
+        for holdout, fold, seed in sorted(group.runs, key=lambda key: (matrix.holdouts.index(key[0]), *key[1:])):
+            run = group.runs[holdout, fold, seed]
             record = _record(group.label, run.info) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
             records.append(record)
