@@ -8,6 +8,7 @@ from magsig_tf.report.figures.forest import PairedDifferences
 from magsig_tf.report.figures.metrics import MetricsPerHoldout
 from magsig_tf.report.figures.overlap import SignatureOverlap
 from magsig_tf.report.figures.palette import Palette
+from magsig_tf.report.figures.probe_bars import ProbeBars
 from magsig_tf.report.figures.real_and_synthetic import RealAndSynthetic
 from magsig_tf.report.figures.risk_coverage import RiskCoverage
 from magsig_tf.report.figures.roc import RocPerHoldout
@@ -23,6 +24,7 @@ __all__ = [
     "PairedDifferences",
     "Palette",
     "PooledCalibration",
+    "ProbeBars",
     "RealAndSynthetic",
     "RiskCoverage",
     "RocPerHoldout",

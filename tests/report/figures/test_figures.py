@@ -15,6 +15,7 @@ from magsig_tf.report.figures import (
     MetricsPerHoldout,
     Palette,
     PooledCalibration,
+    ProbeBars,
     RiskCoverage,
     RocPerHoldout,
     SignatureOverlap,
@@ -164,9 +165,51 @@ def test_sizes_of_signatures_and_of_embeddings_are_said():
     assert any("p = 128" in text for text in words(figure.plot()))
 
 
+def probe_row(subject: str, probe: str, value: float, **more: object) -> dict[str, object]:
+    metric = "top1" if probe == "identity" else "balanced_accuracy"
+    kind = "method" if subject == "grl" else "control"
+    about = {"subject": subject, "kind": kind, "probe": probe, "metric": metric, "rows": "source", "control": "none"}
+    numbers = {"value": value, "low": value - 0.1, "high": value + 0.1, "chance": 0.25, "reason": ""}
+    return about | numbers | {"cases": 20, "embeddings": 4, "images": 240} | more
+
+
+def test_probes_are_bars_beside_chance_and_their_shuffled_control():
+    table = pd.DataFrame(
+        [
+            probe_row("grl", "linear", 0.9),
+            probe_row("grl", "linear", 0.9, rows="all"),
+            probe_row("grl", "linear", 0.3, control="shuffled"),
+            probe_row("grl", "linear", 0.7, metric="mutual_information"),
+            probe_row("grl", "identity", 0.4, chance=0.05),
+            probe_row("colour mean and SD", "linear", 0.8, low=np.nan, high=np.nan),
+            probe_row("colour mean and SD", "identity", np.nan, reason="no case at two magnifications"),
+        ]
+    )
+    figure = ProbeBars(table)
+    frame = figure.frame().set_index(["label", "probe"])
+    assert len(frame) == 4
+    assert frame.loc[("grl", "linear"), ["value", "shuffled", "chance"]].tolist() == [0.9, 0.3, 0.25]
+    assert frame.loc[("grl", "identity"), "chance"] == 0.05
+    drawing = figure.plot()
+    linear, identity = drawing.axes
+    grl, colours = linear.patches
+    assert (grl.get_width(), colours.get_width()) == (0.9, 0.8)
+    assert grl.get_facecolor() != colours.get_facecolor()
+    assert len(identity.patches) == 1
+    assert [line.get_xdata()[0] for line in linear.get_lines() if line.get_linestyle() == "--"] == [0.25, 0.25]
+    assert [list(line.get_xdata()) for line in linear.get_lines() if line.get_linestyle() == "-"] == [[0.8, 1.0]]
+    assert {"not defined", "chance", "shuffled", "95 % interval"} <= set(words(drawing))
+    assert any("n = 20 test cases" in text for text in words(drawing))
+
+
 @pytest.mark.parametrize(
     "figure",
-    [RocPerHoldout(Matrix([], [])), SignatureOverlap(pd.DataFrame()), SignatureSize(pd.DataFrame())],
+    [
+        RocPerHoldout(Matrix([], [])),
+        SignatureOverlap(pd.DataFrame()),
+        SignatureSize(pd.DataFrame()),
+        ProbeBars(pd.DataFrame()),
+    ],
     ids=lambda figure: figure.name,
 )
 def test_what_is_absent_is_said_in_words(figure):
