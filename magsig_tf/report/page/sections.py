@@ -15,6 +15,7 @@ from magsig_tf.report.figures import (
     PairedDifferences,
     Palette,
     PooledCalibration,
+    ProbeBars,
     RealAndSynthetic,
     RiskCoverage,
     RocPerHoldout,
@@ -107,7 +108,7 @@ def _invariance(material: Material, palette: Palette) -> Section:
         "invariance",
         "Is the embedding free of magnification?",
         answer_invariance(material.tables),
-        [],
+        [ProbeBars(frame, palette)],
         [probe_table(frame, probe_notes(frame))] if len(frame) else [],
     )
 

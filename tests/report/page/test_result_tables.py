@@ -73,7 +73,7 @@ def test_tables_of_a_part_go_before_those_of_all(study):
 
 def test_probes_of_fewer_runs_are_told(study):
     common = {"kind": "method", "probe": "linear", "target": "magnification", "rows": "source", "control": "none"}
-    numbers = {"value": 0.8, "low": 0.7, "high": 0.9, "chance": 0.3, "cases": 26, "images": 9, "reason": ""}
+    numbers = {"value": 0.8, "low": 0.7, "high": 0.9, "chance": 0.3, "cases": 26, "images": 9, "note": "", "reason": ""}
     rows = [
         {"subject": name, "embeddings": runs, "metric": "balanced_accuracy", **common, **numbers}
         for name, runs in (("baseline", 4), ("grl", 2), ("gone", 4))
