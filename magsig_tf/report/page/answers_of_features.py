@@ -86,7 +86,7 @@ def answer_synthetic(explanation: Explanation | None) -> list[str]:
         explanation: The explanation; None where no run drew from GANs.
     """
     if explanation is None:
-        return ["Not run: no run drew from GANs (magsig train --method gan --holdout all)."]
+        return ["Not run: no run drew from GANs (`magsig train --method gan --holdout all`)."]
     rows = explanation.table[(explanation.table["quantity"] == "sentence") & (explanation.table["level"] == "image")]
     whole = rows[rows["holdout"] == POOLED] if (rows["holdout"] == POOLED).any() else rows
     return list(whole["words"])

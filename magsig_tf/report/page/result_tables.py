@@ -73,7 +73,7 @@ def read_result_tables(folder: Path, matrix: Matrix, chosen: str = "") -> Result
             absent[name] = f"damaged: {path.name} cannot be read ({error.found}); run `{command}` again"
             continue
         if frame is None:
-            absent[name] = f"not run: {command}"
+            absent[name] = f"not run: `{command}`"
             continue
         frame, said = _of_probes(frame, matrix) if name == "probes" else _of_runs(frame, matrix, name)
         remarks += [f"{path.name}: {words}; run `{command}` again." for words in [*said, *_older(path, matrix)]]

@@ -36,7 +36,9 @@ def write_page_table(table: PageTable, folder: Path) -> list[Path]:
 def as_latex(table: PageTable) -> str:
     """Return the printed rows of a table as a LaTeX `longtable` with the rules of booktabs; text is escaped."""
     rows = table.rows if table.short is None else table.short
-    frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=list(table.columns))
+    frame = pd.DataFrame(
+        [[_words(cell) for cell in row.cells] for row in rows], columns=list(map(_one_line, table.columns))
+    )
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     columns = "".join("r" if numeric else "l" for numeric in table.columns.values())
     caption = _escaped(table.title)
@@ -46,13 +48,17 @@ def as_latex(table: PageTable) -> str:
 
 
 def _words(cell: Cell) -> str:
-    # a line break, or an empty line, in a name would end a row or a paragraph
-    return " ".join(f"{cell.text} [{cell.detail}]".split() if cell.detail else cell.text.split())
+    return _one_line(f"{cell.text} [{cell.detail}]" if cell.detail else cell.text)
+
+
+def _one_line(text: str) -> str:
+    """Return text without line breaks: one in a name, or an empty line, would end a row or a paragraph."""
+    return " ".join(text.split())
 
 
 def _escaped(text: str) -> str:
     """Escape one text as pandas escapes cells."""
-    single = pd.DataFrame([[" ".join(text.split())]]).style.hide(axis="index").hide(axis="columns")
+    single = pd.DataFrame([[_one_line(text)]]).style.hide(axis="index").hide(axis="columns")
     lines = single.format(escape="latex").to_latex().splitlines()
     return lines[1].removesuffix(" \\\\")
 

@@ -134,7 +134,7 @@ def _value(row: dict, signed: bool, scale: Scale, strong: bool = False) -> Cell:
 
 def _short(rows: Sequence[Row]) -> list[Row]:
     """Return the rows for print: image level, the usual metrics."""
-    return [row for row in rows if row.values["level"] == LEVELS[0] and row.values["metric"] in (*SHOWN, "log_loss")]
+    return [row for row in rows if row.values["level"] == LEVELS[0] and row.values["metric"] in SHOWN]
 
 
 def comparison_table(comparisons: Sequence[Comparison], holdouts: Sequence[str]) -> PageTable | None:

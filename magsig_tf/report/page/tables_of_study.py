@@ -91,7 +91,7 @@ def case_table(strips: pd.DataFrame) -> PageTable:
     columns = {"case": False, "truth": False} | dict.fromkeys(labels, True) | {"mean of methods": True}
     filters = [Filter("truth", {name: name for name in sorted(set(strips["class"]))})]
     title = "Share of each case's images decided wrongly at held-out magnifications"
-    return PageTable("cases", title, columns, rows, strips, filters, short=rows[:30])
+    return PageTable("cases", title, columns, rows, strips, filters)
 
 
 def run_table(matrix: Matrix) -> PageTable:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from magsig_tf.report.page.render import said
 from magsig_tf.report.page.table_files import as_latex
 from tests.report.page.small_report import HOSTILE, add_signatures, small_report, small_study
 
@@ -98,6 +99,12 @@ def test_worst_images_are_shown_with_case_and_probability(tags, text):
     assert "probability of malignant" in text
 
 
+def test_commands_in_sentences_are_code_and_all_else_is_escaped():
+    assert said("run `magsig probe` & <b>") == "run <code>magsig probe</code> &amp; &lt;b&gt;"
+    assert said("`<i>`") == "<code>&lt;i&gt;</code>"
+    assert said("one ` alone <i>") == "one ` alone &lt;i&gt;"
+
+
 def test_figures_and_tables_are_files(written):
     names = {path.name for path in written.figures}
     assert {"roc_per_holdout.svg", "roc_per_holdout.png", "case_strips.svg", "signature_size.png"} <= names
@@ -140,10 +147,10 @@ def test_a_half_finished_study_says_what_is_missing_and_keeps_no_older_file(tmp_
     written = small_report(study)
     assert not written.status.complete
     assert written.status.title == "Half-finished: 6 of at least 8 runs finished"
-    said = "\n".join(written.status.remarks)
+    remarks = "\n".join(written.status.remarks)
     for words in ("1 run running", "grl", "magsig signatures --compare-folds", "magsig probe", "Images are not shown"):
-        assert words in said
+        assert words in remarks
     text = written.page.read_text(encoding="utf-8")
-    for words in ("Not run: magsig probe.", "Not run: no run drew from GANs", "prepared images are gone"):
+    for words in ("Not run: <code>magsig probe</code>.", "Not run: no run drew from GANs", "prepared images are gone"):
         assert words in text
     assert not any(path.exists() for path in older)
