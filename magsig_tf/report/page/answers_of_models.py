@@ -38,7 +38,7 @@ def answer_unseen(table: pd.DataFrame) -> list[str]:
     above, below = told[told["low"] > CHANCE], told[told["high"] < CHANCE]
     untold = [_cell(row) for row in rows.drop(above.index).drop(below.index).itertuples()]
     if len(above) == len(rows):
-        first = "Every method ranks malignant above benign images better than chance at every unseen magnification."
+        first = "Every method ranks malignant above benign images better than chance wherever it was run unseen."
     elif above.empty:
         first = "Better than chance at an unseen magnification: no method can be told to be."
     else:

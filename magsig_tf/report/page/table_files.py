@@ -36,9 +36,8 @@ def write_page_table(table: PageTable, folder: Path) -> list[Path]:
 def as_latex(table: PageTable) -> str:
     """Return the printed rows of a table as a LaTeX `longtable` with the rules of booktabs; text is escaped."""
     rows = table.rows if table.short is None else table.short
-    frame = pd.DataFrame(
-        [[_words(cell) for cell in row.cells] for row in rows], columns=list(map(_one_line, table.columns))
-    )
+    titles = [_one_line(title) for title in table.columns]
+    frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=titles)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     columns = "".join("r" if numeric else "l" for numeric in table.columns.values())
     caption = _escaped(table.title)
