@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pandas as pd
 from magsig_tf.atomic_files import replacing, write_text
 from magsig_tf.report.page.blocks import Cell, PageTable
 
+_LONG = 30
+"""Text of more letters than this is broken into lines."""
 _HEAD = "% Written by magsig; needs \\usepackage{booktabs,longtable} and \\usepackage[T1]{fontenc}.\n"
 
 
@@ -39,11 +42,22 @@ def as_latex(table: PageTable) -> str:
     titles = [_one_line(title) for title in table.columns]
     frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=titles)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    columns = "".join("r" if numeric else "l" for numeric in table.columns.values())
-    caption = _escaped(table.title)
-    return _HEAD + style.to_latex(
-        environment="longtable", hrules=True, column_format=columns, caption=caption, label=f"tab:{table.name}"
+    columns = [_column(frame.iloc[:, place], numeric) for place, numeric in enumerate(table.columns.values())]
+    text = style.to_latex(
+        environment="longtable",
+        hrules=True,
+        column_format="".join(columns),
+        caption=_escaped(table.title),
+        label=f"tab:{table.name}",
     )
+    # a bracket that begins a row would be read as the height of the row before it
+    return _HEAD + re.sub(r"(?m)^\[", "{[}", text)
+
+
+def _column(texts: pd.Series, numeric: bool) -> str:
+    if numeric:
+        return "r"
+    return r"p{0.25\linewidth}" if texts.str.len().max() > _LONG else "l"
 
 
 def _words(cell: Cell) -> str:

@@ -88,7 +88,9 @@ def case_table(strips: pd.DataFrame) -> PageTable:
         cells = [Cell(str(case)), Cell(str(truth))]
         cells += [number_cell(share, absent="not tested", scale=scale) for share in shares]
         rows.append(Row(cells, (), (), {"truth": str(truth)}))
-    columns = {"case": False, "truth": False} | dict.fromkeys(labels, True) | {"mean of methods": True}
+    columns = (
+        {"case": False, "truth": False} | {f"{label}, wrong": True for label in labels} | {"mean of methods": True}
+    )
     filters = [Filter("truth", {name: name for name in sorted(set(strips["class"]))})]
     title = "Share of each case's images decided wrongly at held-out magnifications"
     return PageTable("cases", title, columns, rows, strips, filters)

@@ -117,7 +117,7 @@ def test_figures_and_tables_are_files(written):
 def test_latex_of_a_hostile_name_is_escaped():
     from magsig_tf.report.page.blocks import Cell, PageTable, Row
 
-    name = "a_b & 50% $x$ #1 {y} \\input{z} ~^\n\nend"
+    name = "[2ex] a_b & 50% $x$ #1 {y} \\input{z} ~^\n\nend"
     table = PageTable(
         "t", name, {name: False, "n": True}, [Row([Cell(name), Cell("1", 1.0, "0 to 2")])], pd.DataFrame()
     )
@@ -127,6 +127,8 @@ def test_latex_of_a_hostile_name_is_escaped():
     assert "\\textbackslash " in text
     assert "1 [0 to 2]" in text
     assert "\n\nend" not in text
+    assert "\n[" not in text
+    assert "{[}2ex]" in text
     # one row ends where it should: two columns, one separator
     (row,) = [line for line in text.splitlines() if "[0 to 2]" in line]
     assert len(re.findall(r"(?<!\\)&", row)) == 1
