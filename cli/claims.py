@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -14,11 +15,13 @@ def print_claims_judged(
     workspace: Workspace,
     dataset: str,
     *,
-    configs: tuple[str, ...],
-    margin: float,
-    replicates: int,
-    csv_path: Path | None,
-    as_json: bool,
+    configs: tuple[str, ...] = (),
+    folders: Collection[Path] | None = None,
+    margin: float | None = None,
+    replicates: int = 2000,
+    csv_path: Path | None = None,
+    chosen: str = "",
+    as_json: bool = False,
 ) -> None:
     """Judge the claims of the paper, write them and print them.
 
@@ -26,21 +29,28 @@ def print_claims_judged(
         workspace: Where runs and results lie.
         dataset: Name of the data set.
         configs: Keep configs whose hash begins with one of these; empty keeps all.
-        margin: Differences up to this size count as equivalent.
+        folders: Keep the runs in these folders only; None keeps all.
+        margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
         replicates: Bootstrap replicates.
         csv_path: Another place for the CSV.
+        chosen: What tells the files of a part of the runs from those of all.
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs
     from magsig_tf.evaluation.claims import judge_claims
+    from magsig_tf.evaluation.margin import margin_of
+    from magsig_tf.evaluation.signature_results import read_signature_results
     from magsig_tf.evaluation.tables import write_frame
     from magsig_tf.report.claims_table import print_claims
     from magsig_tf.report.summary_table import output_console
 
-    loaded = load_runs(workspace, dataset, configs=configs)
+    loaded = load_runs(workspace, dataset, configs=configs, folders=folders)
+    margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
+    results = read_signature_results(workspace.results() / dataset, chosen)
+    settings = {"margin": margin, "replicates": replicates, "results": results}
     with progress_bar("claims") as report:
-        claims = judge_claims(loaded, workspace, margin=margin, replicates=replicates, progress=report)
-    name = "" if configs else "claims"
+        claims = judge_claims(loaded, workspace, **settings, progress=report)
+    name = "" if configs else f"claims-{chosen}" if chosen else "claims"
     written = write_frame(claims.table, workspace.results() / dataset, name, csv_path)
     if as_json:
         click.echo(claims.table.to_json(orient="records", double_precision=15))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +12,12 @@ from magsig_tf.cli.claims import print_claims_judged
 from magsig_tf.cli.comparison import print_methods_compared
 from magsig_tf.cli.explanation import explain_if_augmented, print_explanation_alone
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
-from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.cli.options import csv_option, json_option, workspace_option
 from magsig_tf.errors import UsageError
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from magsig_tf.evaluation import Summary
 
 
 class Threshold(click.ParamType):
@@ -74,9 +78,10 @@ class Threshold(click.ParamType):
 @click.option(
     "--margin",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="With --claims: differences of AUC, F1 or overlap up to this size count as equivalent.  [default: 0.02]",
+    help="With --claims: differences of AUC, F1 or overlap up to this size count as equivalent.  "
+    "[default: equivalence_margin of the runs' configs]",
 )
-@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
+@csv_option
 @json_option
 def evaluate(
     workspace: Workspace,
@@ -107,7 +112,7 @@ def evaluate(
     if compare:
         print_methods_compared(workspace, dataset, *compare, metrics=metrics, threshold=threshold, **common)
     elif claims_alone:
-        print_claims_judged(workspace, dataset, margin=0.02 if margin is None else margin, **common)
+        print_claims_judged(workspace, dataset, margin=margin, **common)
     elif explanation_alone:
         print_explanation_alone(workspace, dataset, methods=methods, level=level, **common)
     else:
@@ -146,6 +151,7 @@ def print_evaluation(
     threshold: float | str = 0.5,
     csv_path: Path | None = None,
     name: str = "summary",
+    explained: bool = True,
     as_json: bool = False,
 ) -> None:
     """Evaluate a data set's finished runs, write the numbers and print them; other commands end with it.
@@ -163,6 +169,7 @@ def print_evaluation(
         csv_path: Another place for the CSV.
         name: Name of the files in the results folder, without their ending; empty writes none there. Those of the
             explanation table are called the same with `explanation` in place of `summary`.
+        explained: Whether the explanation table follows where runs used GANs.
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs, summarise
@@ -176,7 +183,7 @@ def print_evaluation(
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
     with progress_bar("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
-    explanation = explain_if_augmented(loaded, workspace, replicates)
+    explanation = explain_if_augmented(loaded, workspace, replicates) if explained else None
     written = write_tables(summary, workspace, name, csv_path)
     if explanation and name:
         folder = workspace.results() / dataset
@@ -191,3 +198,23 @@ def print_evaluation(
         print_explanation(explanation, level, console)
     if written:
         console.print(f"All numbers: {', '.join(map(str, written))}", soft_wrap=True, markup=False)
+
+
+def summarise_runs(
+    workspace: Workspace, dataset: str, *, folders: Collection[Path], csv_path: Path | None = None
+) -> Summary:
+    """Return the summary of some finished runs, for commands that print it inside something else.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        folders: Keep the runs in these folders only.
+        csv_path: A place for the numbers as CSV.
+    """
+    from magsig_tf.evaluation import load_runs, summarise
+    from magsig_tf.evaluation.tables import write_tables
+
+    with progress_bar("bootstrap") as report:
+        summary = summarise(load_runs(workspace, dataset, folders=folders), progress=report)
+    write_tables(summary, workspace, "", csv_path)
+    return summary

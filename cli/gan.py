@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from magsig_tf.cli.config_options import ConfigCommand
-from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.cli.options import csv_option, json_option, workspace_option
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any config key; values are YAML.")
 @click.option("--per-magnification", is_flag=True, help="One GAN a class and source magnification.")
 @workspace_option
+@csv_option
 @json_option
-def gan(config_name, assignments, per_magnification, workspace, as_json, **keys):
+def gan(config_name, assignments, per_magnification, workspace, csv_path, as_json, **keys):
     """Train the DCGANs of folds, one a class, and say how good they are.
 
     A GAN sees the training images of its fold and no others. What is done is skipped; what was interrupted goes on
@@ -42,10 +44,10 @@ def gan(config_name, assignments, per_magnification, workspace, as_json, **keys)
     if per_magnification:
         given["gan_per_magnification"] = True
     config = load_config(config_name, parse_assignments(assignments), given)
-    _train_folds(config, workspace, as_json)
+    _train_folds(config, workspace, csv_path, as_json)
 
 
-def _train_folds(config: Config, workspace: Workspace, as_json: bool) -> None:
+def _train_folds(config: Config, workspace: Workspace, csv_path: Path | None, as_json: bool) -> None:
     """Train every fold's GANs, print their quality, and exit with 1 where some failed."""
     from rich.console import Console
 
@@ -84,6 +86,7 @@ def _train_folds(config: Config, workspace: Workspace, as_json: bool) -> None:
             except MagsigError as error:
                 failed.append((fold, str(error)))
                 display.note(f"Failed: {fold.title}. {error}")
+    _write_csv(records, csv_path)
     _print(records, failed, as_json)
     if failed:
         raise SystemExit(1)
@@ -97,6 +100,17 @@ def _folds(config: Config, prepared: PreparedDataset, workspace: Workspace) -> l
     first_seed = config.settings.seed[0]  # every seed of the classifier shares the GANs
     runs = [run for run in plan_matrix(config, prepared, workspace) if run.config.settings.seed == [first_seed]]
     return [needed_gans(run, FoldGansNeeded(run.config.options["gan"]), prepared) for run in runs]
+
+
+def _write_csv(records: list, csv_path: Path | None) -> None:
+    """Write the quality of every finished fold into one file."""
+    import pandas as pd
+
+    from magsig_tf.evaluation.tables import write_frame
+
+    frames = [pd.read_parquet(fold.folder / "quality.parquet").assign(fold=fold.title) for fold, _ in records]
+    if frames:
+        write_frame(pd.concat(frames, ignore_index=True), Path(), "", csv_path)
 
 
 def _print(records: list, failed: list, as_json: bool) -> None:

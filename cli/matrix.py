@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import click
 
 from magsig_tf.config import Config
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from magsig_tf.training.matrix import MatrixOutcome
+    from magsig_tf.training.mlflow_runs import MlflowRuns
     from magsig_tf.training.run import Run
 
 
-def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False) -> list[Run]:
+@dataclass(frozen=True)
+class Trained:
+    """A matrix that was carried out.
+
+    Args:
+        dataset: Name of the data set.
+        runs: All runs of the config, those done before among them.
+        failed: Runs that failed, and their errors.
+        is_chief: Whether this process is the one that writes and prints.
+        logged: Whether all finished runs are in MLflow, where that was asked for.
+    """
+
+    dataset: str
+    runs: list[Run]
+    failed: list[tuple[Run, str]]
+    is_chief: bool = True
+    logged: bool = True
+
+    @property
+    def done(self) -> list[Run]:
+        """The runs that are finished."""
+        return [run for run in self.runs if run.status == "done"]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a run failed, or was not logged though asked for."""
+        return 1 if self.failed or not self.logged else 0
+
+
+def train_matrix(config: Config, workspace: Workspace, *, mlflow: bool = False) -> Trained:
     """Train the runs of a config that are not done, and report each.
 
-    Exits with 1 after the last run where some failed.
+    Args:
+        config: The config of the matrix.
+        workspace: Where its data and runs lie.
+        mlflow: Whether to log finished runs to MLflow.
 
-    Returns:
-        All runs of the config, those done before among them.
+    Raises:
+        UsageError: something was asked for that does not exist; nothing was trained.
     """
     from rich.console import Console
 
@@ -38,74 +72,69 @@ def train_matrix(config: Config, workspace: Workspace, *, as_json: bool = False)
     runs = plan_matrix(config, prepared, workspace)
     unfinished = [run for run in runs if run.status != "done"]
     needed = sum(each.is_run for each in missing_prerequisites(runs, prepared))
-    console.print(
+    store = _store(workspace, console) if mlflow else None
+    _say(
+        console,
         f"Data set {prepared.name}: {len(prepared.labels)} images, {', '.join(prepared.magnifications)}. "
         f"{_counted(len(runs), 'run')}, {len(runs) - len(unfinished)} of them done before.",
-        highlight=False,
-        soft_wrap=True,
     )
     workers = ALONE
+    load_tensorflow()  # its settings come first, even where runs are only looked at
     if unfinished or config.settings.strategy == "multiworker":
-        load_tensorflow()
         configure_tensorflow(config.settings)
         workers = join_workers(config.settings.strategy, console.print)
+    store = store if workers.is_chief else None
     began = time.perf_counter()
     with TrainingDisplay(console, len(unfinished) + needed) as display:
-        outcome = execute_matrix(runs, prepared, display, lambda run, record: display.note(_said(run, record)), workers)
-    if as_json:
-        failed = [{"folder": str(run.folder), "error": error} for run, error in outcome.failed]
-        done = [run.record() | {"folder": str(run.folder)} for run in runs if run.status == "done"]
-        click.echo(json.dumps({"done": done, "failed": failed}, indent=2))
-    elif outcome.done:
-        console.print(
-            f"Trained {_counted(len(outcome.done), 'run')} in {_duration(time.perf_counter() - began)}.",
-            highlight=False,
-        )
-    if outcome.failed:
-        raise SystemExit(1)
-    return runs
+
+        def finished(run: Run, record: dict) -> None:
+            display.note(_said(run, record))
+            if store:
+                store.log(run)
+
+        outcome = execute_matrix(runs, prepared, display, finished, workers)
+    if outcome.done:
+        _say(console, f"Trained {_counted(len(outcome.done), 'run')} in {duration(time.perf_counter() - began)}.")
+    _finish_log(store, outcome, console)
+    logged = store is None or not store.failed
+    return Trained(prepared.name, runs, outcome.failed, workers.is_chief, logged)
 
 
-def list_matrix(config: Config, workspace: Workspace) -> None:
-    """Print the runs of a config, their state, and the time that the unfinished ones should take."""
-    from rich.console import Console
-    from rich.table import Table
+def _store(workspace: Workspace, console: Console) -> MlflowRuns:
+    from magsig_tf.training.mlflow_runs import MlflowRuns
 
-    from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.training.matrix import estimated_seconds, plan_matrix
-    from magsig_tf.training.prerequisites import missing_prerequisites
-
-    prepared = PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
-    runs = plan_matrix(config, prepared, workspace)
-    first = missing_prerequisites(runs, prepared)
-    table = Table(title=f"{len(runs)} runs on {prepared.name}", title_justify="left")
-    for column in ("method", "holdout", "patient fold", "seed", "state"):
-        table.add_column(column)
-    for run in runs:
-        s = run.config.settings
-        table.add_row(s.method[0], s.holdout[0], str(s.patient_fold[0]), str(s.seed[0]), run.status)
-    console = Console()
-    console.print(table)
-    for each in first:
-        console.print(f"Trained first: {each.title} ({each.status})", highlight=False, markup=False, soft_wrap=True)
-    estimate = estimated_seconds(runs)
-    if estimate is None:
-        console.print("No run is finished yet, so there is no estimate of the time.")
-    else:
-        console.print(f"The unfinished runs should take about {_duration(estimate)}, judged by the finished ones.")
+    return MlflowRuns(workspace, lambda text: _say(console, f"Not logged to MLflow. {text}."))
 
 
-def _said(run, record: dict) -> str:
+def _finish_log(store: MlflowRuns | None, outcome: MatrixOutcome, console: Console) -> None:
+    """Log the runs that were done before, and say how many are in the store."""
+    if store is None:
+        return
+    for run in outcome.skipped:
+        store.log(run)
+    _say(
+        console,
+        f"MLflow at {store.store.uri}: {_counted(store.logged, 'run')} logged, {store.known} logged before, "
+        f"{store.failed} not logged.",
+    )
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def _said(run: Run, record: dict) -> str:
     chosen = record["chosen"]
     state = "".join(f", {name} {value:.2f}" for name, value in chosen["state"].items())
     oracle = " by the oracle (it looks at the holdout)" if record["selection"] == "oracle" else ""
     return (
         f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{state}. "
-        f"{_duration(record['seconds'])}. {run.folder}"
+        f"{duration(record['seconds'])}. {run.folder}"
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in hours, minutes and seconds, as far as they matter."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -32,3 +32,19 @@ def json_option(command):
     return click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary instead of tables.")(
         command
     )
+
+
+def csv_option(command):
+    """Add `--csv`; the command receives `csv_path`, a further place for the numbers of its table, or None."""
+    return click.option(
+        "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here."
+    )(command)
+
+
+def mlflow_option(command):
+    """Add `--mlflow`; the command receives `mlflow`."""
+    return click.option(
+        "--mlflow",
+        is_flag=True,
+        help="Log each finished run to MLflow: $MLFLOW_TRACKING_URI, or mlflow.db in the workspace (extra mlflow).",
+    )(command)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from magsig_tf.cli.options import json_option
+from magsig_tf.cli.options import csv_option, json_option
 
 
 @click.command()
+@csv_option
 @json_option
-def plugins(as_json):
+def plugins(csv_path, as_json):
     """List commands, methods, encoders and data sets, and where each comes from.
 
     A plugin that cannot be imported, or whose name two packages claim, is listed with the reason.
@@ -32,6 +33,12 @@ def plugins(as_json):
             rows.append(
                 {"kind": kind[:-1], "name": plugin.name, "value": plugin.value, "source": plugin.source, "state": state}
             )
+    if csv_path:
+        import pandas as pd
+
+        from magsig_tf.evaluation.tables import write_frame
+
+        write_frame(pd.DataFrame(rows), csv_path.parent, "", csv_path)
     if as_json:
         import json
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
-from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.cli.options import csv_option, json_option, workspace_option
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one a core]")
-@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here.")
+@csv_option
 @json_option
 def probe(
     workspace: Workspace,

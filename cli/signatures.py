@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magsig_tf.cli.finished_runs import choose_dataset, progress_bar
-from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.cli.options import csv_option, json_option, workspace_option
 from magsig_tf.errors import UsageError
 from magsig_tf.workspace import Workspace
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="NPZ file of another model instead of runs (repeat to compare several).",
 )
+@csv_option
 @json_option
 def signatures(
     workspace: Workspace,
@@ -60,13 +61,14 @@ def signatures(
     random_encoder: bool | None,
     replicates: int,
     files: tuple[Path, ...],
+    csv_path: Path | None,
     as_json: bool,
 ) -> None:
     """Show the sparse signatures of finished runs, and how stable they are.
 
     Prints one row for each run and writes tidy tables to results/DATASET/signatures.csv and its neighbours. With
-    --method or --config-hash their names end in what was chosen. Rows of an encoder that was never trained stand below
-    those of the methods, to be read beside them.
+    --method or --config-hash their names end in what was chosen; --csv takes the table of runs. Rows of an encoder that
+    was never trained stand below those of the methods, to be read beside them.
     """
     from magsig_tf.signatures.sources import sources_of_files
 
@@ -91,6 +93,7 @@ def signatures(
         bootstraps=bootstraps,
         replicates=replicates,
         chosen="-".join([*methods, *configs]),
+        csv_path=csv_path,
         as_json=as_json,
     )
 
@@ -105,6 +108,7 @@ def print_study(
     bootstraps: int = 0,
     replicates: int = 2000,
     chosen: str = "",
+    csv_path: Path | None = None,
     as_json: bool = False,
 ) -> None:
     """Study signatures, write the tables and print them; other commands end with it.
@@ -118,8 +122,10 @@ def print_study(
         bootstraps: Bootstraps over cases for the stability within a fold.
         replicates: Bootstrap replicates behind the intervals of scores.
         chosen: What tells the files of a part of the runs from those of all.
+        csv_path: Another place for the table of runs as CSV.
         as_json: Print JSON instead of tables.
     """
+    from magsig_tf.evaluation.tables import write_frame
     from magsig_tf.report.signature_tables import print_signatures
     from magsig_tf.report.summary_table import output_console
     from magsig_tf.signatures.study import study_signatures, write_study
@@ -133,6 +139,7 @@ def print_study(
         progress=progress_bar,
     )
     written = write_study(study, workspace.results(), chosen)
+    written += write_frame(study.runs, Path(), "", csv_path)
     if as_json:
         click.echo(_as_json(study.frames(), missing))
         return

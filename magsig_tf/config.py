@@ -114,6 +114,15 @@ class Settings(Strict):
     deterministic: bool = _operational(True, description="bit-identical repeats on the same machine (costs 4 to 10 %)")
     log_every: int = _operational(10, ge=1, description="training steps between two log lines")
     checkpoint_every: int = _operational(200, ge=1, description="training steps between checkpoints inside an epoch")
+    tensorboard: bool | None = _operational(
+        None,
+        description="write TensorBoard event files beside each log; none: where the package tensorboard is installed",
+    )
+
+    # how finished runs are judged
+    equivalence_margin: float = _operational(
+        0.02, gt=0, lt=1, description="differences of AUC, F1 or overlap up to this size count as equivalent"
+    )
 
     @field_validator("method", "holdout", "seed", "magnifications", mode="before")
     @classmethod

@@ -36,6 +36,9 @@ def _lacking() -> dict[str, str]:
         lacking["keras_cv"] = "Tests of keras-cv layers are left out: the extra keras-cv is not installed."
     if importlib.util.find_spec("playwright") is None or shutil.which("chromium") is None:
         lacking["browser"] = "Tests in a browser are left out: they need the extra browser and the program chromium."
+    for name, package in (("tensorboard", "tensorboard"), ("mlflow", "mlflow")):
+        if importlib.util.find_spec(package) is None:
+            lacking[name] = f"Tests of {name} are left out: the extra {name} is not installed."
     if not can_mount():
         lacking["full_disk"] = "Tests on a full disk are left out: this user may not mount one."
     return lacking

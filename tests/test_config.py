@@ -43,7 +43,15 @@ OTHER = {
     "strategy": "one",
     "virtual_replicas": 2,
 }
-OPERATIONAL = {"inference_batch": 8, "threads": 1, "deterministic": False, "log_every": 1, "checkpoint_every": 7}
+OPERATIONAL = {
+    "inference_batch": 8,
+    "threads": 1,
+    "deterministic": False,
+    "log_every": 1,
+    "checkpoint_every": 7,
+    "tensorboard": False,
+    "equivalence_margin": 0.05,
+}
 
 
 def run_config(**raw):

@@ -16,6 +16,8 @@ COPIED = 0.05
 """Copied shares above this, and above twice their floor, are named as copying."""
 SHIFTED = 0.1
 """A mix of magnifications this much farther from that of the training rows than its floor is named as shifted."""
+NOISY = 0.1
+"""A share of samples that look like their label this much below that of real images is named as label noise."""
 
 
 def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
@@ -39,7 +41,7 @@ def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
     )
     effects.append(_against("Brier", _effect(own, "brier", BASELINE), BASELINE))
     quality = told[told["reference_method"] == ""].drop_duplicates("quantity").set_index("quantity")
-    return f"{label} {where}: {'; '.join(effects)}. Its GANs: {'; '.join(_generator(quality))}."
+    return f"{label} {where}: {'; '.join(effects)}. {_gans(quality)}: {'; '.join(_generator(quality))}."
 
 
 def _effect(rows: pd.DataFrame, metric: str, reference: str) -> pd.Series | None:
@@ -100,7 +102,21 @@ def _generator(quality: pd.DataFrame) -> list[str]:
         shifted = value["magnification_shift"] - np.nan_to_num(value["magnification_shift_floor"]) > SHIFTED
         verdict = ": they mix up magnifications" if shifted else ""
         said.append(f"magnification mix shifted by {number(value['magnification_shift'])}{verdict}")
+    if np.isfinite(value["label_agreement"]):
+        said.append(_label(value["label_agreement"], value["label_agreement_floor"]))
     return [*said, *_kept(value)]
+
+
+def _gans(quality: pd.DataFrame) -> str:
+    count = int(quality.loc["kid", "n"])
+    return f"Its {count} GANs" if count > 1 else "Its GAN" if count else "Its GANs"
+
+
+def _label(agreement: float, floor: float) -> str:
+    if np.isnan(floor):
+        return f"{number(agreement)} look like their label (no floor)"
+    noisy = ": label noise" if floor - agreement > NOISY else ""
+    return f"{number(agreement)} look like their label (real {number(floor)}){noisy}"
 
 
 def _beside_floor(title: str, value: float, floor: float) -> str:

@@ -55,8 +55,8 @@ class FoldValues:
         floors = {(row.part, row.metric): row.value for row in table[table["kind"] == "floor"].itertuples()}
         for row in table[table["kind"] == "synthetic"].itertuples():
             words[row.metric] += [row.reason] if row.reason else []
-            # a probe that is blind to real magnifications says nothing of synthetic ones
-            blind = row.metric == "magnification_shift" and row.reason
+            # a probe that is blind to real images says nothing of synthetic ones
+            blind = row.metric in ("magnification_shift", "label_agreement") and row.reason
             if np.isfinite(row.value) and not blind:
                 floor = floors.get((row.part, row.metric), float("nan"))
                 found[row.metric].append(GanValue(float(row.value), float(row.low), float(floor)))

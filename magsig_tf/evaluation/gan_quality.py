@@ -16,7 +16,7 @@ from magsig_tf.evaluation.matrix import Group
 from magsig_tf.evaluation.runs import Run
 from magsig_tf.workspace import Workspace
 
-METRICS_TOLD = ("kid", "coverage", "copied", "magnification_shift")
+METRICS_TOLD = ("kid", "coverage", "copied", "magnification_shift", "label_agreement")
 """Those that the explanation table shows, each beside its floor: real images of other patients."""
 FEATURES = {
     "efficientnet_lite0": "EfficientNet-Lite0 features (ImageNet)",

@@ -34,14 +34,19 @@ class SignatureResults:
     predictions: pd.DataFrame | None = field(repr=False)
 
 
-def read_signature_results(folder: Path) -> SignatureResults:
+def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
     """Read the tables from the results folder of a data set.
+
+    Args:
+        folder: The results folder of the data set.
+        chosen: What tells the files of a part of the runs from those of all; empty reads those of all.
 
     Raises:
         DataError: a file is damaged or lacks a column.
     """
+    ending = f"{chosen and '-'}{chosen}.parquet"
     return SignatureResults(
-        *(read_result(folder / f"{name}.parquet", columns, SIGNATURE_COMMAND) for name, columns in COLUMNS.items())
+        *(read_result(folder / f"{name}{ending}", columns, SIGNATURE_COMMAND) for name, columns in COLUMNS.items())
     )
 
 

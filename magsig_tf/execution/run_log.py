@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from magsig_tf.atomic_files import write_text, writing
+from magsig_tf.execution.event_files import EventFiles
 
 
 class RunLog:
@@ -17,12 +18,15 @@ class RunLog:
     Args:
         path: The file.
         resume_step: Records of later steps are dropped: the steps they tell of will be taken again.
+        events: Told the same records; None tells no one.
     """
 
-    def __init__(self, path: Path, resume_step: int = 0):
-        self._path = path
-        kept = [json.dumps(record) for record in read_log(path) if record["step"] <= resume_step] if resume_step else []
-        write_text(path, "".join(line + "\n" for line in kept))
+    def __init__(self, path: Path, resume_step: int = 0, events: EventFiles | None = None):
+        self._path, self._events = path, events
+        kept = [record for record in read_log(path) if record["step"] <= resume_step] if resume_step else []
+        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+        if events is not None:
+            events.begin(kept)
         with writing(path):
             self._file = path.open("a", encoding="utf-8")
 
@@ -36,12 +40,16 @@ class RunLog:
         with writing(self._path):
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
+        if self._events is not None:
+            self._events.write(record)
 
     def close(self) -> None:
         """Close the file."""
         # what a full disk did not take was told by `write`; closing would try it again
         with contextlib.suppress(OSError):
             self._file.close()
+        if self._events is not None:
+            self._events.close()
 
 
 class NoLog:

@@ -14,6 +14,7 @@ import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.execution.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
+from magsig_tf.execution.event_files import event_files
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.run_log import NoLog, RunLog
@@ -90,7 +91,7 @@ class GanLoop:
             WorkerLost: another process has ended.
         """
         self._resume()
-        log = RunLog(self.log_path, self.memory.step) if self.workers.is_chief else NoLog()
+        log = self._open_log() if self.workers.is_chief else NoLog()
         batches = RealBatches(self.images, self.parts.options.gan_batch, self.parts.seed_names)
         share = (self.workers.index, self.workers.count)
         last = self.parts.options.gan_steps
@@ -104,6 +105,10 @@ class GanLoop:
             arrays, _ = read_checkpoint(self.best_path)
             restore(self.parts.evaluated_variables(), arrays)
         return self.memory.best
+
+    def _open_log(self) -> RunLog:
+        events = event_files(self.log_path.parent, self.settings.tensorboard, warn=self.observer.note)
+        return RunLog(self.log_path, self.memory.step, events)
 
     def _take(self, step: GanStep, images: np.ndarray, log: RunLog | NoLog, interruption: Interruption) -> None:
         self._pending.append(step(images, self.memory.step))

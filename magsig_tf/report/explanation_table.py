@@ -18,7 +18,13 @@ from magsig_tf.evaluation.explanation_notes import explanation_notes
 from magsig_tf.evaluation.explanation_rows import ALL_FOLDS, NOT_FILTERED
 from magsig_tf.evaluation.printed import number, significant
 
-_QUALITY = {"kid": "KID", "coverage": "cover-\nage", "copied": "copied", "magnification_shift": "mag.\nshift"}
+_QUALITY = {
+    "kid": "KID",
+    "coverage": "cover-\nage",
+    "copied": "copied",
+    "magnification_shift": "mag.\nshift",
+    "label_agreement": "label",
+}
 _LABEL_WIDTH = 10
 
 
@@ -38,7 +44,6 @@ def explanation_table(explanation: Explanation, level: str = "image") -> Table:
     drawn.add_column("\nminus", no_wrap=True)
     for title in ("AUC", "Brier"):
         drawn.add_column(f"\n{title}", justify="right", no_wrap=True)
-    drawn.add_column("\nGANs", justify="right", no_wrap=True)
     for title in (*_QUALITY.values(), "kept"):
         drawn.add_column(title if "\n" in title else f"\n{title}", justify="right", no_wrap=True)
     table = explanation.table
@@ -67,8 +72,9 @@ def print_explanation(explanation: Explanation, level: str, console: Console) ->
     legend = (
         f"Below each difference: {explanation.level:.0%} interval, {explanation.replicates} bootstraps over cases; "
         "Brier above 0 is worse. Resampled: the method baseline-resampled, whose difference to baseline is the effect "
-        "of resizing real images. GANs: how many were measured, the mean over them, and below it the floor, which is "
-        "real images of other patients. Copied, mag. shift: lower is better. Kept: share that the filter left."
+        "of resizing real images. KID to label: mean over the GANs, and below it the floor, which is real images of "
+        "other patients. Copied, mag. shift: lower is better. Label: share that looks like its class. Kept: share that "
+        "the filter left."
     )
     console.print(Text(legend, style="dim"))
     for note in explanation_notes(explanation, level):
@@ -92,7 +98,7 @@ def _add_section(drawn: Table, rows: pd.DataFrame, label: str, holdout: str) -> 
             "" if place else _stacked(label),
             title,
             *[_difference(cells.loc[metric]) for metric in EXPLAINED_METRICS],
-            *([""] * (len(_QUALITY) + 2) if place else _quality(quality)),
+            *([""] * (len(_QUALITY) + 1) if place else _quality(quality)),
             end_section=place == len(lines) - 1,
         )
 
@@ -108,7 +114,7 @@ def _difference(row: pd.Series) -> Text:
 
 
 def _quality(quality: pd.DataFrame) -> list[Text]:
-    cells = [Text(str(int(quality.loc["kid", "n"])))]
+    cells = []
     for metric in _QUALITY:
         value, floor = quality.loc[metric, "value"], quality.loc[f"{metric}_floor", "value"]
         if np.isnan(value):

@@ -33,7 +33,8 @@ _COLUMNS = (
     *(_Column(f"{name[:5]}-\n{name[5:]}" if len(name) > 7 else f"\n{name}", name) for name in _SHARES),
     _Column("\ncopied", "copied"),
     _Column("nearest\nratio", "nearest_ratio"),
-    _Column("magnif.\nshift", "magnification_shift"),
+    _Column("magn.\nshift", "magnification_shift"),
+    _Column("\nlabel", "label_agreement"),
 )
 
 

@@ -18,6 +18,7 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
 from magsig_tf.execution.averaging import estimate_statistics
 from magsig_tf.execution.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
+from magsig_tf.execution.event_files import event_files
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.execution.run_log import NoLog, RunLog
@@ -104,7 +105,7 @@ class Loop:
             WorkerLost: another process has ended.
         """
         self._resume()
-        log = RunLog(self.log_path, self.memory.step) if self.workers.is_chief else NoLog()
+        log = self._open_log() if self.workers.is_chief else NoLog()
         step = TrainingStep(self.parts)
         with contextlib.closing(log), Interruption() as interruption:
             for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
@@ -120,6 +121,15 @@ class Loop:
             arrays, _ = read_checkpoint(self.best_path)
             restore(self._evaluated_variables(), arrays)
         return self.memory.best
+
+    def _open_log(self) -> RunLog:
+        events = event_files(
+            self.log_path.parent,
+            self.settings.tensorboard,
+            chance=1 / len(self.parts.plan.rows_by_domain),
+            warn=self.observer.note,
+        )
+        return RunLog(self.log_path, self.memory.step, events)
 
     def _resume(self) -> None:
         variables = self.parts.variables()
@@ -196,7 +206,7 @@ class Loop:
         # under loss scaling an overflowing gradient is a skipped step, not a diverged run
         watched = ["loss"] if self.parts.precision == "mixed_float16" else ["loss", "gradient_norm"]
         means = {name: math.fsum(numbers) / len(numbers) for name, numbers in values.items()}
-        log.write("train", self.memory.step, **means, **self._state())
+        log.write("train", self.memory.step, **means, **self._state(), learning_rate=self.parts.learning_rate())
         if not all(math.isfinite(number) for name in watched for number in values[name]):
             raise Diverged(
                 f"Expected a finite loss up to step {self.memory.step}",

@@ -104,7 +104,16 @@ def execute_matrix(
 
 
 def estimated_seconds(runs: Sequence[Run]) -> float | None:
-    """Return the time that the unfinished runs should take, judged by the finished ones; None where none is."""
-    spent = [run.record()["seconds"] for run in runs if run.status == "done"]
-    left = sum(run.status != "done" for run in runs)
-    return statistics.median(spent) * left if spent else None
+    """Return the time that the unfinished runs should take, judged by the finished ones; None where none is.
+
+    A run counts as the median of the finished ones of its method, or of all where there are none of it.
+    """
+    spent: dict[str, list[float]] = {}
+    for run in runs:
+        if run.status == "done":
+            spent.setdefault(run.config.settings.method[0], []).append(run.record()["seconds"])
+    if not spent:
+        return None
+    overall = statistics.median([seconds for each in spent.values() for seconds in each])
+    medians = {method: statistics.median(each) for method, each in spent.items()}
+    return sum(medians.get(run.config.settings.method[0], overall) for run in runs if run.status != "done")

@@ -65,6 +65,10 @@ class RunParts:
 
         assign_seeds(self._generators, self.seed, step)
 
+    def learning_rate(self) -> float:
+        """Return the classifier's learning rate of the next step, where its schedule has come to."""
+        return float(getattr(self.optimizer, "inner_optimizer", self.optimizer).learning_rate)
+
     def put_weights_to_use(self) -> None:
         """Give `evaluated` the classifier's weights, or their moving average where that is on."""
         values = {id(variable): variable for variable in self.classifier.weights}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from magsig_tf.atomic_files import read_json
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import WorkerLost, Workers
 from magsig_tf.gan.fold import FoldGans
-from magsig_tf.gan.synthetic_images import SyntheticImages, fold_status, share_synthetic_images
+from magsig_tf.gan.synthetic_images import RECORD, SyntheticImages, fold_status, share_synthetic_images
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.registry import registry
@@ -46,12 +48,14 @@ class Prerequisite:
         folder: Where it lies.
         status: `done`, `failed`, `running`, `new`, or why it cannot be used.
         is_run: Whether it is a run; otherwise the GANs of a fold.
+        seconds: What it took, where it is done; NaN otherwise.
     """
 
     title: str
     folder: str
     status: str
     is_run: bool
+    seconds: float = math.nan
 
 
 def method_of(run: Run) -> type[Method]:
@@ -152,12 +156,22 @@ def missing_prerequisites(runs: Sequence[Run], prepared: PreparedDataset) -> lis
     Raises:
         UsageError: a method asks for GANs that would make larger images than the classifier takes.
     """
+    unfinished = [run for run in runs if run.status != "done"]
     planned = {str(run.folder) for run in runs}
+    found = prerequisites(unfinished, prepared)
+    return [each for each in found if each.status != "done" and each.folder not in planned]
+
+
+def prerequisites(runs: Sequence[Run], prepared: PreparedDataset) -> list[Prerequisite]:
+    """Return what runs need, done or not, each once.
+
+    Raises:
+        UsageError: a method asks for GANs that would make larger images than the classifier takes.
+    """
     found: dict[str, Prerequisite] = {}
     for run in runs:
-        if run.status != "done":
-            found |= {each.folder: each for each in _prerequisites(run, prepared) if each.status != "done"}
-    return [each for folder, each in found.items() if folder not in planned]
+        found |= {each.folder: each for each in _prerequisites(run, prepared)}
+    return list(found.values())
 
 
 def _prerequisites(run: Run, prepared: PreparedDataset) -> Iterator[Prerequisite]:
@@ -165,15 +179,18 @@ def _prerequisites(run: Run, prepared: PreparedDataset) -> Iterator[Prerequisite
         if isinstance(need, RunNeeded):
             other = needed_run(run, need)
             yield from _prerequisites(other, prepared)
-            yield Prerequisite(other.title, str(other.folder), other.status, is_run=True)
+            seconds = float(other.record()["seconds"]) if other.status == "done" else math.nan
+            yield Prerequisite(other.title, str(other.folder), other.status, True, seconds)
             continue
-        title, folder = f"GANs for {run.title}", str(run.folder)
+        title, folder, seconds = f"GANs for {run.title}", str(run.folder), math.nan
         try:
             fold = needed_gans(run, need, prepared)
             title, folder = f"GANs, {fold.title}", str(fold.folder)
             status = fold_status(fold)
+            if status == "done":
+                seconds = float(read_json(fold.folder / RECORD).get("seconds", math.nan))
         except UsageError:
             raise
         except MagsigError as error:
             status = str(error)
-        yield Prerequisite(title, folder, status, is_run=False)
+        yield Prerequisite(title, folder, status, False, seconds)

@@ -84,7 +84,7 @@ def test_a_validation_part_of_one_class(here, prepared):
         prepared.folder / "manifest.parquet"
     )
     before = files(here)
-    answer = train("--patient-fold", "all")
+    answer = train("--patient-fold", "all", "--no-tensorboard")
     assert answer.code == 1
     lines = [line for line in answer.errors.splitlines() if "Failed: " in line]
     assert any("Expected benign and malignant cases in the validation part" in line for line in lines)

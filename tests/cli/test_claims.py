@@ -49,3 +49,22 @@ def test_every_column_and_claim_is_documented(study, root):
     text = (root / "docs" / "claims.md").read_text(encoding="utf-8")
     for name in [*frame.columns, *frame["claim"]]:
         assert f"`{name}`" in text, name
+
+
+def test_the_margin_is_that_of_the_runs_configs(study, tmp_path):
+    def named(margin, some):
+        for path in sorted((study.workspace.root / "runs").rglob("run.json"))[: 1 if some else None]:
+            (path.parent / "config.yaml").write_text(f"equivalence_margin: {margin}\n")
+
+    named(0.07, some=False)
+    records = json.loads(invoke(study, "--claims", "--json").stdout)
+    assert {record["margin"] for record in records} == {0.07}
+    named(0.03, some=True)
+    refused = invoke(study, "--claims").exception
+    assert isinstance(refused, UsageError)
+    assert (refused.found, refused.remedy) == ("found 0.03, 0.07", "Choose with --margin")
+    assert invoke(study, "--claims", "--margin", "0.05").exit_code == 0
+    named("wide", some=False)
+    assert "found 'wide'" in str(invoke(study, "--claims").exception)
+    for path in (study.workspace.root / "runs").rglob("config.yaml"):
+        path.unlink()

@@ -71,13 +71,18 @@ def test_a_fold_ends_with_generators_images_a_table_and_a_picture(workspace):
     assert not [name for name in files(fold) if "checkpoint" in name or "tmp" in name or name.endswith("lock")]
 
 
-def test_a_second_time_nothing_is_trained_and_json_has_the_numbers(workspace):
+def test_a_second_time_nothing_is_trained_and_json_has_the_numbers(workspace, tmp_path):
     before = (the_fold(workspace) / "synthetic.npy").stat().st_mtime_ns
-    answer = magsig("gan", "--holdout", "400X", *TINY, "--workspace", workspace, "--json")
+    answer = magsig(
+        "gan", "--holdout", "400X", *TINY, "--workspace", workspace, "--json", "--csv", tmp_path / "quality.csv"
+    )
     assert answer.code == 0
     (done,) = json.loads(answer.out)["done"]
     assert done["folder"] == str(the_fold(workspace))
     assert {row["metric"] for row in done["quality"]} >= {"kid", "coverage", "copied", "magnification_shift"}
+    table = pd.read_csv(tmp_path / "quality.csv")
+    assert len(table) == len(done["quality"])
+    assert set(table["fold"]) == {"holdout 400X, patient fold 1"}
     assert "1 of them done before" in answer.errors
     assert (the_fold(workspace) / "synthetic.npy").stat().st_mtime_ns == before
 

@@ -1,6 +1,6 @@
 """`reproduce --dry-run` lists what would be trained before the runs."""
 
-from magsig_tf.cli.matrix import list_matrix
+from magsig_tf.cli.dry_run import list_study, print_listing
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import gan_config
 from tests.tiny import tiny_dataset
@@ -9,11 +9,11 @@ from tests.tiny import tiny_dataset
 def test_gans_and_runs_that_would_be_trained_first_are_listed_once(tmp_path, capsys):
     workspace = Workspace(tmp_path)
     tiny_dataset(workspace)
-    list_matrix(gan_config(seed=[0, 1], synthetic_filter=True), workspace)
+    print_listing(list_study(gan_config(seed=[0, 1], synthetic_filter=True), workspace))
     said = capsys.readouterr().out
     assert said.count("Trained first: GANs, holdout 400X, patient fold 0 (new)") == 1
     for seed in (0, 1):
         assert f"Trained first: baseline, holdout 400X, patient fold 0, seed {seed} (new)" in said
-    list_matrix(gan_config(method=["baseline", "gan"], synthetic_filter=True), workspace)
+    print_listing(list_study(gan_config(method=["baseline", "gan"], synthetic_filter=True), workspace))
     said = capsys.readouterr().out
     assert said.count("Trained first") == 1  # the baseline run is one of the matrix

@@ -84,6 +84,13 @@ def test_an_untrained_encoder_stands_beside_the_methods_unless_one_is_chosen(stu
         assert {row["label"] for row in said["signatures"]} == labels
 
 
+def test_csv_takes_the_table_of_runs(study, tmp_path):
+    said = json.loads(invoke(study, "--json", "--method", "grl", "--csv", str(tmp_path / "runs.csv")).stdout)
+    table = pd.read_csv(tmp_path / "runs.csv")
+    assert list(table["k"]) == [row["k"] for row in said["signatures"]]
+    assert set(table["label"]) == {"grl"}
+
+
 def test_json_is_one_document_without_silent_gaps(study):
     study.write(["baseline"], ["200X"], folds=[0], status="running")
     said = json.loads(invoke(study, "--compare-folds", "--json").stdout)

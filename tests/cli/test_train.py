@@ -54,6 +54,63 @@ def test_several_seeds_in_one_go_train_several_runs_once(magsig, workspace):
     assert {record["seed"] for record in json.loads(out)["done"]} == {0, 1}
 
 
+def test_train_ends_with_the_table_of_its_own_runs(magsig, workspace, tmp_path):
+    magsig("train", "--holdout", "200X", *QUICK)
+    command = ["train", "--method", "grl", "--holdout", "100X", *QUICK]
+    code, out, _ = magsig(*command, "--csv", str(tmp_path / "table.csv"))
+    assert code == 0
+    assert "trained without a magnification, tested on it" in out
+    assert "100X  grl" in out
+    assert "200X" not in out  # other runs of the workspace are not its own
+    assert "Drop not run for grl 100X" in out
+    assert "\x1b[" not in out
+    assert max(map(len, out.splitlines())) <= 100
+    numbers = pd.read_csv(tmp_path / "table.csv")
+    assert set(numbers["holdout"]) == {"100X", "pooled"} or set(numbers["holdout"]) == {"100X"}
+    code, out, _ = magsig(*command, "--json")
+    records = json.loads(out)["summary"]
+    assert len(records) == len(numbers)
+    assert not (workspace / "results").exists()  # files of all runs are those of `magsig evaluate`
+
+
+def test_a_run_that_fails_is_named_below_the_table_of_the_others(magsig, workspace, monkeypatch):
+    from magsig_tf.errors import RunError
+    from magsig_tf.training import matrix
+
+    execute = matrix.execute
+
+    def failing(run, *rest):
+        if run.config.settings.seed == [8]:
+            run.folder.mkdir(parents=True, exist_ok=True)
+            done = json.loads(next(workspace.glob("runs/tiny/baseline/100X/fold0-seed7-*/run.json")).read_text())
+            (run.folder / "run.json").write_text(json.dumps(done | {"status": "failed", "seed": 8}))
+            raise RunError("Expected a finite loss", "found nan", "Lower it")
+        return execute(run, *rest)
+
+    monkeypatch.setattr(matrix, "execute", failing)
+    code, out, errors = magsig("train", "--holdout", "100X", "--seed", "7", "8", *QUICK)
+    assert code == 1
+    assert "100X  baseline" in out
+    assert "1 run failed: baseline 100X fold 0 seed 8." in " ".join(out.split())
+    assert "Failed: baseline, holdout 100X, patient fold 0, seed 8. Expected a finite loss" in errors
+
+
+@pytest.mark.mlflow
+def test_a_store_that_is_away_costs_no_run_and_exit_1(magsig, workspace, monkeypatch):
+    command = ["train", "--method", "grl", "--holdout", "40X", "--mlflow", *QUICK]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    code, out, errors = magsig(*command)
+    assert code == 1
+    assert "Not logged to MLflow. Expected an MLflow store at http://127.0.0.1:9, found: " in errors
+    assert "40X   grl" in out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace / 'mlflow.db'}")
+    for counts in ("1 run logged, 0 logged before, 0 not logged", "0 runs logged, 1 logged before, 0 not logged"):
+        code, _, errors = magsig(*command)
+        assert code == 0
+        assert counts in errors
+
+
 def test_an_encoder_of_the_current_folder_is_trained_in_part(magsig, workspace, tmp_path, monkeypatch):
     import keras
 
@@ -124,6 +181,7 @@ def test_a_dry_run_lists_the_runs_and_trains_nothing(magsig, workspace):
     code, out, _ = magsig("reproduce", "--config", "paper", "--dataset", "tiny", "--encoder", "small_cnn", "--dry-run")
     assert code == 0
     assert "120 runs on tiny" in out
+    assert "Then: evaluate, signatures, probe, claims" in out
     assert sorted(workspace.glob("runs/**/run.json")) == before
 
 
@@ -146,7 +204,24 @@ def test_reproduce_trains_the_matrix_and_ends_with_the_tables(magsig, workspace,
     assert set(signatures["method"]) == {"baseline", "grl", "random-encoder"}
     probes = pd.read_csv(workspace / "results" / "tiny" / "probes-study.csv")
     assert set(probes.loc[probes["kind"] == "method", "subject"]) == {"baseline", "grl"}
-    assert out.index("Holdouts compared") < out.index("probes of frozen embeddings")
+    assert (
+        out.index("Holdouts compared") < out.index("probes of frozen embeddings") < out.index("what the paper states")
+    )
+    claims = pd.read_csv(workspace / "results" / "tiny" / "claims-study.csv")
+    assert set(claims["margin"]) == {0.02}
+    # the claims of this study rest on its own signatures, not on those of all runs
+    assert "magsig signatures" not in " ".join(claims["why"])
+    command = ["reproduce", "--config", str(config), *QUICK, "--dry-run"]
+    code, out, _ = magsig(*command)
+    assert "Then: evaluate (about " in out
+    assert "All runs are finished." in out
+    code, out, _ = magsig(*command, "--seed", "0", "5")
+    assert "Unfinished runs and GANs should take about" in out
+    code, out, _ = magsig(*command, "--seed", "0", "5", "--until", "signatures", "--json", "--csv", str(tmp_path / "l"))
+    records = json.loads(out)
+    assert [(r["title"]) for r in records if r["kind"] == "step"] == ["evaluate", "signatures"]
+    assert [r["state"] for r in records if r["kind"] == "run"] == 4 * ["done"] + 4 * ["new"]
+    assert len(pd.read_csv(tmp_path / "l")) == len(records)
 
 
 def test_words_after_an_option_that_takes_several_are_its_values():

@@ -11,8 +11,8 @@ import pandas as pd
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
 
 LITE0, RANDOM = "efficientnet_lite0", "random_cnn"
-GOOD = {"kid": 0.01, "coverage": 0.8, "copied": 0.01, "magnification_shift": 0.05}
-FLOOR = {"kid": 0.01, "coverage": 0.9, "copied": 0.01, "magnification_shift": 0.04}
+GOOD = {"kid": 0.01, "coverage": 0.8, "copied": 0.01, "magnification_shift": 0.05, "label_agreement": 0.8}
+FLOOR = {"kid": 0.01, "coverage": 0.9, "copied": 0.01, "magnification_shift": 0.04, "label_agreement": 0.85}
 
 
 def quality_rows(

@@ -42,7 +42,7 @@ def told(baseline=UNKNOWN, resampled=UNKNOWN, alone=UNKNOWN, brier=UNKNOWN, pair
         ({"baseline": LOWER, "alone": HIGHER}, "so resampling and the synthetic images cannot be told apart"),
         ({"baseline": LOWER, "resampled": HIGHER}, "so resampling and the synthetic images cannot be told apart"),
         ({"baseline": LOWER, "resampled": None}, "AUC against baseline-resampled not run; no Brier"),
-        ({"brier": HIGHER}, "Brier .030 higher than baseline (.010 to .050). Its GANs"),
+        ({"brier": HIGHER}, "Brier .030 higher than baseline (.010 to .050). Its 4 GANs"),
     ],
 )
 def test_differences(differences, said):
@@ -83,11 +83,16 @@ def test_nothing_is_concluded_without_an_effect_or_on_other_runs(differences):
         ({"copied": 0.06}, "copied .060: they copy training images"),
         ({"copied": 0.06, "copied_floor": 0.04}, "copied .060; magnification"),
         ({"copied": 0.04}, "copied .040; magnification"),
-        ({"magnification_shift": 0.15}, "shifted by .150: they mix up magnifications."),
-        ({"magnification_shift": 0.13}, "shifted by .130."),
-        ({"magnification_shift": NAN}, "copied .010."),
+        ({"magnification_shift": 0.15}, "shifted by .150: they mix up magnifications;"),
+        ({"magnification_shift": 0.13}, "shifted by .130;"),
+        ({"magnification_shift": NAN}, "copied .010; .800"),
+        ({}, "; .800 look like their label (real .850)."),
+        ({"label_agreement": 0.74}, "; .740 look like their label (real .850): label noise."),
+        ({"label_agreement": 0.75}, "; .750 look like their label (real .850)."),
+        ({"label_agreement_floor": NAN}, "; .800 look like their label (no floor)."),
+        ({"label_agreement": NAN}, "shifted by .050."),
         ({"kept_share": 0.31}, "; the filter kept .310."),
-        ({"kid": NAN}, "Its GANs: quality not known (not measured)."),
+        ({"kid": NAN}, "Its 4 GANs: quality not known (not measured)."),
     ],
 )
 def test_quality(quality, said):

@@ -1,7 +1,6 @@
 """A run that is killed and started again ends with the same bits as one that was left alone."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import fold_of, gan_run, write_fold
 from tests.tiny import tiny_dataset
+from tests.training.stopping import Stopping
 
 COMMAND = [
     *(sys.executable, "-c", "from magsig_tf.cli.main import main; main()"),
@@ -59,17 +59,6 @@ def finish(workspace):
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     return errors
-
-
-class Stopping(Observer):
-    """Interrupts a run as a user does, after some steps."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def step_done(self, step):
-        if step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_gan_run_goes_on_with_the_same_synthetic_images(tmp_path):

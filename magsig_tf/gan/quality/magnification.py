@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.quality.case_draws import interval
+from magsig_tf.gan.quality.cross_fitted import CrossFitted, cross_fitted
 from magsig_tf.seeding import seed_for
-
-FOLDS = 5
-PENALTY = 0.01
-"""Ridge penalty on the scale of the mean loss; fixed, so that nothing is tuned."""
-_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -30,15 +19,18 @@ class MagnificationProbe:
         classes: The magnifications, in the order of the positions below.
         target: Position of each image's magnification, shape (n,).
         case: Position of each image's case, 0 to C - 1, shape (n,).
-        predicted: Position of the magnification that a classifier fitted on other cases gives it, shape (n,).
-        classifiers: One for each fold of cases.
+        fitted_on_others: The classifiers, and what those that did not see an image's case say of it.
     """
 
     classes: tuple[str, ...]
     target: np.ndarray
     case: np.ndarray
-    predicted: np.ndarray
-    classifiers: tuple[Pipeline, ...]
+    fitted_on_others: CrossFitted
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Position of the magnification that a classifier fitted on other cases gives each image, shape (n,)."""
+        return self.fitted_on_others.predicted
 
     @classmethod
     def fitted(
@@ -57,20 +49,9 @@ class MagnificationProbe:
                 folds, or in the cases of one fold only.
         """
         classes, target = np.unique(magnification, return_inverse=True)
-        _check(classes, target, case)
-        predicted, classifiers = np.empty_like(target), []
-        deal = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed_for("gan magnification probe", *names))
-        for train, held in deal.split(features, target, case):
-            if len(np.unique(target[train])) < len(classes):
-                raise NotDefinedError(
-                    "Expected each magnification in the cases of several folds",
-                    "found one in the cases of one fold only",
-                    "Use more cases",
-                )
-            classifiers.append(_classifier(features[train], target[train]))
-            if len(held):
-                predicted[held] = classifiers[-1].predict(features[held])
-        return cls(tuple(classes.tolist()), target, case, predicted, tuple(classifiers))
+        seed = seed_for("gan magnification probe", *names)
+        probe = cross_fitted(features, target, case, classes, "magnification", seed)
+        return cls(tuple(classes.tolist()), target, case, probe)
 
     def mix(self, chosen: np.ndarray) -> np.ndarray:
         """Return the predicted share of each magnification among some images, given as bool [n]."""
@@ -82,8 +63,8 @@ class MagnificationProbe:
         Args:
             features: Of the samples, shape (m, d).
         """
-        votes = np.concatenate([each.predict(features) for each in self.classifiers])
-        return np.bincount(votes, minlength=len(self.classes)) / len(votes)
+        votes = self.fitted_on_others.votes(features)
+        return np.bincount(votes.ravel(), minlength=len(self.classes)) / votes.size
 
     def balanced_accuracy(self, draws: np.ndarray) -> tuple[float, float, float]:
         """Return the mean share of each magnification's images that is recognised, and its 95 % interval.
@@ -119,30 +100,3 @@ class MagnificationProbe:
 def mix_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return the total variation distance of two mixes: the share that would have to change, in [0, 1]."""
     return float(np.abs(first - second).sum() / 2)
-
-
-def _check(classes: np.ndarray, target: np.ndarray, case: np.ndarray) -> None:
-    cases = len(np.unique(case))
-    if len(classes) < 2:
-        raise NotDefinedError("Expected two magnifications or more", "found one magnification", "Use more of them")
-    if cases < FOLDS:
-        raise NotDefinedError(
-            f"Expected at least {FOLDS} cases", f"found fewer cases than folds ({cases} of {FOLDS})", "Use more cases"
-        )
-    fewest = np.bincount(target).argmin()
-    if (target == fewest).sum() < FOLDS:
-        raise NotDefinedError(
-            f"Expected at least {FOLDS} images at each magnification",
-            f"found fewer than {FOLDS} images at {classes[fewest]}",
-            "Use more images",
-        )
-
-
-def _classifier(features: np.ndarray, target: np.ndarray) -> Pipeline:
-    # scikit-learn's C is on the sum of the losses
-    regression = LogisticRegression(C=1 / (PENALTY * len(features)), max_iter=_MOST_STEPS)
-    pipeline = make_pipeline(StandardScaler(), regression)
-    with warnings.catch_warnings():
-        # a probe short of its optimum by the fourth digit of a weight tells magnifications apart as well
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline.fit(features, target)

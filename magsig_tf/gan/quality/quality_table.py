@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.fold import LABELS
 from magsig_tf.gan.images import PartSamples, TrainingImages
 from magsig_tf.gan.quality.case_draws import REPLICATES
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
+from magsig_tf.gan.quality.label import LabelProbe
+from magsig_tf.gan.quality.label_rows import label_agreement
 from magsig_tf.gan.quality.part_quality import PartRows, measured
 from magsig_tf.seeding import generator_for
 
@@ -64,10 +67,11 @@ def quality_table(
     for space in [*spaces, pixel_features()]:
         progress(f"quality in {space.title}")
         features = space(training.images)
+        probe = None if space.name == PIXELS else _label_probe(training, features, names)
         found += [
             record | {"features": space.name}
             for each in samples
-            for record in _of_part(training, features, each, space, names, replicates)
+            for record in _of_part(training, features, each, space, names, replicates, probe)
         ]
     for name, reason in (left_out or {}).items():
         empty = {"features": name, "kind": "synthetic", "metric": "kid", "reason": reason}
@@ -85,6 +89,7 @@ def _of_part(
     space: Features,
     names: tuple[object, ...],
     replicates: int,
+    probe: LabelProbe | NotDefinedError | None,
 ) -> Iterator[dict[str, object]]:
     part = samples.part
     of_class = np.flatnonzero(training.label == part.label)
@@ -99,6 +104,17 @@ def _of_part(
     drawn = space(samples.images)
     found = measured(rows, drawn, *names, part.name, pixels=space.name == PIXELS, replicates=replicates)
     yield from (_about(samples) | record for record in found)
+    if probe is not None:
+        yield from (_about(samples) | record for record in label_agreement(probe, training, part, drawn))
+
+
+def _label_probe(
+    training: TrainingImages, features: np.ndarray, names: tuple[object, ...]
+) -> LabelProbe | NotDefinedError:
+    try:
+        return LabelProbe.fitted(features, training.label, training.case, *names)
+    except NotDefinedError as error:
+        return error
 
 
 def _about(samples: PartSamples) -> dict[str, object]:

@@ -55,7 +55,7 @@ def test_mix_distance_by_hand():
     [
         (["40X"] * 120, CASE, "one magnification"),
         (MAGNIFICATION, CASE // 10, "fewer cases than folds"),
-        (["200X"] + ["40X", "100X"] * 59 + ["40X"], CASE, "fewer than 5 images at 200X"),
+        (["200X"] + ["40X", "100X"] * 59 + ["40X"], CASE, "fewer than 5 images of 200X"),
         (["200X"] * 24 + ["40X", "100X"] * 48, np.arange(120) // 24, "one fold only"),
     ],
 )

@@ -1,0 +1,62 @@
+"""How long the steps after the runs took, for the estimate of `magsig reproduce --dry-run`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.errors import MagsigError
+from magsig_tf.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """The times of one config's steps.
+
+    Args:
+        path: Their file.
+        taken: Step to its seconds and number of runs.
+    """
+
+    path: Path
+    taken: dict[str, Any]
+
+    @classmethod
+    def of(cls, workspace: Workspace, dataset: str, name: str) -> StepTimes:
+        """Read what is there; times that cannot be read are none."""
+        path = workspace.results() / dataset / f"steps-{quote(name, safe='')}.json"
+        try:
+            return cls(path, read_json(path) if path.exists() else {})
+        except MagsigError:
+            return cls(path, {})
+
+    def estimate(self, step: str, runs: int) -> float:
+        """Return the seconds that a step should take: as long as the last time, in proportion to its runs.
+
+        Args:
+            step: Name of the step.
+            runs: Number of runs that it is to read.
+
+        Returns:
+            Seconds; NaN where it was never carried out.
+        """
+        try:
+            found = self.taken[step]
+            return float(found["seconds"]) / max(1, int(found["runs"])) * runs
+        except (KeyError, TypeError, ValueError):
+            return math.nan
+
+    @contextlib.contextmanager
+    def measuring(self, step: str, runs: int) -> Iterator[None]:
+        """Take the time of a step that ends well, and store it."""
+        began = time.perf_counter()
+        yield
+        self.taken[step] = {"seconds": round(time.perf_counter() - began, 2), "runs": runs}
+        write_json(self.path, self.taken)

@@ -1,0 +1,208 @@
+"""Finished runs in an MLflow store: one MLflow run each, logged once."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from magsig_tf import metrics
+from magsig_tf.errors import UsageError
+from magsig_tf.execution.event_files import scalars
+from magsig_tf.execution.run_log import read_log
+from magsig_tf.training.run import Run
+from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+URI, EXPERIMENT = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
+"""Environment variables of MLflow that magsig follows."""
+ARTIFACTS = ("config.yaml", "run.json", "log.jsonl", "predictions.parquet")
+KEY = "magsig.key"
+"""Tag by which a logged run is found again."""
+SCORED = ("test", "in_domain_test")
+_BATCH = 500
+_LONGEST_VALUE = 6000
+_LONGEST_SAID = 160
+_PARAMETERS_AT_ONCE = 100
+_CALM = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+"""No reports to strangers, and a store that is away costs seconds; a user's own settings win."""
+_QUIET = ("mlflow", "alembic")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where MLflow runs go.
+
+    Args:
+        uri: The tracking URI.
+        artifacts: Where the artefacts of a new experiment lie, as URI; None leaves it to the store.
+    """
+
+    uri: str
+    artifacts: str | None
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Store:
+        """Return the store that the environment names, or the workspace's own: `mlflow.db` and `mlflow-artifacts/`."""
+        if os.environ.get(URI):
+            return cls(os.environ[URI], None)
+        root = workspace.root.resolve()
+        return cls(f"sqlite:///{root / 'mlflow.db'}", (root / "mlflow-artifacts").as_uri())
+
+
+class MlflowRuns:
+    """Logs finished runs, and warns once where the store does not answer: a finished training is never lost to it.
+
+    Args:
+        workspace: Whose runs.
+        warn: Told in a sentence what went wrong.
+
+    Raises:
+        UsageError: the extra is not installed.
+    """
+
+    def __init__(self, workspace: Workspace, warn: Callable[[str], None]):
+        if any(importlib.util.find_spec(name) is None for name in ("mlflow", "sqlalchemy", "alembic")):
+            raise UsageError("Expected MLflow for --mlflow", "found none", "pip install 'magsig[mlflow]'")
+        self.store, self._warn = Store.of(workspace), warn
+        self._client: MlflowClient | None = None
+        self.logged, self.known, self.failed = 0, 0, 0
+
+    def log(self, run: Run) -> None:
+        """Log one finished run, unless it was logged before; after a failure no other is tried."""
+        if self.failed:
+            self.failed += 1
+            return
+        try:
+            if self._log(run):
+                self.logged += 1
+            else:
+                self.known += 1
+        except Exception as error:  # stores are plugins of MLflow and raise what they like; the run itself is safe
+            self.failed += 1
+            self._warn(
+                f"Expected an MLflow store at {self.store.uri}, found: {_short(error)}. The runs "
+                "are safe; repeat the command to log them"
+            )
+
+    def _log(self, run: Run) -> bool:
+        client, record = self._connected(), run.record()
+        experiment, key = self._experiment(client, record["dataset"]), key_of(record)
+        for found in client.search_runs([experiment], f"tags.`{KEY}` = '{key}'"):
+            if found.info.status == "FINISHED":
+                return False
+            client.delete_run(found.info.run_id)  # cut off half-way
+        started = _milliseconds(record["started"])
+        new = client.create_run(experiment, start_time=started, tags=_tags(run, record, key), run_name=run.title)
+        self._fill(client, new.info.run_id, run, record)
+        client.set_terminated(new.info.run_id, end_time=_milliseconds(record["finished"]))
+        return True
+
+    def _fill(self, client: MlflowClient, identifier: str, run: Run, record: dict[str, Any]) -> None:
+        from mlflow.entities import Metric, Param
+
+        values = run.config.flat().items()
+        parameters = [Param(name, str(value)[:_LONGEST_VALUE]) for name, value in values]
+        for first in range(0, len(parameters), _PARAMETERS_AT_ONCE):
+            client.log_batch(identifier, params=parameters[first : first + _PARAMETERS_AT_ONCE])
+        at = _milliseconds(record["finished"])
+        numbers = [Metric(_name(tag), value, at, step) for tag, value, step in numbers_of(run, record)]
+        for first in range(0, len(numbers), _BATCH):
+            client.log_batch(identifier, metrics=numbers[first : first + _BATCH])
+        for name in ARTIFACTS:
+            client.log_artifact(identifier, str(run.folder / name))
+
+    def _connected(self) -> MlflowClient:
+        if self._client is None:
+            for name, value in _CALM.items():
+                os.environ.setdefault(name, value)
+            from mlflow import MlflowClient
+
+            for name in _QUIET:
+                logging.getLogger(name).setLevel(logging.WARNING)
+            self._client = MlflowClient(self.store.uri, registry_uri=self.store.uri)
+        return self._client
+
+    def _experiment(self, client: MlflowClient, dataset: str) -> str:
+        name = os.environ.get(EXPERIMENT) or f"magsig-{dataset}"
+        found = client.get_experiment_by_name(name)
+        return found.experiment_id if found else client.create_experiment(name, self.store.artifacts)
+
+
+def _short(error: Exception) -> str:
+    """Return the last cause of an error in one line: the first ones only repeat who asked whom."""
+    text = " ".join(str(error).split())
+    cause = text.rpartition("Caused by ")[2] or text
+    return cause if len(cause) <= _LONGEST_SAID else f"{cause[:_LONGEST_SAID]}..."
+
+
+def key_of(record: dict[str, Any]) -> str:
+    """Return what tells one training from every other: its axes, hashes and the time it was finished, as hex digits."""
+    names = ("dataset_hash", "split_hash", "config_hash", "method", "holdout", "patient_fold", "seed", "finished")
+    text = json.dumps([record[name] for name in names])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def numbers_of(run: Run, record: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
+    """Yield the numbers of a finished run: each epoch's, those of the chosen one, and the scores at image level.
+
+    Args:
+        run: The run.
+        record: Its `run.json`.
+
+    Yields:
+        Name, value and step. What is not defined is left out.
+    """
+    chance = 1 / len(record["source_magnifications"])
+    for logged in read_log(run.folder / "log.jsonl"):
+        if logged.get("kind") == "epoch":
+            yield from ((name, value, logged["step"]) for name, value in scalars(logged, chance).items())
+    chosen, last = record["chosen"], record["steps"]
+    yield "chosen/epoch", chosen["epoch"] + 1, last
+    yield "chosen/validation_loss", chosen["validation_loss"], last
+    yield "seconds", record["seconds"], last
+    predictions = pd.read_parquet(run.folder / "predictions.parquet")
+    for part in SCORED:
+        rows = predictions[predictions["part"] == part]
+        yield from ((f"{part}/{name}", value, last) for name, value in _scores(rows).items())
+
+
+def _scores(rows: pd.DataFrame) -> dict[str, float]:
+    if not len(rows):
+        return {}
+    label, probability = rows["label"].to_numpy(), rows["probability"].to_numpy()
+    called = probability >= 0.5
+    found = {"brier": metrics.brier_score(label, probability), "log_loss": metrics.log_loss(label, probability)}
+    found["accuracy"] = metrics.accuracy(label, called)
+    if 0 < label.sum() < len(label):
+        found["auc"] = metrics.auc(label, probability)
+        found["balanced_accuracy"] = metrics.balanced_accuracy(label, called)
+        found["f1"] = metrics.f1(label, called)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _tags(run: Run, record: dict[str, Any], key: str) -> dict[str, str]:
+    names = ("dataset", "method", "holdout", "patient_fold", "seed", "config_hash", "split_hash", "dataset_hash")
+    tags = {f"magsig.{name}": str(record[name]) for name in names}
+    versions = {f"magsig.version.{name}": text for name, text in record["versions"].items()}
+    return {KEY: key, "magsig.folder": str(run.folder), "magsig.selection": record["selection"]} | tags | versions
+
+
+def _name(tag: str) -> str:
+    """Return a name that MLflow takes; a method of a plugin may log under any."""
+    return re.sub(r"[^\w\-. :/]", "_", tag, flags=re.ASCII)
+
+
+def _milliseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
