@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test lint bench wheel-check clean
+.PHONY: demo test test-browser lint bench wheel-check clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,6 +22,11 @@ demo: $(VENV)/.plain
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# needs Chromium (Debian: apt install chromium)
+test-browser:
+	$(MAKE) EXTRAS=test,browser $(VENV)/.extras-test,browser
+	$(BIN)/python -m pytest -m browser tests/report
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

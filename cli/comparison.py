@@ -11,6 +11,11 @@ from magsig_tf.cli.finished_runs import progress_bar
 from magsig_tf.workspace import Workspace
 
 
+def comparison_name(method: str, reference: str) -> str:
+    """Return the name of the result files of a comparison, without their ending."""
+    return f"comparison-{quote(method, safe='')}-{quote(reference, safe='')}"
+
+
 def print_methods_compared(
     workspace: Workspace,
     dataset: str,
@@ -50,7 +55,7 @@ def print_methods_compared(
     loaded = load_runs(workspace, dataset, configs=configs)
     with progress_bar("bootstrap") as report:
         comparison = compare(loaded, method, reference, replicates=replicates, threshold=threshold, progress=report)
-    name = "" if configs else f"comparison-{quote(method, safe='')}-{quote(reference, safe='')}"
+    name = "" if configs else comparison_name(method, reference)
     written = write_frame(comparison.table, workspace.results() / dataset, name, csv_path)
     if as_json:
         click.echo(comparison.table.to_json(orient="records", double_precision=15))

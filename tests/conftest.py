@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ def _lacking() -> dict[str, str]:
         lacking["real"] = f"Tests on real images are left out: {REAL_DATA} is not set."
     if importlib.util.find_spec("keras_cv") is None:
         lacking["keras_cv"] = "Tests of keras-cv layers are left out: the extra keras-cv is not installed."
+    if importlib.util.find_spec("playwright") is None or shutil.which("chromium") is None:
+        lacking["browser"] = "Tests in a browser are left out: they need the extra browser and the program chromium."
     for name, package in (("tensorboard", "tensorboard"), ("mlflow", "mlflow")):
         if importlib.util.find_spec(package) is None:
             lacking[name] = f"Tests of {name} are left out: the extra {name} is not installed."

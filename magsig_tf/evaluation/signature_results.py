@@ -11,11 +11,12 @@ from magsig_tf.errors import DataError
 
 SIGNATURE_COMMAND = "magsig signatures --compare-folds"
 AXES = ("method", "config", "holdout", "patient_fold", "seed")
-_COLUMNS = {
+COLUMNS = {
     "signatures": (*AXES, "k", "p"),
     "signature_pairs": ("method", "config", "patient_fold", "seed", "first", "second", "jaccard", "expected"),
     "signature_predictions": (*AXES, "row", "case", "malignant", "probability"),
 }
+"""The tables that claims read, and the columns that they need."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,31 @@ def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
         DataError: a file is damaged or lacks a column.
     """
     ending = f"{chosen and '-'}{chosen}.parquet"
-    return SignatureResults(*(_read(folder / f"{name}{ending}", columns) for name, columns in _COLUMNS.items()))
+    return SignatureResults(
+        *(read_result(folder / f"{name}{ending}", columns, SIGNATURE_COMMAND) for name, columns in COLUMNS.items())
+    )
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame | None:
+def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFrame | None:
+    """Read one table that an earlier command wrote; None where it is not there or empty.
+
+    Args:
+        path: The Parquet file.
+        columns: Columns that it must have.
+        command: What writes it anew.
+
+    Raises:
+        DataError: it is damaged or lacks a column.
+    """
     if not path.is_file():
         return None
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
         reason = f"found {type(error).__name__}"
-        raise DataError(f"Expected a readable table in {path}", reason, f"Repeat `{SIGNATURE_COMMAND}`") from error
+        raise DataError(f"Expected a readable table in {path}", reason, f"Repeat `{command}`") from error
     missing = [name for name in columns if name not in frame] if len(frame.columns) else []
     if missing:
         found = f"found no {missing[0]}"
-        raise DataError(f"Expected {', '.join(columns)} in {path}", found, f"Repeat `{SIGNATURE_COMMAND}`")
+        raise DataError(f"Expected {', '.join(columns)} in {path}", found, f"Repeat `{command}`")
     return frame if len(frame) else None

@@ -110,6 +110,16 @@ def print_summary(
         console.print(Text(note), style="dim" if note.startswith("Below") else None)
 
 
+def best_labels(summary: Summary) -> dict[tuple[str, str, str], set[str]]:
+    """Return the labels with the best held-out value: (holdout, level, metric) -> labels, empty where none competes.
+
+    Args:
+        summary: The summary.
+    """
+    rows = summary.table[summary.table["quantity"] == "held_out"].set_index("label")
+    return {key: _best_of(cells, key[2]) for key, cells in rows.groupby(["holdout", "level", "metric"])}
+
+
 def check_shown(metrics: Sequence[str], level: str) -> None:
     """Refuse a metric that is not defined at a level.
 
@@ -141,7 +151,11 @@ def _legend(summary: Summary, metrics: Sequence[str]) -> str:
 
 def _best(frame: pd.DataFrame, holdout: str, metric: str) -> set[str]:
     """Return the labels whose printed value is the best among complete, honestly selected rows."""
-    rows = frame.xs((holdout, metric, "held_out"), level=("holdout", "metric", "quantity"))
+    return _best_of(frame.xs((holdout, metric, "held_out"), level=("holdout", "metric", "quantity")), metric)
+
+
+def _best_of(rows: pd.DataFrame, metric: str) -> set[str]:
+    """Return the best labels of one holdout, level and metric; the rows are indexed by label."""
     rows = rows[rows["compared"] & rows["value"].notna()]
     better = METRICS[metric].better
     if len(rows) < 2 or better == "neither":

@@ -95,7 +95,7 @@ def check_use(environment: Path, folder: Path) -> None:
         return run(environment / "bin" / "magsig", *words, cwd=elsewhere)
 
     text = magsig("--help")
-    for command in ("prepare", "train", "evaluate", "reproduce", "plugins"):
+    for command in ("prepare", "train", "evaluate", "reproduce", "plugins", "report"):
         expect(f"\n  {command} " in text, f"{command} in the help")
     expect("broken" not in text, "no broken command")
     settings = [word for setting in PHANTOM for word in ("--phantom-set", setting)]
@@ -108,6 +108,8 @@ def check_use(environment: Path, folder: Path) -> None:
     expect([run["status"] for run in runs] == ["done"], "one finished run")
     table = magsig("evaluate", "--replicates", "100")
     expect("grl" in table and "400X" in table, "the run in the table")
+    page = json.loads(magsig("report", "--replicates", "100", "--json"))["report"]
+    expect((elsewhere / page).is_file(), "the report, whose templates are data of the package")
 
 
 def run(*command: object, cwd: Path) -> str:

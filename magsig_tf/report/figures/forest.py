@@ -11,7 +11,7 @@ from magsig_tf.evaluation.catalogue import METRICS, choose_metrics
 from magsig_tf.report.figures.base import SMALLEST, Figure, legend_above, panels, said_counts
 from magsig_tf.report.figures.intervals import dodge, draw_interval
 from magsig_tf.report.figures.metrics import SHOWN
-from magsig_tf.report.figures.palette import GREY, Palette
+from magsig_tf.report.figures.palette import GREY, Palette, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -81,9 +81,12 @@ class PairedDifferences(Figure):
         for ax in axes[len(shown) :]:
             ax.set_axis_off()
         single = frame[frame["holdout"] != "pooled"]
-        drawing.supxlabel(f"difference\n{said_counts(single if len(single) else frame)}", fontsize=SMALLEST + 0.5)
+        references = sorted({reference for _, reference in pairs})
+        to = f" to {shortened(references[0])}" if len(references) == 1 else ""
+        drawing.supxlabel(f"difference{to}\n{said_counts(single if len(single) else frame)}", fontsize=SMALLEST + 0.5)
         drawing.supylabel("magnification held out", fontsize=SMALLEST + 0.5)
-        legend_above(drawing, list(handles.values()), [f"{first} - {second}" for first, second in handles])
+        words = [first if to else f"{first} - {second}" for first, second in handles]
+        legend_above(drawing, list(handles.values()), words)
 
 
 def _pairs(frame: pd.DataFrame) -> list[tuple[str, str]]:

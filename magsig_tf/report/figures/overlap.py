@@ -54,11 +54,12 @@ class SignatureOverlap(Figure):
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         labels = list(dict.fromkeys(frame["label"]))
         axes = panels(drawing, len(labels), len(QUANTITIES))
-        shown = None
+        # the same places for every method, so that one with fewer holdouts is read beside the others
+        names, shown = _names(frame), None
         for row, label in enumerate(labels):
             for column, (quantity, title) in enumerate(QUANTITIES.items()):
                 ax = axes[row * len(QUANTITIES) + column]
-                shown = _heat_map(ax, frame[frame["label"] == label], quantity)
+                shown = _heat_map(ax, frame[frame["label"] == label], quantity, names)
                 if not row:
                     ax.set_title(title)
                 if not column:
@@ -75,8 +76,13 @@ class SignatureOverlap(Figure):
         drawing.supxlabel(f"magnification held out (n = {rests} comparison(s) a cell)", fontsize=SMALLEST + 0.5)
 
 
-def _heat_map(ax: Axes, frame: pd.DataFrame, quantity: str):
-    names = list(dict.fromkeys([*frame["first"], *frame["second"]]))
+def _names(frame: pd.DataFrame) -> list[str]:
+    """Return the holdouts of all methods, in the order of the method that has most of them."""
+    own = [dict.fromkeys([*rows["first"], *rows["second"]]) for _, rows in frame.groupby("label", sort=False)]
+    return list(max(own, key=len) | dict.fromkeys(name for names in own for name in names))
+
+
+def _heat_map(ax: Axes, frame: pd.DataFrame, quantity: str, names: list[str]):
     across, down = names[:-1], names[1:]
     table = np.full((len(down), len(across)), np.nan)
     drawn = np.zeros_like(table, bool)

@@ -236,3 +236,14 @@ def test_colours_do_not_depend_on_which_methods_are_there():
     configs = Palette(["grl 111111", "grl 222222"])
     assert configs["grl 111111"].colour == configs["grl 222222"].colour == many["grl"].colour
     assert configs["grl 111111"].marker != configs["grl 222222"].marker
+
+
+def test_overlaps_of_fewer_holdouts_lie_in_the_same_places():
+    rows = [("a", "100X", "200X"), ("b", "40X", "100X"), ("b", "40X", "200X"), ("b", "100X", "200X")]
+    pairs = pd.DataFrame(rows, columns=["label", "first", "second"]).assign(jaccard=0.5, expected=0.1, adjusted=0.4)
+    drawing = SignatureOverlap(pairs).plot()
+    first, second = drawing.axes[0], drawing.axes[3]
+    assert first.get_images()[0].get_array().shape == second.get_images()[0].get_array().shape == (2, 2)
+    (only,) = first.texts
+    assert only.get_position() == second.texts[-1].get_position()
+    assert [label.get_text() for label in second.get_xticklabels()] == ["40X", "100X"]

@@ -1,0 +1,93 @@
+"""The verdict box: what the paper states, and what these runs say of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from magsig_tf.evaluation.claim import Claim
+from magsig_tf.evaluation.claims import OTHER_DATA, Claims
+from magsig_tf.evaluation.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
+from magsig_tf.report.page.blocks import Cell, PageTable, Row
+
+# a sign beside the colour and the words: none of the three is needed to read the others
+_KINDS = {
+    HOLDS: ("holds", "✓"),
+    DOES_NOT_HOLD: ("fails", "✗"),
+    CANNOT_BE_TOLD: ("untold", "?"),
+    NOT_RUN: ("missing", "–"),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim of the box.
+
+    Args:
+        number: Its place, from 1.
+        statement: What is judged.
+        verdict: As printed.
+        kind: Class of its appearance.
+        sign: Sign of the verdict.
+        paper: The paper's number; empty where it gives none.
+        ours: Ours; empty where there is none.
+        why: Why the verdict is what it is.
+        falsifies: Whether it is a criterion of falsification.
+    """
+
+    number: int
+    statement: str
+    verdict: str
+    kind: str
+    sign: str
+    paper: str
+    ours: str
+    why: str
+    falsifies: bool
+
+
+def cards_of(claims: Claims) -> list[Card]:
+    """Return the claims in the order of the paper."""
+    return [
+        Card(
+            place,
+            claim.statement,
+            claim.finding.verdict,
+            *_kind(claim),
+            claim.paper,
+            claim.finding.ours,
+            claim.why,
+            claim.kind == "falsification",
+        )
+        for place, claim in enumerate(claims.claims, 1)
+    ]
+
+
+def _kind(claim: Claim) -> tuple[str, str]:
+    """Return class and sign of a verdict; a criterion of falsification that holds counts against the paper."""
+    kind, sign = _KINDS[claim.finding.verdict]
+    turned = {"holds": "fails", "fails": "holds"} if claim.kind == "falsification" else {}
+    return turned.get(kind, kind), sign
+
+
+def count_verdicts(claims: Claims) -> str:
+    """Say how many of the paper's statements have which verdict, criteria of falsification apart."""
+    counted = Counter(claim.finding.verdict for claim in claims.claims if claim.kind == "statement")
+    words = [f"{verdict.replace(' from this data', '')} {counted[verdict]}" for verdict in _KINDS if counted[verdict]]
+    met = sum(claim.finding.verdict == HOLDS for claim in claims.claims if claim.kind == "falsification")
+    criteria = sum(claim.kind == "falsification" for claim in claims.claims)
+    return (
+        f"The paper's statements, {counted.total()} in all: {', '.join(words)}. Of {criteria} criteria that would "
+        f"falsify it, {met} {'is' if met == 1 else 'are'} met."
+    )
+
+
+def claims_page_table(claims: Claims) -> PageTable:
+    """Return the claims as a table, for its files."""
+    other = f" ({OTHER_DATA})" if claims.data == OTHER_DATA else ""
+    rows = [
+        Row([Cell(str(c.number)), Cell(c.statement), Cell(c.paper), Cell(c.ours), Cell(f"{c.verdict}{other}")])
+        for c in cards_of(claims)
+    ]
+    columns = {"no.": True, "claim": False, "paper": False, "ours": False, "verdict": False}
+    return PageTable("claims", "What the paper states, and what these runs say", columns, rows, claims.table)

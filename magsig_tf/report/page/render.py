@@ -1,0 +1,147 @@
+"""The page from its parts. What comes from files is escaped, and nothing in the page may reach a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from magsig_tf import __version__
+from magsig_tf.evaluation.claims import OTHER_DATA
+from magsig_tf.evaluation.summary_rows import POOLED
+from magsig_tf.report.figures import Palette
+from magsig_tf.report.page.blocks import Section
+from magsig_tf.report.page.claim_cards import cards_of, count_verdicts
+from magsig_tf.report.page.figure_files import Drawn
+from magsig_tf.report.page.material import Material
+from magsig_tf.report.page.status import Status
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """A method or holdout that can be hidden.
+
+    Args:
+        key: What rows refer to it by; no name from a file ever becomes a part of the page's code.
+        label: As it is shown.
+    """
+
+    key: str
+    label: str
+
+
+def render(
+    material: Material, status: Status, sections: Sequence[Section], drawn: dict[str, Drawn], palette: Palette
+) -> str:
+    """Return the page.
+
+    Args:
+        material: Everything gathered.
+        status: How much of the study is there.
+        sections: The questions.
+        drawn: The figures by name.
+        palette: Appearances of the methods.
+    """
+    from markupsafe import Markup
+
+    methods = [Toggle(f"m{place}", label) for place, label in enumerate(material.labels)]
+    holdouts = [*material.matrix.holdouts, *([POOLED] if len(material.matrix.holdouts) > 1 else [])]
+    # the only text of the page that is not escaped: two files of the package, and colours from a fixed list
+    style = _resource("report.css") + _colours(methods, palette)
+    script = _resource("report.js")
+    return _template().render(
+        material=material,
+        status=status,
+        sections=sections,
+        drawn=drawn,
+        methods=methods,
+        keys={toggle.label: toggle.key for toggle in methods},
+        holdouts=[Toggle(f"h{place}", name) for place, name in enumerate(holdouts)],
+        holdout_keys={name: f"h{place}" for place, name in enumerate(holdouts)},
+        cards=cards_of(material.claims),
+        counted=count_verdicts(material.claims),
+        other_data=OTHER_DATA if material.claims.data == OTHER_DATA else "",
+        about=_about(material),
+        configs=_configs(material),
+        version=__version__,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+    )
+
+
+@cache
+def _template():
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("magsig_tf.report.page")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["said"] = said
+    return environment.get_template(TEMPLATE)
+
+
+def said(text: str):
+    """Return a sentence as markup, escaped, what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+
+
+def _resource(name: str) -> str:
+    return (importlib.resources.files("magsig_tf.report.page") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _colours(methods: Sequence[Toggle], palette: Palette) -> str:
+    """Return the rules that give a method its colour; the policy allows no style in a tag."""
+    return "".join(f".{toggle.key} {{ --method: {palette[toggle.label].colour}; }}\n" for toggle in methods)
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy: pictures inside the page, its one style, its one script, nothing else."""
+    hashes = {
+        kind: base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+        for kind, text in (("style", style), ("script", script))
+    }
+    allowed = [f"{kind}-src 'sha256-{value}'" for kind, value in hashes.items()]
+    return "; ".join(["default-src 'none'", "img-src data:", *allowed, "base-uri 'none'", "form-action 'none'"])
+
+
+def _about(material: Material) -> list[str]:
+    """Say in one line each which data and runs these are."""
+    tested = [run.part("test")[["row", "case", "label"]] for run in material.loaded.runs]
+    labels: dict[str, int] = {}
+    images: set[int] = set()
+    for rows in tested:
+        labels.update(zip(rows["case"], rows["label"], strict=True))
+        images.update(rows["row"])
+    malignant = sum(map(int, labels.values()))
+    magnifications = dict.fromkeys(name for group in material.matrix.groups for name in group.magnifications)
+    hashes = sorted({run.dataset_hash for run in material.loaded.runs})
+    return [
+        f"Test data: {len(labels) - malignant} benign and {malignant} malignant cases, {len(images):,} images.",
+        f"Magnifications: {', '.join(magnifications)}.",
+        f"Intervals: {material.summary.level:.0%}, {material.summary.replicates:,} bootstraps over cases. "
+        f"Threshold: {material.summary.threshold}.",
+        f"Hash of the data: {', '.join(each[:16] for each in hashes)}.",
+    ]
+
+
+def _configs(material: Material) -> list[tuple[str, str]]:
+    """Return the config of one run of each method as it lies on disk."""
+    found = []
+    for group in material.matrix.groups:
+        path = group.runs[min(group.runs)].folder / "config.yaml"
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "config.yaml is not there"
+        found.append((group.label, text))
+    return found

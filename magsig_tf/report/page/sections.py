@@ -1,0 +1,164 @@
+"""The questions of the report, each with its answer, figures and tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from magsig_tf.evaluation import summary_notes
+from magsig_tf.evaluation.comparison import with_holm
+from magsig_tf.evaluation.explanation_notes import explanation_notes
+from magsig_tf.evaluation.probes.notes import probe_notes
+from magsig_tf.report.figures import (
+    CaseStrips,
+    HeldOutAgainstSource,
+    MetricsPerHoldout,
+    PairedDifferences,
+    Palette,
+    PooledCalibration,
+    ProbeBars,
+    RealAndSynthetic,
+    RiskCoverage,
+    RocPerHoldout,
+    SignatureOverlap,
+    SignatureSize,
+    SplitDiagram,
+    TrainingCurves,
+)
+from magsig_tf.report.page.answers_of_features import (
+    answer_how,
+    answer_invariance,
+    answer_signatures,
+    answer_synthetic,
+)
+from magsig_tf.report.page.answers_of_models import (
+    answer_better,
+    answer_calibrated,
+    answer_drop,
+    answer_unseen,
+    answer_wrong,
+)
+from magsig_tf.report.page.blocks import Section
+from magsig_tf.report.page.material import Material
+from magsig_tf.report.page.pictures import worst_pictures
+from magsig_tf.report.page.tables_of_features import overlap_table, probe_table, signature_table
+from magsig_tf.report.page.tables_of_models import calibration_table, comparison_table, drop_table, held_out_table
+from magsig_tf.report.page.tables_of_study import case_table, explanation_table, run_table
+from magsig_tf.report.summary_table import SHOWN
+
+
+def sections_of(material: Material, palette: Palette) -> list[Section]:
+    """Return the sections of the report in the order of reading.
+
+    Args:
+        material: Everything gathered.
+        palette: Appearances of the methods.
+    """
+    makers = (_unseen, _drop, _better, _calibrated, _invariance, _signatures, _synthetic, _wrong, _how)
+    return [make(material, palette) for make in makers]
+
+
+def _unseen(material: Material, palette: Palette) -> Section:
+    summary = material.summary
+    return Section(
+        "unseen",
+        "Does it hold at an unseen magnification?",
+        answer_unseen(summary.table),
+        [RocPerHoldout(material.matrix, palette=palette), MetricsPerHoldout(summary.table, palette=palette)],
+        [held_out_table(summary, summary_notes(summary, "image", SHOWN))],
+    )
+
+
+def _drop(material: Material, palette: Palette) -> Section:
+    table = material.summary.table
+    return Section(
+        "drop",
+        "What does the drop cost?",
+        answer_drop(table),
+        [HeldOutAgainstSource(table, palette=palette)],
+        [drop_table(material.summary)],
+    )
+
+
+def _better(material: Material, palette: Palette) -> Section:
+    frames = [each.table for each in material.comparisons]
+    joined = with_holm(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame()
+    table = comparison_table(material.comparisons, material.matrix.holdouts)
+    return Section(
+        "better",
+        "Which method is better, by how much, and how sure is that?",
+        answer_better(joined, material.reference),
+        [PairedDifferences(joined, palette=palette)],
+        [table] if table else [],
+    )
+
+
+def _calibrated(material: Material, palette: Palette) -> Section:
+    return Section(
+        "calibrated",
+        "Are the probabilities calibrated?",
+        answer_calibrated(material.summary.table),
+        [PooledCalibration(material.matrix, palette=palette), RiskCoverage(material.matrix, palette=palette)],
+        [calibration_table(material.summary)],
+    )
+
+
+def _invariance(material: Material, palette: Palette) -> Section:
+    frame = material.tables.get("probes")
+    return Section(
+        "invariance",
+        "Is the embedding free of magnification?",
+        answer_invariance(material.tables),
+        [ProbeBars(frame, palette)],
+        [probe_table(frame, probe_notes(frame))] if len(frame) else [],
+    )
+
+
+def _signatures(material: Material, palette: Palette) -> Section:
+    tables, holdouts, labels = material.tables, material.matrix.holdouts, material.labels
+    sizes, pairs = tables.get("signatures"), tables.get("signature_pairs")
+    return Section(
+        "signatures",
+        "Are signatures small and stable?",
+        answer_signatures(tables, labels),
+        [SignatureSize(sizes, palette), SignatureOverlap(pairs, palette)],
+        [
+            *([signature_table(sizes, holdouts, labels)] if len(sizes) else []),
+            *([overlap_table(pairs, holdouts, labels)] if len(pairs) else []),
+        ],
+    )
+
+
+def _synthetic(material: Material, palette: Palette) -> Section:
+    explanation, picture = material.explanation, RealAndSynthetic(material.gan_folder, palette=palette)
+    return Section(
+        "synthetic",
+        "Did synthetic images help, and why?",
+        answer_synthetic(explanation),
+        [picture],
+        [explanation_table(explanation, explanation_notes(explanation, "image"))] if explanation else [],
+        notes=[line for line in picture.words().split("\n") if line.strip()] if explanation else [],
+    )
+
+
+def _wrong(material: Material, palette: Palette) -> Section:
+    strips = CaseStrips(material.matrix, palette)
+    frame = strips.frame()
+    return Section(
+        "wrong",
+        "Who is always wrong?",
+        answer_wrong(frame),
+        [strips],
+        [case_table(frame)] if len(frame) else [],
+        worst_pictures(material),
+    )
+
+
+def _how(material: Material, palette: Palette) -> Section:
+    cases = len({case for run in material.loaded.runs for case in run.part("test")["case"]})
+    return Section(
+        "how",
+        "How was it done?",
+        answer_how(material.matrix, cases),
+        [SplitDiagram(material.matrix, palette), TrainingCurves(material.matrix, palette)],
+        [run_table(material.matrix)],
+    )
