@@ -62,10 +62,14 @@ def export(
     magsig export --run workspace/runs/phantom/grl/400X/fold0-seed0-1a2b3c4d --name grl-400x
     """
     folder, seeds = _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder)
-    if run_folder is not None and (workspace.root / "runs").resolve() not in folder.resolve().parents:
-        workspace = Workspace(folder.resolve().parents[4])  # the run says where it belongs
-    exported = _exported(workspace, folder, name, output, with_signature, temperature)
+    exported = _exported(_workspace_of(folder, workspace), folder, name, output, with_signature, temperature)
     _print(exported, seeds, as_json)
+
+
+def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
+    """Return the workspace that a run lies in: WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN."""
+    above = folder.resolve().parents
+    return Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
 
 
 def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder) -> tuple[Path, list[dict]]:
@@ -119,7 +123,7 @@ def default_name(record: dict) -> str:
     """Return a model's name for a run: `grl-400x`, with the patient fold where it is not the first."""
     fold = f"-fold{record['patient_fold']}" if record["patient_fold"] else ""
     words = f"{record['method']}-{record['holdout']}{fold}".lower()
-    return re.sub(r"[^a-z0-9._-]+", "-", words).strip("-.") or "model"
+    return re.sub(r"[^a-z0-9._]+", "-", words).strip("-.") or "model"
 
 
 def _print(exported: Export, seeds: list[dict], as_json: bool) -> None:
