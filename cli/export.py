@@ -51,7 +51,7 @@ def export(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Write a finished run as a SavedModel, for TensorFlow Serving and for `magsig predict` and `magsig explain`.
+    """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
     that has TensorFlow alone and must answer the run's test images as the run did; else nothing of it stays.
@@ -175,7 +175,7 @@ def _of_check(exported: Export) -> list[str]:
     if checked.native_files:
         said.append(
             f"On {checked.native_files} original files: pixels differ by up to {checked.native_levels:.0f} of 255, "
-            f"probabilities by up to {checked.native_probability:.4f}."
+            f"probabilities by up to {checked.native_probability:.1e}."
         )
     else:
         said.append(f"Original files were not compared: {checked.native_absent}.")
