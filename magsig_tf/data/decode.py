@@ -64,18 +64,37 @@ def decode(encoded: bytes, size: int, resize: str = "squash") -> tuple[np.ndarra
     Raises:
         Exception: whatever Pillow raises on a file that it cannot decode; also for images above Pillow's size limit.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # above 89 million pixels Pillow only warns; such a file is a bomb or a whole slide, and neither fits in here
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-            width, height = image.size
-            plain, converted = _as_rgb(image)
+    plain, converted = _opened(encoded)
+    width, height = plain.size
     if resize == "crop":
         side = min(width, height)
         left, upper = (width - side) // 2, (height - side) // 2
         plain = plain.crop((left, upper, left + side, upper + side))
     return np.array(plain.resize((size, size), Image.Resampling.BICUBIC)), width, height, converted
+
+
+def read_native(path: Path) -> np.ndarray | UnreadableImage:
+    """Read one image file at its own size, converted to RGB as `decode` does.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pixels, uint8 [height, width, 3]; or why there are none.
+    """
+    try:
+        return np.array(_opened(_bytes_of(path))[0])
+    except Exception as error:  # Pillow's plugins raise anything on broken files
+        return UnreadableImage(printable(str(path)), _reason(error))
+
+
+def _opened(encoded: bytes) -> tuple[Image.Image, str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # above 89 million pixels Pillow only warns; such a file is a bomb or a whole slide, and neither fits in here
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+            return _as_rgb(image)
 
 
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
