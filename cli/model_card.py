@@ -40,7 +40,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
         config=_config(run_folder / "config.yaml"),
         export=export,
         dataset=_dataset(workspace, run),
-        own=one_run_table(run, export.get("temperature")),
+        own=one_run_table(run, export["temperature"] if export.get("temperature_fit") else None),
         study=_study(workspace, run),
     )
     write_model_card(extra / FILE, facts)

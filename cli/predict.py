@@ -55,9 +55,9 @@ def predict(
     magsig predict --model saved_models/grl-400x tiles/ --out predictions.csv
     magsig predict --model saved_models/grl-400x/2 a.png b.png list.csv
     """
-    from magsig_tf.serving.exported_model import ExportedModel
+    from magsig_tf.serving.model_description import ModelDescription
 
-    model = ExportedModel.open(model_folder)
+    model = ModelDescription.open(model_folder)
     began = time.monotonic()
     try:
         predicted = _predicted(model, inputs, out, cases, batch, threads, strict, resume)

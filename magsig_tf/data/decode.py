@@ -68,17 +68,38 @@ def decode(encoded: bytes, size: int, resize: str = "squash") -> tuple[np.ndarra
     Raises:
         Exception: whatever Pillow raises on a file that it cannot decode; also for images above Pillow's size limit.
     """
-    with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-        width, height = image.size
-        # here Pillow itself only warns, and to make an error of warnings is not safe between threads
-        if width * height > LARGEST_IMAGE:
-            raise Image.DecompressionBombError(f"{width} x {height} pixels could be a decompression bomb")
-        plain, converted = _as_rgb(image)
+    plain, converted = _opened(encoded)
+    width, height = plain.size
     if resize == "crop":
         side = min(width, height)
         left, upper = (width - side) // 2, (height - side) // 2
         plain = plain.crop((left, upper, left + side, upper + side))
     return np.array(plain.resize((size, size), Image.Resampling.BICUBIC)), width, height, converted
+
+
+def read_native(path: Path) -> np.ndarray | UnreadableImage:
+    """Read one image file at its own size, converted to RGB as `decode` does.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pixels, uint8 [height, width, 3]; or why there are none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.array(_opened(bytes_of(path))[0])
+    except Exception as error:  # Pillow's plugins raise anything on broken files
+        return UnreadableImage(printable(str(path)), reason_of(error))
+
+
+def _opened(encoded: bytes) -> tuple[Image.Image, str]:
+    with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        # here Pillow itself only warns, and to make an error of warnings is not safe between threads
+        if image.width * image.height > LARGEST_IMAGE:
+            raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels could be a decompression bomb")
+        return _as_rgb(image)
 
 
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:

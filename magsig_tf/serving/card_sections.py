@@ -138,7 +138,7 @@ def results(facts: CardFacts) -> str:
 
 def calibration(facts: CardFacts) -> str:
     """Return the calibration errors, with and without the temperature."""
-    temperature = facts.export.get("temperature")
+    temperature = facts.export.get("temperature") if facts.export.get("temperature_fit") else None
     said = (
         "No temperature was fitted: probabilities are as trained."
         if temperature is None

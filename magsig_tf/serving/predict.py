@@ -10,8 +10,8 @@ from pathlib import Path
 from magsig_tf.atomic_files import growing, partial_path, read_json, replacing, write_json
 from magsig_tf.data.decode_pool import available_cores
 from magsig_tf.errors import DataError
-from magsig_tf.serving.exported_model import ExportedModel
 from magsig_tf.serving.input_images import InputImage, InputImages
+from magsig_tf.serving.model_description import ModelDescription
 from magsig_tf.serving.prediction import BATCH, predict_images
 from magsig_tf.serving.prediction_table import CASE_COLUMNS, Tally, row_of, row_writer, rows_kept
 
@@ -31,7 +31,7 @@ class Predicted:
         cases_file: Where the cases are; None where no case is known.
     """
 
-    model: ExportedModel
+    model: ModelDescription
     images: InputImages
     tally: Tally
     resumed: int
@@ -39,7 +39,7 @@ class Predicted:
 
 
 def predict(
-    model: ExportedModel,
+    model: ModelDescription,
     arguments: Sequence[Path],
     out: Path,
     *,
@@ -117,7 +117,7 @@ def _mark(out: Path) -> Path:
     return partial_path(out).with_name(f"{partial_path(out).name}.json")
 
 
-def _kept(model: ExportedModel, out: Path) -> tuple[list[dict[str, str]], int]:
+def _kept(model: ModelDescription, out: Path) -> tuple[list[dict[str, str]], int]:
     if not partial_path(out).exists():
         return [], 0
     if not _mark(out).exists() or read_json(_mark(out)).get("model") != model.identity():

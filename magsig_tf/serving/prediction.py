@@ -12,8 +12,8 @@ import numpy as np
 
 from magsig_tf.data.decode import bytes_of, decode, reason_of
 from magsig_tf.data.decode_pool import map_in_threads
-from magsig_tf.serving.exported_model import Answers, ExportedModel
 from magsig_tf.serving.input_images import InputImage
+from magsig_tf.serving.model_description import Answers, ModelDescription
 
 BATCH = 16
 
@@ -38,7 +38,7 @@ class Prediction:
 
 
 def predict_images(
-    model: ExportedModel,
+    model: ModelDescription,
     answer: Callable[[np.ndarray], Answers],
     images: Iterable[InputImage],
     *,
@@ -51,7 +51,7 @@ def predict_images(
 
     Args:
         model: The model, for the size of its images.
-        answer: Its function, from `ExportedModel.load`; it is called by several threads at once.
+        answer: Its function, from `ModelDescription.load`; it is called by several threads at once.
         images: The images, drawn only as fast as predictions are taken.
         batch: Images that the model is asked about at once.
         threads: Number of threads.
@@ -69,7 +69,7 @@ def predict_images(
 
 @dataclass(frozen=True)
 class _BatchPrediction:
-    model: ExportedModel
+    model: ModelDescription
     answer: Callable[[np.ndarray], Answers]
 
     def __call__(self, images: list[InputImage]) -> list[Prediction]:
@@ -101,7 +101,7 @@ class _BatchPrediction:
         return "; ".join(notes)
 
 
-def is_outside(model: ExportedModel, magnification: str) -> bool:
+def is_outside(model: ModelDescription, magnification: str) -> bool:
     """Return whether a magnification is known and the model was not trained at it."""
     trained = {name.casefold() for name in model.magnifications}
     return bool(magnification and trained) and magnification.casefold() not in trained

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import DataError
-from magsig_tf.serving.exported_model import ExportedModel
+from magsig_tf.serving.model_description import ModelDescription
 from magsig_tf.serving.prediction import Prediction, is_outside
 
 COLUMNS = ("file", "case", "slide", "magnification", "probability", "label", "note", "error")
@@ -49,7 +49,7 @@ class Tally:
         cases: Sums by case, in the order of their first image.
     """
 
-    model: ExportedModel
+    model: ModelDescription
     labels: Counter = field(default_factory=Counter)
     unreadable: int = 0
     examples: list[str] = field(default_factory=list)

@@ -1,0 +1,88 @@
+"""The sparse signature of a run, brought from the tables of `magsig signatures` to a served model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from magsig_tf.errors import DataError, RunError
+from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from magsig_tf.serving.sparse_signature import SparseSignature
+
+_SAME_PENALTY = 1e-6
+
+
+def signature_of_run(workspace: Workspace, folder: Path, record: dict) -> SparseSignature:
+    """Return a run's signature, fitted again from its embeddings and held against the table.
+
+    The tables hold sizes and scores, not coefficients; the fit is a pure function of the embeddings, so it is the same.
+
+    Args:
+        workspace: Where the result tables lie.
+        folder: Of the run.
+        record: Its `run.json`.
+
+    Raises:
+        RunError: no table has this run, or the fit is no longer the one in the table.
+        DataError: the run has no signature, or an empty one.
+    """
+    from magsig_tf.data.embeddings_file import read_embeddings
+    from magsig_tf.serving.sparse_signature import SparseSignature
+    from magsig_tf.signatures.signature import fit_signature
+
+    row = _row_of_run(workspace, record)
+    title = f"{record['method']} {record['holdout']} fold {record['patient_fold']} seed {record['seed']}"
+    if row["k"] != row["k"] or not row["k"]:  # NaN is not equal to itself
+        raise DataError(
+            f"Expected a signature of {title}",
+            f"found {row['reason'] or 'an empty one'}",
+            "Export it without --with-signature",
+        )
+    train = read_embeddings(folder / "embeddings.npz").of("train")
+    names = (record["dataset_hash"], record["holdout"], record["patient_fold"])
+    fitted = fit_signature(train.embedding, train.label, train.case, names=names)
+    if fitted.size != row["k"] or abs(fitted.penalty / row["penalty"] - 1) > _SAME_PENALTY:
+        raise RunError(
+            f"Expected the signature of {title} as in the table, {int(row['k'])} dimensions",
+            f"found {fitted.size} when fitted again",
+            "The run was trained again since: run `magsig signatures` again",
+        )
+    return SparseSignature(
+        indices=fitted.indices,
+        coefficients=fitted.coefficients,
+        intercept=fitted.intercept,
+        mean=fitted.mean,
+        scale=fitted.scale,
+        dimensions=fitted.dimensions,
+        penalty=fitted.penalty,
+    )
+
+
+def _row_of_run(workspace: Workspace, record: dict) -> pd.Series:
+    import pandas as pd
+
+    folder = workspace.results() / record["dataset"]
+    wanted = {
+        "method": record["method"],
+        "config": record["config_hash"],
+        "holdout": record["holdout"],
+        "patient_fold": record["patient_fold"],
+        "seed": record["seed"],
+    }
+    tables = [folder / "signatures.parquet", *sorted(folder.glob("signatures-*.parquet"))]
+    for path in tables:
+        if not path.is_file():
+            continue
+        table = pd.read_parquet(path)
+        same = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+        if len(same):
+            return same.iloc[0].astype(object).where(same.iloc[0].notna(), float("nan"))
+    raise RunError(
+        f"Expected the signature of this run in {folder / 'signatures.parquet'}",
+        "found none",
+        f"Run `magsig signatures --dataset {record['dataset']}` first",
+    )
