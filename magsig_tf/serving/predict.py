@@ -80,7 +80,7 @@ def predict(
     for row in kept:
         _check_same(row, next(listed, None), out)
         tally.add(row)
-    _use_threads(threads)
+    use_threads(threads)
     answer = model.load()
     write_json(_mark(out), {"model": model.identity()})
     with growing(out, end) as stream:
@@ -143,7 +143,7 @@ def _unreadable(image: InputImage, error: str) -> DataError:
     return DataError(f"Expected a readable image in {name}", f"found: {error}", "Remove it, or leave out --strict")
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
     """Give each operation one core: every thread of ours has a batch of its own, and more threads would only wait."""
     import tensorflow as tf
 
