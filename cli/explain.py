@@ -48,7 +48,7 @@ def explain(model: Path, out: Path, columns: int, limit: int, as_json: bool, ima
     magsig explain --model saved_models/grl-400x TILES --out sheet.png --columns 4 --limit 40
     """
     from magsig_tf.report.heat_picture import write_picture, write_sheet
-    from magsig_tf.serving.explain import images_below
+    from magsig_tf.serving.image_files import images_below
 
     if out.suffix.lower() not in FORMATS:
         raise UsageError("Expected a picture in --out", f"found {out.name!r}", f"End it in {', '.join(FORMATS)}")

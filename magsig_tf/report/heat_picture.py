@@ -20,13 +20,15 @@ MAP = "viridis"
 """Seen by everyone, and far from the pink and violet of the stain."""
 OPACITY = 0.7
 """Of the strongest heat; weaker heat covers less, so that the tissue stays in sight."""
-BAR = "evidence for malignant,\nrelative to the strongest place of the image"
+BAR = "evidence for malignant,\nrelative to the strongest\nplace of the image"
 SILENT = "nothing speaks for malignant"
 LARGEST = 1000
 """Longest side that is drawn, in pixels: more would not be seen."""
 DPI = 200
-_PICTURE, _TILE, _HEAD, _BAR_WIDTH = 75.0, 32.0, 9.0, 16.0  # mm
-_LONGEST_NAME = {"picture": 90, "tile": 34}
+_PICTURE, _TILE, _HEAD, _BAR_WIDTH = 75.0, 32.0, 8.0, 20.0  # mm
+_GAP = 0.12  # of a tile
+_BAR_HEIGHT = 75.0  # mm, at most
+_LONGEST_NAME = {"picture": 90, "tile": 46}
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,14 @@ def write_sheet(path: Path, tiles: Sequence[HeatTile], title: str, columns: int)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     ratio = max(tile.image.shape[0] / tile.image.shape[1] for tile in tiles)
-    size = (columns * (2 * _TILE + 3) + _BAR_WIDTH + 4, rows * (_TILE * ratio + _HEAD) + 10)
+    size = (columns * ((2 + _GAP) * _TILE) + _BAR_WIDTH + 4, rows * (_TILE * ratio + _HEAD) + 10)
     with rc_context(STYLE):
         drawing = Drawing(figsize=tuple(side / MM_PER_INCH for side in size), layout="constrained")
-        axes = drawing.subplots(rows, 2 * columns, squeeze=False)
+        # image, overlay, and a gap that tells the pairs apart
+        axes = drawing.subplots(rows, 3 * columns, squeeze=False, width_ratios=[1, 1, _GAP] * columns)
         for axis in axes.flat:
             axis.axis("off")
-        for tile, (plain, overlaid) in zip(tiles, axes.reshape(-1, 2), strict=False):
+        for tile, (plain, overlaid, _) in zip(tiles, axes.reshape(-1, 3), strict=False):
             _draw(plain, overlaid, tile)
             name = _shortened(tile.name, _LONGEST_NAME["tile"])
             said = f"{tile.label} {tile.probability:.3f}" + ("" if tile.heat.any() else f"; {SILENT}")
@@ -143,7 +146,15 @@ def _draw_bar(drawing: Drawing, axes: object, tiles: Sequence[HeatTile]) -> None
     mean = np.mean([tile.image.reshape(-1, 3).mean(0) for tile in tiles], axis=0)
     levels = np.linspace(0, 1, 256)[np.newaxis]
     colours = heat_overlay(np.broadcast_to(mean, (1, 256, 3)), levels)[0]
-    bar = drawing.colorbar(ScalarMappable(Normalize(0, 1), ListedColormap(colours)), ax=axes, fraction=0.05, pad=0.02)
+    height = drawing.get_figheight() * MM_PER_INCH
+    bar = drawing.colorbar(
+        ScalarMappable(Normalize(0, 1), ListedColormap(colours)),
+        ax=axes,
+        shrink=min(0.8, _BAR_HEIGHT / height),
+        aspect=20,
+        anchor=(0.0, 1.0),
+        pad=0.01,
+    )
     bar.set_label(BAR)
     bar.outline.set_linewidth(0.4)
 

@@ -10,10 +10,8 @@ import numpy as np
 
 from magsig_tf.data.decode import read_native
 from magsig_tf.data.source import UnreadableImage
-from magsig_tf.errors import DataError
 from magsig_tf.serving.exported_model import ExportedModel
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _LABELS = ("benign", "malignant")
 
 
@@ -76,20 +74,6 @@ def explain_files(model: ExportedModel, files: Sequence[Path]) -> Iterator[Expla
     for path in files:
         image = read_native(path)
         yield image if isinstance(image, UnreadableImage) else _explained(model, path, image)
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted by path.
-
-    Raises:
-        DataError: there is none.
-    """
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
-        raise DataError(
-            f"Expected images below {folder}", f"found none ending in {', '.join(SUFFIXES)}", "Pass another folder"
-        )
-    return found
 
 
 def _explained(model: ExportedModel, path: Path, image: np.ndarray) -> Explanation:

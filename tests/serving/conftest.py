@@ -1,0 +1,49 @@
+"""One tiny run and one export of it, shared by every test of a process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.serving.tiny_export import tiny_study
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory, tensorflow):
+    """A finished run; tests that change it copy it first."""
+    return tiny_study(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="session")
+def signature():
+    """A made-up sparse signature of three dimensions."""
+    from magsig_tf.serving.sparse_signature import SparseSignature
+
+    return SparseSignature(
+        indices=np.array([3, 40, 90]),
+        coefficients=np.array([0.7, -1.1, 0.2]),
+        intercept=0.3,
+        mean=np.array([0.1, 0.4, 0.0]),
+        scale=np.array([0.5, 0.2, 1.5]),
+        dimensions=128,
+        penalty=0.01,
+    )
+
+
+@pytest.fixture(scope="session")
+def exported(study, signature, tmp_path_factory):
+    """The first version of the model `tiny`, with a temperature and a signature."""
+    from magsig_tf.serving.export import export_run
+    from magsig_tf.serving.finished_run import FinishedRun
+
+    root = tmp_path_factory.mktemp("saved_models")
+    run = FinishedRun.open(study.folder)
+    return export_run(run, study.prepared, root=root, name="tiny", signature=signature, with_temperature=True)
+
+
+@pytest.fixture(scope="session")
+def loaded(exported):
+    """The export, loaded again."""
+    from magsig_tf.serving.exported_model import ExportedModel
+
+    return ExportedModel.open(exported.folder)
