@@ -41,7 +41,7 @@ _PICTURES = """
 """
 _STRINGS = "AsString RegexFullMatch StaticRegexFullMatch StringFormat StringJoin StringLength Substr"
 _DATASETS_IN_MEMORY = """
-    BatchDatasetV2 ConcatenateDataset DatasetToSingleElement FilterDataset IgnoreErrorsDataset IgnoreErrorsDatasetV2
+    BatchDatasetV2 ConcatenateDataset DatasetToSingleElement FilterDataset IgnoreErrorsDataset
     MapDataset OptimizeDatasetV2 ParallelMapDatasetV2 PrefetchDataset RangeDataset TakeDataset TensorDataset
     TensorSliceDataset ZipDataset
 """

@@ -152,7 +152,7 @@ def _place(image: InputImage) -> bytes:
     """Return what tells a file from others, in 16 bytes: memory must stay small for many of them."""
     if image.path is None:
         return b""
-    path = str(image.path)
+    path = os.path.join(os.getcwd(), image.path)
     folder, name = os.path.split(path)
     whole = os.path.realpath(path) if os.path.islink(path) else os.path.join(_real_folder(folder), name)
     return hashlib.blake2b(whole.encode(errors="surrogateescape"), digest_size=16).digest()
