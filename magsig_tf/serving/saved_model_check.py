@@ -16,7 +16,7 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from magsig_tf.errors import DataError
-from magsig_tf.serving.allowed_operations import ALLOWED, OF_SAVERS, danger
+from magsig_tf.serving.allowed_operations import ALLOWED, KNOWN_DANGERS, OF_SAVERS, danger
 
 GRAPH = "saved_model.pb"
 _FILES = re.compile(
@@ -77,19 +77,20 @@ def _check_graph(found: meta_graph_pb2.MetaGraphDef) -> None:
     if found.asset_file_def:
         raise ValueError("it names files of its own (assets)")
     _check_objects(found)
+    refused = sorted(_refused_operations(found), key=lambda each: each[0] not in KNOWN_DANGERS)
+    if refused:
+        operation, where = refused[0]
+        raise ValueError(f"the operation {operation!r:.60}, which {danger(operation)}, in {where!r:.80}")
+
+
+def _refused_operations(found: meta_graph_pb2.MetaGraphDef) -> Iterator[tuple[str, str]]:
+    """Yield each operation that may not be there, and the function that holds it."""
     savers = _saver_functions(found)
-    for node in found.graph_def.node:
-        _check_operation(node.op, "its graph", ALLOWED)
+    yield from ((node.op, "its graph") for node in found.graph_def.node if node.op not in ALLOWED)
     for function in found.graph_def.library.function:
         name = function.signature.name
         allowed = ALLOWED | OF_SAVERS if name in savers else ALLOWED
-        for node in function.node_def:
-            _check_operation(node.op, name, allowed)
-
-
-def _check_operation(operation: str, where: str, allowed: frozenset[str]) -> None:
-    if operation not in allowed:
-        raise ValueError(f"the operation {operation!r:.60}, which {danger(operation)}, in {where!r:.80}")
+        yield from ((node.op, name) for node in function.node_def if node.op not in allowed)
 
 
 def _check_objects(found: meta_graph_pb2.MetaGraphDef) -> None:

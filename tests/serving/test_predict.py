@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -12,7 +13,9 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from tensorflow.core.protobuf import saved_model_pb2
 
 from magsig_tf.data.prepare import prepare
 from magsig_tf.errors import DataError
@@ -280,3 +283,31 @@ def test_the_exported_folder_alone_is_enough(model, here):
     assert done.returncode == 0, done.stderr
     assert rows("predictions.csv")[0]["label"] == "malignant"
     assert "images/s" in done.stderr
+
+
+def test_predictions_of_original_files_are_those_of_the_run(study, exported, here):
+    """The files go through the same resize as in `prepare`, so the export answers as the run did on prepared pixels."""
+    files = study.workspace.root.parent / "files"
+    done = magsig("predict", "--model", exported.folder, files / "tiny.csv", "--out", "p.csv")
+    assert done.code == 0, done.errors
+    run = pd.read_parquet(study.folder / "predictions.parquet")
+    run["file"] = study.prepared.manifest["path"].to_numpy()[run["row"]]
+    found = pd.read_csv("p.csv", dtype={"note": str}).set_index("file").loc[run["file"]]
+    served = 1 / (1 + np.exp(-run["logit"].to_numpy() / exported.facts["temperature"]))
+    np.testing.assert_allclose(found["probability"], served, atol=1e-5)
+    assert (found["case"].to_numpy() == run["case"].to_numpy()).all()
+    outside = found["note"].fillna("").str.startswith("400X is not among").to_numpy()
+    assert (outside == (run["magnification"] == "400X").to_numpy()).all()
+    assert "40 images at 400X, which training left out on purpose" in done.out
+
+
+def test_a_doctored_model_is_refused_before_it_is_loaded(model, here):
+    doctored = shutil.copytree(model, here / "doctored")
+    path = doctored / "1" / "saved_model.pb"
+    graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    graph.meta_graphs[0].graph_def.library.function[0].node_def.add(name="sly", op="ReadFile")
+    path.write_bytes(graph.SerializeToString())
+    write_tree(here / "tiles", {"a.png": grey(9)})
+    refused(magsig("predict", "--model", doctored, "tiles"), 1, "ReadFile", "can read any file")
+    refused(magsig("explain", "--model", doctored, "tiles/a.png", "--out", "heat.png"), 1, "ReadFile")
+    assert not (here / "predictions.csv").exists()
