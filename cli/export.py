@@ -51,7 +51,7 @@ def export(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Write a finished run as a SavedModel, for TensorFlow Serving and for `magsig predict` and `magsig explain`.
+    """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
     that has TensorFlow alone and must answer the run's test images as the run did; else nothing of it stays.
@@ -62,10 +62,14 @@ def export(
     magsig export --run workspace/runs/phantom/grl/400X/fold0-seed0-1a2b3c4d --name grl-400x
     """
     folder, seeds = _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder)
-    if run_folder is not None and (workspace.root / "runs").resolve() not in folder.resolve().parents:
-        workspace = Workspace(folder.resolve().parents[4])  # the run says where it belongs
-    exported = _exported(workspace, folder, name, output, with_signature, temperature)
+    exported = _exported(_workspace_of(folder, workspace), folder, name, output, with_signature, temperature)
     _print(exported, seeds, as_json)
+
+
+def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
+    """Return the workspace that a run lies in: WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN."""
+    above = folder.resolve().parents
+    return Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
 
 
 def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder) -> tuple[Path, list[dict]]:
@@ -122,7 +126,7 @@ def default_name(record: dict) -> str:
     """Return a model's name for a run: `grl-400x`, with the patient fold where it is not the first."""
     fold = f"-fold{record['patient_fold']}" if record["patient_fold"] else ""
     words = f"{record['method']}-{record['holdout']}{fold}".lower()
-    return re.sub(r"[^a-z0-9._-]+", "-", words).strip("-.") or "model"
+    return re.sub(r"[^a-z0-9._]+", "-", words).strip("-.") or "model"
 
 
 def _print(exported: Export, seeds: list[dict], as_json: bool) -> None:
@@ -174,7 +178,7 @@ def _of_check(exported: Export) -> list[str]:
     if checked.native_files:
         said.append(
             f"On {checked.native_files} original files: pixels differ by up to {checked.native_levels:.0f} of 255, "
-            f"probabilities by up to {checked.native_probability:.4f}."
+            f"probabilities by up to {checked.native_probability:.1e}."
         )
     else:
         said.append(f"Original files were not compared: {checked.native_absent}.")

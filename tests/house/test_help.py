@@ -32,7 +32,19 @@ def test_help_loads_nothing_heavy_and_lists_the_commands():
     text, code, modules = modules_loaded_by("--help")
     assert code == 0
     assert not modules & set(HEAVY)
-    for command in ("prepare", "train", "evaluate", "reproduce", "plugins", "gan", "signatures", "probe", "predict"):
+    for command in (
+        "prepare",
+        "train",
+        "evaluate",
+        "reproduce",
+        "plugins",
+        "gan",
+        "signatures",
+        "probe",
+        "export",
+        "explain",
+        "predict",
+    ):
         assert f"\n  {command} " in text
     assert "broken" not in text
 
@@ -46,7 +58,20 @@ def test_the_version_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "train", "evaluate", "reproduce", "plugins", "gan", "signatures", "probe", "predict"]
+    "command",
+    [
+        "prepare",
+        "train",
+        "evaluate",
+        "reproduce",
+        "plugins",
+        "gan",
+        "signatures",
+        "probe",
+        "export",
+        "explain",
+        "predict",
+    ],
 )
 def test_the_help_of_a_command_loads_no_tensorflow(command):
     text, code, modules = modules_loaded_by(command, "--help")

@@ -132,3 +132,14 @@ def test_maps_are_spread_over_the_image_that_was_sent(preprocessing):
     assert cropped.shape == (40, 80)
     assert cropped[:, :20].max() == cropped[:, 60:].max() == 0.0
     assert cropped[:5, 20:25].min() == 1.0
+
+
+@pytest.mark.real
+def test_original_breakhis_files_are_resized_as_prepare_resizes_them(preprocessing, real_data):
+    paths = sorted((real_data / "native").rglob("*.png"))[::6]
+    assert len(paths) == 8
+    for path in paths:
+        wanted = decode(path.read_bytes(), 96)[0].astype(float)
+        found = preprocessing(96).decoded(np.array([path.read_bytes()], object)).numpy()[0]
+        assert np.abs(found - wanted).max() <= 1
+        assert np.mean(found != wanted) < 0.002
