@@ -26,6 +26,7 @@ BENCHMARKS = (
     "bfloat16",
     "training_memory",
     "sparse_path",
+    "predict",
 )
 """The modules that `make bench` runs, the quick ones first."""
 

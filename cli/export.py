@@ -97,6 +97,7 @@ def _exported(
 ) -> Export:
     from rich.console import Console
 
+    from magsig_tf.cli.model_card import write_card
     from magsig_tf.cli.run_signature import signature_of_run
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.tensorflow_import import load_tensorflow
@@ -107,15 +108,17 @@ def _exported(
 
     run = FinishedRun.open(folder)
     prepared = PreparedDataset.open(workspace.data(run.record["dataset"]))
+    name = name or default_name(run.record)
     with Console(stderr=True).status(f"exporting {run.title}"):
         signature = signature_of_run(workspace, folder, run.record) if with_signature else None
         return export_run(
             run,
             prepared,
             root=output,
-            name=name or default_name(run.record),
+            name=name,
             signature=signature,
             with_temperature=with_temperature,
+            write_card=lambda extra, version: write_card(extra, folder, name=name, version=version),
         )
 
 

@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from magsig_tf.errors import MagsigError
 
@@ -38,6 +39,39 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # what could not be made need not be removed
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def growing(path: Path, keep: int = 0) -> Iterator[TextIO]:
+    """Yield a text file that grows beside `path`; rename it to `path` when the block ends well, leave it otherwise.
+
+    Args:
+        path: The file that is meant; what grows is `partial_path(path)`.
+        keep: Bytes of an earlier, unfinished one to keep; the block goes on behind them.
+
+    Raises:
+        MagsigError: the folder cannot be written (read-only, disk full), or the path is no file's.
+    """
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    partial = partial_path(path)
+    with writing(path):
+        if path.exists() and not path.is_file():
+            raise MagsigError(
+                f"Expected a place for a file at {path}", "found a folder, device or pipe", "Choose another place"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "r+" if keep else "w", encoding="utf-8", newline="") as handle:
+            handle.truncate(keep)
+            handle.seek(keep)
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+
+
+def partial_path(path: Path) -> Path:
+    """Return the name under which a file grows until it is whole."""
+    return path.with_name(f"{path.name}.partial")
 
 
 @contextlib.contextmanager

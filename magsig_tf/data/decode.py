@@ -19,6 +19,8 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 """Formats that are tried; Pillow's others (PostScript, for one) start programs or are no microscope's."""
 
 LARGEST_FILE = 256 * 2**20
+LARGEST_IMAGE = 89_478_485
+"""Pixels; Pillow's limit. Such a file is a bomb or a whole slide, and neither fits in here."""
 RESIZE = ("squash", "crop")
 
 
@@ -36,21 +38,23 @@ class ImageFileReader:
 
     def __call__(self, images: Sequence[SourceImage]) -> list[DecodedImage | UnreadableImage]:
         """Return one result an image, in order; what cannot be decoded is returned as `UnreadableImage`."""
-        return [self._read(image) for image in images]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return [self._read(image) for image in images]
 
     def _read(self, image: SourceImage) -> DecodedImage | UnreadableImage:
         try:
-            encoded = _bytes_of(image.content)
+            encoded = bytes_of(image.content)
             pixels, width, height, converted = decode(encoded, self.size, self.resize)
         except Exception as error:  # Pillow's plugins raise anything on broken files
-            return UnreadableImage(image.path, _reason(error))
+            return UnreadableImage(image.path, reason_of(error))
         sha256 = hashlib.sha256(encoded).hexdigest()
         measured = {"width": width, "height": height, "sha256": sha256, **measure(pixels)}
         return DecodedImage(image.path, pixels, measured, converted)
 
 
 def decode(encoded: bytes, size: int, resize: str = "squash") -> tuple[np.ndarray, int, int, str]:
-    """Decode one image file and resize it (Pillow's bicubic filter).
+    """Decode one image file and resize it (Pillow's bicubic filter); threads may call it at once.
 
     Args:
         encoded: The bytes of the file.
@@ -83,18 +87,19 @@ def read_native(path: Path) -> np.ndarray | UnreadableImage:
         Pixels, uint8 [height, width, 3]; or why there are none.
     """
     try:
-        return np.array(_opened(_bytes_of(path))[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.array(_opened(bytes_of(path))[0])
     except Exception as error:  # Pillow's plugins raise anything on broken files
-        return UnreadableImage(printable(str(path)), _reason(error))
+        return UnreadableImage(printable(str(path)), reason_of(error))
 
 
 def _opened(encoded: bytes) -> tuple[Image.Image, str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # above 89 million pixels Pillow only warns; such a file is a bomb or a whole slide, and neither fits in here
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-            return _as_rgb(image)
+    with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        # here Pillow itself only warns, and to make an error of warnings is not safe between threads
+        if image.width * image.height > LARGEST_IMAGE:
+            raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels could be a decompression bomb")
+        return _as_rgb(image)
 
 
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
@@ -119,7 +124,16 @@ def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
     return image.convert("RGB"), kind
 
 
-def _bytes_of(content: object) -> bytes:
+def bytes_of(content: object) -> bytes:
+    """Return the bytes of an image file.
+
+    Args:
+        content: Its path, or the bytes themselves.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe, a device or a folder.
+        ValueError: it is larger than `LARGEST_FILE`.
+    """
     if isinstance(content, bytes):
         return content
     path = Path(content)
@@ -131,7 +145,8 @@ def _bytes_of(content: object) -> bytes:
     return path.read_bytes()
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return in a few words why an image could not be read."""
     if isinstance(error, UnidentifiedImageError):
         return "no image of a known format (PNG, JPEG, TIFF, BMP, WebP)"
     if isinstance(error, OSError) and error.strerror:

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -47,23 +47,44 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
     # fresh processes: a fork would inherit locks, threads and whatever library the caller has loaded
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        waiting = deque()
         try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= IN_FLIGHT * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from _in_order(pool, function, items, IN_FLIGHT * workers)
         except BrokenProcessPool as error:
             raise RunError(
                 "Expected the worker processes to last",
                 "found one ended from outside (out of memory?)",
                 "Repeat the command: it continues; --workers 1 needs the least memory",
             ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
+
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Apply a function to items in threads, for work that leaves Python's lock alone.
+
+    Args:
+        function: What to call; threads call it at once.
+        items: Drawn only as fast as results are taken.
+        threads: Number of threads.
+
+    Yields:
+        One result an item, in the order of the items whatever the scheduling.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="magsig-worker") as pool:
+        yield from _in_order(pool, function, items, IN_FLIGHT * threads)
+
+
+def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
+    """Yield results in the order of the items, with at most so many of them handed out."""
+    waiting = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _end_with_parent() -> None:

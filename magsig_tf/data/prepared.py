@@ -59,7 +59,7 @@ class PreparedDataset:
         _check_kinds(info, folder / "dataset.json")
         try:
             manifest = pd.read_parquet(folder / "manifest.parquet")
-            images = np.load(folder / "images.npy", mmap_mode="r")
+            images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
             shape = (len(manifest), info["size"], info["size"], 3)
             facts = {key: info[key] for key in ("name", "size", "content_hash", "magnifications")}
         except (OSError, ValueError, KeyError) as error:

@@ -1,1 +1,1 @@
-"""From a finished run to a model that another program can call: export, its check, explanations."""
+"""From a finished run to a model that another program can call: export, its check, prediction, explanation, card."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,7 @@ def export_run(
     name: str,
     signature: SparseSignature | None = None,
     with_temperature: bool = False,
+    write_card: Callable[[Path, int], object] = lambda extra, version: None,
 ) -> Export:
     """Write the next version of a served model.
 
@@ -70,6 +72,8 @@ def export_run(
         name: Of the model.
         signature: The run's sparse signature, to be served beside the label head.
         with_temperature: Whether to fit a temperature on source validation.
+        write_card: Called with the version's `assets.extra` and its number when all else is written: the model card
+            holds numbers of the evaluation, which serving does not calculate.
 
     Raises:
         DataError: the prepared data are not those of the run.
@@ -102,12 +106,8 @@ def export_run(
         for file in ("config.yaml", "run.json"):
             shutil.copyfile(run.folder / file, extra / file)
         write_warm_up(extra / WARM_UP, name, prepared.size)
-        _write_card(folder)
+        write_card(extra, version)
         return Export(place.publish(folder, version), facts, checked, temperature)
-
-
-def _write_card(folder: Path) -> None:
-    """Write the model card: the one place that calls it, when everything else of the version is written."""
 
 
 def _classifier_of(run: FinishedRun) -> keras.Model:

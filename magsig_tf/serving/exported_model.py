@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import DataError, UsageError
+from magsig_tf.serving.saved_model_check import check_saved_model
 from magsig_tf.serving.version_folder import find_version
 
 
@@ -37,9 +38,10 @@ class ExportedModel:
 
         Raises:
             UsageError: there is no SavedModel.
-            DataError: it is damaged.
+            DataError: it is damaged, or holds what no network needs.
         """
         folder = find_version(model)
+        check_saved_model(folder)
         facts = folder / "assets.extra" / "export.json"
         try:
             loaded = tf.saved_model.load(str(folder))

@@ -37,7 +37,7 @@ def main(questions: str) -> None:
         raise SystemExit("magsig could be imported")
     with open(questions, encoding="utf-8") as file:
         asked = json.load(file)
-    images = np.load(asked["images"], mmap_mode="r")
+    images = np.load(asked["images"], mmap_mode="r", allow_pickle=False)
     model = tf.saved_model.load(asked["model"])
     answers = test_answers(model, images, np.array(asked["rows"]), asked["batch"])
     answers |= native_answers(model, images, asked["native"])

@@ -44,6 +44,7 @@ def test_help_loads_nothing_heavy_and_lists_the_commands():
         "report",
         "export",
         "explain",
+        "predict",
     ):
         assert f"\n  {command} " in text
     assert "broken" not in text
@@ -71,6 +72,7 @@ def test_the_version_loads_nothing_heavy():
         "report",
         "export",
         "explain",
+        "predict",
     ],
 )
 def test_the_help_of_a_command_loads_no_tensorflow(command):

@@ -1,0 +1,93 @@
+"""Gathers what a model card says from the files of an export, its run and its study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from magsig_tf.atomic_files import read_json
+from magsig_tf.errors import RunError
+from magsig_tf.workspace import Workspace
+
+
+def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Path:
+    """Write `MODEL_CARD.md` of an export.
+
+    Args:
+        extra: The export's `assets.extra`, finished or not yet in its place; `labels.json` and `export.json` lie there.
+        run_folder: The finished run, `<workspace>/runs/<dataset>/<method>/<holdout>/<run>`. Where the workspace around
+            it holds the prepared data and the results of the study, their numbers are in the card too.
+        name: Name of the export.
+        version: Its version.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: the run's files are damaged.
+        MagsigError: a file of the export is missing or is no JSON.
+    """
+    from magsig_tf.evaluation.one_run import one_run_table
+    from magsig_tf.serving.model_card import FILE, CardFacts, write_model_card
+
+    export = read_json(extra / "export.json")
+    run, workspace = _run(run_folder)
+    facts = CardFacts(
+        name=name,
+        version=version,
+        labels=_labels(extra / "labels.json"),
+        run=run.info,
+        config=_config(run_folder / "config.yaml"),
+        export=export,
+        dataset=_dataset(workspace, run),
+        own=one_run_table(run, export["temperature"] if export.get("temperature_fit") else None),
+        study=_study(workspace, run),
+    )
+    write_model_card(extra / FILE, facts)
+    return extra / FILE
+
+
+def _run(folder: Path):
+    from magsig_tf.evaluation.runs import load_runs
+
+    folder = folder.resolve()
+    workspace = Workspace(folder.parents[4])
+    (run,) = load_runs(workspace, folder.parents[2].name, folders=[folder]).runs
+    return run, workspace
+
+
+def _labels(path: Path) -> list[str]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return list(found["labels"] if isinstance(found, dict) else found)
+
+
+def _config(path: Path) -> dict[str, object]:
+    from magsig_tf.flat_yaml import parse_yaml
+
+    remedy = "Repeat `magsig train`: it writes the file again"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"Expected the run's config in {path}", f"found: {error}", remedy) from error
+    found = parse_yaml(text, f"Expected YAML in {path}", remedy)
+    return found if isinstance(found, dict) else {}
+
+
+def _dataset(workspace: Workspace, run) -> dict[str, object] | None:
+    """Return the `dataset.json` that the run was trained on; another data set of that name is none of its."""
+    path = workspace.data(run.info["dataset"]) / "dataset.json"
+    found = read_json(path) if path.exists() else None
+    return found if found and found.get("content_hash") == run.dataset_hash else None
+
+
+def _study(workspace: Workspace, run):
+    import pandas as pd
+
+    path = workspace.results() / run.info["dataset"] / "summary.parquet"
+    if not path.exists():
+        return None
+    table = pd.read_parquet(path)
+    same = {"method": run.method, "config": run.config_hash, "holdout": run.holdout}
+    for column, value in same.items():
+        table = table[table[column] == value]
+    return table if len(table) else None

@@ -1,0 +1,157 @@
+"""`magsig predict`: an exported model's answer to images, folders and lists."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from magsig_tf.cli.options import json_option
+
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER|CSV...")
+@click.option(
+    "--model", "model_folder", required=True, type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of an exported model (its latest version is taken), or of one version.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("predictions.csv"), show_default=True,
+    help="CSV with one row an image; replaced.",
+)  # fmt: skip
+@click.option(
+    "--cases", type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV with one row a case, where cases are known.  [default: OUT with -cases before its ending]",
+)  # fmt: skip
+@click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images in a batch.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads that decode and infer.  [default: all cores]")
+@click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
+@click.option("--resume", is_flag=True, help="Go on behind the rows that an interrupted call left in OUT.partial.")
+@json_option
+def predict(
+    inputs: tuple[Path, ...],
+    model_folder: Path,
+    out: Path,
+    cases: Path | None,
+    batch: int,
+    threads: int | None,
+    strict: bool,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Predict images with an exported model; its folder is all that is needed.
+
+    Folders are searched for images, those below them too. A CSV has a column path and, where they are known, case,
+    slide and magnification; BreaKHis file names say these by themselves. Images are resized as `magsig prepare` did for
+    training. An image that cannot be read gets a row with the error, and the exit status is 1 at the end.
+
+    \b
+    magsig predict --model saved_models/grl-400x tiles/ --out predictions.csv
+    magsig predict --model saved_models/grl-400x/2 a.png b.png list.csv
+    """
+    from magsig_tf.serving.model_description import ModelDescription
+
+    model = ModelDescription.open(model_folder)
+    began = time.monotonic()
+    try:
+        predicted = _predicted(model, inputs, out, cases, batch, threads, strict, resume)
+    except KeyboardInterrupt:
+        from magsig_tf.atomic_files import partial_path
+
+        click.echo(f"Interrupted. Rows so far are kept in {partial_path(out)}; add --resume to go on there.", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    _print_result(predicted, out, time.monotonic() - began, as_json)
+    if predicted.tally.unreadable:
+        raise click.exceptions.Exit(1)
+
+
+def _predicted(model, inputs, out: Path, cases: Path | None, batch: int, threads: int | None, strict: bool, resume):
+    from magsig_tf.serving.predict import predict as run
+    from magsig_tf.tensorflow_import import load_tensorflow
+
+    load_tensorflow()
+    with _progress_bar(model.title) as show:
+        return run(
+            model, inputs, out, cases=cases, batch=batch, threads=threads, strict=strict, resume=resume, progress=show
+        )
+
+
+@contextlib.contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[int, int, int, int], None]]:
+    """Show a bar with rate and remaining time on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    words = "{task.fields[rate]:.0f} images/s{task.fields[bad]}"
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(words))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, rate=0.0, bad="")
+        began = None
+
+        def show(done: int, total: int, resumed: int, unreadable: int) -> None:
+            nonlocal began
+            began = began or time.monotonic()
+            rate = (done - resumed) / max(time.monotonic() - began, 1e-3)
+            bad = f"  {unreadable:,} unreadable" if unreadable else ""
+            bar.update(task, completed=done, total=total, rate=rate, bad=bad)
+
+        yield show
+
+
+def _print_result(predicted, out: Path, seconds: float, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_summary(predicted, out, seconds), indent=2))
+        return
+    for line in _lines(predicted, out, seconds):
+        click.echo(line)
+
+
+def _summary(predicted, out: Path, seconds: float) -> dict[str, object]:
+    tally, model = predicted.tally, predicted.model
+    return {
+        "model": model.name,
+        "version": model.version,
+        "trained_at": list(model.magnifications),
+        "images": tally.images,
+        "labels": dict(tally.labels),
+        "unreadable": tally.unreadable,
+        "unreadable_examples": tally.examples,
+        "outside_training_magnifications": dict(tally.outside),
+        "magnification_unknown": tally.no_magnification,
+        "cases": len(tally.cases),
+        "named_again": predicted.images.repeated,
+        "skipped": predicted.images.skipped.as_list(),
+        "resumed": predicted.resumed,
+        "seconds": round(seconds, 3),
+        "out": str(out),
+        "cases_out": None if predicted.cases_file is None else str(predicted.cases_file),
+    }
+
+
+def _lines(predicted, out: Path, seconds: float) -> Iterator[str]:
+    tally, model, images = predicted.tally, predicted.model, predicted.images
+    counts = ", ".join(f"{count:,} {label}" for label, count in sorted(tally.labels.items())) or "none readable"
+    earlier = f", {predicted.resumed:,} of them by an earlier call" if predicted.resumed else ""
+    yield f"{model.title}: {tally.images:,} images in {seconds:.1f} s{earlier}: {counts}"
+    for magnification, count in tally.outside.items():
+        trained = ", ".join(model.magnifications)
+        left_out = ", which training left out on purpose" if magnification == model.holdout else ""
+        yield f"Note: {count:,} images at {magnification}{left_out}: the model was trained at {trained}."
+    if tally.no_magnification:
+        yield f"Note: the magnification of {tally.no_magnification:,} images is not known, so it was not compared."
+    if tally.unreadable:
+        more = f" and {tally.unreadable - len(tally.examples):,} more" * (tally.unreadable > len(tally.examples))
+        yield f"Unreadable: {tally.unreadable:,} images, see the column error: {'; '.join(tally.examples)}{more}."
+    if images.repeated:
+        yield f"Named more than once and predicted once: {images.repeated:,} images."
+    for kind in images.skipped.as_list():
+        yield f"Skipped: {kind['count']:,} x {kind['what']} ({', '.join(kind['examples'])})."
+    if predicted.cases_file is not None:
+        yield f"Cases: {len(tally.cases):,}, mean probability of their images: {predicted.cases_file}"
+    yield f"Images: {out}"
