@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 @click.option(
     "--margin",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.02,
-    show_default=True,
-    help="Differences of AUC, F1 or overlap up to this size count as equivalent.",
+    help="Differences of AUC, F1 or overlap up to this size count as equivalent.  [default: equivalence_margin of the "
+    "runs' configs, 0.02]",
 )
 @click.option(
     "--output",
@@ -43,7 +42,7 @@ def report(
     dataset: str | None,
     configs: tuple[str, ...],
     replicates: int,
-    margin: float,
+    margin: float | None,
     output: Path | None,
     opened: bool,
     as_json: bool,
@@ -74,7 +73,7 @@ def write_report(
     *,
     configs: tuple[str, ...] = (),
     replicates: int = 2000,
-    margin: float = 0.02,
+    margin: float | None = None,
     output: Path | None = None,
 ) -> tuple[Report, list[Path]]:
     """Write the report of a data set's finished runs; other commands end with it.
@@ -86,7 +85,7 @@ def write_report(
         name: What tells the files of a part of the runs from those of all: `report-<name>.html`; empty for all runs.
         configs: Keep configs whose hash begins with one of these; empty keeps all.
         replicates: Bootstrap replicates.
-        margin: Differences up to this size count as equivalent.
+        margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
         output: Folder for the page; None takes the results folder of the data set.
 
     Returns:

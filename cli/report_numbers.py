@@ -28,7 +28,7 @@ def gather(
     folders: Collection[Path] | None = None,
     chosen: str = "",
     replicates: int = 2000,
-    margin: float = 0.02,
+    margin: float | None = None,
 ) -> Material:
     """Return everything that a report of a data set's finished runs is made of.
 
@@ -42,15 +42,17 @@ def gather(
         folders: Keep the runs in these folders only; None keeps all.
         chosen: What tells the result files of a part of the runs from those of all.
         replicates: Bootstrap replicates.
-        margin: Differences up to this size count as equivalent.
+        margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
     """
     from magsig_tf.evaluation import load_runs, summarise
     from magsig_tf.evaluation.claims import judge_claims
+    from magsig_tf.evaluation.margin import margin_of
     from magsig_tf.evaluation.worst_images import worst_images
     from magsig_tf.report.page.material import Material
     from magsig_tf.report.page.result_tables import read_result_tables
 
     loaded = load_runs(workspace, dataset, configs=configs, folders=folders)
+    margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
     with progress_bar("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, progress=report)
     tables = read_result_tables(workspace.results() / dataset, summary.matrix, chosen)

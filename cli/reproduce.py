@@ -64,11 +64,19 @@ def _claims(study: Study) -> None:
     print_claims_judged(study.workspace, study.dataset, **chosen)
 
 
+def _report(study: Study) -> None:
+    from magsig_tf.cli.report import write_report
+
+    written, _ = write_report(study.workspace, study.dataset, study.folders, study.name, margin=study.margin)
+    click.echo(f"Report: {written.page}")
+
+
 STEPS: dict[str, Callable[[Study], None]] = {
     "evaluate": _evaluate,
     "signatures": _signatures,
     "probe": _probe,
     "claims": _claims,
+    "report": _report,
 }
 """What follows the runs, in this order."""
 
@@ -81,7 +89,8 @@ STEPS: dict[str, Callable[[Study], None]] = {
     type=click.Choice(list(STEPS)),
     default=list(STEPS)[-1],
     show_default=True,
-    help="Last step: the runs and their numbers, signatures with holdouts compared, probes, the paper's claims.",
+    help="Last step: the runs and their numbers, signatures with holdouts compared, probes, the paper's claims, and "
+    "the page with all of it.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="List runs, GANs and steps, estimate the time from finished ones; train nothing."
@@ -91,7 +100,7 @@ STEPS: dict[str, Callable[[Study], None]] = {
 @csv_option
 @json_option
 def reproduce(config_name, assignments, until, dry_run, mlflow, workspace, csv_path, as_json, **keys):
-    """Carry out a whole study: the matrix of runs, then the tables. Repeat it to go on after an interruption.
+    """Carry out a whole study: the matrix of runs, the tables, the report. Repeat it to go on after an interruption.
 
     A data set that needs no download (the phantom) is prepared first where it is missing, by --dry-run too. The tables
     are of this config's runs; their numbers go to results/DATASET/summary-CONFIG.csv and .parquet. With --json the

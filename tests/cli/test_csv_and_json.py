@@ -10,8 +10,8 @@ import pytest
 from magsig_tf.cli.configuration_table import own_commands
 from tests.cli.command_line import magsig
 
-WITHOUT_A_TABLE = {"prepare"}
-"""Commands whose result is a data set or file and no table of numbers."""
+WITHOUT_A_TABLE = {"prepare", "export", "explain", "predict", "report"}
+"""Commands whose result is a data set, a model, a picture or a file of their own."""
 
 
 @pytest.mark.parametrize("name", sorted(set(own_commands()) - WITHOUT_A_TABLE))

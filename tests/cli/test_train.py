@@ -181,7 +181,7 @@ def test_a_dry_run_lists_the_runs_and_trains_nothing(magsig, workspace):
     code, out, _ = magsig("reproduce", "--config", "paper", "--dataset", "tiny", "--encoder", "small_cnn", "--dry-run")
     assert code == 0
     assert "120 runs on tiny" in out
-    assert "Then: evaluate, signatures, probe, claims" in out
+    assert "Then: evaluate, signatures, probe, claims, report" in out
     assert sorted(workspace.glob("runs/**/run.json")) == before
 
 
