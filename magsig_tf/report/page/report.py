@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magsig_tf.atomic_files import write_text
-from magsig_tf.report.figures import Palette
+from magsig_tf.report.figures import Palette, RealAndSynthetic
 from magsig_tf.report.page.claim_cards import claims_page_table
 from magsig_tf.report.page.figure_files import draw_figures
 from magsig_tf.report.page.material import Material
 from magsig_tf.report.page.render import render
 from magsig_tf.report.page.sections import sections_of
 from magsig_tf.report.page.status import Status, status_of
-from magsig_tf.report.page.table_files import remove_tables, write_page_table
+from magsig_tf.report.page.table_files import remove_older, write_page_table
 
 OPTIONAL_TABLES = ("comparison", "probes", "signatures", "signature_overlap", "explanation")
+OPTIONAL_FIGURES = (RealAndSynthetic.name,)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def build_report(
     drawn = draw_figures(figures, folder / f"figures{ending}", progress)
     tables = [claims_page_table(material.claims), *(table for section in sections for table in section.tables)]
     place = folder / f"tables{ending}"
-    remove_tables([name for name in OPTIONAL_TABLES if name not in {table.name for table in tables}], place)
+    kept = {table.name for table in tables} | set(drawn)
+    remove_older([name for name in OPTIONAL_TABLES if name not in kept], ("csv", "tex"), place)
+    remove_older([name for name in OPTIONAL_FIGURES if name not in kept], ("svg", "png"), folder / f"figures{ending}")
     written = [path for table in tables for path in write_page_table(table, place)]
     status = status_of(material.summary, material.tables, material.remarks)
     page = folder / f"report{ending}.html"

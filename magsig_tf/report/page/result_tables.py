@@ -75,7 +75,9 @@ def read_result_tables(folder: Path, matrix: Matrix, chosen: str = "") -> Result
         if frame is None:
             absent[name] = f"not run: `{command}`"
             continue
-        frame, said = _of_probes(frame, matrix) if name == "probes" else _of_runs(frame, matrix, name)
+        # a part of the runs may read the tables of all: that these know others is as it should be
+        told = not chosen or path.stem.endswith(f"-{chosen}")
+        frame, said = _of_probes(frame, matrix, told) if name == "probes" else _of_runs(frame, matrix, name, told)
         remarks += [f"{path.name}: {words}; run `{command}` again." for words in [*said, *_older(path, matrix)]]
         if len(frame):
             frames[name] = frame
@@ -84,7 +86,7 @@ def read_result_tables(folder: Path, matrix: Matrix, chosen: str = "") -> Result
     return ResultTables(frames, absent, list(dict.fromkeys(remarks)))
 
 
-def _of_runs(frame: pd.DataFrame, matrix: Matrix, name: str) -> tuple[pd.DataFrame, list[str]]:
+def _of_runs(frame: pd.DataFrame, matrix: Matrix, name: str, told: bool) -> tuple[pd.DataFrame, list[str]]:
     """Keep the rows of known configs, under the names that these have now, and say what does not fit."""
     groups = {(group.method, group.config_hash): group for group in matrix.groups}
     owner = list(zip(frame["method"], frame["config"], strict=True))
@@ -93,7 +95,7 @@ def _of_runs(frame: pd.DataFrame, matrix: Matrix, name: str) -> tuple[pd.DataFra
     if name == "signatures":
         said = _runs_apart(frame, groups.values())
         ours &= _of_known_runs(frame, groups)
-    if not ours.all() and name == "signatures":
+    if told and not ours.all() and name == "signatures":
         said.append(f"{int((~ours).sum())} rows are of runs that are not here, and left out")
     kept = frame[ours].copy()
     if "label" in kept:
@@ -119,7 +121,7 @@ def _runs_apart(frame: pd.DataFrame, groups: Collection[Group]) -> list[str]:
     return [f"it does not know {len(names)} of these runs ({some(names)})"] if names else []
 
 
-def _of_probes(frame: pd.DataFrame, matrix: Matrix) -> tuple[pd.DataFrame, list[str]]:
+def _of_probes(frame: pd.DataFrame, matrix: Matrix, told: bool) -> tuple[pd.DataFrame, list[str]]:
     """Keep methods that are here, with the controls, and say where they rest on another number of runs."""
     groups = {group.label: group for group in matrix.groups}
     ours = (frame["kind"] == "control") | frame["subject"].isin(list(groups))
@@ -131,7 +133,7 @@ def _of_probes(frame: pd.DataFrame, matrix: Matrix) -> tuple[pd.DataFrame, list[
         elif counted.max() != len(group.runs):
             said.append(f"it rests on {int(counted.max())} runs of {label}, here are {len(group.runs)}")
     others = sorted(set(frame.loc[~ours, "subject"]))
-    if others:
+    if others and told:
         said.append(f"it has {some(others)}, not among these runs, left out")
     return frame[ours].reset_index(drop=True), said
 

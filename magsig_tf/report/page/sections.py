@@ -134,7 +134,7 @@ def _synthetic(material: Material, palette: Palette) -> Section:
         "synthetic",
         "Did synthetic images help, and why?",
         answer_synthetic(explanation),
-        [picture],
+        [picture] if explanation else [],
         [explanation_table(explanation, explanation_notes(explanation, "image"))] if explanation else [],
         notes=[line for line in picture.words().split("\n") if line.strip()] if explanation else [],
     )

@@ -76,13 +76,14 @@ def _escaped(text: str) -> str:
     return lines[1].removesuffix(" \\\\")
 
 
-def remove_tables(names: Sequence[str], folder: Path) -> None:
-    """Remove the files of tables that the report no longer has, which would say what is no longer so.
+def remove_older(names: Sequence[str], endings: Sequence[str], folder: Path) -> None:
+    """Remove files that the report no longer has, which would say what is no longer so.
 
     Args:
-        names: Names of tables, without the ending.
+        names: Names of tables or figures, without the ending.
+        endings: Their endings.
         folder: Where they lie.
     """
     for name in names:
-        for ending in ("csv", "tex"):
+        for ending in endings:
             (folder / f"{name}.{ending}").unlink(missing_ok=True)

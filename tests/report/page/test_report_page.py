@@ -142,9 +142,10 @@ def test_a_half_finished_study_says_what_is_missing_and_keeps_no_older_file(tmp_
     study.write(("grl",), ("200X",), folds=(0,), status="running")
     (study.workspace.data(study.dataset) / "images.npy").unlink()
     results = study.workspace.results() / study.dataset
-    older = [results / "figures" / "signature_size.svg", results / "tables" / "signatures.tex"]
+    names = ("figures/signature_size.svg", "figures/real_and_synthetic.png", "tables/signatures.tex")
+    older = [results / name for name in names]
     for path in older:
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("of an older report")
     written = small_report(study)
     assert not written.status.complete

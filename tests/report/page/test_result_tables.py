@@ -72,6 +72,14 @@ def test_tables_of_a_part_go_before_those_of_all(study):
     assert set(tables_of(study).get("signatures")["k"]) == {20, 90}
 
 
+def test_a_part_may_read_the_tables_of_all_without_a_remark(study):
+    part = [run for run in load_runs(study.workspace, study.dataset).runs if run.method == "grl"]
+    folder = study.workspace.results() / study.dataset
+    tables = read_result_tables(folder, arrange(part), "demo")
+    assert set(tables.get("signatures")["method"]) == {"grl"}
+    assert tables.remarks == []
+
+
 def test_probes_of_fewer_runs_are_told(study):
     common = {"kind": "method", "probe": "linear", "target": "magnification", "rows": "source", "control": "none"}
     numbers = {"value": 0.8, "low": 0.7, "high": 0.9, "chance": 0.3, "cases": 26, "images": 9, "note": "", "reason": ""}
