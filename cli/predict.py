@@ -64,7 +64,11 @@ def predict(
     except KeyboardInterrupt:
         from magsig_tf.atomic_files import partial_path
 
-        click.echo(f"Interrupted. Rows so far are kept in {partial_path(out)}; add --resume to go on there.", err=True)
+        kept = partial_path(out)
+        said = (
+            f"Rows so far are kept in {kept}; add --resume to go on there." if kept.exists() else "Nothing was written."
+        )
+        click.echo(f"Interrupted. {said}", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     _print_result(predicted, out, time.monotonic() - began, as_json)
     if predicted.tally.unreadable:
@@ -138,20 +142,24 @@ def _lines(predicted, out: Path, seconds: float) -> Iterator[str]:
     tally, model, images = predicted.tally, predicted.model, predicted.images
     counts = ", ".join(f"{count:,} {label}" for label, count in sorted(tally.labels.items())) or "none readable"
     earlier = f", {predicted.resumed:,} of them by an earlier call" if predicted.resumed else ""
-    yield f"{model.title}: {tally.images:,} images in {seconds:.1f} s{earlier}: {counts}"
+    yield f"{model.title}: {_images(tally.images)} in {seconds:.1f} s{earlier}: {counts}"
     for magnification, count in tally.outside.items():
         trained = ", ".join(model.magnifications)
         left_out = ", which training left out on purpose" if magnification == model.holdout else ""
-        yield f"Note: {count:,} images at {magnification}{left_out}: the model was trained at {trained}."
+        yield f"Note: {_images(count)} at {magnification}{left_out}: the model was trained at {trained}."
     if tally.no_magnification:
-        yield f"Note: the magnification of {tally.no_magnification:,} images is not known, so it was not compared."
+        yield f"Note: of {_images(tally.no_magnification)} the magnification is not known, so it was not compared."
     if tally.unreadable:
         more = f" and {tally.unreadable - len(tally.examples):,} more" * (tally.unreadable > len(tally.examples))
-        yield f"Unreadable: {tally.unreadable:,} images, see the column error: {'; '.join(tally.examples)}{more}."
+        yield f"Unreadable: {_images(tally.unreadable)}, see the column error: {'; '.join(tally.examples)}{more}."
     if images.repeated:
-        yield f"Named more than once and predicted once: {images.repeated:,} images."
+        yield f"Named more than once and predicted once: {_images(images.repeated)}."
     for kind in images.skipped.as_list():
         yield f"Skipped: {kind['count']:,} x {kind['what']} ({', '.join(kind['examples'])})."
     if predicted.cases_file is not None:
         yield f"Cases: {len(tally.cases):,}, mean probability of their images: {predicted.cases_file}"
     yield f"Images: {out}"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -155,7 +155,7 @@ def test_a_list_gives_cases_and_magnifications_and_its_own_paths(model, here):
     mean = np.mean([float(row["probability"]) for row in found[:2]])
     assert float(cases[0]["probability"]) == pytest.approx(mean, abs=1e-12)
     assert (cases[0]["label"], cases[2]["probability"], cases[2]["label"]) == ("malignant", "", "")
-    assert "the magnification of 1 images is not known" in done.out
+    assert "of 1 image the magnification is not known" in done.out
 
 
 @pytest.mark.parametrize(

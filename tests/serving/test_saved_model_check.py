@@ -126,7 +126,7 @@ def test_the_savers_own_functions_may_touch_files_only_while_nothing_calls_them(
         node.attr["f"].func.name = saver
 
     rewritten(version, call_it)
-    refused(version, "traced_save")
+    refused(version, "__inference__traced_save")
 
 
 def test_a_saver_that_is_served_is_refused(version):
@@ -144,7 +144,7 @@ def test_an_output_of_the_saver_is_refused(version):
         graph.signature_def["serving_default"].outputs["probability"].name = graph.saver_def.save_tensor_name
 
     rewritten(version, serve_it)
-    refused(version, "traced_save")
+    refused(version, "__inference__traced_")
 
 
 @pytest.mark.parametrize(
