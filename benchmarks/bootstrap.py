@@ -36,10 +36,11 @@ Cell = tuple[GroupCells, int, tuple[str, ...], str, str | None]
 SUMMARY = """
 from magsig_tf.evaluation import load_runs, summarise
 from magsig_tf.evaluation.comparison import compare
-began = time.perf_counter()
+began, used = time.perf_counter(), time.process_time()
 loaded = load_runs(Workspace(Path(root)), dataset)
 summarise(loaded, metrics=metrics, replicates=replicates)
 found["summary"] = time.perf_counter() - began
+processor["summary"] = time.process_time() - used
 for method, reference in pairs:
     began = time.perf_counter()
     compare(loaded, method, reference, metrics=metrics, replicates=replicates)
@@ -47,10 +48,11 @@ for method, reference in pairs:
 """
 COMMAND = """
 from magsig_tf.cli.evaluate import print_evaluation
-began = time.perf_counter()
+began, used = time.perf_counter(), time.process_time()
 with contextlib.redirect_stdout(io.StringIO()):
     print_evaluation(Workspace(Path(root)), dataset, replicates=replicates)
 found["evaluate"] = time.perf_counter() - began
+processor["evaluate"] = time.process_time() - used
 """
 
 
@@ -70,7 +72,7 @@ def main(quick: bool, replicates: int, sample: int) -> None:
         ours = in_a_fresh_process(SUMMARY, workspace, replicates, pairs)
         # replicates do not depend on each other: those of the loop suffice for the comparison of values
         draws.multiplicities = draws.multiplicities[: sample + 1]
-        seconds, cells, away = loop_over_scikit_learn(matrix, draws, sample)
+        seconds, busy, cells, away = loop_over_scikit_learn(matrix, draws, sample)
         whole = in_a_fresh_process(COMMAND, workspace, replicates)
     name = f"case bootstrap of {len(loaded.runs)} runs, {', '.join(METRICS)}, B {replicates}"
     if away > CLOSE:
@@ -78,10 +80,8 @@ def main(quick: bool, replicates: int, sample: int) -> None:
     took = ours["seconds"]["summary"]
     facts = {
         "seconds": {key: round(value, 1) for key, value in (ours["seconds"] | whole["seconds"]).items()},
-        "processor_seconds": {
-            "summary and comparisons": round(ours["processor"]),
-            "evaluate": round(whole["processor"]),
-        },
+        "processor_seconds": {key: round(value, 1) for key, value in (ours["processor"] | whole["processor"]).items()},
+        "processor_ratio": round(busy * replicates / sample / ours["processor"]["summary"], 1),
         "loop_seconds": round(seconds * replicates / sample),
         "loop_measured_on": f"{sample} of {replicates} replicates of each of {cells} cells, extrapolated",
         "largest_difference": float(f"{away:.2g}"),
@@ -111,12 +111,12 @@ def in_a_fresh_process(code: str, workspace: Workspace, replicates: int, pairs: 
             "from pathlib import Path",
             "from magsig_tf.workspace import Workspace",
             "globals().update(json.loads(sys.argv[1]))",
-            "found = {}",
+            "found, processor = {}, {}",
             code,
             # the high-water mark of this program alone: ru_maxrss begins with that of the process that started it
             "status = Path('/proc/self/status').read_text()",
             "peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith('VmHWM'))",
-            "print(json.dumps({'seconds': found, 'processor': time.process_time(), 'mebibytes': peak / 1024}))",
+            "print(json.dumps({'seconds': found, 'processor': processor, 'mebibytes': peak / 1024}))",
         ]
     )
     done = subprocess.run(
@@ -125,26 +125,27 @@ def in_a_fresh_process(code: str, workspace: Workspace, replicates: int, pairs: 
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def loop_over_scikit_learn(matrix: Matrix, draws: CaseBootstrap, sample: int) -> tuple[float, int, float]:
+def loop_over_scikit_learn(matrix: Matrix, draws: CaseBootstrap, sample: int) -> tuple[float, float, int, float]:
     """Calculate the first replicates of every cell of the summary, row by row.
 
     Returns:
-        Seconds, number of cells, and the largest difference to the values that the summary rests on.
+        Seconds, those of processor time, number of cells, and the largest difference to what the summary rests on.
     """
-    seconds, count, away = 0.0, 0, 0.0
+    seconds, busy, count, away = 0.0, 0.0, 0, 0.0
     for cell in cells_of_summary(matrix, draws):
         cells, seed, holdouts, part, magnification = cell
         quick = cells.values(seed, holdouts, cells.group.folds, part, magnification)
         folds = units_of_folds(cell)
         joined = join(folds)
         for replicate in range(1, sample + 1):
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             times = draws.multiplicities[replicate].astype(int)
             plain = plain_values([drawn(units, times) for units in folds], drawn(joined, times))
             seconds += time.perf_counter() - began
+            busy += time.process_time() - used
             away = max(away, *(abs(plain[name] - quick[name].values[replicate]) for name in METRICS))
         count += 1
-    return seconds, count, away
+    return seconds, busy, count, away
 
 
 def cells_of_summary(matrix: Matrix, draws: CaseBootstrap) -> Iterator[Cell]:
