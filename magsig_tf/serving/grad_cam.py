@@ -25,8 +25,7 @@ class GradCam:
 
     def __init__(self, classifier: keras.Model):
         encoder = classifier.get_layer("encoder")
-        self.layer = last_map_layer(encoder)
-        self._maps = keras.Model(encoder.inputs, {"map": self.layer.output, "embedding": encoder.output})
+        self._maps = keras.Model(encoder.inputs, {"map": last_map(encoder).output, "embedding": encoder.output})
         self._head = [classifier.get_layer(name) for name in ("embedding", "logit")]
 
     def __call__(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -54,16 +53,17 @@ class GradCam:
         return tf.math.divide_no_nan(maps, tf.reduce_max(maps, axis=(1, 2), keepdims=True)), logit
 
 
-def last_map_layer(encoder: keras.Model) -> keras.layers.Layer:
-    """Return the last layer of an encoder whose output has places: [batch, h, w, channels] with h * w above 1.
+def last_map(encoder: keras.Model) -> keras.Operation:
+    """Return the last step of an encoder whose output has places: [batch, h, w, channels] with h * w above 1.
 
     Raises:
         DataError: there is none.
     """
-    for layer in reversed(encoder.layers):
-        shape = getattr(getattr(layer, "output", None), "shape", ())
-        if len(shape) == 4 and (shape[1] or 2) * (shape[2] or 2) > 1 and not isinstance(layer, keras.layers.InputLayer):
-            return layer
+    # a sum written with + is a step of the graph, but none of its layers
+    for step in reversed(getattr(encoder, "operations", encoder.layers)):
+        shape = getattr(getattr(step, "output", None), "shape", ())
+        if len(shape) == 4 and (shape[1] or 2) * (shape[2] or 2) > 1 and not isinstance(step, keras.layers.InputLayer):
+            return step
     raise DataError(
         "Expected an encoder with a convolution, for Grad-CAM",
         f"found none whose output has places in {encoder.name}",

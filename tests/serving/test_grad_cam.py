@@ -65,30 +65,33 @@ def test_a_frozen_encoder_is_explained_as_well(tensorflow):
 
 
 @pytest.mark.parametrize(
-    ("name", "layer"),
+    ("name", "step", "kind"),
     [
-        ("small_cnn", "relu4"),
-        ("resnet50", "conv5_block3_out"),
-        ("mobilenetv2", "out_relu"),
+        ("small_cnn", "relu4", "ReLU"),
+        ("resnet50", "conv5_block3_out", "Activation"),
+        ("mobilenetv2", "out_relu", "ReLU"),
+        ("convnext_tiny", "", "Add"),  # of branch and shortcut, which is none of its layers
     ],
 )
-def test_the_last_map_is_what_the_pooling_sees(name, layer, tensorflow):
+def test_the_last_map_is_what_the_pooling_sees(name, step, kind, tensorflow):
     from magsig_tf.models.encoders.build_encoder import build_encoder
-    from magsig_tf.serving.grad_cam import last_map_layer
+    from magsig_tf.serving.grad_cam import last_map
 
     encoder = build_encoder(name, (64, 64, 3), "none", 0)
-    assert last_map_layer(encoder).name == layer
-    assert tuple(last_map_layer(encoder).output.shape[1:3]) != (1, 1)
+    found = last_map(encoder)
+    assert found.name.startswith(step)
+    assert type(found).__name__ == kind
+    assert tuple(found.output.shape[1:3]) != (1, 1)
 
 
 def test_an_encoder_without_places_is_refused(tensorflow):
     import keras
 
-    from magsig_tf.serving.grad_cam import last_map_layer
+    from magsig_tf.serving.grad_cam import last_map
 
     pixels = keras.Input((8, 8, 3))
     with pytest.raises(DataError, match="Expected an encoder with a convolution"):
-        last_map_layer(keras.Model(pixels, keras.layers.Dense(4)(keras.layers.Flatten()(pixels)), name="encoder"))
+        last_map(keras.Model(pixels, keras.layers.Dense(4)(keras.layers.Flatten()(pixels)), name="encoder"))
 
 
 def test_random_weights_give_another_map(study, tensorflow):
