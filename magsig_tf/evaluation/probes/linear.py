@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 PENALTIES = (1.0, 0.1, 0.01, 0.001)
 """Ridge penalties from which cross-validation chooses, strongest first, on the scale of the mean loss."""
@@ -33,22 +32,24 @@ def linear_probabilities(
         Shape (penalties, m, classes).
     """
     rows, length = train.shape
-    wanted = np.eye(classes)[target]
+    # classes first: sums over a few classes are then sums of whole rows
+    columns, wanted = np.ascontiguousarray(train.T), np.eye(classes)[:, target]
     parameters = np.zeros((length + 1) * classes)
 
     def objective(flat: np.ndarray, penalty: float) -> tuple[float, np.ndarray]:
         weights, intercepts = _unpacked(flat, length, classes)
-        log_probability = _log_softmax(train @ weights + intercepts)
-        residual = (np.exp(log_probability) - wanted) / rows
-        loss = -(log_probability * wanted).sum() / rows + penalty / 2 * (weights**2).sum()
-        return loss, np.concatenate([(train.T @ residual + penalty * weights).ravel(), residual.sum(0)])
+        scores = weights.T @ columns + intercepts[:, None]
+        probability, log_sum = _softmax(scores)
+        loss = (log_sum.sum() - (scores * wanted).sum()) / rows + penalty / 2 * (weights**2).sum()
+        residual = (probability - wanted) / rows
+        return loss, np.concatenate([(columns @ residual.T + penalty * weights).ravel(), residual.sum(1)])
 
     found = []
     for penalty in penalties:
         options = {"maxiter": _MOST_STEPS, "gtol": _TOLERANCE}
         parameters = minimize(objective, parameters, (penalty,), method="L-BFGS-B", jac=True, options=options).x
         weights, intercepts = _unpacked(parameters, length, classes)
-        found.append(np.exp(_log_softmax(other @ weights + intercepts)))
+        found.append(_softmax((other @ weights + intercepts).T)[0].T)
     return np.stack(found)
 
 
@@ -56,5 +57,9 @@ def _unpacked(flat: np.ndarray, length: int, classes: int) -> tuple[np.ndarray, 
     return flat[: length * classes].reshape(length, classes), flat[length * classes :]
 
 
-def _log_softmax(scores: np.ndarray) -> np.ndarray:
-    return scores - logsumexp(scores, axis=1, keepdims=True)
+def _softmax(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities and the log of the sums of exponentials, from scores of shape (classes, rows)."""
+    highest = scores.max(0)
+    raised = np.exp(scores - highest)
+    total = raised.sum(0)
+    return raised / total, np.log(total) + highest
