@@ -81,13 +81,22 @@ def _dataset(workspace: Workspace, run) -> dict[str, object] | None:
 
 
 def _study(workspace: Workspace, run):
+    """Return the rows of the run's method and config in the newest summary that has them."""
     import pandas as pd
 
-    path = workspace.results() / run.info["dataset"] / "summary.parquet"
-    if not path.exists():
-        return None
-    table = pd.read_parquet(path)
+    from magsig_tf.errors import DataError
+    from magsig_tf.evaluation.signature_results import read_result
+
+    folder = workspace.results() / run.info["dataset"]
     same = {"method": run.method, "config": run.config_hash, "holdout": run.holdout}
-    for column, value in same.items():
-        table = table[table[column] == value]
-    return table if len(table) else None
+    for path in sorted(folder.glob("summary*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            table = read_result(path, tuple(same), "magsig evaluate")
+        except DataError:
+            continue  # a damaged summary is told, and written anew, by the command that makes it
+        if table is None:
+            continue
+        found = table[(table[list(same)] == pd.Series(same)).all(axis=1)]
+        if len(found):
+            return found
+    return None

@@ -129,7 +129,8 @@ def test_a_temperature_adds_rows_of_what_is_served(study, tmp_path):
 def test_the_study_is_not_run_until_it_was_evaluated(study, tmp_path):
     assert "Not run: the study around this run was not evaluated" in card_of(study, tmp_path)
     summary = summarise(load_runs(study.workspace, "fake"), replicates=100)
-    write_tables(summary, study.workspace)
+    # that of a named study, as `magsig reproduce` writes it
+    write_tables(summary, study.workspace, "summary-demo")
     header, *rows = cells(section(card_of(study, tmp_path), "## The study it comes from"))
     assert header == ["level", "metric", "quantity", "value", "images", "runs"]
     table = summary.table[(summary.table["label"] == "grl") & (summary.table["holdout"] == "400X")]
