@@ -18,7 +18,15 @@ from magsig_tf.evaluation.paper import Paper
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.runs import Run
 from magsig_tf.evaluation.signature_results import SIGNATURE_COMMAND, SignatureResults
-from magsig_tf.evaluation.verdicts import Finding, all_of, judge_agreement, judge_equivalence, negated, not_run
+from magsig_tf.evaluation.verdicts import (
+    CANNOT_BE_TOLD,
+    Finding,
+    all_of,
+    judge_agreement,
+    judge_equivalence,
+    negated,
+    not_run,
+)
 
 OVERLAPPING = ("100X", "200X")
 NEAR_ZERO = 0.1
@@ -98,7 +106,20 @@ class SignatureClaims:
             printed += f" ({min(each):.1f} to {max(each):.1f}, n {len(both)})"
         words = f"{'more than' if strictly else 'at least'} {times:.0f} times smaller"
         value = ratio if math.isfinite(ratio) else math.nan
-        return judge_agreement(list(agrees), printed, value, f"signatures of grl are {words}")
+        found = judge_agreement(list(agrees), printed, value, f"signatures of grl are {words}")
+        return self._unless_empty(found)
+
+    def _unless_empty(self, found: Finding) -> Finding:
+        """Take back a verdict that rests on empty signatures: of no dimension nothing is small, and nothing is lost."""
+        both = self._paired_sizes()
+        if both is None:
+            return found
+        sizes = both[["k_grl", "k_baseline"]].to_numpy(float).ravel()
+        empty = int((sizes == 0).sum())
+        if not empty:
+            return found
+        why = f"{empty} of {len(sizes)} signatures are empty: their classifier says the same of every image."
+        return replace(found, verdict=CANNOT_BE_TOLD, why=why, cases_needed=math.nan)
 
     def _paired_sizes(self) -> pd.DataFrame | None:
         if self.results.sizes is None:
@@ -119,7 +140,7 @@ class SignatureClaims:
         if not pair.keys:
             return not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
         differences = Differences(pair, self.bootstrap, self.matrix.holdouts, "sparse classifiers,")
-        return judge_equivalence(differences.mean(metric), self.margin)
+        return self._unless_empty(judge_equivalence(differences.mean(metric), self.margin))
 
     def _sparse_pair(self, pair: Pair, predictions: pd.DataFrame) -> Pair:
         """Return the pair with the sparse classifiers' answers in place of the models' own."""
@@ -137,7 +158,11 @@ class SignatureClaims:
             return not_run("signatures of different holdouts were not compared", SIGNATURE_COMMAND)
         group = self._pair.first if method == PROPOSED else self._pair.reference
         rows = _of(self.results.pairs, group)
-        rows = rows[rows["first"].isin(OVERLAPPING) & rows["second"].isin(OVERLAPPING)].dropna(subset=["jaccard"])
+        rows = rows[rows["first"].isin(OVERLAPPING) & rows["second"].isin(OVERLAPPING)]
+        compared, rows = len(rows), rows.dropna(subset=["jaccard"])
+        if compared and rows.empty:
+            at = " and ".join(OVERLAPPING)
+            return Finding(CANNOT_BE_TOLD, f"both signatures of {method} are empty at {at}: they have no overlap.")
         if rows.empty:
             return not_run(f"no overlap of {method} between {' and '.join(OVERLAPPING)}", SIGNATURE_COMMAND)
         return rows

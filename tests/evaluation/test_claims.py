@@ -127,6 +127,18 @@ def test_what_is_not_there_is_not_run_with_the_command(tmp_path):
     assert signatures["why"].str.contains("magsig signatures --compare-folds").all()
 
 
+def test_empty_signatures_uphold_and_refute_nothing(tmp_path):
+    study = plant(tmp_path, as_the_paper_says, methods=["grl", "baseline"], seeds=(0, 1, 2))
+    # classifiers without a dimension: equal answers, so F1 is equal and the sizes of grl are "smaller"
+    nothing = {"baseline": float("nan"), "grl": float("nan")}
+    write_signatures(study, {"baseline": 12, "grl": 0}, nothing, lambda method, tested: np.full(len(tested), 0.6))
+    table = judged(study)
+    of_signatures = table.index.str.startswith(("signature", "overlap")) | (table.index == "falsified_by_size")
+    assert set(table.loc[of_signatures, "verdict"]) == {CANNOT_BE_TOLD}
+    assert "18 of 36 signatures are empty" in table.loc["signature_f1", "why"]
+    assert "both signatures of grl are empty at 100X and 200X" in table.loc["overlap_grl", "why"]
+
+
 def test_a_wider_margin_can_make_equivalence_hold(contradicting):
     assert judged(contradicting, margin=0.9).loc["signature_auc", "verdict"] == HOLDS
     with pytest.raises(UsageError, match="margin"):
