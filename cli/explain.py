@@ -115,9 +115,7 @@ def _print(
         return
     console = output_console()
     for each in explained:
-        silent = "; nothing speaks for malignant" if each.silent else ""
-        line = f"{each.path}: {each.label}, probability of malignant {each.probability:.3f}{silent}"
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(f"{each.path}: {_tile(each, each.path.parent).said}", soft_wrap=True, markup=False)
     if unreadable:
         console.print(f"Not shown: {_reasons(unreadable)}.", soft_wrap=True, markup=False)
     if files > len(explained) + len(unreadable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,7 @@ class SignatureClaims:
         """Judge whether signatures of baseline are more than `times` (two: at least) those of grl."""
         if isinstance(self._pair, Missing):
             return not_run(self._pair.reason, self._pair.command)
-        both = self._paired_sizes()
+        both = self._paired_sizes
         if both is None:
             return not_run("no sizes of the signatures of both methods on the same runs", SIGNATURE_COMMAND)
         ours, reference = both["k_grl"].to_numpy(float), both["k_baseline"].to_numpy(float)
@@ -111,7 +112,7 @@ class SignatureClaims:
 
     def _unless_empty(self, found: Finding) -> Finding:
         """Take back a verdict that rests on empty signatures: of no dimension nothing is small, and nothing is lost."""
-        both = self._paired_sizes()
+        both = self._paired_sizes
         if both is None:
             return found
         sizes = both[["k_grl", "k_baseline"]].to_numpy(float).ravel()
@@ -121,6 +122,7 @@ class SignatureClaims:
         why = f"{empty} of {len(sizes)} signatures are empty: their classifier says the same of every image."
         return replace(found, verdict=CANNOT_BE_TOLD, why=why, cases_needed=math.nan)
 
+    @cached_property
     def _paired_sizes(self) -> pd.DataFrame | None:
         if self.results.sizes is None:
             return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from magsig_tf.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+"""In a folder these are taken for images; a file that is named by itself or in a CSV is taken whatever its name."""
 
 
 def images_below(folder: Path) -> list[Path]:

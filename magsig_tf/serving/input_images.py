@@ -13,9 +13,7 @@ from magsig_tf.data.breakhis_names import parse_name
 from magsig_tf.data.source import IgnoredFiles, printable
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.serving.csv_images import csv_rows
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
-"""In a folder these are taken for images; a file that is named by itself or in a CSV is taken whatever its name."""
+from magsig_tf.serving.image_files import SUFFIXES
 
 
 @dataclass(frozen=True)

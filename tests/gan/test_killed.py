@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 
 from magsig_tf.gan.sample import load_generator
 from magsig_tf.workspace import Workspace
+from tests.signals import send_at_step
 from tests.tiny import tiny_dataset
 
 # without the ImageNet features, which are not what is tested and take longest
@@ -36,14 +36,7 @@ def fold(workspace):
 def kill_at(workspace, part, step):
     """Start the command and kill it once the log of one GAN holds `step`."""
     process = start(workspace)
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        logs = list(workspace.glob(f"gan/tiny/400X/fold0-*/{part}/log.jsonl"))
-        lines = logs[0].read_text().splitlines() if logs else []
-        if any(json.loads(line)["step"] >= step for line in lines if line[-1:] == "}"):
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.005)
+    send_at_step(process, workspace, f"gan/tiny/400X/fold0-*/{part}/log.jsonl", step, signal.SIGKILL, 240)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, "the command ended before the kill"
 

@@ -20,6 +20,21 @@ except SystemExit as leaving:
 print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]), file=sys.stderr)
 """
 
+COMMANDS = (
+    "prepare",
+    "train",
+    "evaluate",
+    "reproduce",
+    "plugins",
+    "gan",
+    "signatures",
+    "probe",
+    "report",
+    "export",
+    "explain",
+    "predict",
+)
+
 
 def modules_loaded_by(*words: str) -> tuple[str, int, set[str]]:
     """Return what `magsig WORDS` prints, its exit code and the top-level modules it loaded."""
@@ -32,20 +47,7 @@ def test_help_loads_nothing_heavy_and_lists_the_commands():
     text, code, modules = modules_loaded_by("--help")
     assert code == 0
     assert not modules & set(HEAVY)
-    for command in (
-        "prepare",
-        "train",
-        "evaluate",
-        "reproduce",
-        "plugins",
-        "gan",
-        "signatures",
-        "probe",
-        "report",
-        "export",
-        "explain",
-        "predict",
-    ):
+    for command in COMMANDS:
         assert f"\n  {command} " in text
     assert "broken" not in text
 
@@ -58,23 +60,7 @@ def test_the_version_loads_nothing_heavy():
     assert not modules & set(HEAVY)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "prepare",
-        "train",
-        "evaluate",
-        "reproduce",
-        "plugins",
-        "gan",
-        "signatures",
-        "probe",
-        "report",
-        "export",
-        "explain",
-        "predict",
-    ],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_loads_no_tensorflow(command):
     text, code, modules = modules_loaded_by(command, "--help")
     assert code == 0

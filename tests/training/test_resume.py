@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import fold_of, gan_run, write_fold
+from tests.signals import send_at_step
 from tests.tiny import tiny_dataset
 from tests.training.stopping import Stopping
 
@@ -40,15 +40,7 @@ def folder(workspace):
 def stop_at(workspace, step, number):
     """Start the run and send it a signal once its log holds `step`; return its error output."""
     process = start(workspace)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        logs = list(workspace.glob("runs/tiny/grl/400X/*/log.jsonl"))
-        if logs and any(
-            json.loads(line)["step"] >= step for line in logs[0].read_text().splitlines() if line[-1] == "}"
-        ):
-            process.send_signal(number)
-            break
-        time.sleep(0.005)
+    send_at_step(process, workspace, "runs/tiny/grl/400X/*/log.jsonl", step, number, 120)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0, "the run ended before the signal came"
     return errors

@@ -19,7 +19,6 @@ from magsig_tf.errors import NotDefinedError
 FOLDS = 5
 PENALTY = 0.01
 """Ridge penalty on the scale of the mean loss; fixed, so that nothing is tuned."""
-_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ def cross_fitted(
     seed: int,
     *,
     balanced: bool = False,
+    most_steps: int = 200,
 ) -> CrossFitted:
     """Fit a logistic regression on standardised features in each of `FOLDS` folds of cases.
 
@@ -63,6 +63,7 @@ def cross_fitted(
         what: What they are, in a word ("magnification", "label").
         seed: Of the deal of cases.
         balanced: Whether each class weighs the same.
+        most_steps: Steps after which the solver stops at the latest.
 
     Raises:
         NotDefinedError: one class only, fewer cases than folds, a class with fewer images than folds, or in the cases
@@ -77,7 +78,7 @@ def cross_fitted(
                 "found one in the cases of one fold only",
                 "Use more cases",
             )
-        classifiers.append(_classifier(features[train], target[train], balanced))
+        classifiers.append(_classifier(features[train], target[train], balanced, most_steps))
         if len(held):
             predicted[held] = classifiers[-1].predict(features[held])
     return CrossFitted(predicted, tuple(classifiers))
@@ -100,10 +101,10 @@ def _check(target: np.ndarray, case: np.ndarray, classes: Sequence[str], what: s
         )
 
 
-def _classifier(features: np.ndarray, target: np.ndarray, balanced: bool) -> Pipeline:
+def _classifier(features: np.ndarray, target: np.ndarray, balanced: bool, most_steps: int) -> Pipeline:
     # scikit-learn's C is on the sum of the losses
     regression = LogisticRegression(
-        C=1 / (PENALTY * len(features)), max_iter=_MOST_STEPS, class_weight="balanced" if balanced else None
+        C=1 / (PENALTY * len(features)), max_iter=most_steps, class_weight="balanced" if balanced else None
     )
     pipeline = make_pipeline(StandardScaler(), regression)
     # matrices this small take longer on several threads, and many times longer on a busy machine

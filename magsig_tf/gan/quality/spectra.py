@@ -10,20 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
+from magsig_tf.gan.quality.cross_fitted import FOLDS, cross_fitted
 from magsig_tf.seeding import generator_for, seed_for
 
 ABOVE, BELOW = "spectrum_above_nyquist", "spectrum_below_nyquist"
 CHANCE = 0.5
 RINGS = 8
-FOLDS = 5
-PENALTY = 0.01
-"""Ridge penalty on the scale of the mean loss; fixed, so that nothing is tuned."""
 REPLICATES = 1000
 SAME_SIZE = "not applicable: the GAN makes images of the classifier's size"
 _LEAST_POWER = 1e-4
@@ -132,14 +125,9 @@ def told_apart(
     position = np.unique(case, return_inverse=True)[1]
     cases = int(position.max()) + 1
     groups = np.concatenate([position, cases + np.arange(len(synthetic))])
-    right = np.empty(len(target), bool)
-    deal = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed_for("spectrum probe", *names))
-    for train, held in deal.split(features, target, groups):
-        # scikit-learn's C is on the sum of the losses
-        regression = LogisticRegression(C=1 / (PENALTY * len(train)), class_weight="balanced", max_iter=1000)
-        with threadpool_limits(1):  # threads gain nothing on matrices this small, and lose much on a busy machine
-            probe = make_pipeline(StandardScaler(), regression).fit(features[train], target[train])
-            right[held] = probe.predict(features[held]) == target[held]
+    settings = {"balanced": True, "most_steps": 1000}
+    seed = seed_for("spectrum probe", *names)
+    right = cross_fitted(features, target, groups, ("real", "synthetic"), "side", seed, **settings).predicted == target
     of_real, of_synthetic = right[: len(real)], right[len(real) :]
     found: dict[str, object] = {"value": float((of_real.mean() + of_synthetic.mean()) / 2)}
     random = generator_for("spectrum probe bootstrap", *names)
