@@ -72,8 +72,10 @@ class Settings(Strict):
     freeze_until: str = Field(
         "", description="keep the encoder's layers up to and including this layer or block as they are; empty: none"
     )
-    freeze_batch_statistics: bool = Field(
-        False, description="batch norms use and keep their moving statistics; their scale and offset are trained"
+    batch_statistics: Literal["reestimated", "moving", "frozen"] = Field(
+        "reestimated",
+        description="batch norms of the weights that are used: reestimated on training rows before each validation; "
+        "moving averages, which short runs do not reach; or frozen as the encoder came (scale and offset are trained)",
     )
 
     # objective and optimizer

@@ -28,7 +28,7 @@ OTHER = {
     "synchronized_batch_norm": True,
     "dropout": 0.1,
     "freeze_until": "block4",
-    "freeze_batch_statistics": True,
+    "batch_statistics": "frozen",
     "epochs": 3,
     "images_per_magnification": 8,
     "learning_rate": 0.01,

@@ -37,13 +37,27 @@ def tiny_manifest(cases: int = 20, images: int = 2, magnifications=MAGNIFICATION
     return frame.sort_values("path", ignore_index=True)
 
 
-def tiny_dataset(workspace: Workspace, name: str = "tiny", **keywords) -> PreparedDataset:
-    """Write and open a prepared data set whose malignant tiles are darker: learnable in a few steps."""
+def tiny_dataset(
+    workspace: Workspace, name: str = "tiny", size: int = SIZE, tinted: bool = False, **keywords
+) -> PreparedDataset:
+    """Write and open a prepared data set whose malignant tiles are darker: learnable in a few steps.
+
+    Args:
+        workspace: Where it lies.
+        name: Of the data set.
+        size: Height and width of the tiles, in pixels.
+        tinted: Give each magnification a colour of its own, so that an embedding shows it.
+        **keywords: Those of `tiny_manifest`.
+    """
     manifest = tiny_manifest(**keywords)
     random = generator_for("tiny tiles")
     malignant = (manifest["label"] == "malignant").to_numpy()
-    images = random.integers(0, 256, (len(manifest), SIZE, SIZE, 3)).astype(np.float32)
+    images = random.integers(0, 256, (len(manifest), size, size, 3)).astype(np.float32)
     images *= np.where(malignant, 0.6, 0.9)[:, None, None, None]
+    if tinted:
+        tints = generator_for("tiny tints").uniform(0.5, 1.0, (len(MAGNIFICATIONS), 3))
+        places = [MAGNIFICATIONS.index(magnification) for magnification in manifest["magnification"]]
+        images *= tints[places][:, None, None, :]
     folder = workspace.data(name)
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images.astype(np.uint8))
@@ -52,7 +66,7 @@ def tiny_dataset(workspace: Workspace, name: str = "tiny", **keywords) -> Prepar
     content = hashlib.sha256(images.tobytes()).hexdigest()
     write_json(
         folder / "dataset.json",
-        {"name": name, "size": SIZE, "content_hash": content, "magnifications": magnifications},
+        {"name": name, "size": size, "content_hash": content, "magnifications": magnifications},
     )
     return PreparedDataset.open(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.averaging import WeightAverage, estimate_statistics
+from magsig_tf.execution.averaging import WeightAverage
+from magsig_tf.execution.batch_statistics import BatchStatistics
 from magsig_tf.execution.runtime import resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.sample import latent_vectors
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 MOMENTUM = 0.5
 """First moment decay of Adam; 0.9 made training oscillate (Radford et al. 2016, section 4)."""
 STATISTICS_BATCHES = 8
-"""Batches of latent vectors from which the averaged generator's batch statistics come."""
+"""Batches of latent vectors from which the evaluated generator's batch statistics come."""
 
 
 @dataclass
@@ -52,7 +54,11 @@ class GanParts:
             values |= {id(v): mean for v, mean in zip(self.average.variables, self.average.averages, strict=True)}
         for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
             target.assign(variable.numpy())
-        estimate_statistics(self.evaluated, self._latent_batches())
+        self._statistics.estimate(self._latent_batches())
+
+    @functools.cached_property
+    def _statistics(self) -> BatchStatistics:
+        return BatchStatistics(self.evaluated)
 
     def _latent_batches(self) -> Iterator[np.ndarray]:
         batch, length = self.options.gan_batch, self.options.gan_latent

@@ -16,7 +16,6 @@ from magsig_tf.config import Settings
 from magsig_tf.data.batches import Change, read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
-from magsig_tf.execution.averaging import estimate_statistics
 from magsig_tf.execution.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
 from magsig_tf.execution.event_files import event_files
 from magsig_tf.execution.interruption import Interruption
@@ -24,13 +23,10 @@ from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.execution.run_log import NoLog, RunLog
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.metrics import auc
-from magsig_tf.models.seed_generators import assign_seeds, seed_generators
-from magsig_tf.training.inference import Inference
+from magsig_tf.training.evaluated_network import EvaluatedNetwork
 from magsig_tf.training.parts import RunParts
-from magsig_tf.training.selection import SelectionRule, cross_entropy
+from magsig_tf.training.selection import SelectionRule
 from magsig_tf.training.step import TrainingStep
-
-_STATISTICS_BATCHES = 20
 
 
 class Diverged(RunError):
@@ -89,7 +85,7 @@ class Loop:
         self.checkpoint_path = folder / "checkpoint" / "last.npz"
         self.best_path = folder / "checkpoint" / "best.npz"
         self.log_path = folder / "log.jsonl"
-        self.inference = Inference(parts.evaluated, prepared.images, settings.inference_batch)
+        self.used = EvaluatedNetwork(parts, prepared, settings)
         self._pending: list[dict[str, Any]] = []
         self.memory = Memory()
 
@@ -119,7 +115,7 @@ class Loop:
             )
         if self.workers.is_chief:
             arrays, _ = read_checkpoint(self.best_path)
-            restore(self._evaluated_variables(), arrays)
+            restore(self.used.variables(), arrays)
         return self.memory.best
 
     def _open_log(self) -> RunLog:
@@ -236,26 +232,20 @@ class Loop:
 
     def _judge(self, epoch: int) -> tuple[float, float | None, dict[str, Any] | None]:
         """Validate the weights that would be used, store them if they are the best; return loss, AUC and the best."""
-        self.parts.put_weights_to_use()
-        if self.parts.average is not None:
-            rows = self.parts.plan.epoch_rows(0)[:_STATISTICS_BATCHES]
-            batches = (self.prepared.images[step.reshape(-1)].astype(np.float32) for step in rows)
-            assign_seeds(seed_generators(self.parts.evaluated), self.parts.seed, self.memory.step)
-            estimate_statistics(self.parts.evaluated, batches)
+        self.used.take_weights()
         loss, validation_auc = self._validate()
         best = self.memory.best
         if self.rule.prefers(loss, (epoch + 1) / self.parts.epochs, best and best["validation_loss"]):
             best = {"epoch": epoch, "step": self.memory.step, "validation_loss": loss, "state": self._state()}
-            write_checkpoint(self.best_path, snapshot(self._evaluated_variables()), {})
+            write_checkpoint(self.best_path, snapshot(self.used.variables()), {})
         return loss, validation_auc, best
 
     def _validate(self) -> tuple[float, float | None]:
         rows = self.rows[self.rule.part]
-        logits, _ = self.inference(rows)
+        loss, logits = self.used.cross_entropy(rows)
         labels = self.prepared.labels[rows]
-        magnifications = self.prepared.manifest["magnification"].to_numpy()[rows]
         both_classes = 0 < labels.sum() < len(labels)
-        return cross_entropy(labels, logits, magnifications), auc(labels, logits) if both_classes else None
+        return loss, auc(labels, logits) if both_classes else None
 
     def _store(self, step: TrainingStep) -> None:
         step.gather_statistics()
@@ -270,6 +260,3 @@ class Loop:
 
     def _state(self) -> dict[str, float]:
         return {name: float(variable.numpy()) for name, variable in self.parts.method.state.items()}
-
-    def _evaluated_variables(self) -> dict[str, Any]:
-        return {f"classifier/{i}": v for i, v in enumerate(self.parts.evaluated.weights)}

@@ -131,7 +131,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
         if settings.synchronized_batch_norm:
             encoder = synchronize_batch_normalization(encoder)
-        freeze(encoder, settings.freeze_until, settings.freeze_batch_statistics)
+        freeze(encoder, settings.freeze_until, settings.batch_statistics == "frozen")
         return build_classifier(encoder, settings.dropout, seed)
 
     evaluated = networks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import platform
 import shutil
@@ -200,13 +201,30 @@ def _finish(
     observer: Observer,
 ) -> dict[str, Any]:
     """Write what the run leaves, then mark it done."""
-    write_outputs(run.folder, loop.parts.evaluated, loop.inference, prepared, split, loop.rule)
+    write_outputs(run.folder, loop.parts.evaluated, loop.used.inference, prepared, split, loop.rule)
+    record |= {"training_rows": _training_rows(loop, observer)}
     write_random_encoder(run.folder.parents[2], run.config.settings, prepared, observer)
     record |= {"status": "done", "finished": _now(), "seconds": spent()}
     record.pop("error", None)
     write_json(run.folder / "run.json", record)
     shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return record
+
+
+def _training_rows(loop: Loop, observer: Observer) -> dict[str, Any]:
+    """Say how well the chosen weights fit training rows, as they are evaluated and as they were trained."""
+    check = loop.used.check_training_rows()
+    said = (
+        f"Label cross-entropy on {check.images} training images: {check.inference:.3f} in inference mode, "
+        f"{check.by_batch:.3f} with batch statistics"
+    )
+    observer.note(said)
+    if check.apart:
+        observer.note(
+            "Warning: the two differ by more than .05 nats and 10 %, so what is evaluated is not what was trained. "
+            "Use --batch-statistics reestimated, or larger batches"
+        )
+    return dataclasses.asdict(check)
 
 
 def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path) -> None:
@@ -250,6 +268,7 @@ def _opening(run: Run, found: dict[str, Any], prepared: PreparedDataset, split: 
         "config_hash": run.config.identity_hash(),
         "split_hash": split.hash,
         "selection": s.selection,
+        "batch_statistics": s.batch_statistics,
         "source_magnifications": list(split.source_magnifications),
         "cases_per_class": split.cases_per_class(prepared.manifest),
         "images": {part: len(rows) for part, rows in split.rows.items()},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import MagsigError, RunError
-from magsig_tf.execution.averaging import WeightAverage, estimate_statistics
+from magsig_tf.execution.averaging import WeightAverage
 from magsig_tf.execution.checkpoint import read_checkpoint, restore, write_checkpoint
 from magsig_tf.execution.run_log import RunLog, read_log
 
@@ -86,20 +86,3 @@ def test_the_weight_average_follows_by_hand():
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * (step + 1)
     assert average.averages[0].numpy()[0] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("fused", [True, False])
-def test_batch_statistics_are_estimated(fused):
-    import keras
-
-    from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
-
-    norm = (FusedBatchNormalization if fused else keras.layers.BatchNormalization)(momentum=0.9)
-    model = keras.Sequential([keras.Input((4, 4, 3)), norm])
-    random = np.random.default_rng(0)
-    batches = [random.normal(2.0, 3.0, (8, 4, 4, 3)).astype(np.float32) for _ in range(3)]
-    estimate_statistics(model, batches)
-    means = np.mean([batch.mean((0, 1, 2)) for batch in batches], axis=0)
-    variances = np.mean([batch.var((0, 1, 2)) for batch in batches], axis=0)
-    np.testing.assert_allclose(norm.moving_mean.numpy(), means, rtol=1e-4)
-    np.testing.assert_allclose(norm.moving_variance.numpy(), variances, rtol=1e-4)

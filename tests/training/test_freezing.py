@@ -10,7 +10,7 @@ from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 
-FROZEN = {"freeze_until": "relu1", "freeze_batch_statistics": True, "ema": 0.8}
+FROZEN = {"freeze_until": "relu1", "batch_statistics": "frozen", "ema": 0.8}
 FIRST = ("conv0", "norm0", "conv1", "norm1")
 
 
@@ -72,7 +72,7 @@ def test_the_frozen_part_comes_out_of_a_run_bit_by_bit(prepared, tmp_path):
 @pytest.mark.parametrize("encoder", ["build", "build_with_dropout"], ids=["fused", "stock"])
 def test_batch_statistics_come_out_of_a_run_bit_by_bit(prepared, tmp_path, encoder):
     name = f"magsig_tf.models.encoders.small_cnn:{encoder}"
-    run = run_in(tmp_path, encoder=name, freeze_batch_statistics=True, ema=0.8)
+    run = run_in(tmp_path, encoder=name, batch_statistics="frozen", ema=0.8)
     before = weights(parts_of(run, prepared).classifier.get_layer("encoder"))
     _, after = trained(run, prepared)
     for weight in before:

@@ -1,0 +1,125 @@
+"""Batch statistics that belong to a network's weights: estimated on real rows, and never by a moving average.
+
+Moving averages with a momentum of .99 need hundreds of steps to arrive, and a short training has a hundred. Until then
+a network that is evaluated with them is not the network that was trained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+
+class BatchStatistics:
+    """Runs a network whose batch norms use the statistics of the batch, while everything else is as in inference.
+
+    Dropout and stochastic depth are off, since they are off in the network that is evaluated: with them on, the
+    variances would be those of another network (Li et al. 2019, Understanding the disharmony between dropout and batch
+    normalization by variance shift).
+
+    Args:
+        model: Any Keras model. Layers with `moving_mean`, `moving_variance` and `momentum` that are not frozen are
+            served; a network without such layers is left as it is.
+    """
+
+    def __init__(self, model: keras.Model):
+        import tensorflow as tf
+
+        self.model = model
+        self.layers = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean") and layer.trainable]
+        self.variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
+
+        @functools.partial(tf.function, autograph=False)
+        def forward(inputs):
+            with _normalising_by_batch(self.layers):
+                outputs = model(inputs, training=False)
+            # with a momentum of 0 the moving statistics are those of this batch
+            return outputs, [tf.convert_to_tensor(variable) for variable in self.variables]
+
+        forward._omit_frequent_tracing_warning = True  # one trace a network is right
+        self._forward = forward
+
+    def outputs(self, batches: Iterable[np.ndarray]) -> list[Any]:
+        """Return the network's outputs for each batch, normalised by the batch; its statistics stay as they are.
+
+        Args:
+            batches: Float32 inputs, [n, ...] each; of one length, so that nothing is traced twice.
+        """
+        return [outputs for outputs, _, _ in self._passes(batches)]
+
+    def estimate(self, batches: Iterable[np.ndarray]) -> None:
+        """Give every served layer the mean and the variance over all rows of the batches.
+
+        The variance is that within the batches plus that of the batches' means, each batch weighted by its rows. Every
+        layer sees inputs that the layers before it normalised by the batch, as in training (Izmailov et al. 2018,
+        Averaging weights leads to wider optima and better generalization, section 3.2).
+
+        Args:
+            batches: As in `outputs`; empty ones leave the statistics as they are.
+        """
+        if not self.layers:
+            return
+        sizes, found = [], []
+        for _, statistics, size in self._passes(batches):
+            sizes.append(size)
+            found.append([value.numpy().astype(np.float64) for value in statistics])
+        if not sizes:
+            return
+        for layer, means, variances in zip(self.layers, *_by_layer(found), strict=True):
+            mean, variance = pooled(means, variances, np.array(sizes, np.float64))
+            layer.moving_mean.assign(mean.astype(np.float32))
+            layer.moving_variance.assign(variance.astype(np.float32))
+
+    def _passes(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Any, list[Any], int]]:
+        kept = [variable.numpy() for variable in self.variables]
+        try:
+            for inputs in batches:
+                yield *self._forward(inputs), len(inputs)
+        finally:
+            for variable, value in zip(self.variables, kept, strict=True):
+                variable.assign(value)
+
+
+def pooled(means: np.ndarray, variances: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance over the rows of all batches together, from those of each batch.
+
+    Args:
+        means: [batches, channels].
+        variances: Population variances within each batch, [batches, channels].
+        sizes: Rows of each batch, [batches].
+    """
+    shares = (sizes / sizes.sum())[:, None]
+    mean = (shares * means).sum(axis=0)
+    return mean, (shares * (variances + (means - mean) ** 2)).sum(axis=0)
+
+
+def _by_layer(found: list[list[np.ndarray]]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the means and the variances of each layer, [batches, channels], from those of each batch."""
+    stacked = [np.stack(values) for values in zip(*found, strict=True)]
+    return stacked[0::2], stacked[1::2]
+
+
+@contextlib.contextmanager
+def _normalising_by_batch(layers: list[keras.layers.Layer]) -> Iterator[None]:
+    """Make batch norms ignore that the network is in inference, while it is traced."""
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 0.0
+            layer.call = functools.partial(_call_by_batch, type(layer).call.__get__(layer))
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            del layer.call
+
+
+def _call_by_batch(call, inputs, training=None, mask=None):
+    return call(inputs, training=True, mask=mask)

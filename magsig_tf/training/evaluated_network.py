@@ -1,0 +1,97 @@
+"""The network that validates, predicts and is saved: the weights to use, with batch statistics that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from magsig_tf.config import Settings
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.execution.batch_statistics import BatchStatistics
+from magsig_tf.training.inference import Inference
+from magsig_tf.training.parts import RunParts
+from magsig_tf.training.selection import cross_entropy
+
+STATISTICS_IMAGES = 512
+"""Training images, at most, from which batch statistics are estimated."""
+_BATCH = 64
+APART_NATS, APART_SHARE = 0.05, 0.1
+
+
+@dataclass(frozen=True)
+class TrainingRowsCheck:
+    """Label cross-entropy of the chosen weights on training rows, in nats, unsmoothed and without augmentation.
+
+    Args:
+        images: How many rows.
+        inference: In inference mode, as every number of the run is computed.
+        by_batch: With batch norms that use the statistics of the batch, as in training.
+    """
+
+    images: int
+    inference: float
+    by_batch: float
+
+    @property
+    def apart(self) -> bool:
+        """Whether the two differ by more than .05 nats and 10 %: what is evaluated is not what was trained."""
+        difference = abs(self.inference - self.by_batch)
+        return not difference <= max(APART_NATS, APART_SHARE * self.by_batch)
+
+
+class EvaluatedNetwork:
+    """Takes over the weights that would be used, and answers for rows of the data set.
+
+    It is a network of its own, outside the distribution strategy: nothing here changes the one that is trained.
+
+    Args:
+        parts: What is trained; `parts.evaluated` is the network.
+        prepared: The data.
+        settings: The run's settings: `batch_statistics` and `inference_batch`.
+    """
+
+    def __init__(self, parts: RunParts, prepared: PreparedDataset, settings: Settings):
+        self.parts, self.prepared, self.rule = parts, prepared, settings.batch_statistics
+        self.inference = Inference(parts.evaluated, prepared.images, settings.inference_batch)
+        self._statistics = BatchStatistics(parts.evaluated)
+
+    def take_weights(self) -> None:
+        """Take the trained weights, or their moving average where that is on, and estimate their batch statistics."""
+        self.parts.put_weights_to_use()
+        if self.rule == "reestimated":
+            self._statistics.estimate(self._batches())
+
+    def variables(self) -> dict[str, Any]:
+        """Return the network's variables by name, batch statistics among them."""
+        return {f"classifier/{i}": v for i, v in enumerate(self.parts.evaluated.weights)}
+
+    def cross_entropy(self, rows: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the label cross-entropy of rows in nats, averaged over magnifications, and their logits [n]."""
+        logits, _ = self.inference(rows)
+        return self._cross_entropy(rows, logits), logits
+
+    def check_training_rows(self) -> TrainingRowsCheck:
+        """Hold the network in inference mode against itself with the statistics of each batch."""
+        batches = self.rows()
+        outputs = self._statistics.outputs(self._batches())
+        by_batch = np.concatenate([output["logit"].numpy()[:, 0] for output in outputs])
+        rows = batches.reshape(-1)
+        return TrainingRowsCheck(len(rows), self.cross_entropy(rows)[0], self._cross_entropy(rows, by_batch))
+
+    def _cross_entropy(self, rows: np.ndarray, logits: np.ndarray) -> float:
+        magnifications = self.prepared.manifest["magnification"].to_numpy()[rows]
+        return cross_entropy(self.prepared.labels[rows], logits, magnifications)
+
+    def rows(self) -> np.ndarray:
+        """Return the rows of batch statistics, int64 [batches, n]; a batch has as many of each source magnification."""
+        rows = self.parts.plan.epoch_rows(0)  # steps, images, magnifications
+        rows = rows.reshape(-1, rows.shape[-1])
+        per_batch = max(1, min(_BATCH // rows.shape[-1], len(rows)))
+        count = max(1, min(STATISTICS_IMAGES // (per_batch * rows.shape[-1]), len(rows) // per_batch))
+        return rows[: count * per_batch].reshape(count, -1)
+
+    def _batches(self) -> Iterator[np.ndarray]:
+        return (self.prepared.images[rows].astype(np.float32) for rows in self.rows())

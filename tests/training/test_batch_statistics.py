@@ -1,0 +1,144 @@
+"""What is evaluated is what was trained: batch statistics that belong to the chosen weights."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from magsig_tf.data.run_split import split_of
+from magsig_tf.execution.observer import Observer
+from magsig_tf.training.run import Run, execute
+from magsig_tf.training.selection import cross_entropy
+from magsig_tf.workspace import Workspace
+from tests.tiny import tiny_config, tiny_dataset
+from tests.training.slow_encoders import ENCODERS
+
+MOMENTA = ("99", "999")
+
+
+class Notes(Observer):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def note(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("statistics"))
+    for size in sorted(set(ENCODERS.values())):
+        tiny_dataset(workspace, f"tiny{size}", size=size)
+    return workspace
+
+
+def trained(workspace, encoder, size=32, observer=None, **changes):
+    """Train a few steps; return the run, its record and the data."""
+    from magsig_tf.data.prepared import PreparedDataset
+
+    dataset = f"tiny{size}"
+    prepared = PreparedDataset.open(workspace.data(dataset))
+    values = {"encoder": encoder, "dropout": 0.0, "augment": [], "epochs": 1, "images_per_magnification": 8}
+    config = tiny_config(dataset=dataset, **values | changes).for_run(
+        dataset=dataset, method="baseline", holdout="400X", patient_fold=0, seed=0
+    )
+    run = Run.of(workspace, config)
+    return run, execute(run, prepared, observer or Observer()), prepared
+
+
+def two_losses(run, prepared):
+    """Return the label cross-entropy of the saved model on plain training rows: inference mode, batch statistics."""
+    rows = split_of(run.config, prepared).rows["train"]
+    magnifications = prepared.manifest["magnification"].to_numpy()[rows]
+    order = np.argsort(np.random.default_rng(0).random(len(rows)))
+    rows, magnifications = rows[order], magnifications[order]
+    pixels = prepared.images[rows].astype(np.float32)
+    found = []
+    for training in (False, True):
+        model = keras.models.load_model(run.folder / "model.keras", safe_mode=True)
+        logits = model(pixels, training=training)["logit"].numpy()[:, 0]
+        found.append(cross_entropy(prepared.labels[rows], logits, magnifications))
+    return found
+
+
+def consistent(inference, by_batch):
+    return abs(inference - by_batch) <= max(0.05, 0.1 * by_batch)
+
+
+@pytest.mark.parametrize("momentum", MOMENTA)
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name not in ("small_cnn", "efficientnet_lite0") else [])
+        for name in ENCODERS
+    ],
+)
+def test_the_saved_model_fits_training_rows_as_the_trained_one_did(workspace, encoder, momentum):
+    run, record, prepared = trained(workspace, f"tests.training.slow_encoders:{encoder}_{momentum}", ENCODERS[encoder])
+    inference, by_batch = two_losses(run, prepared)
+    assert consistent(inference, by_batch), (inference, by_batch)
+    assert consistent(record["training_rows"]["inference"], record["training_rows"]["by_batch"])
+
+
+@pytest.mark.parametrize("momentum", MOMENTA)
+def test_moving_averages_do_not_arrive_and_the_run_says_so(workspace, momentum):
+    notes = Notes()
+    run, record, prepared = trained(
+        workspace,
+        f"tests.training.slow_encoders:efficientnet_lite0_{momentum}",
+        observer=notes,
+        batch_statistics="moving",
+        epochs=4,
+    )
+    inference, by_batch = two_losses(run, prepared)
+    assert abs(inference - by_batch) > 0.2
+    check = record["training_rows"]
+    assert check["inference"] == pytest.approx(inference, abs=0.02)
+    assert check["images"] > 0
+    assert any("what is evaluated is not what was trained" in text for text in notes.said)
+    assert any(f"{check['inference']:.3f} in inference mode" in text for text in notes.said)
+
+
+def test_the_rule_makes_another_run_and_stands_in_its_record(workspace):
+    folders, rules = set(), set()
+    for rule in ("reestimated", "moving", "frozen"):
+        run, record, _ = trained(workspace, "tests.training.slow_encoders:small_cnn_99", batch_statistics=rule)
+        folders.add(run.folder)
+        rules.add(record["batch_statistics"])
+        assert json.loads((run.folder / "run.json").read_text())["batch_statistics"] == rule
+    assert len(folders) == 3
+    assert rules == {"reestimated", "moving", "frozen"}
+
+
+def test_estimating_changes_nothing_of_what_is_trained(workspace):
+    from magsig_tf.training.evaluated_network import EvaluatedNetwork
+    from magsig_tf.training.parts import build_parts
+
+    run, _, prepared = trained(workspace, "tests.training.slow_encoders:small_cnn_99")
+    parts = build_parts(run.config, prepared, split_of(run.config, prepared))
+    before = {name: variable.numpy() for name, variable in parts.variables().items()}
+    used = EvaluatedNetwork(parts, prepared, run.config.settings)
+    used.take_weights()
+    used.check_training_rows()
+    assert all(np.array_equal(before[name], variable.numpy()) for name, variable in parts.variables().items())
+    evaluated = [variable.numpy() for variable in parts.evaluated.weights]
+    classifier = [variable.numpy() for variable in parts.classifier.weights]
+    assert any(not np.array_equal(a, b) for a, b in zip(evaluated, classifier, strict=True))
+
+
+def test_statistics_come_from_plain_training_rows_with_as_many_of_each_source(workspace):
+    from magsig_tf.training.evaluated_network import EvaluatedNetwork
+    from magsig_tf.training.parts import build_parts
+
+    run, _, prepared = trained(workspace, "tests.training.slow_encoders:small_cnn_99")
+    split = split_of(run.config, prepared)
+    used = EvaluatedNetwork(build_parts(run.config, prepared, split), prepared, run.config.settings)
+    batches = used.rows()
+    assert set(batches.ravel()) <= set(split.rows["train"])
+    for batch in batches:
+        counts = prepared.manifest["magnification"].iloc[batch].value_counts()
+        assert set(counts.index) == set(split.source_magnifications)
+        assert counts.nunique() == 1
