@@ -32,6 +32,7 @@ OTHER = {
     "epochs": 3,
     "images_per_magnification": 8,
     "learning_rate": 0.01,
+    "head_learning_rate": 0.01,
     "weight_decay": 0.0,
     "warmup": 0.0,
     "label_smoothing": 0.1,

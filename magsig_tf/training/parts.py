@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-_NOT_DECAYED = ["bias", "gamma", "beta"]
-
 
 @dataclass
 class RunParts:
@@ -113,6 +111,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
     from magsig_tf.models.freezing import freeze
     from magsig_tf.models.fuse import synchronize_batch_normalization
     from magsig_tf.models.seed_generators import seed_generators
+    from magsig_tf.training.optimizer import build_optimizer
 
     settings, seed = config.settings, config.settings.seed[0]
     plan = BatchPlan(_rows_by_domain(prepared, split), settings.images_per_magnification, (split.hash, seed))
@@ -145,8 +144,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
             label_smoothing=settings.label_smoothing,
         )
         method = registry("methods").load(name)(config.options[name], task)
-        optimizer = _optimizer(config, plan.steps_per_epoch, precision)
-        optimizer.build(classifier.trainable_variables)
+        optimizer = build_optimizer(settings, classifier, plan.steps_per_epoch, precision)
         for network_name, network in method.networks.items():
             method.optimizers[network_name].build(network.trainable_variables)
         augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
@@ -175,20 +173,3 @@ def _rows_by_domain(prepared: PreparedDataset, split: Split) -> dict[int, np.nda
     train = split.rows["train"]
     magnifications = prepared.manifest["magnification"].to_numpy()[train]
     return {index: train[magnifications == name] for index, name in enumerate(split.source_magnifications)}
-
-
-def _optimizer(config: Config, steps_per_epoch: int, precision: str) -> keras.optimizers.Optimizer:
-    import keras
-
-    settings = config.settings
-    total = settings.epochs * steps_per_epoch
-    warmup = min(int(settings.warmup * total), total - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else settings.learning_rate,
-        decay_steps=total - warmup,
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
