@@ -7,6 +7,7 @@ TensorFlow inside functions, so that their options can be listed quickly.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,15 @@ class Method:
         """
         classification = self.classification_loss(step)
         return classification, {"classification_loss": classification}
+
+    def epoch_warnings(self, logs: Mapping[str, float], progress: float) -> list[str]:
+        """Return sentences for the user where an epoch went wrong in a way that only the method can tell.
+
+        Args:
+            logs: Means over the epoch's steps of what `loss` returned.
+            progress: Share of training done at the end of the epoch, in (0, 1].
+        """
+        return []
 
     def classification_loss(self, step: StepTensors) -> tf.Tensor:
         """Return this replica's share of the mean binary cross-entropy, with label smoothing where it is set."""

@@ -9,7 +9,7 @@ from magsig_tf.seeding import seed_for
 
 
 def build_domain_head(
-    embedding_length: int, domains: int, hidden: int, seed: int, reversal: bool = True
+    embedding_length: int, domains: int, hidden: int, seed: int, reversal: bool = True, normalized: bool = False
 ) -> keras.Model:
     """Return a two-layer perceptron from embeddings to one logit a source magnification.
 
@@ -19,6 +19,7 @@ def build_domain_head(
         hidden: Units of each of the two hidden layers.
         seed: The run's seed; the first weights depend on it alone.
         reversal: Put a `GradientReversal` in front: the layer named `reversal`, strength 0 until it is assigned.
+        normalized: Bring each embedding to mean 0 and variance 1 first, without scale and offset of its own.
 
     Returns:
         A functional model named `domain_head`, [batch, p] -> [batch, domains], float32 under every precision policy.
@@ -27,6 +28,8 @@ def build_domain_head(
     x = embedding
     if reversal:
         x = GradientReversal(strength=0.0, dtype="float32", name="reversal")(x)
+    if normalized:
+        x = keras.layers.LayerNormalization(center=False, scale=False, dtype="float32", name="normalization")(x)
     for number in range(2):
         kernel = keras.initializers.HeUniform(seed=seed_for("initialisation", "domain head", number, seed))
         x = keras.layers.Dense(

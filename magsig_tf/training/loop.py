@@ -229,6 +229,9 @@ class Loop:
             images_per_second=round(rate, 1), **logs, **self._state(),
         )  # fmt: skip
         self.observer.epoch_done(summary)
+        for warning in self.parts.method.epoch_warnings(logs, (epoch + 1) / self.parts.epochs):
+            log.write("warning", self.memory.step, text=warning)
+            self.observer.note(f"Warning: {warning}")
 
     def _judge(self, epoch: int) -> tuple[float, float | None, dict[str, Any] | None]:
         """Validate the weights that would be used, store them if they are the best; return loss, AUC and the best."""

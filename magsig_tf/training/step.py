@@ -92,7 +92,8 @@ class TrainingStep:
         norm = self._apply(gradients[: len(weights)], weights, scale)
         self._apply_networks(gradients[len(weights) :], networks, scale)
         replicas = parts.strategy.num_replicas_in_sync
-        return {"loss": loss, **logs, "gradient_norm": norm / replicas}
+        length = tf.norm(tf.cast(outputs["embedding"], tf.float32), axis=-1)
+        return {"loss": loss, **logs, "embedding_norm": tensors.mean(length), "gradient_norm": norm / replicas}
 
     def _apply(self, gradients, weights, scale):
         """Clip by the norm of the summed gradient and apply; return that norm."""

@@ -1,0 +1,44 @@
+"""Every method, with its default options, learns what is easy to learn."""
+
+import keras
+import numpy as np
+import pytest
+
+from magsig_tf.data.run_split import split_of
+from magsig_tf.execution.observer import Observer
+from magsig_tf.methods.needs import FoldGansNeeded
+from magsig_tf.metrics import auc
+from magsig_tf.registry import registry
+from magsig_tf.training.prerequisites import needed_gans, needs_of
+from magsig_tf.training.run import Run, execute
+from magsig_tf.workspace import Workspace
+from tests.made_up_gans import write_fold
+from tests.tiny import tiny_config, tiny_dataset
+
+METHODS = registry("methods").names()
+ENCODERS = ("small_cnn", "tests.training.slow_encoders:pretrained_like")
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    # the magnification is as plain as the label, so a method that fights it has something to fight
+    return tiny_dataset(Workspace(tmp_path_factory.mktemp("methods")), images=4, tinted=True)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_ranks_its_own_training_rows_rightly(prepared, method, encoder):
+    config = tiny_config(
+        method=[method], encoder=encoder, epochs=STEPS // 6, images_per_magnification=8, augment=[], gan_size=16
+    ).for_run(dataset="tiny", method=method, holdout="400X", patient_fold=0, seed=0)
+    run = Run.of(Workspace(prepared.folder.parents[1]), config)
+    for need in needs_of(run):
+        if isinstance(need, FoldGansNeeded):
+            write_fold(needed_gans(run, need, prepared), prepared)
+    record = execute(run, prepared, Observer())
+    assert record["steps"] == STEPS
+    rows = split_of(config, prepared).rows["train"]
+    model = keras.models.load_model(run.folder / "model.keras", safe_mode=True)
+    logits = model(prepared.images[rows].astype(np.float32), training=False)["logit"].numpy()[:, 0]
+    assert auc(prepared.labels[rows], logits) > 0.95
