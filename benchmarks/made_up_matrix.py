@@ -49,6 +49,7 @@ def write_matrix(root: Path, seeds: int = 3, methods: int = 3, smaller: int = 1)
             "seed": seed,
             "split_hash": f"{holdout}-{fold}",
             "config_hash": method,
+            "batch_statistics": "reestimated",
         }
         write_json(folder / "run.json", facts)
     return workspace

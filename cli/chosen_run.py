@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from magsig_tf.errors import RunError, UsageError, nearest
+from magsig_tf.statistics_rule import MARK, MOVING
 from magsig_tf.workspace import Workspace
 
 Found = tuple[Path, dict]
@@ -77,7 +78,15 @@ def _of_one_config(found: list[Found], start: str | None) -> list[Found]:
             )
         hashes = matching
     if len(hashes) > 1:
-        raise UsageError(
-            "Expected runs of one config", f"found {len(hashes)}", f"Choose with --config-hash {'|'.join(hashes)}"
-        )
+        remedy = f"Choose with --config-hash {'|'.join(hashes)}{_marked(found, hashes)}"
+        raise UsageError("Expected runs of one config", f"found {len(hashes)}", remedy)
     return [(folder, info) for folder, info in found if info["config_hash"] == hashes[0]]
+
+
+def _marked(found: Sequence[Found], hashes: Sequence[str]) -> str:
+    """Name the configs whose runs have moving statistics."""
+    from magsig_tf.evaluation.run_files import batch_statistics_of
+
+    moving = {info["config_hash"] for folder, info in found if batch_statistics_of(folder, info) == MOVING}
+    named = [name for name in hashes if name in moving]
+    return f" ({', '.join(named)}: {MARK})" if named else ""

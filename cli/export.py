@@ -10,6 +10,7 @@ import click
 
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
+from magsig_tf.statistics_rule import MARK, MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _of_run(facts: dict, seeds: list[dict]) -> list[str]:
         said.append(f"Chosen by validation loss, of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}: {losses}.")
     if facts.get("selection") == "oracle":
         said.append("Oracle: its checkpoint was chosen by looking at the holdout.")
+    if facts["batch_statistics"] == MOVING:
+        said.append(f"{MARK.capitalize()}: {MEANING}.")
     return said
 
 

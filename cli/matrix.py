@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magsig_tf.config import Config
+from magsig_tf.statistics_rule import MARK, MOVING, rule_of
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -127,8 +128,9 @@ def _said(run: Run, record: dict) -> str:
     chosen = record["chosen"]
     state = "".join(f", {name} {value:.2f}" for name, value in chosen["state"].items())
     oracle = " by the oracle (it looks at the holdout)" if record["selection"] == "oracle" else ""
+    moving = f" ({MARK})" if rule_of(record, {}) == MOVING else ""
     return (
-        f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{state}. "
+        f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}{state}. "
         f"{duration(record['seconds'])}. {run.folder}"
     )
 

@@ -36,13 +36,11 @@ def chosen_pair(matrix: Matrix, method: str, reference: str) -> Pair | Missing:
     """Return the pair of configs that agree in all settings but the method; of several, that with the most runs.
 
     Args:
-        matrix: All runs; oracles are left out.
+        matrix: All runs; only those that compete are paired.
         method: Whose numbers come first.
         reference: Whose numbers are subtracted.
     """
-    sides = {
-        name: [g for g in matrix.groups if g.method == name and g.selection != "oracle"] for name in (method, reference)
-    }
+    sides = {name: [group for group in matrix.competing if group.method == name] for name in (method, reference)}
     for name, groups in sides.items():
         if not groups:
             return Missing(f"no finished runs of {name}", f"magsig train --method {name} --holdout all")

@@ -17,10 +17,11 @@ from magsig_tf.evaluation.cells import CaseBootstrap
 from magsig_tf.evaluation.claim import Claim
 from magsig_tf.evaluation.claims_of_models import ModelClaims
 from magsig_tf.evaluation.claims_of_signatures import SignatureClaims
-from magsig_tf.evaluation.matrix import arrange
+from magsig_tf.evaluation.matrix import Matrix, arrange
 from magsig_tf.evaluation.paper import the_paper
 from magsig_tf.evaluation.runs import LoadedRuns
 from magsig_tf.evaluation.signature_results import SignatureResults, read_signature_results
+from magsig_tf.statistics_rule import MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 MARGIN = 0.02
@@ -97,7 +98,7 @@ def judge_claims(
     table.insert(0, "dataset", loaded.dataset)
     table.insert(1, "data", data)
     table["margin"] = margin
-    notes = [why, *_notes(loaded, bootstrap)]
+    notes = [why, *_notes(loaded, matrix, bootstrap)]
     return Claims(loaded.dataset, data, claims, table, margin, replicates, [note for note in notes if note])
 
 
@@ -124,7 +125,7 @@ def _data_behind(workspace: Workspace, dataset: str) -> tuple[str, str]:
     )
 
 
-def _notes(loaded: LoadedRuns, bootstrap: CaseBootstrap) -> list[str]:
+def _notes(loaded: LoadedRuns, matrix: Matrix, bootstrap: CaseBootstrap) -> list[str]:
     oracles = sorted({run.method for run in loaded.runs if run.selection == "oracle"})
     left = f"Runs chosen by looking at the holdout are left out: {', '.join(oracles)}." if oracles else ""
     unfinished = f"Not finished and left out: {_count(len(loaded.unfinished), 'run')}." if loaded.unfinished else ""
@@ -135,7 +136,18 @@ def _notes(loaded: LoadedRuns, bootstrap: CaseBootstrap) -> list[str]:
     ]
     rests = f"The runs: {', '.join(counts)}, {cases} test cases."
     few = f"Below {MANY_CASES} cases an interval is likely too narrow, and a verdict too sure." * (cases < MANY_CASES)
-    return [rests, few, left, unfinished]
+    return [rests, few, left, _moving(matrix), unfinished]
+
+
+def _moving(matrix: Matrix) -> str:
+    """Say of runs with moving statistics that they are left out, or, where there are no others, what they are."""
+    groups = [group for group in matrix.groups if group.batch_statistics == MOVING and group.selection != "oracle"]
+    if not groups:
+        return ""
+    methods = ", ".join(sorted({group.method for group in groups}))
+    if groups[0] in matrix.competing:
+        return f"{methods}: {MEANING}."
+    return f"Runs evaluated with moving averages of the batch statistics are left out: {methods}."
 
 
 def _count(number: int, word: str) -> str:

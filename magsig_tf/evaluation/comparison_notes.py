@@ -9,7 +9,7 @@ import numpy as np
 from magsig_tf.evaluation.catalogue import METRICS
 from magsig_tf.evaluation.comparison import Comparison
 from magsig_tf.evaluation.comparison_rows import NO_PAIR
-from magsig_tf.evaluation.notes import few_cases, partial_folds, some
+from magsig_tf.evaluation.notes import few_cases, marked, partial_folds, some
 from magsig_tf.evaluation.summary_rows import POOLED
 
 
@@ -24,8 +24,9 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
         One sentence or two a note; what could mislead most comes first.
     """
     shown = comparison.table[comparison.table["metric"].isin(metrics)]
+    groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
     return [
-        *_oracles(comparison),
+        *marked(groups.values()),
         *_other_settings(comparison),
         *_left_out(comparison),
         *_reasons(shown),
@@ -33,12 +34,6 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
         *partial_folds(shown),
         *_pooled_ranks(shown),
     ]
-
-
-def _oracles(comparison: Comparison) -> list[str]:
-    groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
-    labels = [label for label, group in groups.items() if group.selection == "oracle"]
-    return [f"{', '.join(labels)}: the checkpoint was chosen by looking at the held-out magnification."] * bool(labels)
 
 
 def _other_settings(comparison: Comparison) -> list[str]:

@@ -6,7 +6,7 @@ from magsig_tf.evaluation.drop import NOT_RUN
 from magsig_tf.evaluation.explanation import Explanation
 from magsig_tf.evaluation.explanation_rows import ALL_FOLDS
 from magsig_tf.evaluation.gan_quality import FEATURES, METRICS_TOLD
-from magsig_tf.evaluation.notes import some
+from magsig_tf.evaluation.notes import marked, some
 from magsig_tf.evaluation.run_settings import told_apart
 from magsig_tf.evaluation.summary_rows import POOLED
 
@@ -27,6 +27,7 @@ def explanation_notes(explanation: Explanation, level: str) -> list[str]:
     whole = table[(table["patient_fold"] == ALL_FOLDS) & table["level"].isin(["", level])]
     return [
         *explanation.sentences(level),
+        *marked(explanation.groups),
         *_correlation(whole),
         *_corrected(whole),
         *[f"{label}: {words}." for label, words in told_apart(explanation.groups).items() if words],

@@ -10,6 +10,7 @@ from itertools import product
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation.runs import Run, run_name
+from magsig_tf.statistics_rule import MARK, MOVING
 
 SHORTEST_HASH = 6
 Basis = frozenset[tuple[str, int, int, str]]
@@ -23,9 +24,11 @@ class Group:
     Args:
         method: Name of the method.
         config_hash: Hash of the config.
-        label: What tables print: the method, with the config's first letters where the method has several, and
-            "oracle" where the checkpoint was chosen by looking at the holdout.
+        label: What tables print: the method, with the config's first letters where the method has several, "oracle"
+            where the checkpoint was chosen by looking at the holdout, and "moving statistics" where the runs were
+            evaluated with moving averages of the batch statistics.
         selection: "source" or "oracle".
+        batch_statistics: "reestimated", "moving" or "frozen"; the same for all its runs.
         magnifications: Those of its study, sources and holdouts, in the natural order.
         runs: By (holdout, patient fold, seed).
     """
@@ -34,6 +37,7 @@ class Group:
     config_hash: str
     label: str
     selection: str
+    batch_statistics: str
     magnifications: tuple[str, ...]
     runs: dict[tuple[str, int, int], Run] = field(repr=False)
 
@@ -61,12 +65,21 @@ class Matrix:
     """All groups, and the holdouts that any of them covers.
 
     Args:
-        groups: Ordered by method, selection (oracle last) and config.
+        groups: Ordered by method, selection (oracle last), batch statistics (moving last) and config.
         holdouts: In the natural order of magnifications.
     """
 
     groups: list[Group]
     holdouts: list[str]
+
+    @property
+    def competing(self) -> list[Group]:
+        """The groups that may be held against each other: no oracles, and none with moving statistics.
+
+        Where all but oracles have moving statistics they are alike, and compete.
+        """
+        honest = [group for group in self.groups if group.selection != "oracle"]
+        return [group for group in honest if group.batch_statistics != MOVING] or honest
 
     def holdouts_of(self, group: Group) -> list[str]:
         """Return the holdouts expected of a group: those that any group with the same magnifications has."""
@@ -88,9 +101,9 @@ class Matrix:
         """Return the groups whose numbers at some holdouts may be compared: they rest on the same splits and seeds.
 
         Where groups rest on different ones, the basis that most groups share is taken, of equally common ones that
-        with more runs. Groups that lack a run of their own, and oracles, are not among them.
+        with more runs. Groups that lack a run of their own, and those that do not compete, are not among them.
         """
-        complete = [g for g in self.groups if g.selection != "oracle" and not self.missing(g, holdouts)]
+        complete = [group for group in self.competing if not self.missing(group, holdouts)]
         counted = Counter(basis for basis in (group.basis(holdouts) for group in complete) if basis)
         if not counted:
             return []
@@ -102,7 +115,7 @@ def arrange(runs: Sequence[Run]) -> Matrix:
     """Sort runs into groups and find the holdouts of their matrix.
 
     Raises:
-        RunError: two folders hold the same run.
+        RunError: two folders hold the same run, or runs of one config differ in the rule of their batch statistics.
     """
     by_config: dict[tuple[str, str], dict[tuple[str, int, int], Run]] = {}
     for run in runs:
@@ -114,6 +127,13 @@ def arrange(runs: Sequence[Run]) -> Matrix:
                 f"found {first.folder} and {run.folder}",
                 "Remove the copy",
             )
+        other = next(iter(group.values()))
+        if run.batch_statistics != other.batch_statistics:
+            raise RunError(
+                f"Expected one rule of batch statistics for {run.method} {run.config_hash}",
+                f"found {other.batch_statistics} in {other.folder} and {run.batch_statistics} in {run.folder}",
+                "Remove the runs of the older version and train them again",
+            )
     groups = []
     for (method, config), members in by_config.items():
         selection = "oracle" if any(run.selection == "oracle" for run in members.values()) else "source"
@@ -123,10 +143,18 @@ def arrange(runs: Sequence[Run]) -> Matrix:
             words.append(_short(config, siblings))
         if selection == "oracle":
             words.append("oracle")
+        statistics = next(iter(members.values())).batch_statistics
+        if statistics == MOVING:
+            words.append(MARK)
         magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
-        groups.append(Group(method, config, " ".join(words), selection, tuple(magnifications), members))
-    groups.sort(key=lambda group: (group.method, group.selection == "oracle", group.config_hash))
+        label = " ".join(words)
+        groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members))
+    groups.sort(key=_place)
     return Matrix(groups, magnification_order(run.holdout for run in runs))
+
+
+def _place(group: Group) -> tuple[str, bool, bool, str]:
+    return group.method, group.selection == "oracle", group.batch_statistics == MOVING, group.config_hash
 
 
 def _short(config: str, siblings: Sequence[str]) -> str:

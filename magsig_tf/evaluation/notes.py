@@ -14,6 +14,7 @@ from magsig_tf.evaluation.matrix import Basis, Group, Matrix
 from magsig_tf.evaluation.runs import run_name
 from magsig_tf.evaluation.summary import Summary
 from magsig_tf.evaluation.summary_rows import POOLED
+from magsig_tf.statistics_rule import MEANING, MOVING
 
 NAMES_SHOWN = 4
 WORTH_SAYING = 0.01
@@ -34,7 +35,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
     frame = summary.table
     shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]
     return [
-        *_oracle(summary.matrix),
+        *marked(summary.matrix.groups),
         *_warnings(summary.matrix),
         *_not_compared(summary.matrix),
         *_precisions(summary.matrix),
@@ -58,7 +59,7 @@ def run_notes(matrix: Matrix, unfinished: Sequence[tuple[str, str]]) -> list[str
         unfinished: Name and state of the others.
     """
     return [
-        *_oracle(matrix),
+        *marked(matrix.groups),
         *_warnings(matrix),
         *_precisions(matrix),
         *_unfinished(unfinished),
@@ -67,11 +68,17 @@ def run_notes(matrix: Matrix, unfinished: Sequence[tuple[str, str]]) -> list[str
     ]
 
 
-def _oracle(matrix: Matrix) -> list[str]:
-    labels = [group.label for group in matrix.groups if group.selection == "oracle"]
-    if not labels:
-        return []
-    return [f"{', '.join(labels)}: the checkpoint was chosen by looking at the held-out magnification."]
+def marked(groups: Iterable[Group]) -> list[str]:
+    """Say what the marks in labels mean: oracles, and moving statistics.
+
+    Args:
+        groups: The rows that are shown.
+    """
+    groups = list(groups)
+    oracles = [group.label for group in groups if group.selection == "oracle"]
+    moving = [group.label for group in groups if group.batch_statistics == MOVING]
+    said = ((oracles, "the checkpoint was chosen by looking at the held-out magnification"), (moving, MEANING))
+    return [f"{', '.join(labels)}: {words}." for labels, words in said if labels]
 
 
 def _warnings(matrix: Matrix) -> list[str]:
@@ -88,6 +95,7 @@ def _not_compared(matrix: Matrix) -> list[str]:
     """Name rows that rest on other splits, patient folds or seeds than those they stand beside."""
     why: dict[tuple[str, str], list[str]] = {}
     example: dict[tuple[str, str], str] = {}
+    competing = matrix.competing
     for holdout in matrix.holdouts:
         compared = matrix.compared([holdout])
         for group in matrix.groups:
@@ -95,8 +103,8 @@ def _not_compared(matrix: Matrix) -> list[str]:
             if not compared or group in compared or not basis or matrix.missing(group, [holdout]):
                 continue
             common = compared[0].basis([holdout])
-            if group.selection == "oracle" and basis == common:
-                continue
+            if group not in competing and basis == common:
+                continue  # its mark says why
             differs = [
                 word
                 for word, at in (("patient folds", 1), ("seeds", 2))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
 from magsig_tf.atomic_files import read_json
-from magsig_tf.errors import RunError
+from magsig_tf.config_files import read_config_file
+from magsig_tf.errors import RunError, UsageError
+from magsig_tf.statistics_rule import KEY, RULES, rule_of
 
 COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
 _REMEDY = "Remove the run's folder and train it again"
@@ -65,12 +68,41 @@ def read_record(path: Path) -> dict:
         raise RunError(f"Expected {', '.join(missing)} in {path}", "found none", "Remove the folder and train again")
     checks = KEYS | {
         "selection": ("source or oracle", lambda value: value in ("source", "oracle")),
+        KEY: (f"{', '.join(RULES[:-1])} or {RULES[-1]}", lambda value: value in RULES),
         "synthetic": ("a gan_folder and a kept_share from 0 to 1", _is_synthetic),
     }
     for key, (kind, fits) in checks.items():
         if key in info and not fits(info[key]):
             raise RunError(f"Expected {kind} for {key} in {path}", f"found {repr(info[key])[:100]}", _REMEDY)
     return info
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read one run's `config.yaml`; empty where it has none.
+
+    Raises:
+        RunError: the file is no flat YAML mapping.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        return read_config_file(str(path))
+    except UsageError as error:
+        raise RunError(error.expected, error.found, _REMEDY) from error
+
+
+def batch_statistics_of(folder: Path, record: dict[str, Any]) -> str:
+    """Return the rule of one run's batch statistics: "reestimated", "moving" or "frozen".
+
+    Args:
+        folder: Of the run.
+        record: Its `run.json`, from `read_record`; one of an older version does not name the rule.
+
+    Raises:
+        RunError: the rule follows from `config.yaml`, which is no flat YAML mapping.
+    """
+    return rule_of(record, {} if KEY in record else read_settings(folder))
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

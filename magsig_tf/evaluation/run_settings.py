@@ -6,29 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from magsig_tf.config import AXES, Settings, deciding_settings
-from magsig_tf.config_files import read_config_file
-from magsig_tf.errors import RunError, UsageError
 from magsig_tf.evaluation.matrix import Group
+from magsig_tf.evaluation.run_files import read_settings
+from magsig_tf.statistics_rule import KEY, OLD_KEY
 
 
 def settings_of(group: Group) -> dict[str, Any]:
     """Return what decides the outcome of a group's runs, from the config.yaml of one of them.
 
-    Operational settings and the axes of the matrix are left out, the options of the method are kept. Empty where the
-    run has no such file.
+    Operational settings and the axes of the matrix are left out, the options of the method are kept. The rule of the
+    batch statistics is that of the group, under its name of today; it is all there is where the run has no such file.
 
     Raises:
         RunError: the file is no flat YAML mapping.
     """
-    path = next(iter(group.runs.values())).folder / "config.yaml"
-    if not path.is_file():
-        return {}
-    try:
-        values = read_config_file(str(path))
-    except UsageError as error:
-        raise RunError(error.expected, error.found, "Remove the run's folder and train it again") from error
-    left_out = {*AXES, *Settings.model_fields} - deciding_settings()
-    values = {key: value for key, value in values.items() if key not in left_out}
+    left_out = {OLD_KEY, *AXES, *Settings.model_fields} - deciding_settings()
+    values = read_settings(next(iter(group.runs.values())).folder)
+    values = {key: value for key, value in values.items() if key not in left_out} | {KEY: group.batch_statistics}
     if isinstance(values.get("magnifications"), list):
         values["magnifications"] = sorted(map(str, values["magnifications"]))
     return values

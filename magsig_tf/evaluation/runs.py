@@ -10,7 +10,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError, UsageError, nearest
-from magsig_tf.evaluation.run_files import read_predictions, read_record
+from magsig_tf.evaluation.run_files import batch_statistics_of, read_predictions, read_record
 from magsig_tf.workspace import Workspace
 
 
@@ -29,6 +29,8 @@ class Run:
         dataset_hash: Content hash of the data it was trained on.
         split_hash: Hash of its split.
         selection: "source", or "oracle" for a run chosen by looking at the holdout.
+        batch_statistics: "reestimated", "moving" or "frozen"; a run of a version before these rules is "moving", or
+            "frozen" where its batch statistics were.
         predictions: Columns `run_files.COLUMNS`, one row an image of a part; probability is that of malignant, label
             is 0 or 1.
         info: The whole of run.json.
@@ -44,6 +46,7 @@ class Run:
     dataset_hash: str
     split_hash: str
     selection: str
+    batch_statistics: str
     predictions: pd.DataFrame = field(repr=False)
     info: dict = field(repr=False)
     _parts: dict = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -189,6 +192,7 @@ def _run(folder: Path, info: dict) -> Run:
         dataset_hash=info["dataset_hash"],
         split_hash=info["split_hash"],
         selection=info.get("selection", "source"),
+        batch_statistics=batch_statistics_of(folder, info),
         predictions=read_predictions(folder / "predictions.parquet"),
         info=info,
     )

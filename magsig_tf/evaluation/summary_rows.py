@@ -51,6 +51,7 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         "config": group.config_hash,
         "label": group.label,
         "selection": group.selection,
+        "batch_statistics": group.batch_statistics,
         "holdout": target,
         "level": cells.level,
         "missing_runs": len(matrix.missing(group, holdouts)),

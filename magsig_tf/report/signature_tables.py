@@ -16,6 +16,7 @@ from magsig_tf.signatures.sources import UNTRAINED
 from magsig_tf.signatures.study import SignatureStudy
 
 _WIDEST = 20
+_OF_A_PAIR = ("Nogueira of", "minus")
 SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
 _IN_A_CELL = {
     "no signature": "no\nsignature",
@@ -188,9 +189,7 @@ def stability_table(frame: pd.DataFrame) -> Table:
 def tests_table(tests: pd.DataFrame) -> Table:
     """Draw one row a pair of methods and holdout: difference of Nogueira's index and its p-value."""
     repeats = _repeats(tests)
-    table = _table(
-        "held\nout", *(name.replace("_", "\n") for name in repeats), "Nogueira of", "minus", "difference", "p"
-    )
+    table = _table("held\nout", *(name.replace("_", "\n") for name in repeats), *_OF_A_PAIR, "difference", "p")
     for row in tests.to_dict("records"):
         difference = Text(number(row["difference"], True)) if not row["reason"] else _word(row["reason"])
         where = [str(row[name]) for name in ("holdout", *repeats)]
@@ -201,9 +200,9 @@ def tests_table(tests: pd.DataFrame) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for place, column in enumerate(columns):
-        first = place == 0
+        named = place == 0 or column in _OF_A_PAIR
         table.add_column(
-            column, justify="left" if first else "right", no_wrap=not first, max_width=_WIDEST if first else None
+            column, justify="right" if place else "left", no_wrap=not named, max_width=_WIDEST if named else None
         )
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ SHOWN = ("auc", "f1", "brier", "ece")
 TITLES = {"held_out": "held-out", "in_domain": "in-domain", "drop": "drop"}
 """Quantities that are shown, as their columns are headed."""
 
+_MARKS_WIDTH = 18
+"""Letters of a line of what stands below a method: the hash of its config, and marks."""
 
 Column = tuple[str, str]
 """A metric and a quantity of the summary."""
@@ -40,7 +43,7 @@ def summary_tables(
 
     Returns:
         Tables with two lines a row: values, and below them their intervals. The best row of a holdout is bold, among
-        those that rest on the same splits and seeds; oracle rows do not compete.
+        those that rest on the same splits and seeds; rows of oracles and of moving statistics do not compete.
     """
     frame = summary.table[summary.table["level"] == level].set_index(["label", "holdout", "metric", "quantity"])
     columns = [(metrics[0], quantity) for quantity in TITLES] + [(name, "held_out") for name in metrics[1:]]
@@ -176,4 +179,6 @@ def _cell(row: pd.Series, signed: bool, bold: bool) -> Text:
 
 
 def _stacked(label: str) -> str:
-    return label.replace(" ", "\n", 1)
+    """Put what follows the method on lines of its own."""
+    method, _, marks = label.partition(" ")
+    return "\n".join([method, *wrap(marks, _MARKS_WIDTH)])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from magsig_tf.serving.markdown import number, table, text
+from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +110,8 @@ def protocol(facts: CardFacts) -> str:
     ]
     if run.get("selection") == "oracle":
         lines += ["", "**Oracle**: the checkpoint was chosen by looking at the held-out magnification."]
+    if rule_of(run, config) == MOVING:
+        lines += ["", f"**{MARK.capitalize()}**: {MEANING}."]
     return "\n".join(lines)
 
 

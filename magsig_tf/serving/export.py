@@ -131,6 +131,7 @@ def _facts(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.place,
         **{key: run.record[key] for key in _OF_THE_RUN if key in run.record},
+        "batch_statistics": run.batch_statistics,
         "precision": run.precision,
         "labels": list(LABELS),
         "threshold": THRESHOLD,

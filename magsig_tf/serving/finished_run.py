@@ -12,6 +12,7 @@ import pandas as pd
 from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import read_config_file
 from magsig_tf.errors import RunError
+from magsig_tf.statistics_rule import rule_of
 
 FILES = ("config.yaml", "run.json", "model.keras", "predictions.parquet", "embeddings.npz")
 KEYS = {
@@ -75,6 +76,11 @@ class FinishedRun:
     def precision(self) -> str:
         """Keras's policy that it was trained with."""
         return self.record.get("precision", "float32")
+
+    @property
+    def batch_statistics(self) -> str:
+        """The rule of the batch statistics that it was evaluated with: "reestimated", "moving" or "frozen"."""
+        return rule_of(self.record, self.settings)
 
     @property
     def title(self) -> str:

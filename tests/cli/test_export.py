@@ -59,6 +59,7 @@ def test_it_says_what_was_exported_and_how_well_it_agrees(exported):
     assert "allowed 1e-05 (float32)" in said
     assert "On 8 original files: pixels differ by up to " in said
     assert f"Written: {model / '1'}" in said
+    assert "oving statistics" not in said
 
 
 def test_the_best_seed_is_taken(workspace, monkeypatch):
@@ -73,6 +74,32 @@ def test_the_best_seed_is_taken(workspace, monkeypatch):
     folder, records = choose_run(Workspace(workspace), "tiny", "baseline", "400X", 0, None)
     assert folder.name == "fold0-seed1-copy"
     assert [record["seed"] for record in records] == [1, 3, 0, 2]
+
+
+def as_an_older_version_left_it(folder, **changes):
+    record = read_json(folder / "run.json") | changes
+    del record["batch_statistics"]
+    write_json(folder / "run.json", record)
+
+
+def test_moving_statistics_are_said_and_written_down(workspace, tmp_path):
+    folder = only_run(workspace)
+    as_an_older_version_left_it(folder)
+    answer = magsig("export", "--run", folder, "--name", "old", "--output", tmp_path / "models")
+    assert answer.code == 0, answer.errors
+    assert "Moving statistics: evaluated with moving averages of the batch statistics" in " ".join(answer.out.split())
+    extra = tmp_path / "models" / "old" / "1" / "assets.extra"
+    assert read_json(extra / "export.json")["batch_statistics"] == "moving"
+    assert "**Moving statistics**" in (extra / "MODEL_CARD.md").read_text()
+
+
+def test_of_several_configs_those_with_moving_statistics_are_named(workspace):
+    first = only_run(workspace)
+    old = shutil.copytree(first, first.with_name("fold0-seed0-01d00000"))
+    as_an_older_version_left_it(old, config_hash="01d00000")
+    answer = magsig("export", "--workspace", workspace, "--method", "baseline", "--holdout", "400X")
+    new = read_json(first / "run.json")["config_hash"]
+    refused(answer, 2, f"--config-hash {'|'.join(sorted(['01d00000', new]))} (01d00000: moving statistics)")
 
 
 def test_a_signature_is_fitted_again_and_served(workspace, tmp_path):

@@ -63,7 +63,10 @@ class FakeStudy:
         folds: Iterable[int] | None = None,
         **info: object,
     ) -> list[Path]:
-        """Write one finished run for each combination; `info` overrides keys of run.json."""
+        """Write one finished run for each combination; `info` overrides keys of run.json.
+
+        With `batch_statistics=None` a run is as versions before that key left it.
+        """
         return [
             self.write_run(method, holdout, fold, seed, **info)
             for method in methods
@@ -86,7 +89,10 @@ class FakeStudy:
             "split_hash": f"split-{holdout}-{fold}",
             "config_hash": {"baseline": "ba5e11ne", "grl": "9a81beef"}.get(method, "0ff1ce00"),
             "selection": "source",
+            "batch_statistics": "reestimated",
         } | info
+        if info["batch_statistics"] is None:
+            del info["batch_statistics"]
         name = f"fold{fold}-seed{seed}-{info['config_hash']}"
         folder = self.workspace.runs(self.dataset) / method / holdout / name
         folder.mkdir(parents=True, exist_ok=True)

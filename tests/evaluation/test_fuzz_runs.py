@@ -75,11 +75,11 @@ values = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=6)
-    | st.sampled_from(["done", "40X", "100X", "baseline", "../x", "source", "oracle", "-1", "1e999"]),
+    | st.sampled_from(["done", "40X", "100X", "baseline", "../x", "source", "oracle", "moving", "-1", "1e999"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
     max_leaves=4,
 )
-keys = st.sampled_from([*KEYS, "selection"])
+keys = st.sampled_from([*KEYS, "selection", "batch_statistics"])
 
 
 @bounded

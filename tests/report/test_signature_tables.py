@@ -4,6 +4,7 @@ import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -11,6 +12,7 @@ from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.report import signature_tables
 from magsig_tf.signatures.sources import sources_of_files, sources_of_runs
 from magsig_tf.signatures.study import study_signatures
+from magsig_tf.statistics_rule import MARK
 from tests.signatures.fake_embeddings import EmbeddingStudy, stand_in
 
 
@@ -107,3 +109,14 @@ def test_lengths_that_differ_and_images_that_are_not_numbered(study, tmp_path):
     assert (cells(table, 1)["J"], cells(table, 1)["CKA"]) == ("1.000", "not matched")
     assert "embeddings of different length, 24 and 20" in text
     assert "the files number no images (array row)" in text
+
+
+def test_long_labels_of_a_pair_are_broken_not_cut():
+    old = f"baseline-resampled 77777777 {MARK}"
+    row = {"holdout": "40X", "patient_fold": 0, "first": old, "second": f"baseline 01d0ba5e oracle {MARK}"}
+    frame = pd.DataFrame([row | {"difference": 0.5, "p_value": 0.01, "reason": "", "seed": seed} for seed in (0, 1)])
+    console = Console(file=io.StringIO(), width=100, highlight=False)
+    console.print(signature_tables.tests_table(frame))
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert all(word in text for word in (*old.split(), "01d0ba5e"))

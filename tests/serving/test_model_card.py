@@ -179,3 +179,14 @@ def test_a_strangers_words_stay_words(study, tmp_path):
 )
 def test_numbers_are_numbers_or_say_so(value, shown):
     assert number(value) == shown
+
+
+def test_moving_statistics_are_said(study, tmp_path):
+    assert "oving" not in card_of(study, tmp_path)
+    old = study.write_run("grl", "100X", 0, 0, batch_statistics=None, **RECORD)
+    facts = CardFacts("n", 1, ("benign", "malignant"), {}, {}, {}, None, own_table(study))
+    record = json.loads((old / "run.json").read_text())
+    said = "**Moving statistics**: evaluated with moving averages of the batch statistics, which short runs"
+    assert said in section(model_card(replace(facts, run=record)), "## Protocol")
+    frozen = replace(facts, run=record, config={"freeze_batch_statistics": True})
+    assert said not in model_card(frozen)

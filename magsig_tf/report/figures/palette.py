@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from magsig_tf.statistics_rule import MARK, MOVING
+
 BLACK, GREY, LIGHT = "#000000", "#777777", "#DDDDDD"
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
@@ -81,6 +83,8 @@ def method_of(label: str) -> str:
 
 def shortened(label: str, longest: int = _LONGEST) -> str:
     """Return a label that fits a legend: a long one loses its middle, so that endings such as a hash stay."""
+    if len(label) > longest:
+        label = label.replace(MARK, MOVING)
     if len(label) <= longest:
         return label
     tail = longest // 3

@@ -57,12 +57,18 @@ def sections_of(material: Material, palette: Palette) -> list[Section]:
     return [make(material, palette) for make in makers]
 
 
+def _competing(material: Material) -> pd.DataFrame:
+    """Return the summary of the rows that sentences may name as lowest or highest; of all, where none competes."""
+    table, labels = material.summary.table, [group.label for group in material.matrix.competing]
+    return table[table["label"].isin(labels)] if labels else table
+
+
 def _unseen(material: Material, palette: Palette) -> Section:
     summary = material.summary
     return Section(
         "unseen",
         "Does it hold at an unseen magnification?",
-        answer_unseen(summary.table),
+        answer_unseen(_competing(material)),
         [RocPerHoldout(material.matrix, palette=palette), MetricsPerHoldout(summary.table, palette=palette)],
         [held_out_table(summary, summary_notes(summary, "image", SHOWN))],
     )
@@ -73,7 +79,7 @@ def _drop(material: Material, palette: Palette) -> Section:
     return Section(
         "drop",
         "What does the drop cost?",
-        answer_drop(table),
+        answer_drop(_competing(material)),
         [HeldOutAgainstSource(table, palette=palette)],
         [drop_table(material.summary)],
     )
@@ -96,7 +102,7 @@ def _calibrated(material: Material, palette: Palette) -> Section:
     return Section(
         "calibrated",
         "Are the probabilities calibrated?",
-        answer_calibrated(material.summary.table),
+        answer_calibrated(_competing(material)),
         [PooledCalibration(material.matrix, palette=palette), RiskCoverage(material.matrix, palette=palette)],
         [calibration_table(material.summary)],
     )

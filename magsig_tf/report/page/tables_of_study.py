@@ -108,6 +108,7 @@ def run_table(matrix: Matrix) -> PageTable:
             run = group.runs[holdout, fold, seed]
             record = _record(group.label, run.info) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
+            record |= {"batch_statistics": run.batch_statistics}
             records.append(record)
             cells = [
                 method_cell(group.label),

@@ -24,6 +24,7 @@ from magsig_tf.report.figures import (
     TrainingCurves,
 )
 from magsig_tf.report.figures.base import SMALLEST
+from magsig_tf.report.figures.palette import shortened
 from tests.evaluation.fake_runs import FakeStudy
 
 HOSTILE = "<img src=x onerror=alert(1)> $x^2$ " + 60 * "m"
@@ -247,3 +248,13 @@ def test_overlaps_of_fewer_holdouts_lie_in_the_same_places():
     (only,) = first.texts
     assert only.get_position() == second.texts[-1].get_position()
     assert [label.get_text() for label in second.get_xticklabels()] == ["40X", "100X"]
+
+
+def test_a_shortened_label_keeps_the_mark_of_moving_statistics():
+    assert shortened("grl moving statistics") == "grl moving statistics"
+    assert shortened("baseline moving statistics") == "baseline moving"
+    for label in ("baseline 9a81beef moving statistics", "baseline-resampled 9a81beef oracle moving statistics"):
+        for longest in (18, 20, 24):
+            found = shortened(label, longest)
+            assert len(found) <= longest
+            assert found.endswith("moving")

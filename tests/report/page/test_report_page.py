@@ -10,7 +10,7 @@ import pytest
 
 from magsig_tf.report.page.render import said
 from magsig_tf.report.page.table_files import as_latex
-from tests.report.page.small_report import HOSTILE, add_signatures, small_report, small_study
+from tests.report.page.small_report import COUNTS, HOSTILE, add_signatures, small_report, small_study
 
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;"
 
@@ -157,3 +157,18 @@ def test_a_half_finished_study_says_what_is_missing_and_keeps_no_older_file(tmp_
     for words in ("Not run: <code>magsig probe</code>.", "Not run: no run drew from GANs", "prepared images are gone"):
         assert words in text
     assert not any(path.exists() for path in older)
+
+
+def test_moving_statistics_are_marked_on_the_page_and_no_answer_rests_on_them(tmp_path):
+    study = small_study(tmp_path, methods=("baseline",), holdouts=("40X",))
+    # the older runs would be the best of all
+    study.drop["grl"] = -4.0
+    study.write(["grl"], ["40X"], batch_statistics=None, cases_per_class=COUNTS)
+    written = small_report(study)
+    text = " ".join(written.page.read_text(encoding="utf-8").split())
+    assert "grl moving statistics: evaluated with moving averages of the batch statistics" in text
+    assert "Runs evaluated with moving averages of the batch statistics are left out: grl." in text
+    assert "The lowest Brier score is that of baseline, " in text
+    runs = pd.read_csv(written.page.parent / "tables" / "runs.csv").set_index("label")
+    assert set(runs.loc["grl moving statistics", "batch_statistics"]) == {"moving"}
+    assert "moving statistics" in (written.page.parent / "tables" / "held_out.tex").read_text(encoding="utf-8")
