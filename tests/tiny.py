@@ -38,7 +38,7 @@ def tiny_manifest(cases: int = 20, images: int = 2, magnifications=MAGNIFICATION
 
 
 def tiny_dataset(
-    workspace: Workspace, name: str = "tiny", size: int = SIZE, tinted: bool = False, **keywords
+    workspace: Workspace, name: str = "tiny", size: int = SIZE, tinted: bool = False, darker: float = 0.6, **keywords
 ) -> PreparedDataset:
     """Write and open a prepared data set whose malignant tiles are darker: learnable in a few steps.
 
@@ -47,13 +47,14 @@ def tiny_dataset(
         name: Of the data set.
         size: Height and width of the tiles, in pixels.
         tinted: Give each magnification a colour of its own, so that an embedding shows it.
+        darker: Brightness of malignant tiles; benign ones have .9.
         **keywords: Those of `tiny_manifest`.
     """
     manifest = tiny_manifest(**keywords)
     random = generator_for("tiny tiles")
     malignant = (manifest["label"] == "malignant").to_numpy()
     images = random.integers(0, 256, (len(manifest), size, size, 3)).astype(np.float32)
-    images *= np.where(malignant, 0.6, 0.9)[:, None, None, None]
+    images *= np.where(malignant, darker, 0.9)[:, None, None, None]
     if tinted:
         tints = generator_for("tiny tints").uniform(0.5, 1.0, (len(MAGNIFICATIONS), 3))
         places = [MAGNIFICATIONS.index(magnification) for magnification in manifest["magnification"]]
