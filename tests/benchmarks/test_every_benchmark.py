@@ -46,7 +46,7 @@ def test_every_module_with_the_quick_form_is_run_by_make_bench():
         if isinstance(main := getattr(importlib.import_module(f"benchmarks.{name}"), "main", None), click.Command)
         and any("--quick" in parameter.opts for parameter in main.params)
     }
-    assert commands - {"run_all", "step_profile"} == set(BENCHMARKS)
+    assert commands - {"run_all", "step_profile", "frozen_features"} == set(BENCHMARKS)
     makefile = (FOLDER.parent / "Makefile").read_text(encoding="utf-8")
     assert "\nbench:" in makefile
     assert "benchmarks.run_all" in makefile
