@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 
 from benchmarks.run_all import BENCHMARKS, run_benchmark, table
@@ -34,6 +35,17 @@ def test_the_profile_of_a_step_names_its_operations_and_the_limits(capsys):
     assert "GFLOP a step" in text
 
 
+def test_the_strength_of_reversal_is_measured_and_drawn(capsys, tmp_path):
+    main = importlib.import_module("benchmarks.reversal_strength").main
+    main.main(["--quick", "--out", str(tmp_path / "curve")], standalone_mode=False)
+    assert "norm_ratio" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "curve.csv")
+    assert table["lambda_max"].tolist() == [0.0, 0.3]
+    assert table["held_out_auc"].between(0, 1).all()
+    assert table["norm_ratio"].iloc[0] == 1
+    assert "<svg" in (tmp_path / "curve.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_is_listed(name):
     assert f"`{name}`" in (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -46,7 +58,8 @@ def test_every_module_with_the_quick_form_is_run_by_make_bench():
         if isinstance(main := getattr(importlib.import_module(f"benchmarks.{name}"), "main", None), click.Command)
         and any("--quick" in parameter.opts for parameter in main.params)
     }
-    assert commands - {"run_all", "step_profile", "frozen_features"} == set(BENCHMARKS)
+    # these print tables of their own, no ratio
+    assert commands - {"run_all", "step_profile", "frozen_features", "reversal_strength"} == set(BENCHMARKS)
     makefile = (FOLDER.parent / "Makefile").read_text(encoding="utf-8")
     assert "\nbench:" in makefile
     assert "benchmarks.run_all" in makefile
