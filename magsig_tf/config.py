@@ -72,15 +72,16 @@ class Settings(Strict):
     freeze_until: str = Field(
         "", description="keep the encoder's layers up to and including this layer or block as they are; empty: none"
     )
-    batch_statistics: Literal["reestimated", "moving", "frozen"] = Field(
-        "reestimated",
-        description="batch norms of the weights that are used: reestimated on training rows before each validation; "
-        "moving averages, which short runs do not reach; or frozen as the encoder came (scale and offset are trained)",
+    batch_statistics: Literal["auto", "reestimated", "moving", "frozen"] = Field(
+        "auto",
+        description="what batch norms of the evaluated weights use: reestimated on training rows before each "
+        "validation; frozen as the encoder came (scale and offset are trained); moving averages, which short runs do "
+        "not reach; auto: frozen for pretrained weights, reestimated without",
     )
 
     # objective and optimizer
     epochs: int = Field(
-        20, ge=1, le=10**6, description="epochs; one has as many steps as the largest source magnification needs"
+        4, ge=1, le=10**6, description="epochs; one has as many steps as the largest source magnification needs"
     )
     images_per_magnification: int = Field(
         16, ge=1, le=4096, description="images of each source magnification in a batch"

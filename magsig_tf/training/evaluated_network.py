@@ -11,6 +11,7 @@ import numpy as np
 from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.execution.batch_statistics import BatchStatistics
+from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.inference import Inference
 from magsig_tf.training.parts import RunParts
 from magsig_tf.training.selection import cross_entropy
@@ -50,18 +51,18 @@ class EvaluatedNetwork:
     Args:
         parts: What is trained; `parts.evaluated` is the network.
         prepared: The data.
-        settings: The run's settings: `batch_statistics` and `inference_batch`.
+        settings: The run's settings; `inference_batch` is used.
     """
 
     def __init__(self, parts: RunParts, prepared: PreparedDataset, settings: Settings):
-        self.parts, self.prepared, self.rule = parts, prepared, settings.batch_statistics
+        self.parts, self.prepared = parts, prepared
         self.inference = Inference(parts.evaluated, prepared.images, settings.inference_batch)
         self._statistics = BatchStatistics(parts.evaluated)
 
     def take_weights(self) -> None:
         """Take the trained weights, or their moving average where that is on, and estimate their batch statistics."""
         self.parts.put_weights_to_use()
-        if self.rule == "reestimated":
+        if self.parts.batch_statistics == REESTIMATED:
             self._statistics.estimate(self._batches())
 
     def variables(self) -> dict[str, Any]:

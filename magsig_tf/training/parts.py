@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from magsig_tf.config import Config
+from magsig_tf.config import Config, Settings
 from magsig_tf.data.batches import BatchPlan
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split
@@ -18,6 +18,7 @@ from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
+from magsig_tf.statistics_rule import FROZEN, REESTIMATED
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +43,7 @@ class RunParts:
     strategy: tf.distribute.Strategy
     strategy_name: str
     precision: str
+    batch_statistics: str
     clip_norm: float
     epochs: int
     seed: int
@@ -125,12 +127,13 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
     precision = resolve_precision(settings.precision)
     keras.config.set_dtype_policy(precision)
     name = settings.method[0]
+    rule = batch_statistics_rule(settings)
 
     def networks() -> keras.Model:
         encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
         if settings.synchronized_batch_norm:
             encoder = synchronize_batch_normalization(encoder)
-        freeze(encoder, settings.freeze_until, settings.batch_statistics == "frozen")
+        freeze(encoder, settings.freeze_until, rule == FROZEN)
         return build_classifier(encoder, settings.dropout, seed)
 
     evaluated = networks()
@@ -162,11 +165,25 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         strategy=strategy,
         strategy_name=strategy_name,
         precision=precision,
+        batch_statistics=rule,
         clip_norm=settings.clip_norm,
         epochs=settings.epochs,
         seed=seed_for("steps", split.hash, seed),
         _generators=generators,
     )
+
+
+def batch_statistics_rule(settings: Settings) -> str:
+    """Return the rule of `magsig_tf.statistics_rule` that a run follows; `auto` depends on the encoder's weights.
+
+    Raises:
+        UsageError: there is no such encoder.
+    """
+    from magsig_tf.models.encoders import is_pretrained
+
+    if settings.batch_statistics != "auto":
+        return settings.batch_statistics
+    return FROZEN if is_pretrained(settings.encoder, settings.weights) else REESTIMATED
 
 
 def _rows_by_domain(prepared: PreparedDataset, split: Split) -> dict[int, np.ndarray]:

@@ -119,9 +119,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
         except UsageError:
             # nothing was computed: leave no trace of what cannot be run
             if workers.is_chief and not found.get("status"):
-                shutil.rmtree(run.folder, ignore_errors=True)
-                with contextlib.suppress(OSError):  # the first one that is not empty ends it
-                    os.removedirs(run.folder.parent)
+                _leave_no_trace(run)
             raise
         except BaseException as error:
             if workers.is_chief:
@@ -139,9 +137,21 @@ def _begin(run: Run, prepared: PreparedDataset, split: Split, held: contextlib.E
     if found.get("status") == "done":
         shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
         return found
+    try:
+        opening = _opening(run, found, prepared, split)
+    except UsageError:
+        if not found:
+            _leave_no_trace(run)
+        raise
     write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
-    write_json(run.folder / "run.json", found | _opening(run, found, prepared, split))
+    write_json(run.folder / "run.json", found | opening)
     return found or {"dataset_hash": prepared.content_hash, "split_hash": split.hash}
+
+
+def _leave_no_trace(run: Run) -> None:
+    shutil.rmtree(run.folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # the first one that is not empty ends it
+        os.removedirs(run.folder.parent)
 
 
 def _train(
@@ -255,6 +265,8 @@ def _check_same_everywhere(
 
 
 def _opening(run: Run, found: dict[str, Any], prepared: PreparedDataset, split: Split) -> dict[str, Any]:
+    from magsig_tf.training.parts import batch_statistics_rule
+
     s = run.config.settings
     return {
         "status": "running",
@@ -268,7 +280,7 @@ def _opening(run: Run, found: dict[str, Any], prepared: PreparedDataset, split: 
         "config_hash": run.config.identity_hash(),
         "split_hash": split.hash,
         "selection": s.selection,
-        "batch_statistics": s.batch_statistics,
+        "batch_statistics": batch_statistics_rule(s),
         "source_magnifications": list(split.source_magnifications),
         "cases_per_class": split.cases_per_class(prepared.manifest),
         "images": {part: len(rows) for part, rows in split.rows.items()},

@@ -142,3 +142,25 @@ def test_statistics_come_from_plain_training_rows_with_as_many_of_each_source(wo
         counts = prepared.manifest["magnification"].iloc[batch].value_counts()
         assert set(counts.index) == set(split.source_magnifications)
         assert counts.nunique() == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"encoder": "small_cnn"}, "reestimated"),
+        ({"encoder": "efficientnet_lite0"}, "frozen"),
+        ({"encoder": "efficientnet_lite0", "weights": "none"}, "reestimated"),
+        ({"encoder": "efficientnet_lite0", "weights": "none", "batch_statistics": "frozen"}, "frozen"),
+        ({"encoder": "small_cnn", "weights": "mine.weights.h5"}, "frozen"),
+        ({"encoder": "resnet50", "batch_statistics": "moving"}, "moving"),
+    ],
+)
+def test_auto_freezes_statistics_that_came_with_weights(settings, rule):
+    from magsig_tf.training.parts import batch_statistics_rule
+
+    assert batch_statistics_rule(tiny_config(**settings).settings) == rule
+
+
+def test_a_run_records_the_rule_that_auto_came_to(workspace):
+    _, record, _ = trained(workspace, "tests.training.slow_encoders:small_cnn_99")
+    assert record["batch_statistics"] == "reestimated"

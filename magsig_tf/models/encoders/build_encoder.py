@@ -39,8 +39,7 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
         RunError: the function returned something else than such a model.
     """
     function = _find(name)
-    if weights == "auto":
-        weights = getattr(function, "default_weights", "none")
+    weights = _resolved(function, weights)
     path = _weight_path(weights)
     keras.utils.set_random_seed(seed_for("initialisation", name, seed))
     model = _built(name, function, tuple(input_shape), "none" if path else weights)
@@ -51,6 +50,23 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
         load_weight_file(model, path)
     model.name = "encoder"
     return model
+
+
+def is_pretrained(name: str, weights: str) -> bool:
+    """Return whether an encoder starts from weights that somebody has trained: its own default, ImageNet's or a file.
+
+    Args:
+        name: As in `build_encoder`.
+        weights: As in `build_encoder`.
+
+    Raises:
+        UsageError: there is no such encoder or function.
+    """
+    return _resolved(_find(name), weights) != "none"
+
+
+def _resolved(function: Callable[..., keras.Model], weights: str) -> str:
+    return getattr(function, "default_weights", "none") if weights == "auto" else weights
 
 
 def _find(name: str) -> Callable[..., keras.Model]:
