@@ -140,29 +140,31 @@ def _probe(embeddings: dict, part: str) -> float:
 
 
 def _draw(table, path: Path) -> None:
-    """Draw the probe against the AUC: one line for validation, one for test cases, a label a strength."""
-    from matplotlib import rc_context
+    """Draw the probe against the AUC: validation cases beside test cases, a colour a strength."""
+    from matplotlib import colormaps, rc_context
     from matplotlib.figure import Figure
 
     from magsig_tf.report.figures.base import MM_PER_INCH, STYLE
 
+    viridis = colormaps["viridis"]
     with rc_context(STYLE):
         drawing = Figure(figsize=(140 / MM_PER_INCH, 62 / MM_PER_INCH), layout="constrained")
         axes = drawing.subplots(1, 2, sharey=True)
-        panels = (("validation_auc", "validation_probe", "validation cases, source magnifications"),
-                  ("held_out_auc", "test_probe", "test cases, AUC at the held-out magnification"))  # fmt: skip
+        panels = (("validation_auc", "validation_probe", "validation cases"),
+                  ("held_out_auc", "test_probe", "test cases"))  # fmt: skip
         for ax, (auc, probe, title) in zip(axes, panels, strict=True):
             reversed_ = table[table["lambda_max"] > 0]
             baseline = table[table["lambda_max"] == 0]
-            ax.plot(reversed_[auc], reversed_[probe], "o-", color="#0072B2", label="grl, by lambda_max")
+            ax.plot(reversed_[auc], reversed_[probe], "-", color="#AAAAAA", zorder=1)
             ax.plot(baseline[auc], baseline[probe], "s", color="#000000", label="baseline")
-            for _, row in reversed_.iterrows():
-                ax.annotate(f"{row['lambda_max']:g}", (row[auc], row[probe]), xytext=(3, 3), textcoords="offset points")
+            for place, (_, row) in enumerate(reversed_.iterrows()):
+                colour = viridis(place / max(1, len(reversed_) - 1))
+                ax.plot(row[auc], row[probe], "o", color=colour, label=f"grl, {row['lambda_max']:g}")
             ax.axhline(table["chance"].iloc[0], color="#888888", linestyle=":", label="chance")
-            ax.set_xlabel("AUC")
+            ax.set_xlabel("AUC at the source magnifications" if ax is axes[0] else "AUC at the held-out magnification")
             ax.set_title(title)
         axes[0].set_ylabel("balanced accuracy of the\nlinear magnification probe")
-        axes[0].legend(loc="best")
+        drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside right", title="lambda_max")
         drawing.savefig(path, metadata={"Date": None})
 
 

@@ -38,9 +38,9 @@ class GradientReversalOptions(MethodOptions):
         "cannot fool the head; none: as it is",
     )
     domain_hidden: int = Field(256, ge=1, description="grl: units in each hidden layer of the domain head")
-    domain_learning_rate: float = Field(3e-3, gt=0, description="grl: learning rate of the domain head's own Adam")
+    domain_learning_rate: float = Field(5e-3, gt=0, description="grl: learning rate of the domain head's own Adam")
     domain_updates: int = Field(
-        3, ge=1, description="grl: updates of the domain head a step; a weak head removes nothing"
+        8, ge=1, description="grl: updates of the domain head a step; a weak head removes nothing"
     )
 
 
