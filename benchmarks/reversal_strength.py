@@ -40,7 +40,7 @@ def main(workspace, dataset, config, assignments, holdout, patient_fold, strengt
         place = Path(workspace or folder)
         if quick:
             assignments, holdout, strengths = (*assignments, "epochs=1"), ("400X",), (0.3,)
-        if not (place / "data" / dataset).exists():
+        if workspace is None:
             _prepare(place, dataset, quick)
         table = _measure(place, dataset, config, assignments, list(holdout), list(patient_fold), strengths)
         click.echo(table.round(3).to_string(index=False))

@@ -86,8 +86,10 @@ class Settings(Strict):
     images_per_magnification: int = Field(
         16, ge=1, le=4096, description="images of each source magnification in a batch"
     )
-    learning_rate: float = Field(3e-4, gt=0, description="peak learning rate of AdamW for the encoder")
-    head_learning_rate: float = Field(3e-4, gt=0, description="peak learning rate of AdamW for the label head")
+    learning_rate: float = Field(3e-4, gt=0, description="peak learning rate of AdamW")
+    head_learning_rate: float | None = Field(
+        None, gt=0, description="peak learning rate of the label head; none: as learning_rate"
+    )
     weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay of AdamW")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises linearly")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the classification loss")

@@ -11,6 +11,7 @@ from magsig_tf.config import Config, Settings, Strict
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.method_options import method_options
 from magsig_tf.registry import registry
+from magsig_tf.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
 
 
 def build_config(raw: Mapping[str, Any]) -> Config:
@@ -26,6 +27,12 @@ def build_config(raw: Mapping[str, Any]) -> Config:
     Raises:
         UsageError: a key is unknown (the nearest is offered), or a value is out of range.
     """
+    if OLD_KEY in raw:
+        raise UsageError(
+            "Expected the key batch_statistics in the place of freeze_batch_statistics",
+            f"found {OLD_KEY}: {raw[OLD_KEY]}",
+            f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}",
+        )
     core = {key: value for key, value in raw.items() if key in Settings.model_fields}
     settings = _validated(Settings, core)
     classes = method_options()

@@ -94,6 +94,8 @@ def test_the_shipped_ones_are_there():
         ({"epochs": 0}, "Expected a valid value of epochs, found 0"),
         ({"epochs": "many"}, "found 'many'"),
         ({"learning_rate": -1}, "learning_rate"),
+        ({"freeze_batch_statistics": True}, "Write batch_statistics: frozen"),
+        ({"freeze_batch_statistics": False}, "Write batch_statistics: reestimated"),
         ({"precision": "float16"}, "precision"),
         ({"method": "grl", "lambda_max": -1}, "lambda_max"),
         ({"patient_fold": "some"}, "patient_fold"),

@@ -22,6 +22,8 @@ def settings_of(group: Group) -> dict[str, Any]:
     """
     left_out = {OLD_KEY, *AXES, *Settings.model_fields} - deciding_settings()
     values = read_settings(next(iter(group.runs.values())).folder)
+    if OLD_KEY in values and "lambda_max" in values:
+        values = {"reversal": "plain", "domain_normalization": "none"} | values  # all that grl had then
     values = {key: value for key, value in values.items() if key not in left_out} | {KEY: group.batch_statistics}
     if isinstance(values.get("magnifications"), list):
         values["magnifications"] = sorted(map(str, values["magnifications"]))

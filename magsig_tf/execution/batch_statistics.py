@@ -34,6 +34,7 @@ class BatchStatistics:
 
         self.model = model
         self.layers = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean") and layer.trainable]
+        self.serves = bool(self.layers)
         self.variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
 
         @functools.partial(tf.function, autograph=False)
@@ -80,6 +81,8 @@ class BatchStatistics:
     def _passes(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Any, list[Any], int]]:
         kept = [variable.numpy() for variable in self.variables]
         try:
+            for variable in self.variables:
+                variable.assign(np.zeros(variable.shape))  # a momentum of 0 would keep what is not finite
             for inputs in batches:
                 yield *self._forward(inputs), len(inputs)
         finally:
@@ -109,16 +112,12 @@ def _by_layer(found: list[list[np.ndarray]]) -> tuple[list[np.ndarray], list[np.
 @contextlib.contextmanager
 def _normalising_by_batch(layers: list[keras.layers.Layer]) -> Iterator[None]:
     """Make batch norms ignore that the network is in inference, while it is traced."""
-    momenta = [layer.momentum for layer in layers]
-    try:
+    with contextlib.ExitStack() as put_back:
         for layer in layers:
-            layer.momentum = 0.0
-            layer.call = functools.partial(_call_by_batch, type(layer).call.__get__(layer))
+            put_back.callback(setattr, layer, "momentum", layer.momentum)
+            put_back.callback(delattr, layer, "call")
+            layer.momentum, layer.call = 0.0, functools.partial(_call_by_batch, layer.call)
         yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-            del layer.call
 
 
 def _call_by_batch(call, inputs, training=None, mask=None):

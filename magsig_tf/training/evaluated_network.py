@@ -29,16 +29,19 @@ class TrainingRowsCheck:
     Args:
         images: How many rows.
         inference: In inference mode, as every number of the run is computed.
-        by_batch: With batch norms that use the statistics of the batch, as in training.
+        by_batch: With batch norms that use the statistics of the batch, about 64 rows; None where the network has none
+            that it trains with, or where the number is not finite.
     """
 
     images: int
     inference: float
-    by_batch: float
+    by_batch: float | None
 
     @property
     def apart(self) -> bool:
         """Whether the two differ by more than .05 nats and 10 %: what is evaluated is not what was trained."""
+        if self.by_batch is None:
+            return False
         difference = abs(self.inference - self.by_batch)
         return not difference <= max(APART_NATS, APART_SHARE * self.by_batch)
 
@@ -76,11 +79,13 @@ class EvaluatedNetwork:
 
     def check_training_rows(self) -> TrainingRowsCheck:
         """Hold the network in inference mode against itself with the statistics of each batch."""
-        batches = self.rows()
+        rows = self.rows().reshape(-1)
+        inference, _ = self.cross_entropy(rows)
+        if not self._statistics.serves:
+            return TrainingRowsCheck(len(rows), inference, None)
         outputs = self._statistics.outputs(self._batches())
-        by_batch = np.concatenate([output["logit"].numpy()[:, 0] for output in outputs])
-        rows = batches.reshape(-1)
-        return TrainingRowsCheck(len(rows), self.cross_entropy(rows)[0], self._cross_entropy(rows, by_batch))
+        by_batch = self._cross_entropy(rows, np.concatenate([output["logit"].numpy()[:, 0] for output in outputs]))
+        return TrainingRowsCheck(len(rows), inference, by_batch if np.isfinite(by_batch) else None)
 
     def _cross_entropy(self, rows: np.ndarray, logits: np.ndarray) -> float:
         magnifications = self.prepared.manifest["magnification"].to_numpy()[rows]

@@ -167,6 +167,7 @@ class Loop:
         share = (self.workers.index, self.workers.count)
         images, labels = self.prepared.images, self.prepared.labels
         batches = read_batches(images, labels, self.parts.plan, epoch, first, share=share, change=self.change)
+        interrupted = False
         with contextlib.closing(batches), self.workers.watched():
             for batch in batches:
                 self._pending.append(step(batch, self.memory.step))
@@ -176,6 +177,8 @@ class Loop:
                 if len(self._pending) >= self.settings.log_every:
                     self._flush(log)
                 interrupted = self._interrupted(interruption)
+                if first + taken == self.parts.plan.steps_per_epoch:
+                    break  # stored once it is validated: a state in between would be resumed in the next epoch
                 if interrupted or self.memory.step % self.settings.checkpoint_every == 0:
                     self._flush(log)
                     self._store(step)
@@ -186,6 +189,8 @@ class Loop:
             step.gather_statistics()
         self._finish_epoch(epoch, log, rate)
         self._store(step)
+        if interrupted:
+            raise KeyboardInterrupt
 
     def _interrupted(self, interruption: Interruption) -> bool:
         """Return whether to stop now; several processes agree on it, now and then only, since that means waiting."""

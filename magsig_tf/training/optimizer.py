@@ -50,7 +50,7 @@ def build_optimizer(
     )
     encoder = {id(variable) for variable in classifier.get_layer("encoder").trainable_variables}
     variables = classifier.trainable_variables
-    head = settings.head_learning_rate / settings.learning_rate
+    head = (settings.head_learning_rate or settings.learning_rate) / settings.learning_rate
     factors = [1.0 if id(variable) in encoder else head for variable in variables]
     optimizer = TwoRatesAdamW(factors, learning_rate=schedule, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)

@@ -224,15 +224,12 @@ def _finish(
 def _training_rows(loop: Loop, observer: Observer) -> dict[str, Any]:
     """Say how well the chosen weights fit training rows, as they are evaluated and as they were trained."""
     check = loop.used.check_training_rows()
-    said = (
-        f"Label cross-entropy on {check.images} training images: {check.inference:.3f} in inference mode, "
-        f"{check.by_batch:.3f} with batch statistics"
-    )
-    observer.note(said)
+    said = f"Label cross-entropy on {check.images} training images: {check.inference:.3f} in inference mode"
+    observer.note(said if check.by_batch is None else f"{said}, {check.by_batch:.3f} with batch statistics")
     if check.apart:
         observer.note(
             "Warning: the two differ by more than .05 nats and 10 %, so what is evaluated is not what was trained. "
-            "Use --batch-statistics reestimated, or larger batches"
+            "Use --batch-statistics reestimated"
         )
     return dataclasses.asdict(check)
 

@@ -43,6 +43,14 @@ def test_outputs_by_batch_leave_the_statistics_as_they_are(kind):
     np.testing.assert_array_equal(norm.moving_variance.numpy(), [1.0, 1.0, 1.0])
 
 
+def test_statistics_that_are_no_numbers_do_not_survive():
+    norm = FusedBatchNormalization()
+    model = keras.Sequential([keras.Input((4, 4, 3)), norm])
+    norm.moving_mean.assign([np.nan, np.inf, 0.0])
+    BatchStatistics(model).estimate(batches_with_different_means())
+    assert np.isfinite(norm.moving_mean.numpy()).all()
+
+
 def test_dropout_does_not_enter():
     norm = FusedBatchNormalization()
     model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Dropout(0.5), norm])

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from magsig_tf.execution.observer import Observer
-from magsig_tf.training.run import execute
+from magsig_tf.execution.run_log import read_log
+from magsig_tf.training.run import Run, execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import fold_of, gan_run, write_fold
 from tests.signals import send_at_step
-from tests.tiny import tiny_dataset
+from tests.tiny import tiny_config, tiny_dataset
 from tests.training.stopping import Stopping
 
 COMMAND = [
@@ -68,6 +69,24 @@ def test_a_gan_run_goes_on_with_the_same_synthetic_images(tmp_path):
         with np.load(run.folder / "embeddings.npz") as stored:
             ends.append(stored["embedding"])
     np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("last_step", [6, 12], ids=["of the first epoch", "of the last epoch"])
+def test_a_run_stopped_at_the_last_step_of_an_epoch_still_validates_it(tmp_path, last_step):
+    epochs = []
+    for name, stop in (("whole", 0), ("broken", last_step)):
+        workspace = Workspace(tmp_path / name)
+        prepared = tiny_dataset(workspace)
+        config = tiny_config(method=["grl"], checkpoint_every=6)
+        run = Run.of(workspace, config.for_run(dataset="tiny", method="grl", holdout="400X", patient_fold=0, seed=0))
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                execute(run, prepared, Stopping(stop))
+        execute(run, prepared, Observer())
+        found = [record for record in read_log(run.folder / "log.jsonl") if record["kind"] == "epoch"]
+        epochs.append([{key: record[key] for key in record if key != "images_per_second"} for record in found])
+    assert [record["step"] for record in epochs[0]] == [6, 12]
+    assert epochs[0] == epochs[1]
 
 
 def test_killed_and_interrupted_runs_end_with_the_same_bits(tmp_path):
