@@ -27,7 +27,8 @@ def moved(precision="float32", **settings):
     values = {"warmup": 0.0, "weight_decay": 0.0, "learning_rate": 0.001} | settings
     optimizer = build_optimizer(tiny_config(**values).settings, network, BATCH_STEPS, precision)
     before = [variable.numpy() for variable in network.trainable_variables]
-    gradients = [tf.ones(variable.shape) for variable in network.trainable_variables]
+    scale = optimizer.scale_loss(tf.constant(1.0))
+    gradients = [scale * tf.ones(variable.shape) for variable in network.trainable_variables]
     optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
     steps = {
         variable.path: float(np.abs(variable.numpy() - old).max())
