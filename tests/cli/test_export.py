@@ -168,7 +168,7 @@ def test_a_doctored_prediction_fails_and_leaves_nothing(workspace, tmp_path):
 
     path = only_run(workspace) / "predictions.parquet"
     frame = pd.read_parquet(path)
-    frame["logit"] += np.where(frame["part"] == "test", 0.001, 0.0)
+    frame["logit"] -= np.where(frame["part"] == "test", 0.5 * frame["logit"], 0.0)
     frame.assign(probability=expit(frame["logit"])).to_parquet(path, index=False)
     answer = magsig("export", "--workspace", workspace, "--method", "baseline", "--holdout", "400X")
     refused(answer, 1, "within 1e-05", "The export was removed")

@@ -15,6 +15,7 @@ from tests.tiny import tiny_config, tiny_dataset
 from tests.training.slow_encoders import ENCODERS
 
 MOMENTA = ("99", "999")
+QUICK = ("small_cnn", "efficientnet_lite0")
 
 
 class Notes(Observer):
@@ -31,7 +32,7 @@ class Notes(Observer):
 def workspace(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("statistics"))
     for size in sorted(set(ENCODERS.values())):
-        tiny_dataset(workspace, f"tiny{size}", size=size)
+        tiny_dataset(workspace, f"tiny{size}", size=size, images=6)
     return workspace
 
 
@@ -42,6 +43,7 @@ def trained(workspace, encoder, size=32, observer=None, **changes):
     dataset = f"tiny{size}"
     prepared = PreparedDataset.open(workspace.data(dataset))
     values = {"encoder": encoder, "dropout": 0.0, "augment": [], "epochs": 1, "images_per_magnification": 8}
+    values["learning_rate"] = 3e-4  # deep networks at this size are unsteady enough
     config = tiny_config(dataset=dataset, **values | changes).for_run(
         dataset=dataset, method="baseline", holdout="400X", patient_fold=0, seed=0
     )
@@ -59,6 +61,9 @@ def two_losses(run, prepared):
     found = []
     for training in (False, True):
         model = keras.models.load_model(run.folder / "model.keras", safe_mode=True)
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0  # off in both: this is about batch statistics
         logits = model(pixels, training=training)["logit"].numpy()[:, 0]
         found.append(cross_entropy(prepared.labels[rows], logits, magnifications))
     return found
@@ -68,12 +73,11 @@ def consistent(inference, by_batch):
     return abs(inference - by_batch) <= max(0.05, 0.1 * by_batch)
 
 
-@pytest.mark.parametrize("momentum", MOMENTA)
 @pytest.mark.parametrize(
-    "encoder",
+    ("encoder", "momentum"),
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name not in ("small_cnn", "efficientnet_lite0") else [])
-        for name in ENCODERS
+        *((name, momentum) for name in QUICK for momentum in MOMENTA),
+        *(pytest.param(name, "99", marks=pytest.mark.slow) for name in ENCODERS if name not in QUICK),
     ],
 )
 def test_the_saved_model_fits_training_rows_as_the_trained_one_did(workspace, encoder, momentum):
