@@ -65,7 +65,7 @@ class BatchStatistics:
         Args:
             batches: As in `outputs`; empty ones leave the statistics as they are.
         """
-        if not self.layers:
+        if not self.serves:
             return
         sizes, found = [], []
         for _, statistics, size in self._passes(batches):

@@ -45,6 +45,18 @@ class TrainingRowsCheck:
         difference = abs(self.inference - self.by_batch)
         return not difference <= max(APART_NATS, APART_SHARE * self.by_batch)
 
+    @property
+    def sentences(self) -> list[str]:
+        """What a run says of it: both numbers, and a warning where they are apart."""
+        said = f"Label cross-entropy on {self.images} training images: {self.inference:.3f} in inference mode"
+        found = [said if self.by_batch is None else f"{said}, {self.by_batch:.3f} with batch statistics"]
+        if self.apart:
+            found.append(
+                "Warning: the two differ by more than .05 nats and 10 %, so what is evaluated is not what was trained. "
+                "Use --batch-statistics reestimated"
+            )
+        return found
+
 
 class EvaluatedNetwork:
     """Takes over the weights that would be used, and answers for rows of the data set.

@@ -212,26 +212,16 @@ def _finish(
 ) -> dict[str, Any]:
     """Write what the run leaves, then mark it done."""
     write_outputs(run.folder, loop.parts.evaluated, loop.used.inference, prepared, split, loop.rule)
-    record |= {"training_rows": _training_rows(loop, observer)}
+    check = loop.used.check_training_rows()
+    for sentence in check.sentences:
+        observer.note(sentence)
+    record |= {"training_rows": dataclasses.asdict(check)}
     write_random_encoder(run.folder.parents[2], run.config.settings, prepared, observer)
     record |= {"status": "done", "finished": _now(), "seconds": spent()}
     record.pop("error", None)
     write_json(run.folder / "run.json", record)
     shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return record
-
-
-def _training_rows(loop: Loop, observer: Observer) -> dict[str, Any]:
-    """Say how well the chosen weights fit training rows, as they are evaluated and as they were trained."""
-    check = loop.used.check_training_rows()
-    said = f"Label cross-entropy on {check.images} training images: {check.inference:.3f} in inference mode"
-    observer.note(said if check.by_batch is None else f"{said}, {check.by_batch:.3f} with batch statistics")
-    if check.apart:
-        observer.note(
-            "Warning: the two differ by more than .05 nats and 10 %, so what is evaluated is not what was trained. "
-            "Use --batch-statistics reestimated"
-        )
-    return dataclasses.asdict(check)
 
 
 def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path) -> None:
