@@ -19,11 +19,13 @@ class Batch:
         images: uint8 [n, height, width, 3].
         labels: float32 [n, 1], 1 is malignant.
         domains: int32 [n], index of the source magnification.
+        synthetic: bool [n], whether a GAN drew the image; None where none is synthetic.
     """
 
     images: np.ndarray
     labels: np.ndarray
     domains: np.ndarray
+    synthetic: np.ndarray | None = None
 
 
 Change = Callable[[Batch, int, int, slice], Batch]

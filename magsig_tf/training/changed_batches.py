@@ -53,7 +53,7 @@ class ChangedBatches:
             self.candidates = _candidates(synthetic, usable, source_magnifications)
 
     def __call__(self, batch: Batch, epoch: int, step: int, places: slice) -> Batch:
-        """Return the batch with its images replaced.
+        """Return the batch with its images replaced; where some may be synthetic it says which are.
 
         Args:
             batch: The slice of a global batch that this process trains on.
@@ -64,6 +64,8 @@ class ChangedBatches:
         names = (*self.seed_names, epoch, step)
         is_synthetic = self._drawn(self.asked.synthetic_share, "synthetic places", *names)[places]
         is_resampled = self._drawn(self.asked.resampled_share, "resampled places", *names)[places] & ~is_synthetic
+        if self.candidates:
+            batch = replace(batch, synthetic=is_synthetic)  # in every slice and step, so that one graph serves
         if not (is_synthetic | is_resampled).any():
             return batch
         images = np.array(batch.images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magsig_tf.data.batches import Batch
+from magsig_tf.execution.batch_statistics import BatchStatistics
 from magsig_tf.execution.replica_slices import replica_slices
 from magsig_tf.methods.contract import StepTensors
 
@@ -25,6 +26,7 @@ class TrainingStep:
         import tensorflow as tf
 
         self.parts = parts
+        self._normalises_by_batch = BatchStatistics(parts.classifier).serves
         # no Python branch in a step depends on a tensor, and autograph stumbles over methods that are only a docstring
         self._compiled = tf.function(self._step, autograph=False)
         # one trace a run is right; TensorFlow counts the runs of a matrix together and would warn after the fifth
@@ -35,8 +37,10 @@ class TrainingStep:
         """Take global step `step`; return scalars to log, not yet read by the host."""
         import tensorflow as tf
 
-        distributed = self._distribute((batch.images, batch.labels, batch.domains))
-        return self._compiled(*distributed, tf.constant(step, tf.int64))
+        arrays = (batch.images, batch.labels, batch.domains)
+        if batch.synthetic is not None:
+            arrays = (*arrays, batch.synthetic)
+        return self._compiled(tf.constant(step, tf.int64), *self._distribute(arrays))
 
     def gather_statistics(self) -> None:
         """Give every replica the mean of the replicas' moving statistics, which drift apart while training."""
@@ -58,20 +62,20 @@ class TrainingStep:
     def _distribute(self, arrays: tuple) -> tuple:
         return replica_slices(self.parts.strategy, arrays, self.parts.global_batch)
 
-    def _step(self, images, labels, domains, step):
+    def _step(self, step, images, labels, domains, synthetic=None):
         import tensorflow as tf
 
         parts = self.parts
         progress = tf.cast(step, tf.float32) / parts.total_steps
         parts.method.before_step(progress)
-        logs = parts.strategy.run(self._replica_step, args=(images, labels, domains, step, progress))
+        logs = parts.strategy.run(self._replica_step, args=(step, progress, images, labels, domains, synthetic))
         if parts.average is not None:
             parts.average.update(step)
         return {
             name: parts.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()
         }
 
-    def _replica_step(self, images, labels, domains, step, progress):
+    def _replica_step(self, step, progress, images, labels, domains, synthetic):
         import tensorflow as tf
 
         parts = self.parts
@@ -80,7 +84,7 @@ class TrainingStep:
         networks = {name: network.trainable_variables for name, network in parts.method.networks.items()}
         weights = parts.classifier.trainable_variables
         with tf.GradientTape() as tape:
-            outputs = parts.classifier(pixels, training=True)
+            outputs = self._outputs(pixels, synthetic)
             tensors = StepTensors(labels, domains, outputs["embedding"], outputs["logit"], progress, parts.global_batch)
             with tape.stop_recording():
                 parts.method.update_networks(tensors)
@@ -94,6 +98,30 @@ class TrainingStep:
         replicas = parts.strategy.num_replicas_in_sync
         length = tf.norm(tf.cast(outputs["embedding"], tf.float32), axis=-1)
         return {"loss": loss, **logs, "embedding_norm": tensors.mean(length), "gradient_norm": norm / replicas}
+
+    def _outputs(self, pixels, synthetic):
+        """Return the network's outputs in training; synthetic images are normalised apart from real ones.
+
+        The network is used on real images, with statistics of real images. Were both kinds normalised together it
+        would be trained on activations that no real image has there (Xie et al. 2020, Adversarial examples improve
+        image recognition, section 3.2).
+        """
+        import tensorflow as tf
+
+        if synthetic is None or not self._normalises_by_batch:
+            return self.parts.classifier(pixels, training=True)
+        groups = [tf.where(kind)[:, 0] for kind in (tf.logical_not(synthetic), synthetic)]
+        # a slice that has one kind only sends an image through as the other kind too, for nothing
+        empty = [tf.zeros([tf.cast(tf.equal(tf.size(places), 0), tf.int32)], places.dtype) for places in groups]
+        padded = [tf.concat(both, 0) for both in zip(groups, empty, strict=True)]
+        found = [self.parts.classifier(tf.gather(pixels, places), training=True) for places in padded]
+        counts = [tf.size(places) for places in groups]
+        order = tf.argsort(tf.concat(groups, 0))
+
+        def joined(name):
+            return tf.gather(tf.concat([each[name][:n] for each, n in zip(found, counts, strict=True)], 0), order)
+
+        return {name: joined(name) for name in found[0]}
 
     def _apply(self, gradients, weights, scale):
         """Clip by the norm of the summed gradient and apply; return that norm."""

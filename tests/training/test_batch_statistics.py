@@ -1,11 +1,13 @@
 """What is evaluated is what was trained: batch statistics that belong to the chosen weights."""
 
+import dataclasses
 import json
 
 import keras
 import numpy as np
 import pytest
 
+from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.run_split import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.training.run import Run, execute
@@ -39,8 +41,6 @@ def workspace(tmp_path_factory):
 
 def trained(workspace, encoder, dataset="several", observer=None, **changes):
     """Train a few steps; return the run, its record and the data."""
-    from magsig_tf.data.prepared import PreparedDataset
-
     prepared = PreparedDataset.open(workspace.data(dataset))
     values = {"encoder": encoder, "dropout": 0.0, "augment": [], "epochs": 1, "images_per_magnification": 8}
     values["learning_rate"] = 3e-4  # deep networks at this size are unsteady enough
@@ -172,3 +172,64 @@ def test_auto_freezes_statistics_that_came_with_weights(settings, rule):
 def test_a_run_records_the_rule_that_auto_came_to(workspace):
     _, record, _ = trained(workspace, "tests.training.slow_encoders:small_cnn_99")
     assert record["batch_statistics"] == "reestimated"
+
+
+def trained_beside_poor_images(workspace, normalised_apart):
+    """Train on real images and as many of noise that look like none; return the check on training rows."""
+    from magsig_tf.data.batches import read_batches
+    from magsig_tf.training.evaluated_network import EvaluatedNetwork
+    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.step import TrainingStep
+
+    config = tiny_config(
+        dataset="several", encoder="small_cnn", dropout=0.0, augment=[], epochs=20, images_per_magnification=8
+    ).for_run(dataset="several", method="baseline", holdout="400X", patient_fold=0, seed=0)
+    prepared = PreparedDataset.open(workspace.data("several"))
+    parts = build_parts(config, prepared, split_of(config, prepared))
+    step, taken = TrainingStep(parts), 0
+    for epoch in range(config.settings.epochs):
+        for batch in read_batches(prepared.images, prepared.labels, parts.plan, epoch):
+            synthetic = np.arange(len(batch.images)) % 4 < 2
+            noise = np.random.default_rng(taken).integers(0, 2, batch.images.shape, np.uint8) * 255
+            images = np.where(synthetic[:, None, None, None], noise, batch.images)
+            step(dataclasses.replace(batch, images=images, synthetic=synthetic if normalised_apart else None), taken)
+            taken += 1
+    used = EvaluatedNetwork(parts, prepared, config.settings)
+    used.take_weights()
+    return used.check_training_rows()
+
+
+def test_synthetic_images_do_not_take_part_in_the_normalisation_of_real_ones(workspace):
+    apart, together = (trained_beside_poor_images(workspace, each) for each in (True, False))
+    assert apart.inference < 0.35
+    assert together.inference > 2 * apart.inference
+
+
+@pytest.mark.parametrize("synthetic", [[True] * 6, [False] * 6, [True, False, False, True, True, False]])
+def test_a_slice_may_hold_any_number_of_synthetic_images(workspace, synthetic):
+    from magsig_tf.data.batches import Batch
+    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.step import TrainingStep
+
+    config = tiny_config(
+        dataset="several", encoder="small_cnn", dropout=0.0, augment=[], images_per_magnification=2
+    ).for_run(dataset="several", method="baseline", holdout="400X", patient_fold=0, seed=0)
+    prepared = PreparedDataset.open(workspace.data("several"))
+    logs = []
+    for mask in (np.array(synthetic), None):
+        parts = build_parts(config, prepared, split_of(config, prepared))
+        batch = Batch(
+            prepared.images[:6], np.eye(2, 3).reshape(6, 1).astype(np.float32), np.arange(6, dtype=np.int32) % 3
+        )
+        logs.append(
+            {
+                name: float(value)
+                for name, value in TrainingStep(parts)(dataclasses.replace(batch, synthetic=mask), 0).items()
+            }
+        )
+    apart, together = logs
+    assert all(np.isfinite(list(apart.values())))
+    if len(set(synthetic)) == 1:  # one kind only: normalised apart from nothing
+        assert apart == pytest.approx(together, rel=1e-5)
+    else:
+        assert apart["loss"] != pytest.approx(together["loss"], rel=1e-5)
