@@ -19,10 +19,10 @@ from benchmarks.made_up_matrix import DATASET, write_matrix
 from benchmarks.options import quick_option
 from benchmarks.timing import report
 from magsig_tf.evaluation import Matrix, arrange, load_runs
-from magsig_tf.evaluation.calibration import expected_calibration_error
-from magsig_tf.evaluation.catalogue import choose_metrics
-from magsig_tf.evaluation.cells import CaseBootstrap, GroupCells
-from magsig_tf.evaluation.units import LEVELS, Units, join
+from magsig_tf.evaluation.cells.catalogue import choose_metrics
+from magsig_tf.evaluation.cells.values import CaseBootstrap, GroupCells
+from magsig_tf.statistics.calibration import expected_calibration_error
+from magsig_tf.statistics.units import LEVELS, Units, join
 from magsig_tf.workspace import Workspace
 
 TIMES_AS_FAST = 20.0
@@ -35,7 +35,7 @@ Cell = tuple[GroupCells, int, tuple[str, ...], str, str | None]
 
 SUMMARY = """
 from magsig_tf.evaluation import load_runs, summarise
-from magsig_tf.evaluation.comparison import compare
+from magsig_tf.evaluation.comparison.frame import compare
 began, used = time.perf_counter(), time.process_time()
 loaded = load_runs(Workspace(Path(root)), dataset)
 summarise(loaded, metrics=metrics, replicates=replicates)

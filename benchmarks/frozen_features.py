@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from magsig_tf.config import Config
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.data.splits import Split
-    from magsig_tf.training.run import Run
+    from magsig_tf.runs.run_folder import Run
     from magsig_tf.workspace import Workspace
 
 METHOD = "frozen-linear"
@@ -116,9 +116,9 @@ def write_runs(workspace: Workspace, dataset: str, say: Callable[[str], None], *
     Raises:
         MagsigError: the data set, a holdout, a magnification or the encoder is not there.
     """
-    from magsig_tf.config_validation import build_config
+    from magsig_tf.config_files import build_config
     from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.data.run_split import split_of
+    from magsig_tf.data.splits import split_of
     from magsig_tf.training.matrix import plan_matrix
 
     prepared = PreparedDataset.open(workspace.data(dataset))
@@ -185,7 +185,7 @@ def fitted_head(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    from magsig_tf.signatures.standardise import fit_scaling
+    from magsig_tf.linear_models.standardise import fit_scaling
 
     train, validation = split.rows["train"], split.rows["validation"]
     scaling = fit_scaling(embeddings[train])
@@ -227,7 +227,7 @@ def write_run(
 
     from magsig_tf.atomic_files import write_json, write_text
     from magsig_tf.models.freezing import trained_weights
-    from magsig_tf.training.outputs import write_outputs
+    from magsig_tf.training.inference import write_outputs
     from magsig_tf.training.run import _now, _opening
     from magsig_tf.training.selection import selection_rule
 

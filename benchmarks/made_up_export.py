@@ -21,8 +21,8 @@ def write_export(folder: Path, encoder: str, size: int) -> Path:
     """
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders.build_encoder import build_encoder
-    from magsig_tf.serving.preprocessing import Preprocessing
-    from magsig_tf.serving.served_model import ServedModel
+    from magsig_tf.serving.exporting.preprocessing import Preprocessing
+    from magsig_tf.serving.exporting.served_model import ServedModel
 
     classifier = build_classifier(build_encoder(encoder, (size, size, 3), "none", seed=0), dropout=0.0, seed=0)
     ServedModel(classifier, Preprocessing(size)).save(folder / "1")

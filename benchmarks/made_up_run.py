@@ -73,8 +73,8 @@ def run_parts(dataset: PreparedDataset, *, batch: int, method: str = "baseline",
     """
     import keras
 
-    from magsig_tf.config_validation import build_config
-    from magsig_tf.data.run_split import split_of
+    from magsig_tf.config_files import build_config
+    from magsig_tf.data.splits import split_of
     from magsig_tf.training.parts import build_parts
 
     values = {

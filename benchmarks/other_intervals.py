@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
-from magsig_tf.evaluation.intervals import percentile_interval
-from magsig_tf.evaluation.replicates import concordant_pairs
-from magsig_tf.evaluation.units import Units
+from magsig_tf.statistics.intervals import percentile_interval
+from magsig_tf.statistics.replicates import concordant_pairs
+from magsig_tf.statistics.units import Units
 
 Ends = tuple[float, float]
 

@@ -24,13 +24,13 @@ MODELS = (("efficientnet_lite0", 224), ("small_cnn", 64))
 @click.option("--batch", default=16, show_default=True, help="Images in a batch.")
 @click.option("--threads", default=0, show_default="all cores", help="Threads that decode and infer.")
 def main(rounds: int, quick: bool, images: int, batch: int, threads: int) -> None:
-    from magsig_tf.data.decode_pool import available_cores
+    from magsig_tf.parallel_work import available_cores
     from magsig_tf.tensorflow_import import load_tensorflow
 
     load_tensorflow()
     from benchmarks.made_up_export import write_export
-    from magsig_tf.serving.model_description import ModelDescription
-    from magsig_tf.serving.predict import use_threads
+    from magsig_tf.serving.predicting.model_description import ModelDescription
+    from magsig_tf.serving.predicting.predict import use_threads
 
     threads = threads or available_cores()
     use_threads(threads)
@@ -68,7 +68,7 @@ class Rates:
     """
 
     def __init__(self, model, files: list[Path], batch: int, threads: int, rows: Path):
-        from magsig_tf.serving.input_images import InputImages
+        from magsig_tf.serving.predicting.input_images import InputImages
 
         self.model, self.answer = model, model.load()
         self.images = list(InputImages(files))
@@ -83,7 +83,7 @@ class Rates:
         one thread. `processor` is the ratio of the same processor seconds to those of `predict`: other work on the
         machine disturbs it less.
         """
-        from magsig_tf.data.decode_pool import available_cores, map_in_threads
+        from magsig_tf.parallel_work import available_cores, map_in_threads
 
         calls = max(self.threads, len(self.images) // self.batch // 2)
         _, decoding = _timed(lambda: self._decode(self.images[: self.batch * 2]), min(len(self.images), self.batch * 2))
@@ -101,13 +101,13 @@ class Rates:
     def _decode(self, images):
         import numpy as np
 
-        from magsig_tf.data.decode import bytes_of, decode
+        from magsig_tf.data.preparation.decode import bytes_of, decode
 
         return np.stack([decode(bytes_of(image.path), self.model.size, self.model.resize)[0] for image in images])
 
     def _predict(self) -> None:
-        from magsig_tf.serving.prediction import predict_images
-        from magsig_tf.serving.prediction_table import row_of, row_writer
+        from magsig_tf.serving.predicting.prediction import predict_images
+        from magsig_tf.serving.predicting.prediction_table import row_of, row_writer
 
         with self.rows.open("w", encoding="utf-8", newline="") as stream:
             writer = row_writer(stream)

@@ -23,7 +23,7 @@ SIZE = 224
 def main(rounds: int, quick: bool, repeats: int) -> None:
     from PIL import Image
 
-    from magsig_tf.data.prepare import prepare
+    from magsig_tf.data.preparation.prepare import prepare
 
     rounds, repeats = (1, 1) if quick else (rounds, repeats)
     with tempfile.TemporaryDirectory() as folder:

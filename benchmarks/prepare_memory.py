@@ -19,7 +19,7 @@ ALLOWED_MEBIBYTES = 1024
 @quick_option
 @click.option("--images", default=10_000, show_default=True, help="About how many images.")
 def main(quick: bool, images: int) -> None:
-    from magsig_tf.data.prepare import prepare
+    from magsig_tf.data.preparation.prepare import prepare
 
     different = 4 if quick else 48
     with tempfile.TemporaryDirectory() as folder:

@@ -100,7 +100,7 @@ def _of_run(run) -> dict[str, float]:
     import pandas as pd
 
     from magsig_tf.execution.run_log import read_log
-    from magsig_tf.metrics import auc
+    from magsig_tf.statistics.classification import auc
 
     predictions = pd.read_parquet(run.folder / "predictions.parquet")
     parts = dict(iter(predictions.groupby("part")))

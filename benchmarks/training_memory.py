@@ -23,10 +23,11 @@ def main(quick: bool, epochs: int, method: str) -> None:
     from benchmarks.made_up_run import set_up_tensorflow
 
     set_up_tensorflow()
-    from magsig_tf.config_validation import build_config
-    from magsig_tf.data.prepare import prepare
+    from magsig_tf.config_files import build_config
+    from magsig_tf.data.preparation.prepare import prepare
     from magsig_tf.execution.observer import Observer
-    from magsig_tf.training.run import Run, execute
+    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.training.run import execute
     from magsig_tf.workspace import Workspace
 
     epochs = 10 if quick else epochs

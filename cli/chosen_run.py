@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from magsig_tf.errors import RunError, UsageError, nearest
-from magsig_tf.statistics_rule import MARK, MOVING
+from magsig_tf.runs.statistics_rule import MARK, MOVING
 from magsig_tf.workspace import Workspace
 
 Found = tuple[Path, dict]
@@ -29,7 +29,7 @@ def choose_run(
         UsageError: no run has that method, holdout, patient fold or config, or several configs have one.
         RunError: none is finished.
     """
-    from magsig_tf.evaluation.run_files import read_record
+    from magsig_tf.runs.files import read_record
 
     found = [(path.parent, read_record(path)) for path in sorted(workspace.runs(dataset).glob("*/*/*/run.json"))]
     found = _with(found, "method", method, "Run `magsig train --method METHOD --holdout HOLDOUT` first")
@@ -85,7 +85,7 @@ def _of_one_config(found: list[Found], start: str | None) -> list[Found]:
 
 def _marked(found: Sequence[Found], hashes: Sequence[str]) -> str:
     """Name the configs whose runs have moving statistics."""
-    from magsig_tf.evaluation.run_files import batch_statistics_of
+    from magsig_tf.runs.files import batch_statistics_of
 
     moving = {info["config_hash"] for folder, info in found if batch_statistics_of(folder, info) == MOVING}
     named = [name for name in hashes if name in moving]

@@ -44,11 +44,11 @@ def print_methods_compared(
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs
-    from magsig_tf.evaluation.catalogue import choose_metrics
-    from magsig_tf.evaluation.comparison import compare
-    from magsig_tf.evaluation.tables import write_frame
-    from magsig_tf.report.comparison_table import print_comparison
-    from magsig_tf.report.summary_table import SHOWN, output_console
+    from magsig_tf.evaluation.cells.catalogue import choose_metrics
+    from magsig_tf.evaluation.comparison.frame import compare
+    from magsig_tf.report.terminal.comparison import print_comparison
+    from magsig_tf.report.terminal.summary import SHOWN, output_console
+    from magsig_tf.runs.tables import write_frame
 
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     # all methods are read: the draws of cases, and the names of the rows, are those of the summary

@@ -34,7 +34,7 @@ class ConfigCommand(click.Command):
 def config_options() -> list[click.Option]:
     """Return an option for every config key: general settings first, then those of each method."""
     from magsig_tf.config import Settings
-    from magsig_tf.method_options import method_options
+    from magsig_tf.config_files import method_options
 
     fields = dict(Settings.model_fields)
     for options in method_options().values():
@@ -74,7 +74,7 @@ class _Yaml(click.ParamType):
     name = "yaml"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from magsig_tf.flat_yaml import parse_yaml
+        from magsig_tf.config_files import parse_yaml
 
         return parse_yaml(value, "Expected a YAML value", "Quote it") if isinstance(value, str) else value
 

@@ -19,8 +19,8 @@ from magsig_tf.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from magsig_tf.runs.run_folder import Run
     from magsig_tf.training.prerequisites import Prerequisite
-    from magsig_tf.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def print_listing(listing: Listing, csv_path: Path | None = None, as_json: bool 
         csv_path: Also receives the frame.
         as_json: Print the frame as JSON records instead of the table.
     """
-    from magsig_tf.evaluation.tables import write_frame
+    from magsig_tf.runs.tables import write_frame
 
     write_frame(listing.frame(), Path(), "", csv_path)
     if as_json:
@@ -98,7 +98,7 @@ def print_listing(listing: Listing, csv_path: Path | None = None, as_json: bool 
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.summary import output_console
 
     look = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
     table = Table(title=f"{len(listing.runs)} runs on {listing.dataset}", title_justify="left", **look)

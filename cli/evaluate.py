@@ -173,10 +173,10 @@ def print_evaluation(
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs, summarise
-    from magsig_tf.evaluation.catalogue import choose_metrics
-    from magsig_tf.evaluation.tables import write_frame, write_tables
-    from magsig_tf.report.explanation_table import print_explanation
-    from magsig_tf.report.summary_table import SHOWN, check_shown, output_console, print_summary
+    from magsig_tf.evaluation.cells.catalogue import choose_metrics
+    from magsig_tf.report.terminal.explanation import print_explanation
+    from magsig_tf.report.terminal.summary import SHOWN, check_shown, output_console, print_summary
+    from magsig_tf.runs.tables import write_frame, write_tables
 
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     check_shown(shown, level)
@@ -212,7 +212,7 @@ def summarise_runs(
         csv_path: A place for the numbers as CSV.
     """
     from magsig_tf.evaluation import load_runs, summarise
-    from magsig_tf.evaluation.tables import write_tables
+    from magsig_tf.runs.tables import write_tables
 
     with progress_bar("bootstrap") as report:
         summary = summarise(load_runs(workspace, dataset, folders=folders), progress=report)

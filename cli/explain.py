@@ -11,9 +11,9 @@ from magsig_tf.cli.options import json_option
 from magsig_tf.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from magsig_tf.data.source import UnreadableImage
-    from magsig_tf.report.heat_picture import HeatTile
-    from magsig_tf.serving.explain import Explanation
+    from magsig_tf.data.sources.images import UnreadableImage
+    from magsig_tf.report.figures.heat_picture import HeatTile
+    from magsig_tf.serving.predicting.explain import Explanation
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 
@@ -47,8 +47,8 @@ def explain(model: Path, out: Path, columns: int, limit: int, as_json: bool, ima
     magsig explain --model saved_models/grl-400x tile.png --out heat.png
     magsig explain --model saved_models/grl-400x TILES --out sheet.png --columns 4 --limit 40
     """
-    from magsig_tf.report.heat_picture import write_picture, write_sheet
-    from magsig_tf.serving.image_files import images_below
+    from magsig_tf.report.figures.heat_picture import write_picture, write_sheet
+    from magsig_tf.serving.predicting.input_images import images_below
 
     if out.suffix.lower() not in FORMATS:
         raise UsageError("Expected a picture in --out", f"found {out.name!r}", f"End it in {', '.join(FORMATS)}")
@@ -70,14 +70,14 @@ def explain(model: Path, out: Path, columns: int, limit: int, as_json: bool, ima
 
 def _explained(model: Path, files: list[Path]) -> tuple[str, list[Explanation], list[UnreadableImage]]:
     from magsig_tf.cli.finished_runs import progress_bar
-    from magsig_tf.data.source import UnreadableImage
-    from magsig_tf.serving.version_folder import find_version
+    from magsig_tf.data.sources.images import UnreadableImage
+    from magsig_tf.serving.exporting.version_folder import find_version
     from magsig_tf.tensorflow_import import load_tensorflow
 
     find_version(model)  # a wrong path is told before TensorFlow is loaded
     load_tensorflow()
-    from magsig_tf.serving.explain import explain_files
     from magsig_tf.serving.exported_model import ExportedModel
+    from magsig_tf.serving.predicting.explain import explain_files
 
     opened = ExportedModel.open(model)
     found = []
@@ -90,7 +90,7 @@ def _explained(model: Path, files: list[Path]) -> tuple[str, list[Explanation], 
 
 
 def _tile(explanation: Explanation, above: Path) -> HeatTile:
-    from magsig_tf.report.heat_picture import HeatTile
+    from magsig_tf.report.figures.heat_picture import HeatTile
 
     name = str(explanation.path.relative_to(above))
     return HeatTile(name, explanation.image, explanation.heat, explanation.probability, explanation.label)
@@ -106,7 +106,7 @@ def _print(
 ) -> None:
     import json
 
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.summary import output_console
 
     if as_json:
         lost = [{"file": each.path, "error": each.reason} for each in unreadable]

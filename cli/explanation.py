@@ -12,7 +12,7 @@ from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.evaluation import LoadedRuns
-    from magsig_tf.evaluation.explanation import Explanation
+    from magsig_tf.evaluation.augmentation.frame import Explanation
 
 
 def explain_if_augmented(loaded: LoadedRuns, workspace: Workspace, replicates: int) -> Explanation | None:
@@ -24,7 +24,7 @@ def explain_if_augmented(loaded: LoadedRuns, workspace: Workspace, replicates: i
         replicates: Bootstrap replicates.
     """
     from magsig_tf.evaluation import arrange
-    from magsig_tf.evaluation.explanation import augmented_groups, explain
+    from magsig_tf.evaluation.augmentation.frame import augmented_groups, explain
 
     if not augmented_groups(arrange(loaded.runs)):
         return None
@@ -56,10 +56,10 @@ def print_explanation_alone(
         as_json: Print the frame as JSON records instead of the table.
     """
     from magsig_tf.evaluation import load_runs
-    from magsig_tf.evaluation.explanation import explain
-    from magsig_tf.evaluation.tables import write_frame
-    from magsig_tf.report.explanation_table import print_explanation
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.evaluation.augmentation.frame import explain
+    from magsig_tf.report.terminal.explanation import print_explanation
+    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.runs.tables import write_frame
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
     with progress_bar("explanation") as report:

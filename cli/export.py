@@ -10,11 +10,11 @@ import click
 
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
-from magsig_tf.statistics_rule import MARK, MEANING, MOVING
+from magsig_tf.runs.statistics_rule import MARK, MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
-    from magsig_tf.serving.export import Export
+    from magsig_tf.serving.exporting.export import Export
 
 
 @click.command()
@@ -104,8 +104,8 @@ def _exported(
     from magsig_tf.tensorflow_import import load_tensorflow
 
     load_tensorflow()
-    from magsig_tf.serving.export import export_run
-    from magsig_tf.serving.finished_run import FinishedRun
+    from magsig_tf.serving.exporting.export import export_run
+    from magsig_tf.serving.exporting.finished_run import FinishedRun
 
     run = FinishedRun.open(folder)
     prepared = PreparedDataset.open(workspace.data(run.record["dataset"]))
@@ -133,7 +133,7 @@ def default_name(record: dict) -> str:
 def _print(exported: Export, seeds: list[dict], as_json: bool) -> None:
     import json
 
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.summary import output_console
 
     if as_json:
         click.echo(json.dumps({"folder": str(exported.folder), **exported.facts}))

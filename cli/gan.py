@@ -106,7 +106,7 @@ def _write_csv(records: list, csv_path: Path | None) -> None:
     """Write the quality of every finished fold into one file."""
     import pandas as pd
 
-    from magsig_tf.evaluation.tables import write_frame
+    from magsig_tf.runs.tables import write_frame
 
     frames = [pd.read_parquet(fold.folder / "quality.parquet").assign(fold=fold.title) for fold, _ in records]
     if frames:
@@ -117,8 +117,8 @@ def _print(records: list, failed: list, as_json: bool) -> None:
     import pandas as pd
 
     from magsig_tf.gan.pictures import DEMONSTRATION
-    from magsig_tf.report.gan_tables import print_quality
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.gans import print_quality
+    from magsig_tf.report.terminal.summary import output_console
 
     if as_json:
         done = [

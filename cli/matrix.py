@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magsig_tf.config import Config
-from magsig_tf.statistics_rule import MARK, MOVING, rule_of
+from magsig_tf.runs.statistics_rule import MARK, MOVING, rule_of
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from magsig_tf.runs.run_folder import Run
     from magsig_tf.training.matrix import MatrixOutcome
     from magsig_tf.training.mlflow_runs import MlflowRuns
-    from magsig_tf.training.run import Run
 
 
 @dataclass(frozen=True)

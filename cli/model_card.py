@@ -27,8 +27,8 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
         RunError: the run's files are damaged.
         MagsigError: a file of the export is missing or is no JSON.
     """
-    from magsig_tf.evaluation.one_run import one_run_table
-    from magsig_tf.serving.model_card import FILE, CardFacts, write_model_card
+    from magsig_tf.evaluation.summary.one_run import one_run_table
+    from magsig_tf.serving.card.model_card import FILE, CardFacts, write_model_card
 
     export = read_json(extra / "export.json")
     run, workspace = _run(run_folder)
@@ -48,7 +48,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
 
 
 def _run(folder: Path):
-    from magsig_tf.evaluation.runs import load_runs
+    from magsig_tf.runs.finished import load_runs
 
     folder = folder.resolve()
     workspace = Workspace(folder.parents[4])
@@ -62,7 +62,7 @@ def _labels(path: Path) -> list[str]:
 
 
 def _config(path: Path) -> dict[str, object]:
-    from magsig_tf.flat_yaml import parse_yaml
+    from magsig_tf.config_files import parse_yaml
 
     remedy = "Repeat `magsig train`: it writes the file again"
     try:
@@ -85,7 +85,7 @@ def _study(workspace: Workspace, run):
     import pandas as pd
 
     from magsig_tf.errors import DataError
-    from magsig_tf.evaluation.signature_results import read_result
+    from magsig_tf.runs.signature_results import read_result
 
     folder = workspace.results() / run.info["dataset"]
     same = {"method": run.method, "config": run.config_hash, "holdout": run.holdout}

@@ -55,7 +55,7 @@ def predict(
     magsig predict --model saved_models/grl-400x tiles/ --out predictions.csv
     magsig predict --model saved_models/grl-400x/2 a.png b.png list.csv
     """
-    from magsig_tf.serving.model_description import ModelDescription
+    from magsig_tf.serving.predicting.model_description import ModelDescription
 
     model = ModelDescription.open(model_folder)
     began = time.monotonic()
@@ -76,7 +76,7 @@ def predict(
 
 
 def _predicted(model, inputs, out: Path, cases: Path | None, batch: int, threads: int | None, strict: bool, resume):
-    from magsig_tf.serving.predict import predict as run
+    from magsig_tf.serving.predicting.predict import predict as run
     from magsig_tf.tensorflow_import import load_tensorflow
 
     load_tensorflow()

@@ -59,7 +59,7 @@ def prepare(source, phantom, name, size, resize, workers, overwrite, kind, setti
     left out. Repeating the command after an interruption continues; repeating it on a finished data set does nothing.
     """
     # here, so that `magsig --help` imports neither pandas nor Pillow
-    from magsig_tf.data.prepare import Preparation
+    from magsig_tf.data.preparation.prepare import Preparation
 
     if phantom and (source or kind not in (None, "phantom")):
         raise UsageError("Expected either --phantom or a source", "found both", "Leave one of them out")
@@ -93,7 +93,7 @@ def _print_result(prepared, already: bool, seconds: float, as_json: bool) -> Non
         summary = {"folder": str(prepared.folder), "already_prepared": already, "seconds": round(seconds, 3)}
         click.echo(json.dumps({**summary, **prepared.info}, indent=2))
         return
-    from magsig_tf.data.report_tables import print_report
+    from magsig_tf.report.terminal.preparation import print_report
 
     print_report(prepared.info)
     state = "already prepared, nothing to do" if already else f"prepared in {seconds:.1f} s"
@@ -113,7 +113,7 @@ def prepare_without_source(dataset: str | None, workspace: Workspace) -> None:
         return
     if registry("datasets").load(dataset).needs_file:
         return
-    from magsig_tf.data.prepare import Preparation
+    from magsig_tf.data.preparation.prepare import Preparation
 
     started = time.monotonic()
     prepared = _run_with_progress(Preparation(None, workspace, kind=dataset), workers=None)

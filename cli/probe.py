@@ -15,7 +15,7 @@ from magsig_tf.cli.options import csv_option, json_option, workspace_option
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
-    from magsig_tf.evaluation.probes.probed_rows import ProbedRows
+    from magsig_tf.evaluation.probes.rows import ProbedRows
 
 
 @click.command()
@@ -86,9 +86,9 @@ def print_study(
     """
     from magsig_tf.evaluation.probes.notes import probe_notes
     from magsig_tf.evaluation.probes.summary import summarise_probes
-    from magsig_tf.evaluation.tables import write_frame
-    from magsig_tf.report.probe_table import print_probes
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.probes import print_probes
+    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.runs.tables import write_frame
 
     with progress_bar("probes") as report:
         table = summarise_probes(
@@ -147,8 +147,8 @@ def study_of_runs(
         folders: Keep the runs in these folders only; None keeps all.
     """
     from magsig_tf.evaluation import arrange, load_runs
-    from magsig_tf.evaluation.notes import run_notes
-    from magsig_tf.evaluation.probes.run_rows import Known, control_rows, plan_controls, run_rows
+    from magsig_tf.evaluation.probes.rows import Known, control_rows, plan_controls, run_rows
+    from magsig_tf.evaluation.summary.notes import run_notes
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)
     matrix, known = arrange(loaded.runs), Known.of(workspace.data(dataset))
@@ -166,7 +166,7 @@ def study_of_runs(
 def _of_files(files: tuple[Path, ...], of_runs: object) -> ProbeStudy:
     from magsig_tf.data.embeddings_file import read_embeddings
     from magsig_tf.errors import UsageError
-    from magsig_tf.evaluation.probes.run_rows import file_rows
+    from magsig_tf.evaluation.probes.rows import file_rows
 
     if of_runs:
         raise UsageError("Expected files or runs", "found --embeddings and a choice of runs", "Give one of them")

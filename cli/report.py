@@ -113,7 +113,7 @@ def write_report(
 
 
 def _print(written: Report, opened: bool) -> None:
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.summary import output_console
 
     console = output_console()
     say = {"soft_wrap": True, "markup": False}

@@ -14,7 +14,7 @@ from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.evaluation import LoadedRuns
-    from magsig_tf.evaluation.comparison import Comparison
+    from magsig_tf.evaluation.comparison.frame import Comparison
     from magsig_tf.report.page.material import Material, Tile
 
 REFERENCE = "baseline"
@@ -45,11 +45,11 @@ def gather(
         margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
     """
     from magsig_tf.evaluation import load_runs, summarise
-    from magsig_tf.evaluation.claims import judge_claims
-    from magsig_tf.evaluation.margin import margin_of
-    from magsig_tf.evaluation.worst_images import worst_images
+    from magsig_tf.evaluation.claims.judge import judge_claims
+    from magsig_tf.evaluation.summary.worst_images import worst_images
     from magsig_tf.report.page.material import Material
     from magsig_tf.report.page.result_tables import read_result_tables
+    from magsig_tf.runs.settings import margin_of
 
     loaded = load_runs(workspace, dataset, configs=configs, folders=folders)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
@@ -90,7 +90,7 @@ def write_numbers(material: Material, workspace: Workspace, chosen: str = "") ->
     Returns:
         The files written.
     """
-    from magsig_tf.evaluation.tables import write_frame
+    from magsig_tf.runs.tables import write_frame
 
     frames = {"summary": material.summary.table, "claims": material.claims.table}
     frames |= {comparison_name(each.method, each.reference): each.table for each in material.comparisons}
@@ -108,7 +108,7 @@ def damaged_numbers(workspace: Workspace, dataset: str) -> list[str]:
         dataset: Name of the data set.
     """
     from magsig_tf.errors import DataError
-    from magsig_tf.evaluation.signature_results import read_result
+    from magsig_tf.runs.signature_results import read_result
 
     damaged = []
     for pattern in ("summary*.parquet", "claims*.parquet", "comparison-*.parquet", "explanation*.parquet"):
@@ -122,7 +122,7 @@ def damaged_numbers(workspace: Workspace, dataset: str) -> list[str]:
 
 def _compare_all(loaded: LoadedRuns, replicates: int) -> tuple[list[Comparison], list[str]]:
     """Compare every method with the reference; those that cannot be paired are named."""
-    from magsig_tf.evaluation.comparison import compare
+    from magsig_tf.evaluation.comparison.frame import compare
 
     methods = list(dict.fromkeys(run.method for run in loaded.runs))
     if REFERENCE not in methods:
@@ -150,8 +150,7 @@ def _explain(loaded: LoadedRuns, workspace: Workspace, replicates: int):
 def _tiles(workspace: Workspace, dataset: str, rows) -> tuple[dict[int, Tile], list[str]]:
     """Return prepared images by their row, or why there are none."""
     from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.report.page.material import Tile
-    from magsig_tf.report.page.pictures import as_data_address
+    from magsig_tf.report.page.material import Tile, as_data_address
 
     try:
         prepared = PreparedDataset.open(workspace.data(dataset))

@@ -11,7 +11,7 @@ from magsig_tf.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from magsig_tf.serving.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
 
 _SAME_PENALTY = 1e-6
 
@@ -31,7 +31,7 @@ def signature_of_run(workspace: Workspace, folder: Path, record: dict) -> Sparse
         DataError: the run has no signature, or an empty one.
     """
     from magsig_tf.data.embeddings_file import read_embeddings
-    from magsig_tf.serving.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
     from magsig_tf.signatures.signature import fit_signature
 
     row = _row_of_run(workspace, record)

@@ -125,9 +125,9 @@ def print_study(
         csv_path: Another place for the table of runs as CSV.
         as_json: Print JSON instead of tables.
     """
-    from magsig_tf.evaluation.tables import write_frame
-    from magsig_tf.report.signature_tables import print_signatures
-    from magsig_tf.report.summary_table import output_console
+    from magsig_tf.report.terminal.signatures import print_signatures
+    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.runs.tables import write_frame
     from magsig_tf.signatures.study import study_signatures, write_study
 
     study = study_signatures(
@@ -167,7 +167,7 @@ def sources_of_finished_runs(
         folders: Keep the runs in these folders only; None keeps all.
     """
     from magsig_tf.evaluation import arrange, load_runs
-    from magsig_tf.evaluation.notes import run_notes
+    from magsig_tf.evaluation.summary.notes import run_notes
     from magsig_tf.signatures.sources import sources_of_random_encoders, sources_of_runs
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders)

@@ -7,10 +7,131 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from magsig_tf.config import Config
-from magsig_tf.config_validation import build_config
+import yaml
+from pydantic import ValidationError
+
+from magsig_tf.config import Config, MethodOptions, Settings, Strict
 from magsig_tf.errors import UsageError, nearest
-from magsig_tf.flat_yaml import parse_yaml
+from magsig_tf.registry import PluginError, registry
+from magsig_tf.runs.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
+
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader without aliases (a few lines of them unpack to gigabytes), repeated keys, bytes and sets."""
+
+    yaml_constructors = {  # noqa: RUF012
+        None: yaml.SafeLoader.yaml_constructors[None],  # refuses every other tag
+        f"{_TAG}timestamp": yaml.SafeLoader.construct_yaml_str,  # a data set may be called 2026-11-23
+        **{f"{_TAG}{name}": yaml.SafeLoader.yaml_constructors[f"{_TAG}{name}"] for name in _PLAIN},
+    }
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "an alias (*name); write the value out", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key twice", node.start_mark)
+        return mapping
+
+
+def parse_yaml(text: str, expected: str, remedy: str) -> object:
+    """Return the value of a YAML text.
+
+    Args:
+        text: The text.
+        expected: What it should have been, for the message, as `MagsigError` takes it.
+        remedy: What to do where it is not.
+
+    Raises:
+        UsageError: the text is no YAML, has tags, aliases or a key twice, or is nested beyond reason.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    # the parser recurses: ten thousand brackets end in RecursionError; dates and long numbers in ValueError
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UsageError(expected, f"found {' '.join(str(error).split())[:200]}", remedy) from error
+
+
+def method_options() -> dict[str, type[MethodOptions]]:
+    """Return the `Options` class of every usable method by name.
+
+    A plugin that cannot be imported is left out here (`magsig plugins` reports it), so that it does not break others.
+
+    Raises:
+        PluginError: a method's option has the name of a general setting.
+    """
+    found: dict[str, type[MethodOptions]] = {}
+    methods = registry("methods")
+    for name in methods.names():
+        try:
+            method = methods.load(name)
+        except PluginError:
+            continue
+        clash = set(method.Options.model_fields) & set(Settings.model_fields)
+        if clash:
+            raise PluginError(
+                f"Expected options of the method {name!r} to have names of their own",
+                f"found {min(clash)!r}, which is a general setting",
+                f"Rename it in {methods.find(name).source}",
+            )
+        found[name] = method.Options
+    return found
+
+
+def build_config(raw: Mapping[str, Any]) -> Config:
+    """Validate a flat mapping.
+
+    Args:
+        raw: Keys of `Settings` and of the options of any registered method.
+
+    Returns:
+        The config. Keys of registered methods that the mapping does not name are allowed and ignored, so that one file
+        serves `--method baseline` and `--method grl`.
+
+    Raises:
+        UsageError: a key is unknown (the nearest is offered), or a value is out of range.
+    """
+    if OLD_KEY in raw:
+        raise UsageError(
+            "Expected the key batch_statistics in the place of freeze_batch_statistics",
+            f"found {OLD_KEY}: {raw[OLD_KEY]}",
+            f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}",
+        )
+    core = {key: value for key, value in raw.items() if key in Settings.model_fields}
+    settings = _validated(Settings, core)
+    classes = method_options()
+    for name in settings.method:
+        registry("methods").load(name)  # says why where a method is unknown, taken twice or broken
+    known = {key for options in classes.values() for key in options.model_fields} | set(Settings.model_fields)
+    for key in raw:
+        if key not in known:
+            raise UsageError("Expected a config key", f"found {key!r}", nearest(key, known))
+    options = {
+        name: _validated(classes[name], {key: raw[key] for key in classes[name].model_fields if key in raw})
+        for name in settings.method
+    }
+    return Config(settings, options)
+
+
+def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "config"
+        raise UsageError(
+            f"Expected a valid value of {key}",
+            f"found {repr(first['input'])[:100]}: {first['msg']}",
+            "`magsig train --help` lists every key",
+        ) from error
 
 
 def shipped_configs() -> list[str]:

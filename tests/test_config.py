@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magsig_tf.config import AXES, Settings
-from magsig_tf.config_files import load_config, parse_assignments, read_config_file, shipped_configs
-from magsig_tf.config_validation import build_config
+from magsig_tf.config_files import build_config, load_config, parse_assignments, read_config_file, shipped_configs
 from magsig_tf.errors import UsageError
 
 AXIS_VALUES = {"dataset": "other", "method": ["grl"], "holdout": ["40X"], "patient_fold": [3], "seed": [9]}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from magsig_tf.config_files import parse_yaml
 from magsig_tf.errors import UsageError
-from magsig_tf.flat_yaml import parse_yaml
 
 
 def parsed(text: str):

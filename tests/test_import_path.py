@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from magsig_tf.import_path import import_by_path
+from magsig_tf.registry import import_by_path
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import write_json
 from magsig_tf.config import Config
-from magsig_tf.config_validation import build_config
+from magsig_tf.config_files import build_config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.seeding import generator_for
 from magsig_tf.workspace import Workspace

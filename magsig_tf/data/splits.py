@@ -13,11 +13,28 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.identical_cases import merge_identical_cases
-from magsig_tf.data.leakage import check_no_leak
+from magsig_tf.config import Config
+from magsig_tf.data.leakage import check_no_leak, merge_identical_cases
 from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, UsageError, nearest
 from magsig_tf.seeding import generator_for
+
+
+def split_of(config: Config, prepared: PreparedDataset) -> Split:
+    """Return the split that the config of one run asks for."""
+    s = config.settings
+    return make_split(
+        prepared.manifest,
+        content_hash=prepared.content_hash,
+        holdout=s.holdout[0],
+        patient_fold=s.patient_fold[0],
+        folds=s.folds,
+        split_seed=s.split_seed,
+        group_by=s.group_by,
+        magnifications=s.magnifications,
+    )
+
 
 PARTS = ("train", "validation", "test", "in_domain_test", "validation_holdout")
 TEST_COHORT = "test"

@@ -1,10 +1,10 @@
 """From the predictions of finished runs to numbers with intervals. Reads files only; imports no TensorFlow."""
 
-from magsig_tf.evaluation.catalogue import METRICS, Metric
-from magsig_tf.evaluation.matrix import Group, Matrix, arrange
-from magsig_tf.evaluation.notes import summary_notes
-from magsig_tf.evaluation.runs import LoadedRuns, Run, load_runs
-from magsig_tf.evaluation.summary import Summary, summarise
+from magsig_tf.evaluation.cells.catalogue import METRICS, Metric
+from magsig_tf.evaluation.summary.frame import Summary, summarise
+from magsig_tf.evaluation.summary.notes import summary_notes
+from magsig_tf.runs.finished import LoadedRuns, Run, load_runs
+from magsig_tf.runs.matrix import Group, Matrix, arrange
 
 __all__ = [
     "METRICS",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from magsig_tf.evaluation.units import case_units, image_units
+from magsig_tf.statistics.units import case_units, image_units
 
 
 def mean_probability_per_case(case: ArrayLike, label: ArrayLike, probability: ArrayLike) -> pd.DataFrame:

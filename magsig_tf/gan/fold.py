@@ -10,8 +10,7 @@ import numpy as np
 
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.run_split import split_of
-from magsig_tf.data.splits import Split
+from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import DataError
 from magsig_tf.gan_options import GanOptions, gan_hash
 from magsig_tf.workspace import Workspace

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from magsig_tf.data.read_ahead import read_ahead
+from magsig_tf.parallel_work import read_ahead
 from magsig_tf.seeding import generator_for
 
 

@@ -95,7 +95,7 @@ def _train(
     fold: FoldGans, part: Part, images: np.ndarray, settings: Settings, observer: Observer, workers: Workers
 ) -> None:
     from magsig_tf.gan.quality.features import random_features
-    from magsig_tf.gan.quality.sample_distance import distance_to
+    from magsig_tf.gan.quality.kid import distance_to
     from magsig_tf.gan.train import train_gan
 
     distances = []

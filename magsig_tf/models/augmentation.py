@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 
 from magsig_tf.errors import UsageError, nearest
-from magsig_tf.import_path import import_by_path
 from magsig_tf.models import layers as own
 from magsig_tf.models.layers.augmentation import Augmentation
+from magsig_tf.registry import import_by_path
 from magsig_tf.seeding import seed_for
 
 OWN = ("CropZoom", "QuarterTurns", "StainJitter")

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import DataError, UsageError
+from magsig_tf.serving.exporting.version_folder import find_version
 from magsig_tf.serving.saved_model_check import check_saved_model
-from magsig_tf.serving.version_folder import find_version
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.data.embeddings_file import Embeddings
-from magsig_tf.signatures.alignment import linear_cka
-from magsig_tf.signatures.matching import match_dimensions
+from magsig_tf.signatures.alignment import linear_cka, match_dimensions
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.overlap import Overlap, fewest_shared, measure_overlap
 from magsig_tf.signatures.permuted_control import PermutedOverlap, permuted_overlap, permuted_stability
-from magsig_tf.signatures.signature_rows import SourceSignature
+from magsig_tf.signatures.rows import SourceSignature
 
 FEWEST_COMMON_IMAGES = 10
 """Below this many common images neither matching nor alignment says anything."""

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.special import expit
 
 from magsig_tf.errors import DataError, UsageError, nearest
-from magsig_tf.signatures.cross_validation import FOLDS, CrossValidation, cross_validate
-from magsig_tf.signatures.sparse_path import TOLERANCE, SparsePath
-from magsig_tf.signatures.standardise import Scaling
+from magsig_tf.linear_models.cross_validation import FOLDS, CrossValidation, cross_validate
+from magsig_tf.linear_models.sparse_path import TOLERANCE, SparsePath
+from magsig_tf.linear_models.standardise import Scaling
 
 CHOICES = ("one_standard_error", "minimum")
 """The sparsest model within one standard error of the smallest deviance, or the one of smallest deviance."""

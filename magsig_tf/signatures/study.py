@@ -11,9 +11,9 @@ import pandas as pd
 
 from magsig_tf.atomic_files import replacing
 from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
-from magsig_tf.signatures.selection_frequencies import usable_processes
-from magsig_tf.signatures.signature_rows import fit_sources, prediction_table, signature_table
+from magsig_tf.signatures.rows import fit_sources, prediction_table, signature_table
 from magsig_tf.signatures.sources import Source
+from magsig_tf.signatures.stability import usable_processes
 from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]

@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.case_resampling import bootstrap_rows, complementary_halves
 from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
 from magsig_tf.signatures.permuted_control import permuted
-from magsig_tf.signatures.selection_frequencies import PAIRS, select_on
-from magsig_tf.signatures.shah_samworth import THRESHOLD, bound_false_selections
-from magsig_tf.signatures.signature_rows import SourceSignature
-from magsig_tf.signatures.sparse_classifier import SelectAt
+from magsig_tf.signatures.rows import SelectAt, SourceSignature
+from magsig_tf.signatures.stability import PAIRS, THRESHOLD, bound_false_selections, select_on
+from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
 
 NO_SIGNATURE = "not computable: no signature"
 

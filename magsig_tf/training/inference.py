@@ -1,12 +1,19 @@
-"""Run the classifier over rows of a prepared data set."""
+"""What a finished run leaves for everything after it: model, predictions, embeddings."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from magsig_tf.data.read_ahead import read_ahead
+from magsig_tf.atomic_files import replacing
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.splits import Split
+from magsig_tf.errors import RunError
+from magsig_tf.parallel_work import read_ahead
+from magsig_tf.training.selection import SelectionRule
 
 if TYPE_CHECKING:
     import keras
@@ -48,3 +55,68 @@ class Inference:
     def _padded(self, rows: np.ndarray, start: int) -> np.ndarray:
         chosen = rows[start : start + self.batch_size]
         return self.images[np.resize(chosen, self.batch_size)]
+
+
+PREDICTED_PARTS = ("validation", "test", "in_domain_test")
+EMBEDDED_PARTS = ("train", *PREDICTED_PARTS)
+
+
+def write_outputs(
+    folder: Path,
+    classifier: keras.Model,
+    inference: Inference,
+    prepared: PreparedDataset,
+    split: Split,
+    rule: SelectionRule,
+) -> None:
+    """Write `model.keras`, `predictions.parquet` and `embeddings.npz` of the chosen weights.
+
+    Args:
+        folder: The run's folder.
+        classifier: With the chosen weights.
+        inference: Over the same classifier.
+        prepared: The data.
+        split: Its parts; the oracle's validation rows are predicted only where the rule used them.
+        rule: The selection rule.
+
+    Raises:
+        RunError: a prediction is not finite.
+    """
+    parts = [*EMBEDDED_PARTS, *([rule.part] if rule.is_oracle else [])]
+    parts = [part for part in parts if len(split.rows[part])]
+    rows = np.concatenate([split.rows[part] for part in parts])
+    names = np.repeat(parts, [len(split.rows[part]) for part in parts])
+    logits, embeddings = inference(rows)
+    if not (np.isfinite(logits).all() and np.isfinite(embeddings).all()):
+        raise RunError("Expected finite predictions", "found NaN or infinity", "Lower --learning-rate and repeat")
+    frame = _predictions(prepared, rows, names, logits.astype(np.float64))
+    with replacing(folder / "model.keras") as temporary:
+        classifier.save(temporary)
+    with replacing(folder / "embeddings.npz") as temporary:
+        np.savez(
+            temporary,
+            embedding=embeddings.astype(np.float32),
+            row=rows,
+            part=names.astype(str),
+            case=frame["case"].to_numpy(str),
+            magnification=frame["magnification"].to_numpy(str),
+            label=frame["label"].to_numpy(np.int8),
+        )
+    with replacing(folder / "predictions.parquet") as temporary:
+        frame[frame["part"] != "train"].to_parquet(temporary, index=False)
+
+
+def _predictions(prepared: PreparedDataset, rows: np.ndarray, parts: np.ndarray, logits: np.ndarray) -> pd.DataFrame:
+    manifest = prepared.manifest.iloc[rows]
+    return pd.DataFrame(
+        {
+            "row": rows,
+            "part": parts,
+            "case": manifest["case"].to_numpy(),
+            "slide": manifest["slide"].to_numpy(),
+            "magnification": manifest["magnification"].to_numpy(),
+            "label": prepared.labels[rows].astype(np.int8),
+            "probability": 1.0 / (1.0 + np.exp(-logits)),
+            "logit": logits,
+        }
+    )

@@ -22,7 +22,7 @@ from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.execution.run_log import NoLog, RunLog
 from magsig_tf.execution.workers import ALONE, Workers
-from magsig_tf.metrics import auc
+from magsig_tf.statistics.classification import auc
 from magsig_tf.training.evaluated_network import EvaluatedNetwork
 from magsig_tf.training.parts import RunParts
 from magsig_tf.training.selection import SelectionRule

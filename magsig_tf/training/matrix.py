@@ -13,7 +13,8 @@ from magsig_tf.errors import MagsigError, UsageError, nearest
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.registry import registry
-from magsig_tf.training.run import Run, execute
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 
 

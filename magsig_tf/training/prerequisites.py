@@ -21,7 +21,7 @@ from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.registry import registry
 
 if TYPE_CHECKING:
-    from magsig_tf.training.run import Run
+    from magsig_tf.runs.run_folder import Run
 
 
 @dataclass

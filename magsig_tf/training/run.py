@@ -9,74 +9,30 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import yaml
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import read_json, write_json, write_text
-from magsig_tf.config import Config
+from magsig_tf.atomic_files import write_json, write_text
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.run_split import split_of
-from magsig_tf.data.splits import Split
+from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.locking import holding
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.inference import write_outputs
 from magsig_tf.training.method_data import batch_change
-from magsig_tf.training.outputs import write_outputs
 from magsig_tf.training.prerequisites import Provided, provide
 from magsig_tf.training.random_encoder import write_random_encoder
 from magsig_tf.training.selection import selection_rule
-from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.training.loop import Loop
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trained model of the matrix, done or not.
-
-    Args:
-        config: Its config, single values on every axis.
-        folder: Where it lies.
-        workspace: The study it belongs to.
-    """
-
-    config: Config
-    folder: Path
-    workspace: Workspace
-
-    @classmethod
-    def of(cls, workspace: Workspace, config: Config) -> Run:
-        """Return the run that a config with single values names."""
-        s = config.settings
-        # magnifications of other data sets can hold any character
-        holdout = quote(s.holdout[0], safe=" ")
-        name = f"fold{s.patient_fold[0]}-seed{s.seed[0]}-{config.identity_hash()}"
-        return cls(config, workspace.runs(s.dataset) / s.method[0] / holdout / name, workspace)
-
-    @property
-    def title(self) -> str:
-        """Return the run in words."""
-        s = self.config.settings
-        return f"{s.method[0]}, holdout {s.holdout[0]}, patient fold {s.patient_fold[0]}, seed {s.seed[0]}"
-
-    def record(self) -> dict[str, Any]:
-        """Return `run.json`, or an empty mapping where the run has not begun."""
-        path = self.folder / "run.json"
-        return read_json(path) if path.exists() else {}
-
-    @property
-    def status(self) -> str:
-        """Return `done`, `failed`, `running` (begun and to be resumed) or `new`."""
-        return self.record().get("status", "new")
 
 
 @released_graphs()

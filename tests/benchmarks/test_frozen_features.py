@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import frozen_features
 from magsig_tf.atomic_files import read_json
-from magsig_tf.config_validation import build_config
-from magsig_tf.data.run_split import split_of
+from magsig_tf.config_files import build_config
+from magsig_tf.data.splits import split_of
 from magsig_tf.evaluation import load_runs, summarise
 from magsig_tf.training.selection import cross_entropy
 from magsig_tf.workspace import Workspace

@@ -1,13 +1,16 @@
 """Bad sources for `magsig prepare`: refused in one line, or left out and counted; nothing half-written stays.
 
 Covered elsewhere, and not repeated here:
-- sources that do not exist or that nothing recognises, slips in options: test_prepare.py, tests/data/test_prepare.py
+- sources that do not exist or that nothing recognises, slips in options: test_prepare.py,
+  tests/data/preparation/test_prepare.py
 - names that would draw on the terminal: test_prepare.py
-- each way in which an archive is hostile, cut off or damaged: tests/data/test_archive.py
-- each slip in a CSV, such as wrong separators, encodings, paths outside its folder: tests/data/test_csv_manifest.py
-- each kind of image that is converted or unreadable: tests/data/test_decode.py
-- a damaged prepared data set: tests/data/test_prepare.py; interruption: tests/data/test_prepare_killed.py
-- anything at all: tests/data/test_fuzz_prepare.py
+- each way in which an archive is hostile, cut off or damaged: tests/data/sources/test_archive.py
+- each slip in a CSV, such as wrong separators, encodings, paths outside its folder:
+  tests/data/sources/test_csv_manifest.py
+- each kind of image that is converted or unreadable: tests/data/preparation/test_decode.py
+- a damaged prepared data set: tests/data/preparation/test_prepare.py; interruption:
+  tests/data/preparation/test_prepare_killed.py
+- anything at all: tests/data/preparation/test_fuzz_prepare.py
 """
 
 import json
@@ -17,9 +20,9 @@ import tarfile
 import pytest
 
 from tests.cli.command_line import files, magsig, refused
+from tests.data.preparation.test_decode import bomb, sixteen_bit_colour_png
 from tests.data.small_images import breakhis_files, png, write_tree
-from tests.data.test_archive import member
-from tests.data.test_decode import bomb, sixteen_bit_colour_png
+from tests.data.sources.test_archive import member
 
 NAMES = tuple(f"b/SOB_B_A-14-{case}-40-001.png" for case in range(1000, 1040))
 HEADER = b"path,label,magnification,case\n"

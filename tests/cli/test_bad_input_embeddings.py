@@ -4,7 +4,7 @@ Covered elsewhere, and not repeated here:
 - files that are no NPZ, lack an array, or hold objects: tests/data/test_embeddings_file.py
 - unknown methods, and --embeddings beside a choice of runs: test_signatures.py, test_probe.py
 - damaged random encoders and runs of other data: tests/signatures/test_random_encoder.py, tests/evaluation/probes
-- every cell that holds a reason: tests/report/test_probe_table.py, tests/report/test_signature_tables.py
+- every cell that holds a reason: tests/report/terminal/test_probes.py, tests/report/terminal/test_signatures.py
 """
 
 import json

@@ -1,7 +1,7 @@
 """Finished runs that `magsig evaluate` cannot or may not use: one line that names the file, and nothing written.
 
 Covered elsewhere, and not repeated here: run.json of every kind, made-up bytes and cells
-(tests/evaluation/test_runs.py, test_fuzz_runs.py), half-finished matrices (test_summary.py, test_claims.py).
+(tests/runs/test_finished.py, test_fuzz_runs.py), half-finished matrices (test_summary.py, test_claims.py).
 """
 
 import json

@@ -3,8 +3,8 @@
 Covered elsewhere, and not repeated here:
 - unknown method, encoder, holdout, config, key, data set and patient fold, with the nearest name: test_train.py
 - values out of range in configs and options: tests/test_config.py, tests/test_flat_yaml.py
-- metrics, thresholds and methods without runs in evaluate: test_evaluate.py, tests/evaluation/test_runs.py
-- damaged run files: tests/evaluation/test_runs.py, tests/evaluation/test_fuzz_runs.py
+- metrics, thresholds and methods without runs in evaluate: test_evaluate.py, tests/runs/test_finished.py
+- damaged run files: tests/runs/test_finished.py, tests/runs/test_fuzz_runs.py
 - hostile or foreign weight and model files: tests/models/test_file_checks.py, tests/models/encoders/
 - a run that another process holds, or that diverges: tests/training/test_run.py
 """
@@ -16,7 +16,8 @@ import pytest
 
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.execution.observer import Observer
-from magsig_tf.training.run import Run, execute
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused
 from tests.tiny import tiny_config, tiny_dataset, tiny_manifest

@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 import pytest
 
-from magsig_tf.data.prepare import prepare
+from magsig_tf.data.preparation.prepare import prepare
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.data.batches import BatchPlan, read_batches
-from magsig_tf.data.read_ahead import read_ahead
+from magsig_tf.parallel_work import read_ahead
 
 ROWS = {0: np.arange(10), 1: np.arange(10, 13)}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.gan.objectives import discriminator_terms, generator_terms
+from magsig_tf.gan.step import discriminator_terms, generator_terms
 
 
 def test_a_discriminator_that_guesses_pays_two_bits_of_surprise():

@@ -56,7 +56,7 @@ def parse(shown: Shown) -> click.Context | None:
 @pytest.mark.parametrize("shown", shown_commands(), ids=str)
 def test_what_is_shown_can_be_typed(shown):
     from magsig_tf.config import Settings
-    from magsig_tf.method_options import method_options
+    from magsig_tf.config_files import method_options
 
     context = parse(shown)
     given = context.params if context else {}

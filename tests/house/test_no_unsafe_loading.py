@@ -15,8 +15,8 @@ DOORS = {
     "keras.saving.load_model": {"magsig_tf.models.saved_model"},
     "keras.models.load_model": set(),
     # the second opens, in a process of its own, what the same command has written a moment ago
-    "tf.saved_model.load": {"magsig_tf.serving.exported_model", "magsig_tf.serving.fresh_process"},
-    "yaml.load": {"magsig_tf.flat_yaml"},
+    "tf.saved_model.load": {"magsig_tf.serving.exported_model", "magsig_tf.serving.exporting.fresh_process"},
+    "yaml.load": {"magsig_tf.config_files"},
     "keras.config.enable_unsafe_deserialization": set(),
     "pd.read_pickle": set(),
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.config_validation import build_config
+from magsig_tf.config_files import build_config
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.splits import make_split
 from magsig_tf.execution.checkpoint import snapshot
@@ -11,9 +11,10 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import ALONE
 from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.registry import registry
+from magsig_tf.runs.run_folder import Run
 from magsig_tf.training.method_data import batch_change
 from magsig_tf.training.prerequisites import needed_gans, needs_of, provide
-from magsig_tf.training.run import Run, execute
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import write_fold
 from tests.tiny import tiny_config, tiny_dataset

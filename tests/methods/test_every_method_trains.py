@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.methods.needs import FoldGansNeeded
-from magsig_tf.metrics import auc
 from magsig_tf.registry import registry
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.statistics.classification import auc
 from magsig_tf.training.prerequisites import needed_gans, needs_of
-from magsig_tf.training.run import Run, execute
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import write_fold
 from tests.tiny import tiny_config, tiny_dataset

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from magsig_tf.config_validation import build_config
+from magsig_tf.config_files import build_config
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.run_log import read_log
 from magsig_tf.methods.contract import StepTensors, Task
 from magsig_tf.methods.grl import GradientReversalMethod, GradientReversalOptions
-from magsig_tf.training.run import Run, execute
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

@@ -17,7 +17,7 @@ def study(tmp_path_factory, tensorflow):
 @pytest.fixture(scope="session")
 def signature():
     """A made-up sparse signature of three dimensions."""
-    from magsig_tf.serving.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
 
     return SparseSignature(
         indices=np.array([3, 40, 90]),
@@ -33,8 +33,8 @@ def signature():
 @pytest.fixture(scope="session")
 def exported(study, signature, tmp_path_factory):
     """The first version of the model `tiny`, with a temperature and a signature."""
-    from magsig_tf.serving.export import export_run
-    from magsig_tf.serving.finished_run import FinishedRun
+    from magsig_tf.serving.exporting.export import export_run
+    from magsig_tf.serving.exporting.finished_run import FinishedRun
 
     root = tmp_path_factory.mktemp("saved_models")
     run = FinishedRun.open(study.folder)

@@ -10,8 +10,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from magsig_tf.errors import DataError
-from magsig_tf.serving.allowed_operations import ALLOWED, KNOWN_DANGERS, OF_SAVERS, danger
-from magsig_tf.serving.saved_model_check import check_saved_model
+from magsig_tf.serving.saved_model_check import ALLOWED, KNOWN_DANGERS, OF_SAVERS, check_saved_model, danger
 from tests.serving.stand_in import write_stand_in
 
 IMAGES = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")

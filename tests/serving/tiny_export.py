@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from magsig_tf.data.prepare import prepare
+from magsig_tf.data.preparation.prepare import prepare
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.seeding import generator_for
 from magsig_tf.workspace import Workspace
@@ -45,7 +45,8 @@ def write_files(folder: Path) -> Path:
 def tiny_study(root: Path, resize: str = "squash", **settings) -> TinyStudy:
     """Prepare the files and train one run on them."""
     from magsig_tf.execution.observer import Observer
-    from magsig_tf.training.run import Run, execute
+    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.training.run import execute
 
     workspace = Workspace(root / "workspace")
     source = write_files(root / "files")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.signatures.sparse_classifier import SATURATED, SparseClassifier
+from magsig_tf.signatures.rows import SATURATED, SparseClassifier
 from tests.evaluation.fake_runs import DATASET_HASH, HOLDOUTS, FakeStudy
 
 DIMENSIONS = 24
@@ -107,7 +107,8 @@ class FarApart:
 
 def stand_in(monkeypatch, penalty: float = 1.0) -> None:
     """Replace the sparse path by `FarApart` wherever a command or table would call it."""
-    from magsig_tf.signatures import signature_rows, within_fold
+    from magsig_tf.signatures import rows as signature_rows
+    from magsig_tf.signatures import within_fold
 
     monkeypatch.setattr(signature_rows, "fit_sparse_classifier", FarApart(penalty).fit)
     monkeypatch.setattr(within_fold, "SelectAt", FarApart)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.matching import match_dimensions
+from magsig_tf.signatures.alignment import match_dimensions
 from magsig_tf.signatures.overlap import measure_overlap
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.case_resampling import bootstrap_rows, complementary_halves
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.permuted_control import permuted
-from magsig_tf.signatures.selection_frequencies import bootstrap_selections, half_sample_selections
+from magsig_tf.signatures.stability import bootstrap_selections, half_sample_selections
+from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
 
 
 def clustered(cases=(7, 9), images=3, dimensions=20, informative=4, seed=0):
@@ -76,7 +76,7 @@ def test_the_control_keeps_the_sizes():
 
 
 def test_processes_give_the_same_selections_and_report_progress(monkeypatch):
-    monkeypatch.setattr("magsig_tf.signatures.selection_frequencies.WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr("magsig_tf.signatures.stability.WORTH_PROCESSES", 0.0)
     said = []
     data = clustered()
     alone = half_sample_selections(select_far_apart, data, 3, "test")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.shah_samworth import bound_false_selections, unimodal_bound, worst_case_bound
+from magsig_tf.signatures.stability import bound_false_selections, unimodal_bound, worst_case_bound
 
 
 def test_the_unimodal_bound_is_what_the_r_package_stabs_printed():

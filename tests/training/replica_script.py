@@ -11,7 +11,7 @@ STEPS, LEARNING_RATE = 20, 0.003
 def main(kind: str, workspace: str, target: str) -> None:
     from magsig_tf.data.batches import read_batches
     from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.data.run_split import split_of
+    from magsig_tf.data.splits import split_of
     from magsig_tf.execution.checkpoint import snapshot
     from magsig_tf.execution.runtime import configure_tensorflow
     from magsig_tf.execution.workers import join_workers

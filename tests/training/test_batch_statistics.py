@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.training.run import Run, execute
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.run import execute
 from magsig_tf.training.selection import cross_entropy
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset

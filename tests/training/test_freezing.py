@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.training.run import Run, execute
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

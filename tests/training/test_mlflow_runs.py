@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from magsig_tf import metrics
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.observer import Observer
+from magsig_tf.runs.run_folder import Run
+from magsig_tf.statistics import classification as metrics
 from magsig_tf.training import mlflow_runs
 from magsig_tf.training.mlflow_runs import ARTIFACTS, EXPERIMENT, URI, MlflowRuns
-from magsig_tf.training.run import Run, execute
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

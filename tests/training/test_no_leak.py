@@ -5,7 +5,7 @@ import pytest
 
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled, resampled
-from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.gan.synthetic_images import read_synthetic_images
 from magsig_tf.seeding import generator_for

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.data.batches import read_batches
-from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import split_of
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.checkpoint import snapshot
 from magsig_tf.workspace import Workspace
@@ -107,7 +107,8 @@ def test_a_model_trained_on_replicas_predicts_the_same_when_loaded(prepared, tmp
     """Moving statistics differ between replicas: what is saved must be what the stored predictions came from."""
     from magsig_tf.execution.observer import Observer
     from magsig_tf.models.saved_model import load_saved_model
-    from magsig_tf.training.run import Run, execute
+    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.training.run import execute
 
     config = tiny_config(strategy="mirrored").for_run(
         dataset="tiny", method="baseline", holdout="400X", patient_fold=0, seed=0

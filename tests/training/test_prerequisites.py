@@ -10,9 +10,10 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import DataError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.methods.needs import RunNeeded
+from magsig_tf.runs.run_folder import Run
 from magsig_tf.training.matrix import execute_matrix, plan_matrix
 from magsig_tf.training.prerequisites import missing_prerequisites, needed_run
-from magsig_tf.training.run import Run, execute
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import Notes, fold_of, gan_config, gan_run, write_fold
 from tests.tiny import tiny_config, tiny_dataset

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from magsig_tf.execution.observer import Observer
+from magsig_tf.runs.run_folder import Run
 from magsig_tf.training.random_encoder import write_random_encoder
-from magsig_tf.training.run import Run, execute
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

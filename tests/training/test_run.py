@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from magsig_tf.atomic_files import read_json, write_json
-from magsig_tf.config_validation import build_config
-from magsig_tf.data.run_split import split_of
+from magsig_tf.config_files import build_config
+from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.locking import holding
+from magsig_tf.runs.run_folder import Run
 from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
-from magsig_tf.training.run import Run, execute
+from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.data.resampling import downsampled
-from magsig_tf.data.run_split import split_of
+from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError
 from magsig_tf.gan.synthetic_images import read_synthetic_images
 from magsig_tf.methods.needs import RunNeeded

@@ -9,8 +9,8 @@ import numpy as np
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes.case_folds import FOLDS, case_folds, standardised
-from magsig_tf.evaluation.probes.linear import PENALTIES, linear_probabilities
-from magsig_tf.evaluation.probes.neighbours import NEIGHBOURS, neighbour_probabilities
+from magsig_tf.linear_models.multinomial import PENALTIES, linear_probabilities
+from magsig_tf.linear_models.neighbours import NEIGHBOURS, neighbour_probabilities
 from magsig_tf.seeding import generator_for
 
 SMOOTHING = 0.01

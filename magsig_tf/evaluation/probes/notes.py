@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from magsig_tf.evaluation.bootstrap import MANY_CASES
 from magsig_tf.evaluation.probes.answers import CONFOUNDED
-from magsig_tf.evaluation.probes.probed_rows import SOURCES
+from magsig_tf.evaluation.probes.rows import SOURCES
+from magsig_tf.statistics.bootstrap import MANY_CASES
 
 READS = {"linear": "linear probe", "neighbours": "k-NN probe", "identity": "same case", "ridge": "factor"}
 

@@ -9,13 +9,13 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.decode_pool import available_cores, map_in_order
 from magsig_tf.data.manifest import magnification_order
-from magsig_tf.evaluation.bootstrap import FEWEST_CASES, case_multiplicities
-from magsig_tf.evaluation.intervals import percentile_interval
 from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
-from magsig_tf.evaluation.probes.probed_rows import ProbedRows
-from magsig_tf.metrics import ratio
+from magsig_tf.evaluation.probes.rows import ProbedRows
+from magsig_tf.parallel_work import available_cores, map_in_order
+from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
+from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.intervals import percentile_interval
 
 CHANCE_OF_R2 = 0.0
 LEVEL = 0.95

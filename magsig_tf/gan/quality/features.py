@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from magsig_tf.data.read_ahead import read_ahead
 from magsig_tf.errors import UsageError
+from magsig_tf.parallel_work import read_ahead
 from magsig_tf.seeding import generator_for
 
 if TYPE_CHECKING:

@@ -1,10 +1,14 @@
-"""The kernel inception distance: how far apart two sets of feature vectors lie, without bias for their sizes."""
+"""The distance by which a checkpoint of a GAN is chosen."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from magsig_tf.gan.quality.features import Features
+from magsig_tf.seeding import generator_for
 
 FEWEST = 2
 """Images that each set needs: the estimate rests on pairs."""
@@ -175,3 +179,32 @@ def _block_sums(rows: np.ndarray, starts: np.ndarray, columns: np.ndarray, colum
 def _kernel_with_itself(rows: np.ndarray) -> np.ndarray:
     squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
     return (squares / rows.shape[1] + 1) ** 3
+
+
+MOST_IMAGES = 1000
+"""Training images that a checkpoint is held against; more would cost time and change no choice."""
+
+
+def distance_to(images: np.ndarray, features: Features, *names: object) -> Callable[[np.ndarray], float]:
+    """Return the function that gives the KID of samples against training images.
+
+    Args:
+        images: uint8 [n, s, s, 3], the training images of one GAN; at most `MOST_IMAGES` of them, drawn at random, are
+            used, the same ones at every call.
+        features: Where they are compared; `random_features(s)`, so that the choice does not depend on what is
+            installed.
+        names: Names that the draw derives from.
+
+    Returns:
+        uint8 [m, s, s, 3] -> KID, smaller is better.
+    """
+    chosen = generator_for("gan distance", *names).permutation(len(images))[:MOST_IMAGES]
+    real = features(images[np.sort(chosen)])
+    together = np.zeros(len(real), int)
+    kernel = RealKernel.of(real, together)
+
+    def distance(samples: np.ndarray) -> float:
+        drawn = SampleKernel.of(real, together, features(samples))
+        return float(resampled_kid(kernel, drawn, np.ones((1, 1)))[0])
+
+    return distance

@@ -1,13 +1,16 @@
-"""Are samples recognised as their class? What is not adds label noise to the training of a classifier."""
+"""Rows of the quality table on label noise: samples that look like their class, beside real images of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from magsig_tf.gan.fold import LABELS
-from magsig_tf.gan.quality.cross_fitted import CrossFitted, cross_fitted
+from magsig_tf.errors import NotDefinedError
+from magsig_tf.gan.fold import LABELS, Part
+from magsig_tf.gan.images import TrainingImages
+from magsig_tf.linear_models.cross_fitted import CrossFitted, cross_fitted
 from magsig_tf.seeding import seed_for
 
 
@@ -60,3 +63,30 @@ class LabelProbe:
     def sees(self) -> bool:
         """Return whether the classifiers recognise more than half of the real images of each class."""
         return all(self.real_agreement(self.label == label) > 0.5 for label in np.unique(self.label))
+
+
+METRIC = "label_agreement"
+BLIND = "the probe does not tell real classes apart"
+
+
+def label_agreement(
+    probe: LabelProbe | NotDefinedError, training: TrainingImages, part: Part, drawn: np.ndarray
+) -> Iterator[dict[str, object]]:
+    """Yield the share of a GAN's samples that look like their label, and the floor: that of its training images.
+
+    Args:
+        probe: Fitted on the fold's training images, or why it cannot be.
+        training: These images.
+        part: The GAN.
+        drawn: Features of its samples, shape (m, d).
+    """
+    own = np.zeros(len(training.label), bool)
+    own[training.rows_of(part)] = True
+    counts = {"images_real": int(own.sum()), "images_synthetic": len(drawn), "cases": len(set(training.case[own]))}
+    row = counts | {"metric": METRIC, "low": np.nan, "high": np.nan}
+    if isinstance(probe, NotDefinedError):
+        yield row | {"kind": "synthetic", "value": np.nan, "reason": probe.reason}
+        return
+    reason = "" if probe.sees() else BLIND
+    yield row | {"kind": "synthetic", "value": probe.agreement(drawn, part.label), "reason": reason}
+    yield row | {"kind": "floor", "value": probe.real_agreement(own), "reason": ""}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from magsig_tf.gan.quality.case_draws import interval
-from magsig_tf.gan.quality.cross_fitted import CrossFitted, cross_fitted
+from magsig_tf.linear_models.cross_fitted import CrossFitted, cross_fitted
 from magsig_tf.seeding import seed_for
 
 

@@ -20,9 +20,9 @@ from magsig_tf.gan.quality.case_draws import (
     interval,
     resampled_means,
 )
-from magsig_tf.gan.quality.distances import Distances, distances_within, squared_distances
 from magsig_tf.gan.quality.magnification import MagnificationProbe, mix_distance
 from magsig_tf.gan.quality.memorisation import memorisation
+from magsig_tf.gan.quality.neighbours import Distances, distances_within, squared_distances
 
 Record = dict[str, object]
 NO_INTERVAL = f"no interval: fewer than {FEWEST_CASES} cases"

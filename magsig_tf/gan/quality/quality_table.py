@@ -12,8 +12,7 @@ from magsig_tf.gan.fold import LABELS
 from magsig_tf.gan.images import PartSamples, TrainingImages
 from magsig_tf.gan.quality.case_draws import REPLICATES
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
-from magsig_tf.gan.quality.label import LabelProbe
-from magsig_tf.gan.quality.label_rows import label_agreement
+from magsig_tf.gan.quality.label import LabelProbe, label_agreement
 from magsig_tf.gan.quality.part_quality import PartRows, measured
 from magsig_tf.seeding import generator_for
 

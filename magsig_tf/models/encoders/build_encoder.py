@@ -9,10 +9,9 @@ import keras
 
 from magsig_tf.config import WEIGHT_WORDS, weight_file_path
 from magsig_tf.errors import MagsigError, RunError, UsageError
-from magsig_tf.import_path import import_by_path
 from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, swap_grouped_convolution
 from magsig_tf.models.weight_file import load_weight_file
-from magsig_tf.registry import registry
+from magsig_tf.registry import import_by_path, registry
 from magsig_tf.seeding import seed_for
 
 WEIGHT_SUFFIXES = (".h5", ".keras")

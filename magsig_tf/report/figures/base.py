@@ -4,19 +4,144 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import replacing
-from magsig_tf.report.figures.palette import Palette, shortened
+from magsig_tf.runs.statistics_rule import MARK, MOVING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
+
+
+BLACK, GREY, LIGHT = "#000000", "#777777", "#DDDDDD"
+ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+"""The colours of Okabe and Ito (2008), which colour-blind readers can tell apart."""
+
+KNOWN = {
+    "baseline": (BLUE, "o"),
+    "grl": (VERMILION, "s"),
+    "gan": (GREEN, "^"),
+    "baseline-resampled": (SKY, "D"),
+    "random": (GREY, "d"),
+}
+"""Colour and marker of the methods that magsig ships."""
+
+_OTHERS = (ORANGE, PURPLE, BLACK, YELLOW)
+_MARKERS = ("v", "P", "X", "<", ">", "*")
+_LINES = ("-", "--", ":", "-.")
+_LONGEST = 24
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """How one row of the matrix is drawn.
+
+    Args:
+        colour: As #RRGGBB.
+        marker: A matplotlib marker.
+        line: A matplotlib line style; tells the configs of one method apart.
+    """
+
+    colour: str
+    marker: str
+    line: str
+
+
+class Palette:
+    """Appearances of all labels of a study.
+
+    A method that magsig ships has a fixed colour. Others take the remaining ones in alphabetical order. Labels that
+    begin with the same method share its colour and differ in line and marker.
+
+    Args:
+        labels: Labels of all groups; the first word of each is its method.
+    """
+
+    def __init__(self, labels: Iterable[str]):
+        ordered = sorted(set(labels))
+        strangers = sorted({method_of(label) for label in ordered} - set(KNOWN))
+        self._looks: dict[str, Appearance] = {}
+        seen: dict[str, int] = {}
+        for label in ordered:
+            method = method_of(label)
+            place = seen[method] = seen.get(method, -1) + 1
+            if method in KNOWN:
+                colour, marker = KNOWN[method]
+            else:
+                stranger = strangers.index(method)
+                colour, marker = _OTHERS[stranger % len(_OTHERS)], _MARKERS[stranger % len(_MARKERS)]
+            marker = marker if not place else _MARKERS[(place - 1) % len(_MARKERS)]
+            self._looks[label] = Appearance(colour, marker, _LINES[place % len(_LINES)])
+
+    def __getitem__(self, label: str) -> Appearance:
+        # a control, such as an untrained encoder, is no row of the matrix
+        return self._looks[label] if label in self._looks else Palette([label])[label]
+
+    def __contains__(self, label: str) -> bool:
+        return label in self._looks
+
+
+def method_of(label: str) -> str:
+    """Return the method that a label names: its first word."""
+    return (label.split() or [""])[0]
+
+
+def shortened(label: str, longest: int = _LONGEST) -> str:
+    """Return a label that fits a legend: a long one loses its middle, so that endings such as a hash stay."""
+    if len(label) > longest:
+        label = label.replace(MARK, MOVING)
+    if len(label) <= longest:
+        return label
+    tail = longest // 3
+    return f"{label[: longest - tail - 1]}…{label[-tail:]}"
+
+
+def dodge(count: int) -> list[float]:
+    """Return shifts around a tick that keep `count` marks apart.
+
+    Args:
+        count: Number of marks, at least 1.
+
+    Returns:
+        Shifts in ticks, at most 0.31 to either side.
+    """
+    reach = min(0.31, 0.1 * (count - 1))
+    return [float(shift) for shift in np.linspace(-reach, reach, count)] if count > 1 else [0.0]
+
+
+def draw_interval(
+    ax: Axes, place: float, value: float, low: float, high: float, look: Appearance, *, across: bool = False
+) -> Line2D:
+    """Draw a marker at a value and a bar from low to high; no bar where there is no interval.
+
+    Args:
+        ax: Where to.
+        place: Position on the axis of categories.
+        value: The value.
+        low: Lower end; NaN draws none.
+        high: Upper end.
+        look: Colour and marker.
+        across: Whether values run along x, as in a forest plot.
+
+    Returns:
+        The marker, for a legend.
+    """
+    if np.isfinite([low, high]).all():
+        ends, places = [low, high], [place, place]
+        ax.plot(*((ends, places) if across else (places, ends)), "-", color=look.colour, linewidth=1.0)
+    x, y = (value, place) if across else (place, value)
+    return ax.plot([x], [y], look.marker, color=look.colour, linestyle="none", markersize=3.2)[0]
+
 
 WIDTH = 90.0
 """Width of a figure in mm: one column of a journal."""

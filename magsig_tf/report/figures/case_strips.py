@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.matrix import Matrix
-from magsig_tf.report.figures.base import SMALLEST, Figure, panels
-from magsig_tf.report.figures.palette import LIGHT, Palette, shortened
+from magsig_tf.report.figures.base import LIGHT, SMALLEST, Figure, Palette, panels, shortened
+from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.evaluation.catalogue import METRICS
-from magsig_tf.evaluation.summary_rows import POOLED
-from magsig_tf.report.figures.base import SMALLEST, Figure, legend_above, panels, said_counts
-from magsig_tf.report.figures.intervals import dodge, draw_interval
-from magsig_tf.report.figures.palette import GREY, Palette
+from magsig_tf.evaluation.cells.catalogue import METRICS
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.report.figures.base import (
+    GREY,
+    SMALLEST,
+    Figure,
+    Palette,
+    dodge,
+    draw_interval,
+    legend_above,
+    panels,
+    said_counts,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

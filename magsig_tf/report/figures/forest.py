@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.evaluation.catalogue import METRICS, choose_metrics
-from magsig_tf.report.figures.base import SMALLEST, Figure, legend_above, panels, said_counts
-from magsig_tf.report.figures.intervals import dodge, draw_interval
+from magsig_tf.evaluation.cells.catalogue import METRICS, choose_metrics
+from magsig_tf.report.figures.base import (
+    GREY,
+    SMALLEST,
+    Figure,
+    Palette,
+    dodge,
+    draw_interval,
+    legend_above,
+    panels,
+    said_counts,
+    shortened,
+)
 from magsig_tf.report.figures.metrics import SHOWN
-from magsig_tf.report.figures.palette import GREY, Palette, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

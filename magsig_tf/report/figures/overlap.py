@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.figures.base import SMALLEST, Figure, panels
-from magsig_tf.report.figures.palette import LIGHT, Palette, shortened
+from magsig_tf.report.figures.base import LIGHT, SMALLEST, Figure, Palette, panels, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

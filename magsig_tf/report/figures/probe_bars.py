@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from magsig_tf.report.figures.base import SMALLEST, Figure, legend_above, panels
-from magsig_tf.report.figures.palette import BLACK, LIGHT, Palette, shortened
+from magsig_tf.report.figures.base import BLACK, LIGHT, SMALLEST, Figure, Palette, legend_above, panels, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import MagsigError
-from magsig_tf.report.figures.base import WIDTH, Figure
-from magsig_tf.report.figures.palette import Palette
+from magsig_tf.report.figures.base import WIDTH, Figure, Palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

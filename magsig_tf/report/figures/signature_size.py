@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.report.figures.base import Figure, legend_above
-from magsig_tf.report.figures.intervals import dodge
-from magsig_tf.report.figures.palette import Palette
+from magsig_tf.report.figures.base import Figure, Palette, dodge, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.evaluation.matrix import Matrix
-from magsig_tf.evaluation.runs import Run
-from magsig_tf.report.figures.base import SMALLEST, Figure, panels
-from magsig_tf.report.figures.palette import BLUE, LIGHT, ORANGE, SKY, VERMILION, Palette
+from magsig_tf.report.figures.base import BLUE, LIGHT, ORANGE, SKY, SMALLEST, VERMILION, Figure, Palette, panels
+from magsig_tf.runs.finished import Run
+from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

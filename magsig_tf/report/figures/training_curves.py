@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.evaluation.matrix import Matrix
-from magsig_tf.report.figures.base import SMALLEST, Figure, legend_above, panels
-from magsig_tf.report.figures.palette import GREY, Palette
+from magsig_tf.report.figures.base import GREY, SMALLEST, Figure, Palette, legend_above, panels
+from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from magsig_tf.evaluation.claim import Claim
-from magsig_tf.evaluation.claims import OTHER_DATA, Claims
-from magsig_tf.evaluation.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
+from magsig_tf.evaluation.claims.claim import Claim
+from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
+from magsig_tf.evaluation.claims.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
 from magsig_tf.report.page.blocks import Cell, PageTable, Row
 
 # a sign beside the colour and the words: none of the three is needed to read the others

@@ -9,12 +9,11 @@ from pathlib import Path
 from magsig_tf.atomic_files import write_text
 from magsig_tf.report.figures import Palette, RealAndSynthetic
 from magsig_tf.report.page.claim_cards import claims_page_table
-from magsig_tf.report.page.figure_files import draw_figures
+from magsig_tf.report.page.files import draw_figures, remove_older, write_page_table
 from magsig_tf.report.page.material import Material
 from magsig_tf.report.page.render import render
 from magsig_tf.report.page.sections import sections_of
 from magsig_tf.report.page.status import Status, status_of
-from magsig_tf.report.page.table_files import remove_older, write_page_table
 
 OPTIONAL_TABLES = ("comparison", "probes", "signatures", "signature_overlap", "explanation")
 OPTIONAL_FIGURES = (RealAndSynthetic.name,)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from magsig_tf.errors import DataError
-from magsig_tf.evaluation.matrix import Group, Matrix
-from magsig_tf.evaluation.notes import some
-from magsig_tf.evaluation.signature_results import AXES, COLUMNS, SIGNATURE_COMMAND, SignatureResults, read_result
+from magsig_tf.evaluation.summary.notes import some
+from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.signature_results import AXES, COLUMNS, SIGNATURE_COMMAND, SignatureResults, read_result
 from magsig_tf.signatures.sources import UNTRAINED
 
 PROBE_COMMAND = "magsig probe"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from magsig_tf.evaluation import summary_notes
-from magsig_tf.evaluation.comparison import with_holm
-from magsig_tf.evaluation.explanation_notes import explanation_notes
+from magsig_tf.evaluation.augmentation.notes import explanation_notes
+from magsig_tf.evaluation.comparison.frame import with_holm
 from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.report.figures import (
     CaseStrips,
@@ -24,26 +24,23 @@ from magsig_tf.report.figures import (
     SplitDiagram,
     TrainingCurves,
 )
-from magsig_tf.report.page.answers_of_features import (
+from magsig_tf.report.page.answers import (
+    answer_better,
+    answer_calibrated,
+    answer_drop,
     answer_how,
     answer_invariance,
     answer_signatures,
     answer_synthetic,
-)
-from magsig_tf.report.page.answers_of_models import (
-    answer_better,
-    answer_calibrated,
-    answer_drop,
     answer_unseen,
     answer_wrong,
 )
 from magsig_tf.report.page.blocks import Section
-from magsig_tf.report.page.material import Material
-from magsig_tf.report.page.pictures import worst_pictures
+from magsig_tf.report.page.material import Material, worst_pictures
 from magsig_tf.report.page.tables_of_features import overlap_table, probe_table, signature_table
 from magsig_tf.report.page.tables_of_models import calibration_table, comparison_table, drop_table, held_out_table
 from magsig_tf.report.page.tables_of_study import case_table, explanation_table, run_table
-from magsig_tf.report.summary_table import SHOWN
+from magsig_tf.report.terminal.summary import SHOWN
 
 
 def sections_of(material: Material, palette: Palette) -> list[Section]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from magsig_tf.evaluation import Summary
-from magsig_tf.evaluation.notes import run_notes
+from magsig_tf.evaluation.summary.notes import run_notes
 from magsig_tf.report.page.result_tables import ResultTables
 
 

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from magsig_tf.report.page.blocks import Cell, Filter, PageTable, Row
-from magsig_tf.report.page.cells import Scale, count_cell, method_cell, number_cell, place_cell
+from magsig_tf.report.page.blocks import (
+    Cell,
+    Filter,
+    PageTable,
+    Row,
+    Scale,
+    count_cell,
+    method_cell,
+    number_cell,
+    place_cell,
+)
 
 _PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "ridge": "known factor"}
 _METRICS = {"balanced_accuracy": "balanced accuracy", "mutual_information": "information (nats)"}

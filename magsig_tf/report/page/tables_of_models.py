@@ -8,14 +8,24 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation import METRICS, Summary
-from magsig_tf.evaluation.comparison import Comparison, with_holm
-from magsig_tf.evaluation.comparison_notes import comparison_notes
-from magsig_tf.evaluation.drop import NOT_RUN
-from magsig_tf.evaluation.summary_rows import POOLED
-from magsig_tf.evaluation.units import LEVELS
-from magsig_tf.report.page.blocks import Cell, Filter, PageTable, Row
-from magsig_tf.report.page.cells import Scale, count_cell, method_cell, number_cell, p_cell, place_cell
-from magsig_tf.report.summary_table import SHOWN, best_labels
+from magsig_tf.evaluation.cells.drop import NOT_RUN
+from magsig_tf.evaluation.comparison.frame import Comparison, with_holm
+from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.report.page.blocks import (
+    Cell,
+    Filter,
+    PageTable,
+    Row,
+    Scale,
+    count_cell,
+    method_cell,
+    number_cell,
+    p_cell,
+    place_cell,
+)
+from magsig_tf.report.terminal.summary import SHOWN, best_labels
+from magsig_tf.statistics.units import LEVELS
 
 CALIBRATION = ("brier", "log_loss", "ece", "ece_equal_width", "brier_reliability", "brier_resolution")
 _KEYS = ["label", "holdout", "level", "metric"]

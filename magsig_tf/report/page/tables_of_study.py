@@ -6,14 +6,23 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from magsig_tf.evaluation.drop import NOT_RUN
-from magsig_tf.evaluation.explanation import Explanation
-from magsig_tf.evaluation.explanation_rows import ALL_FOLDS
-from magsig_tf.evaluation.matrix import Matrix
-from magsig_tf.evaluation.summary_rows import POOLED
-from magsig_tf.evaluation.units import LEVELS
-from magsig_tf.report.page.blocks import Cell, Filter, PageTable, Row
-from magsig_tf.report.page.cells import Scale, count_cell, method_cell, number_cell, p_cell, place_cell
+from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
+from magsig_tf.evaluation.cells.drop import NOT_RUN
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.report.page.blocks import (
+    Cell,
+    Filter,
+    PageTable,
+    Row,
+    Scale,
+    count_cell,
+    method_cell,
+    number_cell,
+    p_cell,
+    place_cell,
+)
+from magsig_tf.runs.matrix import Matrix
+from magsig_tf.statistics.units import LEVELS
 
 _QUANTITIES = {
     "auc": "AUC",

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from magsig_tf.evaluation.probes import factor_probe
-from magsig_tf.evaluation.probes.case_sums import CaseSums, factor_scores, factor_values
+from magsig_tf.evaluation.probes.answers import CaseSums, factor_scores, factor_values
 from magsig_tf.evaluation.probes.factors import PENALTIES, _ridge
 from tests.evaluation.probes.planted import planted
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.probes.run_rows import Known
+from magsig_tf.evaluation.probes.rows import Known
 
 
 def pictures(paths, origins):

@@ -8,8 +8,7 @@ import pytest
 
 from magsig_tf.gan.quality import features as module
 from magsig_tf.gan.quality.features import imagenet_features, pixel_features, random_features
-from magsig_tf.gan.quality.kid import kid
-from magsig_tf.gan.quality.sample_distance import distance_to
+from magsig_tf.gan.quality.kid import distance_to, kid
 from magsig_tf.seeding import generator_for
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -78,7 +77,7 @@ def test_the_distance_of_a_checkpoint_is_kid_and_orders_generators(random_cnn, m
     distance = distance_to(real, random_cnn, "test")
     assert distance(good) == pytest.approx(kid(random_cnn(real), random_cnn(good)), abs=1e-5)
     assert distance(good) < distance(other)
-    monkeypatch.setattr("magsig_tf.gan.quality.sample_distance.MOST_IMAGES", 40)
+    monkeypatch.setattr("magsig_tf.gan.quality.kid.MOST_IMAGES", 40)
     capped = distance_to(real, random_cnn, "test")
     assert capped(other) == distance_to(real, random_cnn, "test")(other)
     assert capped(good) < capped(other)

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from magsig_tf.gan.quality import distances as distances_module
-from magsig_tf.gan.quality.distances import Distances
-from magsig_tf.gan.quality.neighbours import neighbour_scores
+from magsig_tf.gan.quality import neighbours as distances_module
+from magsig_tf.gan.quality.neighbours import Distances, neighbour_scores
 from magsig_tf.seeding import generator_for
 
 

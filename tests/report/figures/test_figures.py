@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.evaluation import arrange, load_runs
-from magsig_tf.evaluation.matrix import Matrix
-from magsig_tf.evaluation.roc import roc_table
-from magsig_tf.metrics import auc
+from magsig_tf.evaluation.curves.roc import roc_table
 from magsig_tf.report.figures import (
     CaseStrips,
     MetricsPerHoldout,
@@ -23,8 +21,9 @@ from magsig_tf.report.figures import (
     SplitDiagram,
     TrainingCurves,
 )
-from magsig_tf.report.figures.base import SMALLEST
-from magsig_tf.report.figures.palette import shortened
+from magsig_tf.report.figures.base import SMALLEST, shortened
+from magsig_tf.runs.matrix import Matrix
+from magsig_tf.statistics.classification import auc
 from tests.evaluation.fake_runs import FakeStudy
 
 HOSTILE = "<img src=x onerror=alert(1)> $x^2$ " + 60 * "m"

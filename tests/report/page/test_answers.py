@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from magsig_tf.report.page.answers_of_features import answer_invariance
-from magsig_tf.report.page.answers_of_models import (
+from magsig_tf.report.page.answers import (
     answer_better,
     answer_calibrated,
     answer_drop,
+    answer_invariance,
     answer_unseen,
     answer_wrong,
 )

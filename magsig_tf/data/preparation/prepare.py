@@ -1,0 +1,268 @@
+"""Preparing a data set: every image is decoded once, in worker processes, into one array; see `prepare`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import PIL
+
+from magsig_tf.atomic_files import read_json, writing
+from magsig_tf.data.preparation.decode import RESIZE
+from magsig_tf.data.preparation.spool import Spool, spool_key
+from magsig_tf.data.preparation.write_dataset import write_dataset
+from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.sources.choose import choose_source
+from magsig_tf.data.sources.images import SourceImage
+from magsig_tf.data.sources.source import DataSource
+from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
+from magsig_tf.locking import holding
+from magsig_tf.parallel_work import available_cores, map_in_order
+from magsig_tf.workspace import Workspace
+
+IMAGES_PER_TASK = 8
+BYTES_PER_TASK = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class PrepareProgress:
+    """How far a preparation is.
+
+    Args:
+        images: Images done, those of an earlier, interrupted call included.
+        resumed: How many of them an earlier call had done.
+        unreadable: Images that could not be decoded.
+        fraction: Share of the source that is done, in [0, 1].
+    """
+
+    images: int
+    resumed: int
+    unreadable: int
+    fraction: float
+
+
+def prepare(
+    source: Path | str | DataSource | None,
+    workspace: Path | Workspace,
+    *,
+    name: str | None = None,
+    size: int | None = None,
+    resize: str = "squash",
+    workers: int | None = None,
+    overwrite: bool = False,
+    kind: str | None = None,
+    options: dict[str, str] | None = None,
+    progress: Callable[[PrepareProgress], None] | None = None,
+) -> PreparedDataset:
+    """Prepare a data set, or open it where it is prepared already.
+
+    With more than one worker, a script that calls this needs the usual `if __name__ == "__main__":`.
+
+    Args:
+        source: Archive, folder or CSV manifest; a data source; or None with a `kind` that needs no file.
+        workspace: The workspace folder.
+        name: Name of the data set; the source's own if not given.
+        size: Height and width of the prepared images in pixels; 224 (phantom: 64) if not given.
+        resize: "squash" (aspect ratio lost) or "crop" (the largest centred square).
+        workers: Processes that decode; all cores if not given.
+        overwrite: Replace a data set of that name.
+        kind: Name of the data source in the registry; recognised from `source` if not given.
+        options: Settings of the source.
+        progress: Called now and then.
+
+    Returns:
+        The prepared data set.
+
+    Raises:
+        UsageError: nothing recognises the source, or another data set has that name.
+        DataError: the source is hostile, damaged, empty, or more than 5 % of its images are unreadable.
+        RunError: another process is preparing this data set.
+    """
+    preparation = Preparation(
+        source, workspace, name=name, size=size, resize=resize, overwrite=overwrite, kind=kind, options=options
+    )
+    return preparation.existing() or preparation.run(workers=workers, progress=progress)
+
+
+class Preparation:
+    """One preparation, planned; the arguments are those of `prepare`."""
+
+    def __init__(
+        self,
+        source: Path | str | DataSource | None,
+        workspace: Path | Workspace,
+        *,
+        name: str | None = None,
+        size: int | None = None,
+        resize: str = "squash",
+        overwrite: bool = False,
+        kind: str | None = None,
+        options: dict[str, str] | None = None,
+    ):
+        if resize not in RESIZE:
+            raise UsageError("Expected a way to resize", f"found {resize!r}", nearest(resize, RESIZE))
+        if not isinstance(source, DataSource):
+            source = choose_source(None if source is None else Path(source), kind, options)
+        self.source = source
+        self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(Path(workspace))
+        self.name = _checked_name(source.name if name is None else name)
+        self.size = source.default_size if size is None else size
+        if not 8 <= self.size <= 4096:
+            raise UsageError("Expected a size of 8 to 4096 pixels", f"found {self.size}", "Choose another --size")
+        self.resize, self.overwrite = resize, overwrite
+        self.folder = self.workspace.data(self.name)
+        # below one folder that no listing of prepared data sets looks into
+        self._unfinished = self.workspace.data(".preparing") / self.name
+        with _reading():
+            fingerprint = source.fingerprint()
+        # as it reads once it has been written, so that tuples compare
+        self._request = json.loads(
+            json.dumps({"kind": source.kind, "fingerprint": fingerprint, "size": self.size, "resize": resize})
+        )
+
+    def existing(self) -> PreparedDataset | None:
+        """Return the data set if it is prepared already from this source, None if there is work to do.
+
+        Raises:
+            UsageError: the name belongs to something else.
+        """
+        if self.overwrite or not self.folder.exists():
+            return None
+        remedy = "Pass another --name, or --overwrite to replace it"
+        if not (self.folder / "dataset.json").exists():
+            raise UsageError(f"Expected no other folder at {self.folder}", "found one that is no data set", remedy)
+        info = read_json(self.folder / "dataset.json")
+        found = {
+            "kind": info.get("kind"),
+            "fingerprint": info.get("source", {}).get("fingerprint"),
+            "size": info.get("size"),
+            "resize": info.get("resize"),
+        }
+        if found != self._request:
+            what = ", ".join(key for key in found if found[key] != self._request[key])
+            raise UsageError(
+                f"Expected data set {self.name!r} to be prepared from this source with these settings",
+                f"found one that differs in {what.replace('fingerprint', 'content of the source')}",
+                remedy,
+            )
+        prepared = PreparedDataset.open(self.folder)
+        self._clear_leftovers()
+        return prepared
+
+    def run(
+        self, workers: int | None = None, progress: Callable[[PrepareProgress], None] | None = None
+    ) -> PreparedDataset:
+        """Decode what is not decoded yet, write the data set and return it; raises as `prepare`."""
+        workers = available_cores() if workers is None else max(1, workers)
+        with self._alone():
+            self._put_back()
+            done_meanwhile = self.existing()
+            if done_meanwhile is not None:
+                return done_meanwhile
+            output = self._unfinished / "output"
+            spool = Spool(self._unfinished / "spool", self._spool_key(), self.size, output / "images.npy")
+            try:
+                rows = self._decode(spool, workers, progress or (lambda _: None))
+                write_dataset(output, self.name, self.source, self._request, rows, spool, workers)
+            except BaseException as error:
+                # a disk that is full would only fail once more
+                with contextlib.suppress(MagsigError):
+                    spool.close()
+                # what is decoded stays for the next call, unless the source itself is refused
+                if isinstance(error, DataError) and not isinstance(error.__cause__, OSError):
+                    shutil.rmtree(self._unfinished, ignore_errors=True)
+                raise
+            with writing(self.folder):
+                self._move_into_place(output)
+            spool.remove()
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+            return PreparedDataset.open(self.folder)
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return holding(self._unfinished.with_name(f"{self.name}.lock"), f"data set {self.name!r}")
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a kill after the last step left: a spool can be as large as the data set."""
+        if not self._unfinished.exists():
+            return
+        # another process at work, or a workspace that is only read: nothing of ours to remove
+        with contextlib.suppress(MagsigError), self._alone():
+            if spool_key(self._unfinished / "spool") in (None, self._spool_key()):
+                shutil.rmtree(self._unfinished, ignore_errors=True)
+
+    def _spool_key(self) -> dict[str, object]:
+        # Pillow decides the pixels, so its version is part of what they depend on
+        return {**self._request, "pillow": PIL.__version__}
+
+    def _decode(self, spool: Spool, workers: int, progress: Callable[[PrepareProgress], None]) -> dict[str, dict]:
+        rows: dict[str, dict] = {}
+        resumed = len(spool.records)
+        progress(PrepareProgress(resumed, resumed, spool.unreadable, 0.0))
+        tasks = self._tasks(spool, rows)
+        reader = self.source.reader(self.size, self.resize)
+        with contextlib.closing(map_in_order(reader, tasks, workers)) as results:
+            for decoded in results:
+                spool.append(decoded)
+                done = len(spool.records)
+                # the source is read ahead of the images that are decoded
+                fraction = self.source.fraction_read() * min(1.0, done / max(1, len(rows)))
+                progress(PrepareProgress(done, resumed, spool.unreadable, fraction))
+        progress(PrepareProgress(len(rows), resumed, spool.unreadable, 1.0))
+        return rows
+
+    def _tasks(self, spool: Spool, rows: dict[str, dict]) -> Iterator[list[SourceImage]]:
+        """Yield the images that are not decoded yet in small groups, and fill `rows` with what is known about all."""
+        task, weight = [], 0
+        with _reading():
+            for image in self.source.images():
+                if image.path in rows:
+                    raise DataError("Expected each path once", f"found {image.path!r} twice", "Remove one of them")
+                rows[image.path] = image.row
+                if image.path in spool.records:
+                    continue
+                task.append(image)
+                weight += len(image.content) if isinstance(image.content, bytes) else 0
+                if len(task) == IMAGES_PER_TASK or weight >= BYTES_PER_TASK:
+                    yield task
+                    task, weight = [], 0
+        if task:
+            yield task
+
+    def _move_into_place(self, output: Path) -> None:
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        if self.folder.exists():
+            os.replace(self.folder, self._replaced)
+        os.replace(output, self.folder)
+
+    def _put_back(self) -> None:
+        """Put a replaced data set back where a kill came before the new one was in its place."""
+        if self._replaced.exists() and not self.folder.exists():
+            with writing(self.folder):
+                os.replace(self._replaced, self.folder)
+
+    @property
+    def _replaced(self) -> Path:
+        return self._unfinished / "replaced"
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name, re.ASCII):
+        raise UsageError(
+            "Expected a data set name of letters, digits, '.', '_' and '-'", f"found {name!r}", "Pass another --name"
+        )
+    return name
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or "the source"
+        raise DataError(f"Expected to read {where}", f"found: {error.strerror or error}", "Check --source") from error

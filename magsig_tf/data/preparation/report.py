@@ -1,0 +1,209 @@
+"""The validation report of a prepared data set: counts, what is missing, quirks, and files left out; plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+from magsig_tf.data.manifest import magnification_order
+
+EXAMPLES = 5
+
+
+def find_quirks(manifest: pd.DataFrame) -> list[dict[str, object]]:
+    """Look for every known quirk.
+
+    Args:
+        manifest: A whole manifest.
+
+    Returns:
+        For each quirk that occurs: `quirk` (what it is and what is counted), `count`, `examples` (up to five) and
+        `examples_in_all`.
+    """
+    findings = [check(manifest) for check in _CHECKS]
+    return [as_quirk(quirk, count, examples) for quirk, count, examples in findings if count]
+
+
+def as_quirk(quirk: str, count: int, examples: Sequence[str] = ()) -> dict[str, object]:
+    """Return one entry of the report."""
+    shown = list(examples[:EXAMPLES])
+    return {"quirk": quirk, "count": int(count), "examples": shown, "examples_in_all": len(examples)}
+
+
+Finding = tuple[str, int, list[str]]
+
+
+def _two_subtypes(manifest: pd.DataFrame) -> Finding:
+    known = manifest[manifest["subtype"] != ""]
+    return _listed("cases that carry two or more subtypes", _several(known["case"], known["subtype"]))
+
+
+def _several_slides(manifest: pd.DataFrame) -> Finding:
+    recurring = _several(manifest["case"], manifest["slide"])
+    return _listed("cases that recur under several slide ids (a split by slide leaks them)", recurring)
+
+
+def _unusual_sizes(manifest: pd.DataFrame) -> Finding:
+    sizes = manifest["width"].astype(str) + "x" + manifest["height"].astype(str)
+    counts = sizes.value_counts()
+    usual, others = counts.index[0], counts.iloc[1:]
+    shown = [f"{size}: {count:,}" for size, count in others.items()]
+    return f"images of another size than {usual}", int(others.sum()), shown
+
+
+def _missing_magnifications(manifest: pd.DataFrame) -> Finding:
+    return _listed("slides without an image at a magnification", _places(_images_by_slide(manifest) == 0))
+
+
+def _single_images(manifest: pd.DataFrame) -> Finding:
+    return _listed("slides with a single image at a magnification", _places(_images_by_slide(manifest) == 1))
+
+
+def _identical_images(manifest: pd.DataFrame) -> Finding:
+    return _listed("images that occur under two or more names", _identical(manifest, across_cases=False))
+
+
+def _identical_across_cases(manifest: pd.DataFrame) -> Finding:
+    return _listed("images that occur in two or more cases", _identical(manifest, across_cases=True))
+
+
+def _same_name(manifest: pd.DataFrame) -> Finding:
+    # many data sets number their files anew in each folder: a repeated name is odd only where all else is alike
+    name = manifest["path"].str.rsplit("/", n=1).str[-1]
+    keys = pd.DataFrame({"name": name, "slide": manifest["slide"], "magnification": manifest["magnification"]})
+    repeated = sorted(set(keys["name"][keys.duplicated()]))
+    return _listed("file names that occur twice for one slide and magnification", repeated)
+
+
+def _listed(quirk: str, examples: list[str]) -> Finding:
+    return quirk, len(examples), examples
+
+
+def _several(key: pd.Series, value: pd.Series) -> list[str]:
+    """Return keys that go with more than one value, each with its values."""
+    pairs = pd.DataFrame({"key": key, "value": value}).drop_duplicates()
+    counts = pairs["key"].value_counts()
+    repeated = pairs[pairs["key"].isin(counts.index[counts > 1])].sort_values(["key", "value"])
+    return [
+        f"{name}: {_joined(values, ' + ', 4)}" for name, values in repeated.groupby("key")["value"].agg(list).items()
+    ]
+
+
+def _joined(values: Sequence[str], sign: str, most: int) -> str:
+    rest = f"{sign}... ({len(values)} in all)" if len(values) > most else ""
+    return sign.join(values[:most]) + rest
+
+
+def _images_by_slide(manifest: pd.DataFrame) -> pd.DataFrame:
+    return pd.crosstab(manifest["slide"], manifest["magnification"])
+
+
+def _places(chosen: pd.DataFrame) -> list[str]:
+    stacked = chosen.stack()
+    return [f"{slide} at {magnification}" for slide, magnification in stacked.index[stacked]]
+
+
+def _identical(manifest: pd.DataFrame, across_cases: bool) -> list[str]:
+    repeated = manifest[manifest["pixel_sha256"].duplicated(keep=False)]
+    if across_cases:
+        spread = repeated.drop_duplicates(["pixel_sha256", "case"])["pixel_sha256"]
+        repeated = repeated[repeated["pixel_sha256"].isin(spread[spread.duplicated()])]
+    # plain lists: a groupby of 50,000 pairs took half a minute
+    names: dict[str, list[str]] = {}
+    for pixels, path in zip(repeated["pixel_sha256"], repeated["path"], strict=True):
+        names.setdefault(pixels, []).append(path.rsplit("/", 1)[-1])
+    return sorted(_joined(alike, " = ", 3) for alike in names.values())
+
+
+_CHECKS: tuple[Callable[[pd.DataFrame], Finding], ...] = (
+    _two_subtypes,
+    _several_slides,
+    _unusual_sizes,
+    _missing_magnifications,
+    _single_images,
+    _identical_images,
+    _identical_across_cases,
+    _same_name,
+)
+
+
+UNREADABLE_LISTED = 1000
+
+
+def validation_report(
+    manifest: pd.DataFrame,
+    *,
+    known: pd.DataFrame | None = None,
+    converted: Mapping[str, int] | None = None,
+    unreadable: Sequence[Mapping[str, str]] = (),
+    ignored: Sequence[Mapping[str, object]] = (),
+) -> dict[str, object]:
+    """Describe a data set for its user.
+
+    Args:
+        manifest: The whole manifest.
+        known: What the whole data set is known to hold (`DataSource.known_counts`), or None.
+        converted: Number of images converted to 8-bit RGB, by what they were.
+        unreadable: `path` and `reason` of each image left out.
+        ignored: `what`, `count` and `examples` of files that are no images of the data set.
+
+    Returns:
+        JSON values: `images`, `cases`, `slides`; `counts` (one entry a label x subtype x magnification with `images`,
+        `cases` and, where known, `known`); `cases_per_class` (label x magnification, "all" over the magnifications);
+        `known` (images missing and extra, slides missing) or None; `quirks`; `unreadable`; `ignored`.
+    """
+    quirks = find_quirks(manifest) + [
+        as_quirk(f"images converted to 8-bit RGB from {kind}", count)
+        for kind, count in sorted((converted or {}).items())
+    ]
+    return {
+        "images": len(manifest),
+        "cases": int(manifest["case"].nunique()),
+        "slides": int(manifest["slide"].nunique()),
+        "counts": _counts(manifest, known),
+        "cases_per_class": _cases_per_class(manifest),
+        "known": None if known is None else _against_known(manifest, known),
+        "quirks": quirks,
+        "unreadable": {"count": len(unreadable), "files": [dict(entry) for entry in unreadable[:UNREADABLE_LISTED]]},
+        "ignored": [dict(entry) for entry in ignored],
+    }
+
+
+def _counts(manifest: pd.DataFrame, known: pd.DataFrame | None) -> list[dict[str, object]]:
+    keys = ["label", "subtype", "magnification"]
+    counts = manifest.groupby(keys).agg(images=("path", "size"), cases=("case", "nunique"))
+    if known is not None:
+        counts = counts.join(known.groupby(keys)["images"].sum().rename("known"), how="outer").fillna(0).astype(int)
+    counts = counts.reset_index()
+    place = {name: number for number, name in enumerate(magnification_order(counts["magnification"]))}
+    counts["place"] = counts["magnification"].map(place)
+    return counts.sort_values(["label", "subtype", "place"]).drop(columns="place").to_dict("records")
+
+
+def _cases_per_class(manifest: pd.DataFrame) -> list[dict[str, object]]:
+    by_magnification = manifest.groupby(["label", "magnification"])["case"].nunique()
+    rows = []
+    for label in sorted(set(manifest["label"])):
+        for magnification in magnification_order(manifest["magnification"]):
+            count = int(by_magnification.get((label, magnification), 0))
+            rows.append({"label": label, "magnification": magnification, "cases": count})
+        everywhere = int(manifest.loc[manifest["label"] == label, "case"].nunique())
+        rows.append({"label": label, "magnification": "all", "cases": everywhere})
+    return rows
+
+
+def _against_known(manifest: pd.DataFrame, known: pd.DataFrame) -> dict[str, int]:
+    keys = ["slide", "magnification"]
+    both = pd.DataFrame({"found": manifest.groupby(keys).size(), "known": known.groupby(keys)["images"].sum()}).fillna(
+        0
+    )
+    difference = (both["known"] - both["found"]).astype(int)
+    return {
+        "images": int(known["images"].sum()),
+        "slides": int(known["slide"].nunique()),
+        "cases": int(known["case"].nunique()),
+        "missing_images": int(difference.clip(lower=0).sum()),
+        "extra_images": int((-difference).clip(lower=0).sum()),
+        "missing_slides": len(set(known["slide"]) - set(manifest["slide"])),
+    }

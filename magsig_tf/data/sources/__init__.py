@@ -1,0 +1,1 @@
+"""What can be prepared: BreaKHis, a CSV manifest, the phantom; each a stream of images."""

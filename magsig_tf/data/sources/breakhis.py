@@ -1,0 +1,154 @@
+"""BreaKHis as it is distributed: a tar archive, or the folder that it unpacks to."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from magsig_tf.data.sources.archive import TarStream, is_archive
+from magsig_tf.data.sources.breakhis_names import known_breakhis_counts, parse_name
+from magsig_tf.data.sources.images import SourceImage, printable
+from magsig_tf.data.sources.source import DataSource, IgnoredFiles
+from magsig_tf.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class BreakHis(DataSource):
+    """BreaKHis from a tar archive or a folder; what an image is, its file name alone decides.
+
+    Args:
+        source: The archive (`.tar`, `.tar.gz`, ...) or a folder at any level above the images.
+        options: None are known.
+    """
+
+    kind = "breakhis"
+    shortens_paths = True
+
+    def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
+        super().__init__(source, options)
+        # a pipe would be waited for without end
+        if self.source is None or not (self.source.is_dir() or self.source.is_file()):
+            raise DataError(
+                "Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", "Check --source"
+            )
+        self._archive = None if self.source.is_dir() else TarStream(self.source)
+        self._files: list[str] | None = None
+        self._passed = 0
+
+    @classmethod
+    def recognises(cls, source: Path) -> bool:
+        """Return whether `source` is a tar archive, or a folder with a BreaKHis name among its first files."""
+        try:
+            if source.is_dir():
+                return any(parse_name(path.name) for path, _ in islice(walk_files(source), 20_000))
+            return source.is_file() and is_archive(source)
+        except (OSError, EOFError, ValueError):
+            return False
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return the archive's size and ends, or a hash of the names, sizes and times of the folder's images."""
+        if self._archive is not None:
+            return {"archive": self._archive.fingerprint()}
+        digest = hashlib.sha256()
+        names = self._image_files()
+        for name in names:
+            status = (self.source / name).stat()
+            digest.update(f"{name}\x1f{status.st_size}\x1f{status.st_mtime_ns}\x1e".encode(errors="surrogateescape"))
+        return {"folder": {"images": len(names), "listing_sha256": digest.hexdigest()}}
+
+    def images(self) -> Iterator[SourceImage]:
+        """Yield the images: in the archive's order, or sorted for a folder."""
+        found = 0
+        for image in self._from_folder() if self._archive is None else self._from_archive():
+            found += 1
+            yield image
+        if not found:
+            others = sum(self.ignored.counts.values())
+            raise DataError(
+                f"Expected images named as in BreaKHis in {self.source}",
+                f"found none among {others} files",
+                "Check --source; any other data set is described by a CSV manifest",
+            )
+
+    def fraction_read(self) -> float:
+        """Return the share of the archive's bytes, or of the folder's images."""
+        if self._archive is not None:
+            return self._archive.fraction_read()
+        return self._passed / max(1, len(self._files or ()))
+
+    def known_counts(self) -> pd.DataFrame | None:
+        """Return the counts of the whole BreaKHis."""
+        return known_breakhis_counts()
+
+    def _from_archive(self) -> Iterator[SourceImage]:
+        self.ignored = IgnoredFiles()
+        for name, content in self._archive.files(lambda name: parse_name(PurePosixPath(name).name) is not None):
+            if content is None:
+                self._ignore(name)
+            else:
+                yield _source_image(name, content)
+
+    def _from_folder(self) -> Iterator[SourceImage]:
+        for passed, name in enumerate(self._image_files(), start=1):
+            self._passed = passed
+            yield _source_image(name, self.source / name)
+
+    def _image_files(self) -> list[str]:
+        if self._files is None:
+            self._files = []
+            for path, is_link in walk_files(self.source):
+                name = path.relative_to(self.source).as_posix()
+                if is_link:
+                    self.ignored.add("symbolic link (not followed)", printable(name))
+                elif parse_name(path.name) is None:
+                    self._ignore(name)
+                else:
+                    self._files.append(name)
+            self._files.sort()
+        return self._files
+
+    def _ignore(self, name: str) -> None:
+        path = PurePosixPath(name)
+        if path.name.startswith("."):
+            self.ignored.add("hidden file", printable(name))
+        elif path.suffix.lower() == ".png":
+            self.ignored.add("PNG named outside the grammar", printable(name))
+        else:
+            self.ignored.add(f"{printable(path.suffix.lower()) or 'no suffix'} file", printable(name))
+
+
+def walk_files(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield every file below a folder with whether it is a symbolic link; follow no link.
+
+    The order is fixed: folder by folder, sorted in each.
+
+    Args:
+        folder: Where to begin; it may itself be a link.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    for root, folders, files in os.walk(folder, onerror=_refuse_unlisted):
+        folders.sort()
+        # os.walk names links to folders among the folders but does not enter them
+        for name in sorted([*files, *(name for name in folders if os.path.islink(os.path.join(root, name)))]):
+            path = Path(root, name)
+            yield path, path.is_symlink()
+
+
+def _refuse_unlisted(error: OSError) -> None:
+    raise DataError(
+        f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
+    ) from error
+
+
+def _source_image(name: str, content: object) -> SourceImage:
+    row = dataclasses.asdict(parse_name(PurePosixPath(name).name))
+    return SourceImage(printable(name), row | {"origin": "file"}, content)

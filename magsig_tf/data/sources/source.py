@@ -1,0 +1,122 @@
+"""What a data set must offer to be prepared: a stream of images with what is known about each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from magsig_tf.data.preparation.decode import ImageFileReader
+from magsig_tf.data.sources.images import Reader, SourceImage
+from magsig_tf.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class IgnoredFiles:
+    """Files of a source that are not its images, counted by what they are.
+
+    Args:
+        counts: Number of files of each kind.
+        examples: Up to three names of each kind.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, name: str) -> None:
+        """Count one file of a kind."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < 3:
+            examples.append(name)
+
+    def as_list(self) -> list[dict[str, object]]:
+        """Return one entry a kind, the most frequent first."""
+        kinds = sorted(self.counts, key=lambda kind: (-self.counts[kind], kind))
+        return [{"what": kind, "count": self.counts[kind], "examples": self.examples[kind]} for kind in kinds]
+
+
+class DataSource:
+    """Base class of all data sets, built in or from a plugin (entry-point group `magsig.datasets`).
+
+    A subclass gives `name`, `recognises`, `fingerprint` and `images`; the rest has a default.
+
+    Args:
+        source: The path that the user gave, or None for a source that needs no file.
+        options: What the user set with `--source-set KEY=VALUE`; keys outside `option_names` are refused.
+
+    Raises:
+        UsageError: an unknown option.
+    """
+
+    kind: ClassVar[str] = ""
+    needs_file: ClassVar[bool] = True  # False: `magsig reproduce` prepares it by itself where it is missing
+    default_size: ClassVar[int] = 224
+    option_names: ClassVar[tuple[str, ...]] = ()
+    shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
+
+    def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
+        self.source = None if source is None else Path(source)
+        self.options = dict(options or {})
+        self.ignored = IgnoredFiles()
+        for option in self.options:
+            if option not in self.option_names:
+                raise UsageError(
+                    f"Expected a setting that {self.kind or type(self).__name__} knows",
+                    f"found {option!r}",
+                    nearest(option, self.option_names),
+                )
+
+    @classmethod
+    def recognises(cls, source: Path) -> bool:
+        """Return whether `source` looks like this data set; quick, and never raises."""
+        return False
+
+    @property
+    def name(self) -> str:
+        """The default name of the prepared data set."""
+        return self.kind
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what tells this source from another one without reading its images, as plain JSON values.
+
+        An interrupted `prepare` continues, and a finished one is not repeated, only while it stays the same.
+        """
+        raise NotImplementedError
+
+    def images(self) -> Iterator[SourceImage]:
+        """Yield the images one by one, always in the same order, without holding more than a few."""
+        raise NotImplementedError
+
+    def fraction_read(self) -> float:
+        """Return how much of the source `images` has passed so far, in [0, 1]."""
+        return 0.0
+
+    def reader(self, size: int, resize: str) -> Reader:
+        """Return the picklable function that turns images into pixels in a worker process.
+
+        Args:
+            size: Height and width of the prepared images in pixels.
+            resize: "squash" or "crop".
+        """
+        return ImageFileReader(size, resize)
+
+    def known_counts(self) -> pd.DataFrame | None:
+        """Return the counts that the whole data set is known to have, or None.
+
+        Returns:
+            One row a (slide, magnification): `label`, `subtype`, `magnification`, `case`, `slide`, `images`.
+        """
+        return None
+
+    def truth(self, workers: int = 1) -> pd.DataFrame | None:
+        """Return what is known about each image beyond the manifest, with `path` as index, or None.
+
+        Args:
+            workers: Processes that may be used to find out.
+        """
+        return None

@@ -1,0 +1,89 @@
+"""What a reader of the explanation table must know: in short sentences, under the table."""
+
+from __future__ import annotations
+
+from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
+from magsig_tf.evaluation.augmentation.gan_quality import FEATURES, METRICS_TOLD
+from magsig_tf.evaluation.cells.drop import NOT_RUN
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.evaluation.summary.notes import marked, some
+from magsig_tf.runs.settings import told_apart
+
+_CLEAR = 0.05
+
+
+def explanation_notes(explanation: Explanation, level: str) -> list[str]:
+    """Return what is told below one printed explanation table.
+
+    Args:
+        explanation: The explanation.
+        level: "image" or "case".
+
+    Returns:
+        The sentence of each group and holdout first, then notes.
+    """
+    table = explanation.table
+    whole = table[(table["patient_fold"] == ALL_FOLDS) & table["level"].isin(["", level])]
+    return [
+        *explanation.sentences(level),
+        *marked(explanation.groups),
+        *_correlation(whole),
+        *_corrected(whole),
+        *[f"{label}: {words}." for label, words in told_apart(explanation.groups).items() if words],
+        *_features(explanation),
+        *_differences(whole),
+        *_quality(table),
+    ]
+
+
+def _correlation(whole) -> list[str]:
+    return [
+        f"{row.label}: over {row.n} folds, KID and the AUC difference to baseline have a rank correlation of "
+        f"{row.value:+.2f} (Spearman; the folds share cases, so there is no p-value)."
+        for row in whole[whole["quantity"] == "kid_auc_correlation"].itertuples()
+    ]
+
+
+def _corrected(whole) -> list[str]:
+    """Say how many of the told differences stand when all of them are counted as tests."""
+    told = whole[(whole["low"] > 0) | (whole["high"] < 0)]
+    told = told[(told["holdout"] != POOLED) & (told["tests"] > 0)]
+    if told.empty:
+        return []
+    stand = int((told["holm_p"] < _CLEAR).sum())
+    return [
+        f"Intervals are of one difference each. Of the {len(told)} in the holdouts that exclude 0, {stand} also have a "
+        f"Holm p below {_CLEAR:.2f}, which counts the {int(told['tests'].max())} tests of a metric."
+    ]
+
+
+def _features(explanation: Explanation) -> list[str]:
+    names = set(explanation.features.values())
+    return [f"KID and the other measures of the GANs: {FEATURES[name]}." for name in names]
+
+
+def _differences(whole) -> list[str]:
+    """List why differences are absent or rest on less than they should."""
+    cells: dict[str, dict[str, None]] = {}
+    rows = whole[(whole["reference_method"] != "") & (whole["words"] != "")]
+    for row in rows[~rows["words"].str.startswith(NOT_RUN)].itertuples():
+        for words in row.words.split("; "):
+            cells.setdefault(words, {})[f"{row.compared} - {row.reference} {row.holdout}"] = None
+    return [f"{some(list(names))}: {words}." for words, names in cells.items()]
+
+
+def _quality(table) -> list[str]:
+    """List the folds whose GANs have no quality table, or one with gaps, and why."""
+    cells: dict[str, list[str]] = {}
+    rows = table[table["quantity"].isin(METRICS_TOLD) & (table["words"] != "") & (table["patient_fold"] != ALL_FOLDS)]
+    for (label, holdout, fold), of_fold in rows.groupby(["label", "holdout", "patient_fold"], sort=False):
+        words = of_fold.set_index("quantity")["words"]
+        everything = len(words) == len(METRICS_TOLD) and words.nunique() == 1
+        said = words.iloc[:1].tolist() if everything else [f"{_title(name)}: {why}" for name, why in words.items()]
+        for each in said:
+            cells.setdefault(each, []).append(f"{label} {holdout} fold {fold}")
+    return [f"{some(names)}: {words}." for words, names in cells.items()]
+
+
+def _title(quantity: str) -> str:
+    return {"kid": "KID"}.get(quantity, quantity.replace("_", " "))

@@ -1,0 +1,151 @@
+"""What the explanation table lets one say of a holdout, in one sentence; the rules are written in docs/numbers.md."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.evaluation.augmentation.differences import BASELINE, RESAMPLED
+from magsig_tf.evaluation.cells.drop import NOT_RUN
+from magsig_tf.evaluation.printed import number, significant
+from magsig_tf.evaluation.summary.frame import POOLED
+
+POOR_COVERAGE = 0.5
+"""Coverage below this share of its floor is poor."""
+COPIED = 0.05
+"""Copied shares above this, and above twice their floor, are named as copying."""
+SHIFTED = 0.1
+"""A mix of magnifications this much farther from that of the training rows than its floor is named as shifted."""
+NOISY = 0.1
+"""A share of samples that look like their label this much below that of real images is named as label noise."""
+
+
+def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
+    """Return what can be told of one augmented group at one holdout.
+
+    Args:
+        told: The rows of the group and holdout over all patient folds, at one level, and those of its GANs.
+        label: Label of the group.
+        holdout: The holdout, or "pooled".
+    """
+    differences = told[told["reference_method"] != ""]
+    own = differences[differences["compared"] == label]
+    where = "over all holdouts" if holdout == POOLED else f"at {holdout}"
+    if not own["n"].any():
+        reasons = dict.fromkeys(own["words"].str.removeprefix(f"{NOT_RUN}: "))
+        return f"{label} {where}: nothing to compare: {'; '.join(reasons)}."
+    effects = _of_auc(
+        _effect(own, "auc", BASELINE),
+        _effect(own, "auc", RESAMPLED),
+        _effect(differences[differences["compared"] != label], "auc", BASELINE),
+    )
+    effects.append(_against("Brier", _effect(own, "brier", BASELINE), BASELINE))
+    quality = told[told["reference_method"] == ""].drop_duplicates("quantity").set_index("quantity")
+    return f"{label} {where}: {'; '.join(effects)}. {_gans(quality)}: {'; '.join(_generator(quality))}."
+
+
+def _effect(rows: pd.DataFrame, metric: str, reference: str) -> pd.Series | None:
+    """Return the difference in one metric to one reference; None where it is not run."""
+    found = rows[(rows["quantity"] == metric) & (rows["reference_method"] == reference) & rows["value"].notna()]
+    return found.iloc[0] if len(found) else None
+
+
+def _told(row: pd.Series | None) -> int:
+    """Return the sign of a difference whose interval lies on one side of 0; 0 for all others."""
+    if row is None or not np.isfinite(row["low"]):
+        return 0
+    return int(row["low"] > 0) - int(row["high"] < 0)
+
+
+def _against(title: str, row: pd.Series | None, reference: str) -> str:
+    if row is None:
+        return f"{title} against {reference} not run"
+    if not np.isfinite(row["low"]):
+        return f"no {title} difference to {reference} can be told without an interval ({number(row['value'], True)})"
+    if not _told(row):
+        interval = f"{number(row['low'], True)} to {number(row['high'], True)}"
+        return f"no {title} difference to {reference} can be told ({interval})"
+    nearer, farther = (number(abs(end)) for end in sorted((row["low"], row["high"]), key=abs))
+    word = "higher" if row["value"] > 0 else "lower"
+    return f"{title} {number(abs(row['value']))} {word} than {reference} ({nearer} to {farther})"
+
+
+def _of_auc(to_baseline: pd.Series | None, to_resampled: pd.Series | None, resampling: pd.Series | None) -> list[str]:
+    """Say the difference to both baselines, and whether resampling alone makes it."""
+    said = [_against("AUC", to_baseline, BASELINE), _against("AUC", to_resampled, RESAMPLED)]
+    runs, compared = (0 if row is None else row["n"] for row in (to_baseline, to_resampled))
+    if 0 < compared < runs:
+        said[1] += f" (on {compared} of {runs} runs)"
+    whole, synthetic, alone = map(_told, (to_baseline, to_resampled, resampling))
+    if alone:
+        said.append(f"with resampling alone, {_against('AUC', resampling, BASELINE)}")
+    if whole and compared == runs:
+        if synthetic == whole:
+            said.append("so the synthetic images do more than resampling")
+        elif alone == whole:
+            said.append("so resampling alone can account for it")
+        else:
+            said.append("so resampling and the synthetic images cannot be told apart")
+    return said
+
+
+def _generator(quality: pd.DataFrame) -> list[str]:
+    """Say how good the GANs are, whether they copy or mix up magnifications, and what the filter kept."""
+    value = quality["value"].to_dict()
+    if np.isnan(value["kid"]):
+        return [f"quality not known ({quality.loc['kid', 'words'] or 'not measured'})", *_kept(value)]
+    said = [f"{_beside_floor('KID', value['kid'], value['kid_floor'])}, {_coverage(value)}{_verdict(value)}"]
+    if np.isfinite(value["copied"]):
+        copies = value["copied"] > max(COPIED, 2 * np.nan_to_num(value["copied_floor"]))
+        said.append(f"copied {number(value['copied'])}" + (": they copy training images" if copies else ""))
+    if np.isfinite(value["magnification_shift"]):
+        shifted = value["magnification_shift"] - np.nan_to_num(value["magnification_shift_floor"]) > SHIFTED
+        verdict = ": they mix up magnifications" if shifted else ""
+        said.append(f"magnification mix shifted by {number(value['magnification_shift'])}{verdict}")
+    if np.isfinite(value["label_agreement"]):
+        said.append(_label(value["label_agreement"], value["label_agreement_floor"]))
+    return [*said, *_kept(value)]
+
+
+def _gans(quality: pd.DataFrame) -> str:
+    count = int(quality.loc["kid", "n"])
+    return f"Its {count} GANs" if count > 1 else "Its GAN" if count else "Its GANs"
+
+
+def _label(agreement: float, floor: float) -> str:
+    if np.isnan(floor):
+        return f"{number(agreement)} look like their label (no floor)"
+    noisy = ": label noise" if floor - agreement > NOISY else ""
+    return f"{number(agreement)} look like their label (real {number(floor)}){noisy}"
+
+
+def _beside_floor(title: str, value: float, floor: float) -> str:
+    if np.isnan(floor):
+        return f"{title} {significant(value)} (no floor)"
+    if value <= 0 or floor <= 0:
+        return f"{title} {significant(value)} (floor {significant(floor)})"
+    ratio = value / floor
+    return f"{title} {significant(value)}, {ratio:.{0 if ratio >= 10 else 1}f} times its floor"
+
+
+def _coverage(value: dict[str, float]) -> str:
+    if np.isnan(value["coverage"]):
+        return "coverage not defined"
+    floor = "" if np.isnan(value["coverage_floor"]) else f" (floor {number(value['coverage_floor'])})"
+    return f"coverage {number(value['coverage'])}{floor}"
+
+
+def _verdict(value: dict[str, float]) -> str:
+    """Call the GANs poor or near their floor where both KID and coverage say so, and nothing else."""
+    if np.isnan(value["kid_above_floor"]) or np.isnan(value["coverage"]):
+        return ""
+    most = 1.0 if np.isnan(value["coverage_floor"]) else value["coverage_floor"]
+    narrow = value["coverage"] < POOR_COVERAGE * most
+    if value["kid_above_floor"] > 0.5 and narrow:
+        return ": poor generators"
+    near = value["kid_above_floor"] == 0 and not narrow
+    return ": near what real images of other patients reach" if near else ""
+
+
+def _kept(value: dict[str, float]) -> list[str]:
+    return [f"the filter kept {number(value['kept_share'])}"] if np.isfinite(value["kept_share"]) else []

@@ -1,0 +1,1 @@
+"""Cells of the matrix of runs: values of every metric with their bootstrap replicates, drops, paired differences."""

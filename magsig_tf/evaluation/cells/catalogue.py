@@ -1,0 +1,100 @@
+"""The metrics that magsig prints: name, direction, how patient folds are put together, and how replicates are had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from magsig_tf.errors import UsageError, nearest
+from magsig_tf.statistics import calibration
+from magsig_tf.statistics import classification as metrics
+from magsig_tf.statistics.intervals import SHARE
+from magsig_tf.statistics.replicates import Replicates
+from magsig_tf.statistics.units import LEVELS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that can be had from predictions.
+
+    Args:
+        name: As in tables on disk and after `--metric`.
+        title: As in printed tables.
+        better: Which direction is better; "neither" for a property of the data.
+        values: Returns the metric of every replicate, shape (R,).
+        undefined: Why it is NaN where it is.
+        threshold: Whether it depends on the decision threshold.
+        binned: Whether it is made of bins, whose errors grow when cases are drawn more than once.
+        bounds: Between which values it lies; an interval stays inside.
+        over_folds: "mean" of the patient folds' values, or one value of the "joined" predictions of all folds. Ranks of
+            different models are not comparable, so AUC is a mean; the others are per-image quantities, and bins and
+            rare counts need all the images there are.
+        levels: Where it is defined.
+    """
+
+    name: str
+    title: str
+    better: Literal["higher", "lower", "neither"]
+    values: Callable[[Replicates], np.ndarray]
+    undefined: str = "no predictions"
+    over_folds: Literal["mean", "joined"] = "joined"
+    levels: tuple[str, ...] = LEVELS
+    threshold: bool = False
+    binned: bool = False
+    bounds: tuple[float, float] = SHARE
+
+    @property
+    def bounds_of_difference(self) -> tuple[float, float]:
+        """Between which values the difference of two of it lies."""
+        low, high = self.bounds
+        return low - high, high - low
+
+
+def _of_counts(name: str, title: str, formula: Callable[..., np.ndarray], undefined: str = "no predictions") -> Metric:
+    return Metric(name, title, "higher", lambda r: formula(*r.confusion), undefined, threshold=True)
+
+
+def _of_bins(name: str, title: str, better: str, formula: Callable[[calibration.BinSums], np.ndarray]) -> Metric:
+    return Metric(name, title, better, lambda r: formula(r.equal_mass), binned=True)
+
+
+_ALL = (
+    Metric("auc", "AUC", "higher", Replicates.auc, "one class", over_folds="mean"),
+    _of_counts("accuracy", "accuracy", metrics.accuracy_from_counts),
+    _of_counts("balanced_accuracy", "bal. acc.", metrics.balanced_accuracy_from_counts, "one class"),
+    _of_counts("f1", "F1", metrics.f1_from_counts, "nothing malignant, nothing called malignant"),
+    _of_counts("sensitivity", "sensitivity", metrics.sensitivity_from_counts, "no malignant ones"),
+    _of_counts("specificity", "specificity", metrics.specificity_from_counts, "no benign ones"),
+    Metric("brier", "Brier", "lower", Replicates.mean_squared_error),
+    Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss, bounds=(0.0, math.inf)),
+    _of_bins("ece", "ECE", "lower", calibration.calibration_error),
+    Metric(
+        "ece_equal_width", "ECE width", "lower", lambda r: calibration.calibration_error(r.equal_width), binned=True
+    ),
+    _of_bins("brier_reliability", "reliability", "lower", calibration.reliability),
+    _of_bins("brier_resolution", "resolution", "higher", calibration.resolution),
+    _of_bins("brier_uncertainty", "uncertainty", "neither", calibration.uncertainty),
+    Metric(
+        "patient_recognition_rate", "patient rate", "higher", Replicates.mean_correct, levels=("case",), threshold=True
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric by name, in the order of tables."""
+
+
+def choose_metrics(names: Iterable[str] | None = None) -> list[Metric]:
+    """Return the named metrics in the order given, all of them for None.
+
+    Raises:
+        UsageError: a name is unknown; the nearest is offered.
+    """
+    names = list(METRICS if names is None else names)
+    for name in names:
+        if name not in METRICS:
+            raise UsageError("Expected a metric", f"found {name!r}", nearest(name, METRICS))
+    return [METRICS[name] for name in names]

@@ -1,0 +1,95 @@
+"""The drop at a magnification: tested when held out, against the same images when it was a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from magsig_tf.evaluation.cells.values import CellValue, GroupCells, average, difference
+from magsig_tf.runs.finished import Run
+from magsig_tf.runs.matrix import Matrix
+
+NOT_RUN = "not run"
+RunKey = tuple[str, int, int]
+"""Holdout, patient fold, seed."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The drop at one holdout, for every metric by name.
+
+    Args:
+        held_out_minus_source: Empty where it is not run.
+        as_source: The same test cases and magnification, in runs with other holdouts.
+        runs: The held-out runs that have a partner: what both sides rest on.
+        reason: Why it is absent or rests on fewer runs than it should; else empty.
+    """
+
+    held_out_minus_source: dict[str, CellValue] = field(repr=False)
+    as_source: dict[str, CellValue] = field(repr=False)
+    runs: list[Run] = field(repr=False)
+    reason: str = ""
+
+
+def drop_at(cells: GroupCells, matrix: Matrix, holdout: str) -> Drop:
+    """Return held-out minus source at one magnification.
+
+    A pair is a held-out run and the run of the same seed and patient fold with another holdout, on the same images. For
+    a seed and another holdout, both sides use the patient folds that have the pair. Differences are averaged over the
+    other holdouts, then over seeds.
+
+    Args:
+        cells: The cells of one group at one level.
+        matrix: All runs.
+        holdout: The magnification.
+    """
+    group = cells.group
+    others = [other for other in matrix.holdouts_of(group) if other != holdout]
+    drops, sources, used, pairs = [], [], {}, 0
+    for seed in group.seeds:
+        of_seed = []
+        for other in others:
+            folds = [fold for fold in group.folds if _is_pair(group.runs, (holdout, fold, seed), (other, fold, seed))]
+            held_out = cells.values(seed, [holdout], folds, "test")
+            source = cells.values(seed, [other], folds, "in_domain_test", holdout)
+            if held_out and source:
+                of_seed.append((held_out, source))
+                used |= {(fold, seed): group.runs[holdout, fold, seed] for fold in folds}
+                pairs += len(folds)
+        if of_seed:
+            drops.append(_by_metric([{name: difference(h[name], s[name]) for name in h} for h, s in of_seed]))
+            sources.append(_by_metric([source for _, source in of_seed]))
+    if not drops:
+        return Drop({}, {}, [], NOT_RUN)
+    expected = len(others) * len(group.folds) * len(group.seeds)
+    reason = "" if pairs == expected else f"drop from {pairs} of {expected} pairs of runs"
+    return Drop(_by_metric(drops), _by_metric(sources), list(used.values()), reason)
+
+
+def mean_drop(drops: Sequence[Drop]) -> Drop:
+    """Return the unweighted mean of the drops at several holdouts, those not run left out."""
+    known = [drop for drop in drops if drop.held_out_minus_source]
+    if not known:
+        return Drop({}, {}, [], NOT_RUN)
+    reasons = [] if len(known) == len(drops) else [f"drop of {len(known)} of {len(drops)} holdouts"]
+    if any(drop.reason for drop in known):
+        reasons.append("some of its drops lack pairs of runs")
+    return Drop(
+        _by_metric([drop.held_out_minus_source for drop in known]),
+        _by_metric([drop.as_source for drop in known]),
+        [run for drop in known for run in drop.runs],
+        "; ".join(reasons),
+    )
+
+
+def _is_pair(runs: dict[RunKey, Run], held_out: RunKey, other: RunKey) -> bool:
+    if held_out not in runs or other not in runs:
+        return False
+    tested, source = runs[held_out].part("test"), runs[other].part("in_domain_test", held_out[0])
+    return len(tested) > 0 and np.array_equal(np.sort(tested["row"]), np.sort(source["row"]))
+
+
+def _by_metric(values: Sequence[dict[str, CellValue]]) -> dict[str, CellValue]:
+    return {name: average([each[name] for each in values]) for name in values[0]}

@@ -1,0 +1,235 @@
+"""The held-out answers of a group's runs, joined as far as no image is answered twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.errors import RunError
+from magsig_tf.evaluation.cells.catalogue import Metric
+from magsig_tf.runs.finished import Run
+from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.statistics.bootstrap import case_multiplicities
+from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.replicates import Replicates
+from magsig_tf.statistics.units import Units, case_units, choose_threshold, image_units, join
+
+TESTED_PARTS = ("test", "in_domain_test")
+
+
+@dataclass(frozen=True)
+class CellValue:
+    """One metric of one cell.
+
+    Args:
+        values: The value followed by its replicates, shape (R,).
+        fold_mean: Mean of the patient folds' values, undefined ones left out.
+        fold_joined: Value of the joined predictions of all patient folds; NaN where folds share test images.
+        undefined_folds: Patient folds in which the metric is not defined.
+        partial: Replicates that leave a fold without the metric although the sample has it, shape (R,).
+    """
+
+    values: np.ndarray
+    fold_mean: float
+    fold_joined: float
+    undefined_folds: tuple[int, ...]
+    partial: np.ndarray
+
+    @property
+    def value(self) -> float:
+        """The value of the sample."""
+        return float(self.values[0])
+
+
+class CaseBootstrap:
+    """The common list of test cases and the draws that every number shares.
+
+    Args:
+        runs: All runs that will be summarised.
+        replicates: Number B of replicates.
+        dataset_hash: Seeds the draws, so that a study always gets the same ones.
+    """
+
+    def __init__(self, runs: Sequence[Run], replicates: int, dataset_hash: str):
+        tested = [run.predictions.loc[run.predictions["part"].isin(TESTED_PARTS), ["case", "label"]] for run in runs]
+        seen = pd.concat([frame.drop_duplicates() for frame in tested]).drop_duplicates()
+        # a case with both labels (a study split by slide) is a stratum of its own
+        stratum = seen.groupby("case")["label"].agg(lambda labels: 2 if labels.nunique() > 1 else labels.iloc[0])
+        self.cases = pd.Index(stratum.index)
+        self.multiplicities = case_multiplicities(stratum.to_numpy(np.int64), replicates, dataset_hash)
+
+
+def average(cells: Sequence[CellValue]) -> CellValue:
+    """Return the mean of several cells (seeds, or runs with other holdouts); undefined values are left out."""
+    return CellValue(
+        _nanmean(np.stack([cell.values for cell in cells])),
+        float(_nanmean(np.array([[cell.fold_mean] for cell in cells]))[0]),
+        float(_nanmean(np.array([[cell.fold_joined] for cell in cells]))[0]),
+        tuple(sorted({fold for cell in cells for fold in cell.undefined_folds})),
+        np.any([cell.partial for cell in cells], axis=0),
+    )
+
+
+def difference(first: CellValue, second: CellValue) -> CellValue:
+    """Return `first` minus `second`, replicate by replicate."""
+    return CellValue(
+        first.values - second.values,
+        first.fold_mean - second.fold_mean,
+        first.fold_joined - second.fold_joined,
+        tuple(sorted({*first.undefined_folds, *second.undefined_folds})),
+        first.partial | second.partial,
+    )
+
+
+class GroupCells:
+    """Cells of one group at one level.
+
+    Args:
+        group: The runs.
+        level: "image" or "case".
+        metrics: The metrics to calculate.
+        bootstrap: The common cases and draws.
+        threshold: Decision threshold, or "validation" to choose it on each run's validation part.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        level: str,
+        metrics: Sequence[Metric],
+        bootstrap: CaseBootstrap,
+        threshold: float | str = 0.5,
+    ):
+        self.group, self.level, self.bootstrap, self.threshold = group, level, bootstrap, threshold
+        self.metrics = [metric for metric in metrics if level in metric.levels]
+        self._cells: dict[tuple, dict[str, CellValue]] = {}
+        self._units: dict[tuple, Units] = {}
+        self._thresholds: dict[tuple, float] = {}
+
+    def values(
+        self, seed: int, holdouts: Sequence[str], folds: Sequence[int], part: str, magnification: str | None = None
+    ) -> dict[str, CellValue]:
+        """Return every metric of the joined predictions of some holdouts, for one seed; empty without predictions.
+
+        Where patient folds test the same images (a fixed test cohort), a fold is a repeat as a seed is: every metric is
+        taken for each fold and then averaged, since joining would score several models' answers to one image.
+
+        Args:
+            seed: Seed of the runs.
+            holdouts: Holdouts whose runs are joined.
+            folds: Patient folds to use.
+            part: "test" or "in_domain_test".
+            magnification: Limit the part to this one.
+        """
+        key = (seed, tuple(holdouts), tuple(folds), part, magnification)
+        if key not in self._cells:
+            per_fold, images = {}, []
+            for fold in folds:
+                runs = [self.group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in self.group.runs]
+                units = [self.units_of(run, part, magnification) for run in runs]
+                if sum(map(len, units)):
+                    per_fold[fold] = join(units)
+                    images.append(np.unique(np.concatenate([run.part(part, magnification)["row"] for run in runs])))
+            repeats = bool(images) and len(np.unique(np.concatenate(images))) < sum(map(len, images))
+            self._cells[key] = self._evaluate(per_fold, repeats) if per_fold else {}
+        return self._cells[key]
+
+    def _evaluate(self, per_fold: dict[int, Units], repeats: bool) -> dict[str, CellValue]:
+        drawn = self.bootstrap.multiplicities
+        joined_units = join(list(per_fold.values()))
+        joined, joined_sample = Replicates(joined_units, drawn), Replicates(joined_units, drawn[:1])
+        each = [Replicates(units, drawn) for units in per_fold.values()]
+        each_sample = [Replicates(units, drawn[:1]) for units in per_fold.values()]
+        result = {}
+        for metric in self.metrics:
+            if repeats or metric.over_folds == "mean":
+                by_fold = np.stack([metric.values(replicates) for replicates in each])
+                values, at_joined = _nanmean(by_fold), np.nan if repeats else metric.values(joined_sample)[0]
+                partial = (np.isnan(by_fold) & ~np.isnan(by_fold[:, :1])).any(0)
+            else:
+                by_fold = np.stack([metric.values(replicates) for replicates in each_sample])
+                values = metric.values(joined)
+                at_joined, partial = values[0], np.isnan(values) & ~np.isnan(values[0])
+            undefined = tuple(fold for fold, sample in zip(per_fold, by_fold[:, 0], strict=True) if np.isnan(sample))
+            at_mean = float(_nanmean(by_fold[:, :1])[0])
+            result[metric.name] = CellValue(values, at_mean, float(at_joined), undefined, partial)
+        return result
+
+    def units_of(self, run: Run, part: str, magnification: str | None) -> Units:
+        key = (run.folder, part, magnification)
+        if key not in self._units:
+            rows = run.part(part, magnification)
+            case = self.bootstrap.cases.get_indexer(rows["case"])
+            threshold = self._threshold(run, "image")
+            images = image_units(case, rows["label"].to_numpy(), rows["probability"].to_numpy(), threshold)
+            self._units[key] = images if self.level == "image" else case_units(images, self._threshold(run, "case"))
+        return self._units[key]
+
+    def _threshold(self, run: Run, level: str) -> float:
+        if self.threshold != "validation":
+            return float(self.threshold)
+        key = (run.folder, level)
+        if key not in self._thresholds:
+            self._thresholds[key] = self._threshold_from_validation(run, level)
+        return self._thresholds[key]
+
+    def _threshold_from_validation(self, run: Run, level: str) -> float:
+        rows = run.part("validation")
+        if rows["label"].nunique() < 2:
+            raise RunError(
+                f"Expected validation predictions of both classes in {run.folder}",
+                f"found {rows['label'].nunique()} class(es)",
+                "Use --threshold 0.5",
+            )
+        units = image_units(pd.factorize(rows["case"])[0], rows["label"].to_numpy(), rows["probability"].to_numpy())
+        units = units if level == "image" else case_units(units)
+        return choose_threshold(units.label, units.probability)
+
+
+def _nanmean(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis without NaN; NaN where nothing is left."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))
+
+
+def held_out_answers(group: Group, holdouts: Sequence[str]) -> list[pd.DataFrame]:
+    """Return the test predictions of each seed, its holdouts and patient folds joined.
+
+    Where patient folds test the same images (a fixed test cohort) a fold is a repeat as a seed is, and gives a frame of
+    its own: several models' answers to one image are never ranked together.
+
+    Args:
+        group: The runs.
+        holdouts: Those to join.
+
+    Returns:
+        Frames with the columns of predictions, each of one seed, or of one seed and patient fold.
+    """
+    found = []
+    for seed in group.seeds:
+        folds = [answers_of_fold(group, holdouts, fold, seed) for fold in group.folds]
+        folds = [frame for frame in folds if len(frame)]
+        joined = pd.concat(folds) if folds else pd.DataFrame()
+        if len(joined):
+            found += folds if joined["row"].duplicated().any() else [joined]
+    return found
+
+
+def answers_of_fold(group: Group, holdouts: Sequence[str], fold: int, seed: int) -> pd.DataFrame:
+    """Return the joined test predictions of one patient fold and seed; empty without runs."""
+    runs = [group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in group.runs]
+    return pd.concat([run.part("test") for run in runs]) if runs else pd.DataFrame()
+
+
+def shared_draws(matrix: Matrix, replicates: int) -> CaseBootstrap:
+    """Return the draws of cases that all curves of a study share.
+
+    Args:
+        matrix: The runs.
+        replicates: Number B of bootstrap replicates.
+    """
+    runs = [run for group in matrix.groups for run in group.runs.values()]
+    return CaseBootstrap(runs, replicates, runs[0].dataset_hash)

@@ -1,0 +1,1 @@
+"""A paper's statements, judged by finished runs."""

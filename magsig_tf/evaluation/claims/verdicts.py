@@ -1,0 +1,232 @@
+"""From an interval, or from runs that agree, to a verdict and one sentence why; docs/claims.md has the rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from magsig_tf.evaluation.printed import number
+from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, interval
+
+HOLDS = "holds"
+DOES_NOT_HOLD = "does not hold"
+CANNOT_BE_TOLD = "cannot be told from this data"
+NOT_RUN = "not run"
+VERDICTS = (DOES_NOT_HOLD, NOT_RUN, CANNOT_BE_TOLD, HOLDS)
+"""All verdicts; of several parts that must all hold, the first of these that any part has is that of the whole."""
+
+DIRECTION_LEVEL = 0.95
+EQUIVALENCE_LEVEL = 0.90
+"""A 90 % interval inside the margin is two one-sided tests at 5 %."""
+
+FEWEST_RUNS = 5
+"""Fewer runs that all agree are no verdict: 4 would by chance in 1 of 16 studies, even if they were independent."""
+
+MOST_CASES = 100_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A paired difference with its replicates.
+
+    Args:
+        words: What it is, as a sentence begins.
+        values: The value followed by its replicates, shape (B + 1,).
+        cases: Distinct benign and malignant test cases behind it.
+        bounds: Between which values it lies.
+    """
+
+    words: str
+    values: np.ndarray = field(repr=False)
+    cases: tuple[int, int]
+    bounds: tuple[float, float] = DIFFERENCE
+
+    @property
+    def value(self) -> float:
+        """The value of the sample."""
+        return float(self.values[0])
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the interval over cases; NaN where a class has too few of them or the value is not defined."""
+        if min(self.cases) < FEWEST_CASES or not np.isfinite(self.value):
+            return float("nan"), float("nan")
+        return interval(Bootstrapped(self.value, self.values[1:], self.cases, self.bounds), level)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the evidence says of a claim or of a part of one.
+
+    Args:
+        verdict: One of `VERDICTS`.
+        why: One sentence.
+        ours: Our number, as printed.
+        value: Our number; NaN where there is none or more than one.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        level: Coverage that the interval aims at; NaN without one.
+        cases: Test cases behind it; 0 where it rests on runs or on none.
+        cases_needed: About how many cases it would take to tell; NaN where it is told, or cannot be said.
+    """
+
+    verdict: str
+    why: str
+    ours: str = ""
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    level: float = math.nan
+    cases: int = 0
+    cases_needed: float = math.nan
+
+
+def not_run(reason: str, command: str) -> Finding:
+    """Return the finding where something is missing.
+
+    Args:
+        reason: What is missing, as a clause.
+        command: The command that supplies it.
+    """
+    return Finding(NOT_RUN, f"{reason}: run `{command}`.")
+
+
+def judge_direction(estimate: Estimate, sign: int) -> Finding:
+    """Judge whether a difference lies on the claimed side of 0, by its 95 % interval.
+
+    Args:
+        estimate: The difference.
+        sign: 1 where it should be above 0, -1 where below.
+    """
+    low, high = estimate.interval(DIRECTION_LEVEL)
+    known = _known(estimate, low, high, DIRECTION_LEVEL)
+    if math.isnan(low):
+        return _without_interval(estimate, known)
+    if low <= 0 <= high:
+        reach = estimate.value - low if estimate.value > 0 else high - estimate.value
+        return _untold(estimate, known, "includes 0", reach, abs(estimate.value))
+    side, verdict = ("above", sign > 0) if low > 0 else ("below", sign < 0)
+    why = f"{estimate.words}: the 95 % interval lies {side} 0."
+    return replace(known, verdict=HOLDS if verdict else DOES_NOT_HOLD, why=why)
+
+
+def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
+    """Judge whether a difference is too small to matter, by its 90 % interval (Schuirmann 1987: two one-sided tests).
+
+    Args:
+        estimate: The difference.
+        margin: Differences up to this size do not matter; above 0.
+    """
+    low, high = estimate.interval(EQUIVALENCE_LEVEL)
+    known = _known(estimate, low, high, EQUIVALENCE_LEVEL)
+    if math.isnan(low):
+        return _without_interval(estimate, known)
+    bounds = f"-{number(margin)} to {number(margin)}"
+    if -margin <= low and high <= margin:
+        why = f"{estimate.words}: the 90 % interval lies inside {bounds}."
+        return replace(known, verdict=HOLDS, why=why)
+    if low > margin or high < -margin:
+        why = f"{estimate.words}: the 90 % interval lies outside {bounds}."
+        return replace(known, verdict=DOES_NOT_HOLD, why=why)
+    value = estimate.value
+    if abs(value) < margin:
+        ends = ((value - low, margin + value), (high - value, margin - value))
+    else:
+        ends = ((value - low, value - margin),) if value > 0 else ((high - value, -margin - value),)
+    reach, distance = max(ends, key=lambda end: end[0] / end[1] if end[1] > 0 else math.inf)
+    return _untold(estimate, known, f"reaches over a bound of {bounds}", reach, distance)
+
+
+def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str) -> Finding:
+    """Judge a claim about numbers that have no interval over cases: told only where every run agrees.
+
+    Args:
+        agrees: For each run (or pair of runs), whether the claim is true of it; not empty.
+        ours: Our number with its range.
+        value: Our number.
+        words: What is claimed of each run, as a clause.
+    """
+    count, runs = sum(agrees), len(agrees)
+    known = Finding(CANNOT_BE_TOLD, "", ours, value)
+    if 0 < count < runs:
+        return replace(known, why=f"{words} in {count} of {runs} comparisons of runs; they do not agree.")
+    said = f"{words} in {'all' if count else 'none'} of {runs} comparison{'s' * (runs > 1)} of runs"
+    if runs < FEWEST_RUNS:
+        return replace(
+            known, why=f"{said}; fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds."
+        )
+    return replace(known, verdict=HOLDS if count else DOES_NOT_HOLD, why=f"{said}.")
+
+
+def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding:
+    """Return the finding of a claim whose parts must all hold.
+
+    Args:
+        findings: Those of its parts.
+        shown: Whose number is shown; by default the first, or the first that does not hold.
+    """
+    verdict = min((finding.verdict for finding in findings), key=VERDICTS.index)
+    deciding = [finding for finding in findings if finding.verdict == verdict]
+    needed = [finding.cases_needed for finding in deciding]
+    return replace(
+        shown or (deciding[0] if verdict == DOES_NOT_HOLD else findings[0]),
+        verdict=verdict,
+        why=" ".join(dict.fromkeys(finding.why for finding in deciding)),
+        cases_needed=math.nan if verdict != CANNOT_BE_TOLD or np.isnan(needed).any() else max(needed),
+    )
+
+
+def negated(finding: Finding) -> Finding:
+    """Return the finding of the opposite claim."""
+    opposite = {HOLDS: DOES_NOT_HOLD, DOES_NOT_HOLD: HOLDS}
+    return replace(finding, verdict=opposite.get(finding.verdict, finding.verdict))
+
+
+def cases_needed(cases: int, reach: float, distance: float) -> float:
+    """Return about how many cases shrink an interval so that it no longer reaches a bound.
+
+    Half-widths fall as 1 / sqrt(cases), so n = cases * (reach / distance)^2, with the shares of classes as now.
+
+    Args:
+        cases: Cases behind the interval now.
+        reach: From the value to the end of the interval that crosses the bound.
+        distance: From the value to the bound.
+
+    Returns:
+        At least one more than now, rounded up to two digits; infinite where the value lies on the bound.
+    """
+    if distance <= reach * 1e-9:
+        return math.inf
+    exact = max(cases + 1.0, cases * (reach / distance) ** 2)
+    unit = 10 ** max(0, math.floor(math.log10(exact)) - 1)
+    return float(math.ceil(exact / unit - 1e-9) * unit)
+
+
+def _known(estimate: Estimate, low: float, high: float, level: float) -> Finding:
+    ours = "" if math.isnan(estimate.value) else number(estimate.value, True)
+    if not math.isnan(low):
+        ours += f" [{number(low, True)} {number(high, True)}]"
+    level = math.nan if math.isnan(low) else level
+    return Finding(CANNOT_BE_TOLD, "", ours, estimate.value, low, high, level, sum(estimate.cases))
+
+
+def _without_interval(estimate: Estimate, known: Finding) -> Finding:
+    benign, malignant = estimate.cases
+    reason = f"not defined with {benign} benign and {malignant} malignant test cases"
+    if math.isfinite(estimate.value):
+        reason = (
+            f"no interval with fewer than {FEWEST_CASES} test cases in a class ({benign} benign, {malignant} malignant)"
+        )
+    return replace(known, why=f"{estimate.words}: {reason}.")
+
+
+def _untold(estimate: Estimate, known: Finding, what: str, reach: float, distance: float) -> Finding:
+    cases = sum(estimate.cases)
+    needed = cases_needed(cases, reach, distance)
+    how_many = f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
+    percent = round(100 * known.level)
+    why = f"{estimate.words}: the {percent} % interval {what}; {how_many} cases would tell, here are {cases}."
+    return replace(known, why=why, cases_needed=needed)

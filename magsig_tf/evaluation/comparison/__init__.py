@@ -1,0 +1,1 @@
+"""Two methods on the same runs, cases and draws."""

@@ -1,0 +1,1 @@
+"""Curves with bands over cases: reliability, risk against coverage, ROC."""

@@ -1,0 +1,254 @@
+"""The rows to probe of a study's finished runs, and of the controls beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.data.columns import COLOUR_COLUMNS
+from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
+from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
+from magsig_tf.errors import DataError, RunError
+from magsig_tf.runs.finished import Run
+from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.random_encoders import plan_random_encoders, random_features
+from magsig_tf.workspace import Workspace
+
+SOURCES, ALL = "source", "all"
+SCOPES = (SOURCES, ALL)
+"""Rows at the source magnifications, and rows at every magnification, the holdout too."""
+
+
+@dataclass(frozen=True)
+class ProbedRows:
+    """The test rows of one embedding.
+
+    Args:
+        subject: Label of the table row: a method or a control.
+        holdout: The magnification left out in training; empty where none is known.
+        seed: Seed of the run; 0 for a control that has none.
+        embedding: Frozen features, shape (n, p).
+        label: 0 or 1, shape (n,).
+        case: Name of each row's case, shape (n,).
+        magnification: Shape (n,).
+        sources: The source magnifications.
+        picture: What each row was made from, shape (n,), shared by a digital zoom and its source; None where unknown.
+        zoomed: Whether each row is a digital zoom, shape (n,); None where unknown.
+        factors: Known factors by name, each of shape (n,).
+        kind: "method", "control", or "file" for another model's embeddings.
+    """
+
+    subject: str
+    holdout: str
+    seed: int
+    embedding: np.ndarray = field(repr=False)
+    label: np.ndarray = field(repr=False)
+    case: np.ndarray = field(repr=False)
+    magnification: np.ndarray = field(repr=False)
+    sources: tuple[str, ...]
+    picture: np.ndarray | None = field(default=None, repr=False)
+    zoomed: np.ndarray | None = field(default=None, repr=False)
+    factors: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    kind: str = "method"
+
+    def within(self, scope: str) -> ProbedRows:
+        """Return the rows of a scope: "source" or "all"."""
+        if scope == ALL:
+            return self
+        kept = np.isin(self.magnification, self.sources)
+        return ProbedRows(
+            self.subject,
+            self.holdout,
+            self.seed,
+            self.embedding[kept],
+            self.label[kept],
+            self.case[kept],
+            self.magnification[kept],
+            self.sources,
+            None if self.picture is None else self.picture[kept],
+            None if self.zoomed is None else self.zoomed[kept],
+            {name: values[kept] for name, values in self.factors.items()},
+            self.kind,
+        )
+
+
+TESTED = ("test", "in_domain_test")
+COLOURS = "colour mean and SD"
+PIXEL_SIZE = "log_pixel_size"
+_ZOOM = "digital-zoom of "
+_REMEDY = "Remove the run's folder and train it again"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the prepared data set knows of its images.
+
+    Args:
+        manifest: One row an image; None where the data set is gone.
+        factors: Known factors by name, each of shape (images,).
+    """
+
+    manifest: pd.DataFrame | None
+    factors: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, folder: Path) -> Known:
+        """Read what is there.
+
+        Args:
+            folder: `<workspace>/data/<dataset>`.
+        """
+        if not (folder / "manifest.parquet").exists():
+            return cls(None, {})
+        factors = {}
+        if (folder / "truth.parquet").exists():
+            truth = pd.read_parquet(folder / "truth.parquet")
+            factors = {name: truth[name].to_numpy(float) for name in INVARIANT_FACTORS if name in truth}
+            if "pixel_size_um" in truth:
+                # magnifications are steps of a factor, so the logarithm is what a linear map can follow
+                factors[PIXEL_SIZE] = np.log(truth["pixel_size_um"].to_numpy(float))
+        return cls(pd.read_parquet(folder / "manifest.parquet"), factors)
+
+    @property
+    def colours(self) -> np.ndarray | None:
+        """Colour means and standard deviations, shape (images, 6); None where they were not measured."""
+        if self.manifest is None or not set(COLOUR_COLUMNS) <= set(self.manifest):
+            return None
+        return self.manifest[list(COLOUR_COLUMNS)].to_numpy(np.float32)
+
+    def pictures(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+        """Return the picture that each row was made from and whether it is a digital zoom of it."""
+        if self._pictures is None:
+            return None, None
+        picture, zoomed = self._pictures
+        return picture[row], zoomed[row]
+
+    @cached_property
+    def _pictures(self) -> tuple[np.ndarray, np.ndarray] | None:
+        if self.manifest is None or "origin" not in self.manifest:
+            return None
+        paths, origin = self.manifest["path"], self.manifest["origin"]
+        zoomed = origin.str.startswith(_ZOOM).to_numpy(bool)
+        picture = paths.where(~zoomed, origin.str.removeprefix(_ZOOM))
+        # an origin may give a file without its folder; the names of other files may well repeat from folder to folder
+        loose = {_name(file) for file in set(picture[zoomed]) - set(paths)}
+        return picture.map(lambda file: _name(file) if _name(file) in loose else file).to_numpy(str), zoomed
+
+
+def _name(file: str) -> str:
+    return PurePosixPath(file).name
+
+
+def run_rows(matrix: Matrix, known: Known) -> Iterator[ProbedRows]:
+    """Yield the test rows of every run.
+
+    Raises:
+        DataError: a run's embeddings are missing or damaged.
+        RunError: they speak of images that the data set does not have.
+    """
+    for group in matrix.groups:
+        for run in group.runs.values():
+            path = run.folder / "embeddings.npz"
+            yield _rows(group.label, run, read_embeddings(path, _REMEDY).of(*TESTED), known, path)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control to probe on the test rows of one run.
+
+    Args:
+        subject: Label of the table row.
+        run: Whose test rows.
+        seed: Seed of the random weights; 0 for colours.
+        path: File of a random encoder's embeddings; None for colours.
+    """
+
+    subject: str
+    run: Run
+    seed: int
+    path: Path | None
+
+
+def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: str) -> tuple[list[Control], list[str]]:
+    """Return the controls of every split, once each, and those that cannot be shown, with the reason in words.
+
+    The controls are the colours of the images, and the encoder of each run with random weights, where training has
+    written its embeddings.
+    """
+    encoders, absent = plan_random_encoders(matrix, workspace, dataset)
+    colours: dict[tuple, Run] = {}
+    if known.colours is None:
+        absent.insert(0, f"{COLOURS}: the prepared data set is gone or was prepared without them")
+    else:
+        for run in (run for group in matrix.groups for run in group.runs.values()):
+            colours.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
+    planned = [Control(COLOURS, run, 0, None) for run in colours.values()]
+    return planned + [Control(each.label, each.run, each.run.seed, each.path) for each in encoders], absent
+
+
+def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
+    """Yield the test rows of each control's run, with the control's features in place of embeddings.
+
+    Raises:
+        DataError: the embeddings of a run are missing or damaged.
+        RunError: those of a random encoder are damaged or of other data.
+    """
+    for control in controls:
+        path = control.run.folder / "embeddings.npz"
+        embeddings = read_embeddings(path, _REMEDY).of(*TESTED)
+        tested = _rows(control.subject, control.run, embeddings, known, path)
+        if control.path is None:
+            features = known.colours[embeddings.row]
+        else:
+            features = random_features(control.path, control.run.dataset_hash, embeddings.row)
+        yield replace(tested, kind="control", seed=control.seed, embedding=features)
+
+
+def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
+    """Return the test rows of another model's embeddings.
+
+    The source magnifications are those of its rows that are not `test`.
+
+    Args:
+        embeddings: From `read_embeddings`.
+        subject: Label of the table row.
+
+    Raises:
+        DataError: it has no test rows.
+    """
+    tested = embeddings.of(*TESTED)
+    if not len(tested):
+        raise DataError(f"Expected rows of the split test or in_domain_test in {subject}", "found none", "Add some")
+    sources = np.unique(embeddings.magnification[embeddings.part != "test"])
+    arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
+    return ProbedRows(subject, "", 0, *arrays, tuple(sources.tolist()), kind="file")
+
+
+def _rows(subject: str, run: Run, tested: Embeddings, known: Known, path: Path) -> ProbedRows:
+    if tested.row is None or not len(tested):
+        raise RunError(f"Expected test rows and their numbers in {path}", "found none", _REMEDY)
+    if known.manifest is not None and tested.row.max() >= len(known.manifest):
+        raise RunError(
+            f"Expected rows of a data set of {len(known.manifest)} images in {path}",
+            f"found row {tested.row.max()}",
+            _REMEDY,
+        )
+    picture, zoomed = known.pictures(tested.row)
+    return ProbedRows(
+        subject,
+        run.holdout,
+        run.seed,
+        tested.embedding,
+        tested.label,
+        tested.case,
+        tested.magnification,
+        tuple(name for name in run.magnifications if name != run.holdout),
+        picture,
+        zoomed,
+        {name: values[tested.row] for name, values in known.factors.items()},
+    )

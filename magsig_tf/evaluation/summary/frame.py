@@ -1,0 +1,265 @@
+"""The summary: every method at every holdout, in numbers, as one tidy frame.
+
+What each number means is written in docs/numbers.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.errors import UsageError
+from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
+from magsig_tf.evaluation.cells.drop import NOT_RUN, Drop, drop_at, mean_drop
+from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average
+from magsig_tf.runs.finished import LoadedRuns, Run, run_name
+from magsig_tf.runs.matrix import Matrix, arrange
+from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
+from magsig_tf.statistics.units import LEVELS
+
+POOLED = "pooled"
+
+
+@dataclass(frozen=True)
+class IntervalSettings:
+    """How intervals are made.
+
+    Args:
+        level: Coverage aimed at.
+        kind: A key of `intervals.INTERVALS`.
+    """
+
+    level: float
+    kind: str
+
+
+def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settings: IntervalSettings) -> list[dict]:
+    """Return the rows of one group, level and target: every metric as every quantity.
+
+    Args:
+        cells: Cells of the group at the level.
+        matrix: All runs.
+        target: A holdout, or "pooled" for the joined predictions of all of its study.
+        drop: The drop at the target.
+        settings: How intervals are made.
+    """
+    group = cells.group
+    expected = matrix.holdouts_of(group)
+    holdouts = expected if target == POOLED else [target]
+    runs = [run for (holdout, _, _), run in group.runs.items() if holdout in holdouts]
+    base = {
+        "method": group.method,
+        "config": group.config_hash,
+        "label": group.label,
+        "selection": group.selection,
+        "batch_statistics": group.batch_statistics,
+        "holdout": target,
+        "level": cells.level,
+        "missing_runs": len(matrix.missing(group, holdouts)),
+        "compared": group in matrix.compared(holdouts),
+    }
+    absent = len(set(holdouts) - {run.holdout for run in runs})
+    pooling = f"pools {len(holdouts) - absent} of {len(holdouts)} holdouts" if absent and runs else ""
+    not_in_study = "" if target in (*expected, POOLED) else f"{NOT_RUN}: {target} is not in its study"
+    quantities = (
+        ("held_out", _over_seeds(cells, holdouts, "test"), runs, "test", pooling or not_in_study),
+        ("in_domain", _over_seeds(cells, holdouts, "in_domain_test"), runs, "in_domain_test", pooling or not_in_study),
+        ("as_source", drop.as_source, drop.runs, "test", drop.reason),
+        ("drop", drop.held_out_minus_source, drop.runs, "test", drop.reason),
+    )
+    counts = {quantity: count_behind(behind, part) for quantity, _, behind, part, _ in quantities}
+    joined = ("held_out", "in_domain") if target == POOLED else ()
+    means = {q: _holdout_means(cells, holdouts, part) for q, _, _, part, _ in quantities if q in joined}
+    return [
+        {
+            **base,
+            "metric": metric.name,
+            "quantity": quantity,
+            **counts[quantity],
+            **numbers_of(
+                metric, values.get(metric.name), counts[quantity], reason, settings, difference=quantity == "drop"
+            ),
+            "holdout_mean": means.get(quantity, {}).get(metric.name, float("nan")),
+        }
+        for metric in cells.metrics
+        for quantity, values, _, _, reason in quantities
+    ]
+
+
+def _over_seeds(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, CellValue]:
+    """Calculate per seed, then average: seeds are repeats, not an ensemble."""
+    group = cells.group
+    by_seed = [cells.values(seed, holdouts, group.folds_at(seed, holdouts), part) for seed in group.seeds]
+    by_seed = [values for values in by_seed if values]
+    return {m.name: average([values[m.name] for values in by_seed]) for m in cells.metrics} if by_seed else {}
+
+
+def _holdout_means(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, float]:
+    """Return the unweighted mean over holdouts, which never ranks the answers of different models together."""
+    values = [values for values in (_over_seeds(cells, [holdout], part) for holdout in holdouts) if values]
+    return {m.name: float(np.mean([v[m.name].value for v in values])) for m in cells.metrics} if values else {}
+
+
+def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
+    """Count what a quantity rests on: distinct test cases and images, patient folds, seeds and runs.
+
+    Args:
+        runs: The runs behind it; may be empty.
+        part: The part of their predictions that it scores.
+    """
+    empty = pd.DataFrame({"row": [], "case": [], "label": []})
+    seen = pd.concat([run.part(part)[["row", "case", "label"]] for run in runs] or [empty]).drop_duplicates("row")
+    cases = seen.groupby("label")["case"].nunique()
+    return {
+        "cases_benign": int(cases.get(0, 0)),
+        "cases_malignant": int(cases.get(1, 0)),
+        "images": len(seen),
+        "folds": len({run.patient_fold for run in runs}),
+        "seeds": len({run.seed for run in runs}),
+        "runs": len(runs),
+    }
+
+
+def numbers_of(
+    metric: Metric,
+    cell: CellValue | None,
+    counts: dict[str, int],
+    reason: str,
+    settings: IntervalSettings,
+    *,
+    difference: bool = False,
+) -> dict[str, object]:
+    """Return value, interval and what is to be said of them, as columns of a frame.
+
+    Args:
+        metric: The metric.
+        cell: Its value with all replicates; None where it is not run.
+        counts: From `count_behind`; with few cases there is no interval.
+        reason: What else keeps it from resting on all that it should.
+        settings: How intervals are made.
+        difference: Whether it is a difference of two values of the metric.
+    """
+    nan = float("nan")
+    numbers = {
+        "value": nan,
+        "low": nan,
+        "high": nan,
+        "interval": settings.kind,
+        "fold_mean": nan,
+        "fold_joined": nan,
+        "undefined_folds": 0,
+        "replicates": 0,
+        "partial_replicates": 0,
+        "reason": reason or NOT_RUN,
+    }
+    if cell is None:
+        return numbers
+    numbers.update(value=cell.value, fold_mean=cell.fold_mean, fold_joined=cell.fold_joined)
+    numbers["undefined_folds"] = len(cell.undefined_folds)
+    reasons = [reason]
+    if np.isnan(cell.value):
+        reasons.append(f"not defined: {metric.undefined}")
+    else:
+        if cell.undefined_folds and metric.over_folds == "mean":
+            folds = ", ".join(map(str, cell.undefined_folds))
+            reasons.append(f"without patient fold {folds}, not defined there: {metric.undefined}")
+        fewest = min(counts["cases_benign"], counts["cases_malignant"])
+        if fewest < FEWEST_CASES:
+            reasons.append(f"no interval with fewer than {FEWEST_CASES} cases in a class")
+        else:
+            number = _bootstrapped(metric, cell, counts, difference)
+            numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
+            numbers["replicates"] = len(number.known)
+            numbers["partial_replicates"] = int(cell.partial[1:].sum())
+    numbers["reason"] = "; ".join(filter(None, reasons))
+    return numbers
+
+
+def _bootstrapped(metric: Metric, cell: CellValue, counts: dict[str, int], difference: bool) -> Bootstrapped:
+    bounds = metric.bounds_of_difference if difference else metric.bounds
+    cases = counts["cases_benign"], counts["cases_malignant"]
+    return Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of all finished runs of a data set.
+
+    Args:
+        dataset: Name of the data set.
+        table: One row a method, config, holdout, level, metric and quantity; the columns are listed in docs/numbers.md.
+        matrix: The runs behind it.
+        unfinished: Name and state of runs that are not finished.
+        replicates: Number of bootstrap replicates.
+        level: Coverage that the intervals aim at.
+        threshold: Decision threshold, or "validation".
+    """
+
+    dataset: str
+    table: pd.DataFrame = field(repr=False)
+    matrix: Matrix = field(repr=False)
+    unfinished: list[tuple[str, str]]
+    replicates: int
+    level: float
+    threshold: float | str
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the tidy frame."""
+        return self.table.copy()
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of runs that are not there although a group's folds, seeds and study let expect them."""
+        return [run_name(g.label, *key) for g in self.matrix.groups for key in self.matrix.missing(g)]
+
+
+def summarise(
+    loaded: LoadedRuns,
+    *,
+    metrics: Sequence[str] | None = None,
+    replicates: int = 2000,
+    threshold: float | str = 0.5,
+    level: float = 0.95,
+    kind: str = INTERVAL_KIND,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Summary:
+    """Calculate all numbers of the finished runs, with case-bootstrap intervals.
+
+    Args:
+        loaded: Runs of one data set, from `load_runs`.
+        metrics: Names of `METRICS`; None means all.
+        replicates: Number B of bootstrap replicates, at least 1.
+        threshold: Decision threshold in [0, 1], or "validation" to choose it on each run's validation part.
+        level: Coverage that the intervals aim at, in (0, 1).
+        kind: A key of `intervals.INTERVALS`.
+        progress: Called with the number of steps done and of all.
+
+    Raises:
+        UsageError: a metric, threshold or kind of interval is unknown.
+        RunError: the threshold is to come from validation and a run has no validation predictions of both classes.
+    """
+    if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        raise UsageError("Expected a threshold from 0 to 1, or validation", f"found {threshold!r}")
+    chosen, settings = choose_metrics(metrics), IntervalSettings(level, kind)
+    matrix = arrange(loaded.runs)
+    bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
+    targets = [*matrix.holdouts, POOLED] if len(matrix.holdouts) > 1 else matrix.holdouts
+    steps = [(group, unit) for group in matrix.groups for unit in LEVELS]
+    rows: list[dict] = []
+    for done, (group, unit) in enumerate(steps):
+        cells = GroupCells(group, unit, chosen, bootstrap, threshold)
+        drops, expected = {}, matrix.holdouts_of(group)
+        for number, target in enumerate(targets):
+            progress(done * len(targets) + number, len(steps) * len(targets))
+            pooled = target == POOLED
+            drops[target] = mean_drop([drops[h] for h in expected]) if pooled else drop_at(cells, matrix, target)
+            rows += cell_rows(cells, matrix, target, drops[target], settings)
+    progress(len(steps) * len(targets), len(steps) * len(targets))
+    table = pd.DataFrame(rows)
+    table.insert(0, "dataset", loaded.dataset)
+    table["threshold"] = str(threshold)
+    return Summary(loaded.dataset, table, matrix, loaded.unfinished, replicates, level, threshold)

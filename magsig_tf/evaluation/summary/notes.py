@@ -1,0 +1,266 @@
+"""What a reader of the summary must know: in short sentences, under the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from magsig_tf.evaluation.cells.catalogue import METRICS
+from magsig_tf.evaluation.cells.drop import NOT_RUN
+from magsig_tf.evaluation.summary.frame import POOLED, Summary
+from magsig_tf.runs.finished import run_name
+from magsig_tf.runs.matrix import Basis, Group, Matrix
+from magsig_tf.runs.statistics_rule import MEANING, MOVING
+from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES
+
+NAMES_SHOWN = 4
+WORTH_SAYING = 0.01
+"""Share of replicates above which a note says that folds without a class were left out."""
+
+
+def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[str]:
+    """Return the notes that belong to one printed table.
+
+    Args:
+        summary: The summary.
+        level: "image" or "case".
+        metrics: Names of the metrics shown.
+
+    Returns:
+        One sentence or two a note; what could mislead most comes first.
+    """
+    frame = summary.table
+    shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]
+    return [
+        *marked(summary.matrix.groups),
+        *_warnings(summary.matrix),
+        *_not_compared(summary.matrix),
+        *_precisions(summary.matrix),
+        *_unfinished(summary.unfinished),
+        *_missing(summary.matrix),
+        *_configs(summary.matrix),
+        *_reasons(shown),
+        *_drop_not_run(shown),
+        *few_cases(shown),
+        *partial_folds(shown),
+        *_pooled_ranks(shown),
+        *_outside(shown),
+    ]
+
+
+def run_notes(matrix: Matrix, unfinished: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the notes that belong to any table of these runs: which are missing, and what they were made with.
+
+    Args:
+        matrix: The finished runs.
+        unfinished: Name and state of the others.
+    """
+    return [
+        *marked(matrix.groups),
+        *_warnings(matrix),
+        *_precisions(matrix),
+        *_unfinished(unfinished),
+        *_missing(matrix),
+        *_configs(matrix),
+    ]
+
+
+def marked(groups: Iterable[Group]) -> list[str]:
+    """Say what the marks in labels mean: oracles, and moving statistics.
+
+    Args:
+        groups: The rows that are shown.
+    """
+    groups = list(groups)
+    oracles = [group.label for group in groups if group.selection == "oracle"]
+    moving = [group.label for group in groups if group.batch_statistics == MOVING]
+    said = ((oracles, "the checkpoint was chosen by looking at the held-out magnification"), (moving, MEANING))
+    return [f"{', '.join(labels)}: {words}." for labels, words in said if labels]
+
+
+def _warnings(matrix: Matrix) -> list[str]:
+    """Repeat what the splits warned of when the runs were trained; warnings that differ in numbers only are one."""
+    seen: dict[str, list[tuple[str, str]]] = {}
+    for group in matrix.groups:
+        for key, run in group.runs.items():
+            for warning in run.info.get("warnings", ()):
+                seen.setdefault(re.sub(r"\d+", "#", warning), []).append((run_name(group.label, *key), warning))
+    return [f"{said[0][1]} ({some([name for name, _ in said])})." for said in seen.values()]
+
+
+def _not_compared(matrix: Matrix) -> list[str]:
+    """Name rows that rest on other splits, patient folds or seeds than those they stand beside."""
+    why: dict[tuple[str, str], list[str]] = {}
+    example: dict[tuple[str, str], str] = {}
+    competing = matrix.competing
+    for holdout in matrix.holdouts:
+        compared = matrix.compared([holdout])
+        for group in matrix.groups:
+            basis = group.basis([holdout])
+            if not compared or group in compared or not basis or matrix.missing(group, [holdout]):
+                continue
+            common = compared[0].basis([holdout])
+            if group not in competing and basis == common:
+                continue  # its mark says why
+            differs = [
+                word
+                for word, at in (("patient folds", 1), ("seeds", 2))
+                if {key[at] for key in basis} != {key[at] for key in common}
+            ]
+            key = group.label, " and ".join(differs) or "splits"
+            why.setdefault(key, []).append(holdout)
+            example.setdefault(key, "" if differs else _two_splits(basis, common))
+    return [
+        f"{label} at {some(holdouts)}: other {differs} than the rows beside it, so it is not compared with "
+        f"them{example[label, differs]}."
+        for (label, differs), holdouts in why.items()
+    ]
+
+
+def _two_splits(basis: Basis, common: Basis) -> str:
+    """Return the first run whose split differs, with both hashes."""
+    holdout, fold, seed, ours = min(basis - common)
+    theirs = next(key[3] for key in common if key[:3] == (holdout, fold, seed))
+    return f" ({holdout} fold {fold} seed {seed}: split {ours}, theirs {theirs})"
+
+
+def _precisions(matrix: Matrix) -> list[str]:
+    """Name rows whose runs were trained in different precisions, which `auto` makes possible."""
+    notes = []
+    for group in matrix.groups:
+        found = sorted({run.info["precision"] for run in group.runs.values() if "precision" in run.info})
+        if len(found) > 1:
+            notes.append(f"{group.label} mixes runs trained in {' and '.join(found)}.")
+    return notes
+
+
+def _unfinished(unfinished: Sequence[tuple[str, str]]) -> list[str]:
+    notes = []
+    for state in sorted({state for _, state in unfinished}):
+        names = [name for name, each in unfinished if each == state]
+        notes.append(f"{len(names)} {'run' if len(names) == 1 else 'runs'} {state}: {some(names)}.")
+    return notes
+
+
+def _missing(matrix: Matrix) -> list[str]:
+    notes = []
+    for group in matrix.groups:
+        missing = _missing_at(matrix, group)
+        if missing:
+            count = len(matrix.missing(group))
+            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs not done: {some(missing)}.")
+    return notes
+
+
+def _missing_at(matrix: Matrix, group: Group) -> list[str]:
+    names = []
+    for holdout in matrix.holdouts_of(group):
+        absent = matrix.missing(group, [holdout])
+        if len(absent) == len(group.folds) * len(group.seeds):
+            names.append(f"all at {holdout}")
+        else:
+            names += [f"{h} fold {fold} seed {seed}" for h, fold, seed in absent]
+    return names
+
+
+def _configs(matrix: Matrix) -> list[str]:
+    methods = [group.method for group in matrix.groups]
+    several = sorted({method for method in methods if methods.count(method) > 1})
+    notes = [f"{name} was run under {methods.count(name)} configs, told apart by their hash." for name in several]
+    studies: dict[tuple[str, ...], list[str]] = {}
+    for group in matrix.groups:
+        studies.setdefault(group.magnifications, []).append(group.label)
+    if len(studies) > 1:
+        notes += [f"Study of {', '.join(names)}: {', '.join(labels)}." for names, labels in studies.items()]
+    return notes
+
+
+def _reasons(shown: pd.DataFrame) -> list[str]:
+    """List the reasons of absent or restricted held-out numbers and drops, each with its cells."""
+    cells: dict[str, list[str]] = {}
+    explained = set()
+    for quantity in ("held_out", "drop"):
+        rows = shown[(shown["quantity"] == quantity) & (shown["reason"] != "")]
+        for row in rows.itertuples():
+            cell = f"{row.label} {row.holdout}"
+            if not row.reason.startswith(NOT_RUN) and not (quantity == "drop" and cell in explained):
+                for reason in row.reason.split("; "):
+                    # what is not defined is so for one metric; the other reasons hold for all
+                    title = f"{METRICS[row.metric].title} " if "not defined" in reason else ""
+                    cells.setdefault(title + reason, []).append(cell)
+        explained |= {f"{row.label} {row.holdout}" for row in rows.itertuples()}
+    rows = shown["label"] + " " + shown["holdout"]
+    everything = set(rows[shown["value"].notna() | ~shown["reason"].str.startswith(NOT_RUN)])
+    return [f"{_cells(names, everything)}: {reason}." for reason, names in cells.items()]
+
+
+def _drop_not_run(shown: pd.DataFrame) -> list[str]:
+    tested = shown[(shown["quantity"] == "held_out") & ~shown["reason"].str.startswith(NOT_RUN)]
+    tested = set(tested["label"] + " " + tested["holdout"])
+    absent = shown[(shown["quantity"] == "drop") & (shown["reason"] == NOT_RUN) & (shown["holdout"] != "pooled")]
+    names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in tested]
+    if not names:
+        return []
+    return [f"Drop not run for {some(names)}: it needs the same fold and seed with another holdout."]
+
+
+def few_cases(shown: pd.DataFrame) -> list[str]:
+    """Say where an interval rests on so few cases that it is likely too narrow.
+
+    Args:
+        shown: Columns holdout, low, cases_benign and cases_malignant.
+    """
+    with_interval = shown[shown["low"].notna()]
+    cases = with_interval["cases_benign"] + with_interval["cases_malignant"]
+    few = with_interval[cases < MANY_CASES]
+    if few.empty:
+        return []
+    counts = cases[cases < MANY_CASES]
+    span = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    return [
+        f"Only {span} cases at {', '.join(few['holdout'].unique())}: intervals are likely too narrow "
+        f"(below {MANY_CASES} cases; none is given below {FEWEST_CASES} in a class)."
+    ]
+
+
+def partial_folds(shown: pd.DataFrame) -> list[str]:
+    """Say where many replicates leave out a patient fold.
+
+    Args:
+        shown: Columns replicates and partial_replicates.
+    """
+    share = (shown["partial_replicates"] / shown["replicates"].where(shown["replicates"] > 0)).max()
+    if not share > WORTH_SAYING:
+        return []
+    return [f"Up to {share:.0%} of the replicates lack a class in a patient fold and average over the other folds."]
+
+
+def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
+    """Give the mean over holdouts beside a pooled AUC, which ranks the answers of several models together."""
+    rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & (shown["quantity"] == "held_out")]
+    means = ", ".join(f"{row.label} {row.holdout_mean:.3f}" for row in rows[rows["value"].notna()].itertuples())
+    if not means:
+        return []
+    return [f"Pooled AUC ranks the answers of different holdouts' models together; mean of the holdouts: {means}."]
+
+
+def _outside(shown: pd.DataFrame) -> list[str]:
+    """Say why an interval can lie above its value: binned errors grow when cases are drawn twice."""
+    outside = shown[(shown["quantity"] == "held_out") & (shown["value"] < shown["low"])]
+    titles = [METRICS[name].title for name in outside["metric"].unique() if METRICS[name].binned]
+    if not titles:
+        return []
+    return [f"{', '.join(titles)}: resampling adds noise to each bin, so these intervals lie higher than they should."]
+
+
+def _cells(names: Iterable[str], everything: set[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return "All rows" if set(names) == everything and len(names) > 1 else some(names)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few names in words, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,150 @@
+"""Work done ahead of its use: by a thread, or spread over processes in the order it was given."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from magsig_tf.errors import RunError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_END = object()
+
+
+def read_ahead(read: Callable[[Item], Result], items: Iterable[Item], depth: int = 2) -> Iterator[Result]:
+    """Yield `read(item)` for each item in order, computed by one thread at most `depth` results ahead.
+
+    Args:
+        read: Called in the thread.
+        items: What to read.
+        depth: Results held ready.
+
+    Raises:
+        Exception: whatever `read` raises, at the place where its result would have come.
+    """
+    results: queue.Queue = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(result: object, error: Exception | None) -> bool:
+        while not stopped.is_set():
+            try:
+                results.put((result, error), timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(read(item), None):
+                    return
+            put(_END, None)
+        except Exception as error:  # the consumer raises it
+            put(None, error)
+
+    thread = threading.Thread(target=work, daemon=True, name="magsig-read-ahead")
+    thread.start()
+    try:
+        while True:
+            result, error = results.get()
+            if error is not None:
+                raise error
+            if result is _END:
+                return
+            yield result
+    finally:
+        stopped.set()
+        thread.join()
+
+
+IN_FLIGHT = 3
+"""Items handed out per worker: one in work, one waiting, one finished and not yet taken."""
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Apply a function to items in worker processes.
+
+    Args:
+        function: A picklable function.
+        items: Picklable items, drawn only as fast as results are taken.
+        workers: Number of processes; 1 works in this process.
+
+    Yields:
+        One result an item, in the order of the items whatever the scheduling.
+
+    Raises:
+        RunError: a worker was killed.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    # fresh processes: a fork would inherit locks, threads and whatever library the caller has loaded
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+        try:
+            yield from _in_order(pool, function, items, IN_FLIGHT * workers)
+        except BrokenProcessPool as error:
+            raise RunError(
+                "Expected the worker processes to last",
+                "found one ended from outside (out of memory?)",
+                "Repeat the command: it continues; --workers 1 needs the least memory",
+            ) from error
+
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Apply a function to items in threads, for work that leaves Python's lock alone.
+
+    Args:
+        function: What to call; threads call it at once.
+        items: Drawn only as fast as results are taken.
+        threads: Number of threads.
+
+    Yields:
+        One result an item, in the order of the items whatever the scheduling.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="magsig-worker") as pool:
+        yield from _in_order(pool, function, items, IN_FLIGHT * threads)
+
+
+def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
+    """Yield results in the order of the items, with at most so many of them handed out."""
+    waiting = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _end_with_parent() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # a parent that was killed cannot end its workers, and they would wait for work for ever
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _exit_after_parent() -> None:
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

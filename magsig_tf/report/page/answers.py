@@ -1,0 +1,265 @@
+"""What the numbers say, in plain sentences by rules; docs/report.md has the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from magsig_tf.evaluation.augmentation.frame import Explanation
+from magsig_tf.evaluation.printed import number
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.evaluation.summary.notes import some
+from magsig_tf.report.page.result_tables import ResultTables
+from magsig_tf.runs.matrix import Matrix
+
+CHANCE = 0.5
+"""AUC of a guess."""
+CLEAR = 0.05
+"""A Holm p below this is told."""
+OFTEN_WRONG = 0.5
+"""A case is wrong for a method when more than this share of its images is."""
+
+
+def interval_words(row: pd.Series, signed: bool = False) -> str:
+    """Return a value with its interval as a sentence writes them."""
+    words = number(row["value"], signed)
+    if np.isfinite([row["low"], row["high"]]).all():
+        words += f" ({number(row['low'], signed)} to {number(row['high'], signed)})"
+    return words
+
+
+def answer_unseen(table: pd.DataFrame) -> list[str]:
+    """Say whether methods rank better than chance at every magnification that they never saw.
+
+    Args:
+        table: The summary frame.
+    """
+    rows = _image(table, "auc", "held_out")
+    if rows.empty:
+        return ["Not run: no AUC at a held-out magnification."]
+    told = rows[rows["low"].notna()]
+    above, below = told[told["low"] > CHANCE], told[told["high"] < CHANCE]
+    untold = [_cell(row) for row in rows.drop(above.index).drop(below.index).itertuples()]
+    if len(above) == len(rows):
+        first = "Every method ranks malignant above benign images better than chance wherever it was run unseen."
+    elif above.empty:
+        first = "Better than chance at an unseen magnification: no method can be told to be."
+    else:
+        first = (
+            f"Better than chance at an unseen magnification: {len(above)} of {len(rows)} pairs of method and holdout"
+        )
+        first += f"; not told: {some(untold)}." if untold else "."
+    if len(below):
+        first += f" Worse than chance: {some([_cell(row) for row in below.itertuples()])}."
+    worst, best = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
+    second = f"The lowest AUC is {interval_words(worst)}, {_cell(worst)}"
+    second += f"; the highest is {interval_words(best)}, {_cell(best)}." if len(rows) > 1 else "."
+    return [first, second]
+
+
+def answer_drop(table: pd.DataFrame) -> list[str]:
+    """Say where not having seen a magnification is a clear loss of AUC, and where it is largest.
+
+    Args:
+        table: The summary frame.
+    """
+    rows = _image(table, "auc", "drop")
+    if rows.empty:
+        return ["Not run: a drop needs the same patient fold and seed with another holdout."]
+    losses, gains = rows[rows["high"] < 0], rows[rows["low"] > 0]
+    largest = rows.loc[rows["value"].idxmin()]
+    words = f"A clear loss of AUC in {len(losses)} of {len(rows)} pairs of method and holdout"
+    words += f", a clear gain in {len(gains)}" if len(gains) else ""
+    words += "; in the others the interval holds 0." if len(losses) + len(gains) < len(rows) else "."
+    kind = "largest loss" if largest["value"] < 0 else "smallest gain"
+    return [words, f"The {kind} is {interval_words(largest, True)}, {_cell(largest)}."]
+
+
+def answer_better(table: pd.DataFrame, reference: str) -> list[str]:
+    """Say for each method at how many holdouts it beats the reference, loses to it, or cannot be told from it.
+
+    Args:
+        table: Joined frames of comparisons with Holm's p over all of them; empty without any.
+        reference: The method that others are compared with.
+    """
+    if table.empty:
+        return [f"Not run: no method can be paired with {reference}."]
+    rows = table[(table["level"] == "image") & (table["metric"] == "auc") & table["value"].notna()]
+    said = []
+    for (label, other), pair in rows.groupby(["label", "reference_label"], sort=False):
+        single = pair[pair["holdout"] != POOLED]
+        clear = single["holm_p"] < CLEAR
+        better, worse = single[clear & (single["value"] > 0)], single[clear & (single["value"] < 0)]
+        words = [
+            f"{verb} at {some(list(found['holdout']))}"
+            for verb, found in (("better", better), ("worse", worse))
+            if len(found)
+        ]
+        untold = len(single) - len(better) - len(worse)
+        words += [f"not told apart at {untold} of {len(single)} holdouts"] if untold else []
+        pooled = pair[pair["holdout"] == POOLED]
+        mean = f"; mean of the holdouts {number(pooled['holdout_mean'].iloc[0], True)}" if len(pooled) else ""
+        said.append(f"AUC of {label} against {other}: {', '.join(words)}{mean}.")
+    return [*said, "Not told apart is not equal: the intervals say how large a difference may still be."]
+
+
+def answer_calibrated(table: pd.DataFrame) -> list[str]:
+    """Say by how much the probabilities are off, and whose Brier score is lowest.
+
+    Args:
+        table: The summary frame.
+    """
+    scope = POOLED if (table["holdout"] == POOLED).any() else table["holdout"].iloc[0]
+    where = "over all held-out magnifications" if scope == POOLED else f"at {scope} held out"
+    rows = table[(table["level"] == "image") & (table["quantity"] == "held_out") & (table["holdout"] == scope)]
+    errors = rows[(rows["metric"] == "ece") & rows["value"].notna()].sort_values("value")
+    briers = rows[(rows["metric"] == "brier") & rows["value"].notna()].sort_values("value")
+    if errors.empty or briers.empty:
+        return ["Not run: no probability at a held-out magnification."]
+    listed = ", ".join(f"{row.label} by {number(row.value)}" for row in errors.itertuples())
+    said = [f"Probabilities are off by this much on average {where} (ECE): {listed}."]
+    lowest = briers.iloc[0]
+    brier = f"The lowest Brier score is that of {lowest['label']}, {interval_words(lowest)}"
+    if len(briers) > 1:
+        brier += f"; {', '.join(f'{row.label} {number(row.value)}' for row in briers.iloc[1:].itertuples())}"
+    return [*said, f"{brier}. Whether it is lower beyond doubt is for the paired differences to say."]
+
+
+def answer_wrong(strips: pd.DataFrame) -> list[str]:
+    """Say which cases every method gets wrong in most of their images.
+
+    Args:
+        strips: `CaseStrips.frame()`.
+    """
+    if strips.empty:
+        return ["Not run: no answer at a held-out magnification."]
+    labels, cases = strips["label"].nunique(), strips["case"].nunique()
+    missed = strips[strips["wrong"] > OFTEN_WRONG].groupby(["case", "class"])["label"].nunique()
+    always = [(case, truth) for (case, truth), count in missed.items() if count == labels]
+    who = "every method" if labels > 1 else "the method"
+    if not always:
+        return [f"No case of {cases} is decided wrongly by {who} in most of its images."]
+    benign = sum(truth == "benign" for _, truth in always)
+    names = some([str(case) for case, _ in always])
+    are = "is" if len(always) == 1 else "are"
+    return [
+        f"{len(always)} of {cases} cases {are} decided wrongly by {who} in most of their images: {benign} benign, "
+        f"{len(always) - benign} malignant ({names})."
+    ]
+
+
+def _image(table: pd.DataFrame, metric: str, quantity: str) -> pd.DataFrame:
+    kept = (table["level"] == "image") & (table["metric"] == metric) & (table["quantity"] == quantity)
+    return table[kept & (table["holdout"] != POOLED) & table["value"].notna()]
+
+
+def _cell(row) -> str:
+    label, holdout = (row["label"], row["holdout"]) if isinstance(row, pd.Series) else (row.label, row.holdout)
+    return f"{label} at {holdout}"
+
+
+LITTLE_BEYOND_CHANCE = 0.1
+"""An adjusted overlap below this is called near chance; a convention, as that of near zero in claims."""
+
+
+def answer_invariance(tables: ResultTables) -> list[str]:
+    """Say for each method whether a probe still reads the source magnification above chance.
+
+    Args:
+        tables: What probes left.
+    """
+    if "probes" in tables.absent:
+        return [f"{_capital(tables.absent['probes'])}."]
+    frame = tables.get("probes")
+    kept = (frame["target"] == "magnification") & (frame["metric"] == "balanced_accuracy")
+    frame = frame[kept & (frame["control"] == "none") & frame["probe"].isin(["linear", "neighbours"])]
+    frame = frame[(frame["rows"] == "source") & frame["value"].notna()]
+    methods = frame[frame["kind"] == "method"]
+    if methods.empty:
+        return ["Not defined: no probe of source magnifications has a number."]
+    said = []
+    for label, rows in methods.groupby("subject", sort=False):
+        row = rows.loc[rows["value"].idxmax()]
+        if np.isnan(row["low"]):
+            verdict = "there is no interval"
+        elif row["low"] > row["chance"]:
+            verdict = "magnification can still be read"
+        else:
+            verdict = "these probes cannot tell magnifications apart, which does not show that no probe can"
+        said.append(
+            f"{label}: the better of two probes is right about the magnification in {interval_words(row)} "
+            f"(balanced accuracy; chance {number(row['chance'])}): {verdict}."
+        )
+    untrained = frame[(frame["kind"] == "control") & frame["subject"].str.startswith("random")]
+    if len(untrained):
+        said.append(f"The encoder before training gives {number(untrained['value'].max())}.")
+    return said
+
+
+def answer_signatures(tables: ResultTables, labels: Sequence[str]) -> list[str]:
+    """Say how many dimensions signatures keep, and whether they share more than random sets do.
+
+    Args:
+        tables: What signatures left.
+        labels: Labels of the methods.
+    """
+    if "signatures" in tables.absent:
+        return [f"{_capital(tables.absent['signatures'])}."]
+    sizes, methods, said = tables.get("signatures"), tables.get("signature_methods"), []
+    for label in labels:
+        rows = sizes[(sizes["label"] == label) & sizes["k"].notna()]
+        if rows.empty:
+            continue
+        k = rows["k"].astype(float)
+        words = f"{label}: {k.mean():.0f} of {int(rows['p'].max())} dimensions on average"
+        words += f", {k.min():.0f} to {k.max():.0f} over {len(rows)} runs" if len(rows) > 1 else ", in one run"
+        overlap = methods[(methods["label"] == label) & ~methods["control"].astype(bool)]["adjusted"].dropna()
+        if len(overlap):
+            value = overlap.iloc[0]
+            kind = "near that of random sets" if value < LITTLE_BEYOND_CHANCE else "beyond that of random sets"
+            words += f"; overlap between holdouts {kind} (adjusted {number(value, True)}; 0 is chance, 1 equal)"
+        said.append(f"{words}.")
+    if "signature_methods" in tables.absent:
+        said.append(f"Overlap: {tables.absent['signature_methods']}.")
+    return said or ["No run has a signature."]
+
+
+def answer_synthetic(explanation: Explanation | None) -> list[str]:
+    """Return what can be told of each method that drew from GANs, over all holdouts or at its only one.
+
+    Args:
+        explanation: The explanation; None where no run drew from GANs.
+    """
+    if explanation is None:
+        return ["Not run: no run drew from GANs (`magsig train --method gan --holdout all`)."]
+    rows = explanation.table[(explanation.table["quantity"] == "sentence") & (explanation.table["level"] == "image")]
+    whole = rows[rows["holdout"] == POOLED] if (rows["holdout"] == POOLED).any() else rows
+    return list(whole["words"])
+
+
+def answer_how(matrix: Matrix, cases: int) -> list[str]:
+    """Say how many runs there are and what each was trained and tested on.
+
+    Args:
+        matrix: The runs.
+        cases: Test cases in all.
+    """
+    runs = [run for group in matrix.groups for run in group.runs.values()]
+    folds, seeds = len({run.patient_fold for run in runs}), len({run.seed for run in runs})
+    return [
+        f"{_count(len(runs), 'finished run')}: {_count(len(matrix.groups), 'method')}, "
+        f"{_count(len(matrix.holdouts), 'held-out magnification')}, {_count(folds, 'patient fold')}, "
+        f"{_count(seeds, 'seed')}, {_count(cases, 'test case')}.",
+        "A case is on one side of a split at all magnifications, and the held-out magnification is for the test alone. "
+        "All methods share their splits, order of data, encoder and rule of selection, so that differences are paired.",
+    ]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

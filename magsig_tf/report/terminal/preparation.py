@@ -1,0 +1,142 @@
+"""The validation report drawn as rich tables; every number comes from `magsig_tf.data.preparation.report`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+SUBTYPES_SHOWN = 40
+UNREADABLE_SHOWN = 20
+EXAMPLES_SHOWN = 3
+_STYLE = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "pad_edge": False}
+
+
+def report_tables(info: dict) -> RenderableType:
+    """Draw the report of a prepared data set.
+
+    Args:
+        info: The content of `dataset.json`.
+
+    Returns:
+        Something for `rich.console.Console.print`.
+    """
+    report = info["report"]
+    parts: list[RenderableType] = [_counts(report, info["magnifications"]), _cases(report, info["magnifications"])]
+    if report["quirks"]:
+        parts.append(_quirks(report["quirks"]))
+    if report["unreadable"]["count"]:
+        parts.append(_unreadable(report["unreadable"]))
+    if report["ignored"]:
+        parts.append(_ignored(report["ignored"]))
+    parts.append(Text("\n".join(_closing_lines(info))))
+    return Group(*parts)
+
+
+def print_report(info: dict, console: Console | None = None) -> None:
+    """Print the report of a prepared data set, on standard output unless a console is given."""
+    (console or Console()).print(report_tables(info))
+
+
+def _counts(report: dict, magnifications: list[str]) -> Table:
+    has_known = report["known"] is not None
+    counts = report["counts"]
+    # a magnification that is known but absent still has its column
+    columns = list(dict.fromkeys([*magnifications, *(entry["magnification"] for entry in counts)]))
+    table = _table("Images: found/known to exist" if has_known else "Images", [*columns, "all"])
+    for label in dict.fromkeys(entry["label"] for entry in counts):
+        of_label = [entry for entry in counts if entry["label"] == label]
+        table.add_row(label, *_cells(of_label, columns, has_known), style="bold")
+        by_subtype: dict[str, list[dict]] = {}
+        for entry in of_label:
+            by_subtype.setdefault(entry["subtype"], []).append(entry)
+        by_subtype.pop("", None)
+        for subtype in list(by_subtype)[:SUBTYPES_SHOWN]:
+            table.add_row(Text(f"  {subtype}"), *_cells(by_subtype[subtype], columns, has_known))
+        if len(by_subtype) > SUBTYPES_SHOWN:
+            table.add_row(Text(f"  and {len(by_subtype) - SUBTYPES_SHOWN:,} more subtypes", style="dim"))
+        table.add_section()
+    table.add_row("all", *_cells(counts, columns, has_known), style="bold")
+    return table
+
+
+def _cells(counts: list[dict], columns: list[str], has_known: bool) -> list[Text]:
+    chosen = [[entry for entry in counts if entry["magnification"] == column] for column in columns]
+    return [_cell(entries, has_known) for entries in [*chosen, counts]]
+
+
+def _cell(entries: list[dict], has_known: bool) -> Text:
+    images = sum(entry["images"] for entry in entries)
+    if not has_known:
+        return Text(f"{images:,}" if images else "-")
+    known = sum(entry["known"] for entry in entries)
+    if images == known:
+        return Text(f"{images:,}", style="green")
+    return Text(f"{images:,}/{known:,}", style="red" if images > known else "yellow")
+
+
+def _cases(report: dict, magnifications: list[str]) -> Table:
+    table = _table("Cases (patients)", [*magnifications, "any"])
+    for label in dict.fromkeys(entry["label"] for entry in report["cases_per_class"]):
+        counts = [f"{entry['cases']:,}" for entry in report["cases_per_class"] if entry["label"] == label]
+        table.add_row(label, *counts)
+    return table
+
+
+def _quirks(quirks: list[dict]) -> Table:
+    table = Table(title="Quirks", **_STYLE)
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("what", max_width=36)
+    table.add_column("examples", overflow="fold")
+    for quirk in quirks:
+        shown = [Text(example) for example in quirk["examples"][:EXAMPLES_SHOWN]]
+        more = quirk["examples_in_all"] - len(shown)
+        if more > 0:
+            shown.append(Text(f"and {more:,} more", style="dim"))
+        table.add_row(f"{quirk['count']:,}", Text(quirk["quirk"]), Text("\n").join(shown))
+    return table
+
+
+def _unreadable(unreadable: dict) -> Table:
+    table = Table(title="Unreadable images, left out", **_STYLE | {"title_style": "bold red"})
+    table.add_column("file", overflow="fold")
+    table.add_column("why", overflow="fold")
+    for entry in unreadable["files"][:UNREADABLE_SHOWN]:
+        table.add_row(Text(entry["path"]), Text(entry["reason"]))
+    if unreadable["count"] > UNREADABLE_SHOWN:
+        table.add_row(f"and {unreadable['count'] - UNREADABLE_SHOWN:,} more", "all are listed in dataset.json")
+    return table
+
+
+def _ignored(ignored: list[dict]) -> Table:
+    table = Table(title="Other files, ignored", **_STYLE)
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_column("for example", overflow="fold")
+    for entry in ignored:
+        table.add_row(Text(entry["what"]), f"{entry['count']:,}", Text(entry["examples"][0]))
+    return table
+
+
+def _closing_lines(info: dict) -> Iterator[str]:
+    report, known = info["report"], info["report"]["known"]
+    yield f"{info['name']}: {report['images']:,} images of {report['slides']:,} slides and {report['cases']:,} cases"
+    if known and not known["missing_images"] and not known["extra_images"]:
+        yield f"complete: all {known['images']:,} known images of {known['slides']} slides are there, and no others"
+    elif known:
+        yield (
+            f"a part of the whole: {known['missing_images']:,} of {known['images']:,} known images and "
+            f"{known['missing_slides']} of {known['slides']} slides are missing; {known['extra_images']:,} are unknown"
+        )
+    yield f"prepared at {info['size']}x{info['size']} px ({info['resize']}), content {info['content_hash'][:16]}"
+
+
+def _table(title: str, numbers: list[str]) -> Table:
+    table = Table(title=title, **_STYLE)
+    table.add_column("", no_wrap=True)
+    for name in numbers:
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,1 @@
+"""Predictions and explanations with an exported model and nothing else."""

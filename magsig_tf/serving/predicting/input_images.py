@@ -1,0 +1,231 @@
+"""What `predict` is given: images, folders and CSV files, as one stream of images in a fixed order."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from magsig_tf.data.sources.breakhis_names import parse_name
+from magsig_tf.data.sources.images import printable
+from magsig_tf.data.sources.source import IgnoredFiles
+from magsig_tf.errors import DataError, UsageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+"""In a folder these are taken for images; a file that is named by itself or in a CSV is taken whatever its name."""
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Return the image files below a folder, sorted by path.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise DataError(
+            f"Expected images below {folder}", f"found none ending in {', '.join(SUFFIXES)}", "Pass another folder"
+        )
+    return found
+
+
+ALIASES = {"file": "path", "image": "path"}
+KNOWN = ("path", "case", "slide", "magnification")
+
+
+def csv_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield what a CSV says of each image.
+
+    Args:
+        path: A CSV in UTF-8 with a column `path` (or `file`, `image`); `case`, `slide` and `magnification` are read
+            where they are there, other columns are not.
+
+    Yields:
+        The values of `path`, `case`, `slide` and `magnification`, stripped; empty where there is none.
+
+    Raises:
+        DataError: it cannot be read, has no such column, or a row has more fields than the header.
+    """
+    try:
+        # utf-8-sig: spreadsheets put a mark in front, which would become part of the first column's name
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            lines = csv.reader(stream, strict=True)
+            columns = _columns(path, next(lines, []))
+            for fields in lines:
+                if not any(fields):
+                    continue
+                if len(fields) > len(columns):
+                    raise ValueError(f"line {lines.line_num} has {len(fields)} fields, the header {len(columns)}")
+                found = dict(zip(columns, fields, strict=False))
+                yield {key: found.get(key, "").strip() for key in KNOWN}
+    except (csv.Error, ValueError, OSError) as error:
+        reason = printable(" ".join(str(error).split()))[:200]
+        raise DataError(f"Expected a CSV file in UTF-8: {path}", f"found: {reason}", "Save it again") from error
+
+
+def _columns(path: Path, header: list[str]) -> list[str]:
+    names = [name.strip() for name in header]
+    names = [ALIASES[name] if name in ALIASES and "path" not in names else name for name in names]
+    if names.count("path") != 1:
+        shown = printable(", ".join(names))[:200]
+        raise DataError(
+            f"Expected one column path (or file, image) in {path}",
+            f"found {names.count('path') or 'none'} among {shown or 'nothing'}",
+            "Rename a column; separate the fields with commas",
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """One image to predict.
+
+    Args:
+        file: Its name as the list or folder gives it, printable.
+        path: Where it lies; None where the list names none.
+        case: The patient; empty where it is not known.
+        slide: The slide; empty where it is not known.
+        magnification: Such as "400X"; empty where it is not known.
+    """
+
+    file: str
+    path: Path | None
+    case: str = ""
+    slide: str = ""
+    magnification: str = ""
+
+
+class InputImages:
+    """The images of all arguments, each once, listed anew at every iteration.
+
+    Args:
+        arguments: Images, folders and CSV files.
+
+    Attributes:
+        skipped: What the folders hold besides images, of the last iteration.
+        repeated: How many images were named again, of the last iteration.
+
+    Raises:
+        UsageError: an argument does not exist, or is neither file nor folder.
+    """
+
+    def __init__(self, arguments: Sequence[Path]):
+        self.arguments = [Path(argument) for argument in arguments]
+        for argument in self.arguments:
+            if not (argument.is_file() or argument.is_dir()):
+                found = "found a device or pipe" if argument.exists() else "found none"
+                raise UsageError(f"Expected an image, a folder or a CSV file: {argument}", found, "Check the path")
+        self.skipped, self.repeated = IgnoredFiles(), 0
+
+    def count(self) -> int:
+        """List everything once and return how many images there are.
+
+        Raises:
+            DataError: as iterating does, or there is no image at all.
+        """
+        images = sum(1 for _ in self)
+        if not images:
+            others = sum(self.skipped.counts.values())
+            raise DataError(
+                f"Expected images in {', '.join(map(str, self.arguments))}",
+                f"found none among {others} files",
+                f"Pass files ending in {', '.join(sorted(SUFFIXES))}, or a CSV with the column path",
+            )
+        return images
+
+    def __iter__(self) -> Iterator[InputImage]:
+        """Yield the images: argument by argument, folders sorted by name, CSV files in their order.
+
+        Raises:
+            DataError: a folder cannot be listed, or a CSV is none of images.
+        """
+        self.skipped, self.repeated = IgnoredFiles(), 0
+        seen: set[bytes] = set()
+        for image in self._all():
+            place = _place(image)
+            if place in seen:
+                self.repeated += 1
+                continue
+            # an image that is named without a place has nothing to be compared by
+            seen.update([place] if place else [])
+            yield image
+
+    def _all(self) -> Iterator[InputImage]:
+        for argument in self.arguments:
+            if argument.is_dir():
+                yield from (_named(path, path) for path in self._below(argument))
+            elif argument.suffix.lower() == ".csv":
+                yield from (_listed(argument.parent, row) for row in csv_rows(argument))
+            else:
+                yield _named(argument, argument)
+
+    def _below(self, folder: Path) -> Iterator[Path]:
+        """Yield the images of a folder and of those below it; links are not followed, so none leads in a circle."""
+        for root, folders, files in os.walk(folder, onerror=_refuse_unlisted):
+            inside = [name for name in folders if not self._skip_folder(root, name)]
+            folders[:] = sorted(inside)
+            for name in sorted(files):
+                if not self._skip_file(root, name):
+                    yield Path(root, name)
+
+    def _skip_folder(self, root: str, name: str) -> bool:
+        kind = _link_or_hidden(root, name, "folder")
+        if kind:
+            self.skipped.add(kind, printable(name))
+        return bool(kind)
+
+    def _skip_file(self, root: str, name: str) -> bool:
+        kind = _link_or_hidden(root, name, "file")
+        suffix = os.path.splitext(name)[1].lower()
+        if not kind and suffix not in SUFFIXES:
+            kind = f"{printable(suffix) or 'no suffix'} file"
+        if kind:
+            self.skipped.add(kind, printable(name))
+        return bool(kind)
+
+
+def _link_or_hidden(root: str, name: str, what: str) -> str:
+    if name.startswith("."):
+        return f"hidden {what}"
+    return "symbolic link (not followed)" if os.path.islink(os.path.join(root, name)) else ""
+
+
+def _named(path: Path, shown: PurePath) -> InputImage:
+    """Return an image of which its name alone says what it is."""
+    found = parse_name(path.name)
+    known = {} if found is None else {"case": found.case, "slide": found.slide, "magnification": found.magnification}
+    return InputImage(printable(str(shown)), path, **known)
+
+
+def _listed(folder: Path, row: dict[str, str]) -> InputImage:
+    """Return an image of a CSV's row; what the row says goes before what a BreaKHis name says."""
+    if not row["path"]:
+        return InputImage("", None, row["case"], row["slide"], row["magnification"])
+    named = _named(folder / row["path"], PurePath(row["path"]))
+    said = {key: printable(row[key]) or getattr(named, key) for key in ("case", "slide", "magnification")}
+    return InputImage(named.file, named.path, **said)
+
+
+def _place(image: InputImage) -> bytes:
+    """Return what tells a file from others, in 16 bytes: memory must stay small for many of them."""
+    if image.path is None:
+        return b""
+    path = os.path.join(os.getcwd(), image.path)
+    folder, name = os.path.split(path)
+    whole = os.path.realpath(path) if os.path.islink(path) else os.path.join(_real_folder(folder), name)
+    return hashlib.blake2b(whole.encode(errors="surrogateescape"), digest_size=16).digest()
+
+
+@functools.lru_cache(maxsize=64)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _refuse_unlisted(error: OSError) -> None:
+    raise DataError(
+        f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
+    ) from error

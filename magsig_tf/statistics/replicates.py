@@ -1,0 +1,209 @@
+"""Metrics of all bootstrap replicates at once.
+
+A replicate only changes how often each case counts, so most metrics need no resampling of rows. What is additive over
+images is summed per case once and multiplied by the case multiplicities. AUC is bilinear in them: with U[b, m] the
+number of concordant image pairs (ties one half) between benign case b and malignant case m, and w the multiplicities,
+
+    AUC = sum over b, m of w_b w_m U[b, m]  /  (benign images times malignant images, each weighted by w).
+
+Equal-mass bins are formed anew in each replicate (`equal_mass_replicates`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from magsig_tf.statistics.calibration import BINS, BinSums, equal_width_bins
+from magsig_tf.statistics.classification import log_losses, ratio, squared_errors, wins
+from magsig_tf.statistics.units import Units
+
+CHUNK_ELEMENTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Units in sorted order, padded to whole blocks; the padding belongs to a case of weight 0.
+
+    Args:
+        case: Shape (blocks, length).
+        label: Shape (blocks, length).
+        probability: Shape (blocks, length).
+        next_start: For each position, the first position at or after it where a new probability begins; shape (n + 1,).
+    """
+
+    case: np.ndarray
+    label: np.ndarray
+    probability: np.ndarray
+    next_start: np.ndarray
+
+    @property
+    def length(self) -> int:
+        return self.case.shape[1]
+
+
+def equal_mass_sums(case: np.ndarray, label: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> BinSums:
+    """Return the sums over equal-mass bins under every row of weights.
+
+    Args:
+        case: Position of each unit's case, shape (n,).
+        label: 0 or 1, shape (n,).
+        probability: In [0, 1], shape (n,).
+        weights: Whole numbers: how often each case counts, shape (R, cases).
+
+    Returns:
+        Arrays of shape (R, bins).
+    """
+    cases = weights.shape[1]
+    blocks = _cut(case, label, probability, cases)
+    padded = np.concatenate([weights, np.zeros((len(weights), 1))], axis=1)
+    block_of_unit = np.arange(len(blocks.case))[:, None]
+    cell = (blocks.case * len(blocks.case) + block_of_unit).ravel()
+    shape = (cases + 1, len(blocks.case))
+    tables = [
+        np.bincount(cell, values, np.prod(shape)).reshape(shape)
+        for values in (None, blocks.label.ravel(), blocks.probability.ravel())
+    ]
+    size = max(1, CHUNK_ELEMENTS // max(BINS * blocks.length, len(blocks.case)))
+    chunks = [_sums(blocks, tables, padded[row : row + size], len(case)) for row in range(0, len(weights), size)]
+    return BinSums(*(np.concatenate(arrays) for arrays in zip(*chunks, strict=True)))
+
+
+def _cut(case: np.ndarray, label: np.ndarray, probability: np.ndarray, cases: int) -> _Blocks:
+    order = np.argsort(probability, kind="stable")
+    n = len(order)
+    # balances the matrix product over blocks against the look into single blocks (measured)
+    length = int(np.clip(np.sqrt(cases * n / 700), 8, 512))
+    fill = -n % length
+    values = probability[order]
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1], [True]]))
+    next_start = starts[np.searchsorted(starts, np.arange(n + 1))]
+    columns = ((case[order], cases), (label[order].astype(float), 0.0), (values, 0.0))
+    return _Blocks(*(np.pad(c, (0, fill), constant_values=pad).reshape(-1, length) for c, pad in columns), next_start)
+
+
+def _sums(blocks: _Blocks, tables: list[np.ndarray], weights: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    running = [_running_sums(weights @ table) for table in tables]
+    edges = blocks.next_start[_first_positions(blocks, running[0], weights, n)]
+    block, inside = np.divmod(edges, blocks.length)
+    last = block == len(blocks.case)  # the edge behind the last unit of a full last block
+    look = np.where(last, 0, block)
+    part = _weights_of(blocks, look, weights) * ((np.arange(blocks.length) < inside[..., None]) & ~last[..., None])
+    partial = (part.sum(-1), (part * blocks.label[look]).sum(-1), (part * blocks.probability[look]).sum(-1))
+    return tuple(
+        np.diff(np.take_along_axis(whole, block, 1) + rest, axis=1, prepend=0, append=whole[:, -1:])
+        for whole, rest in zip(running, partial, strict=True)
+    )
+
+
+def _first_positions(blocks: _Blocks, below: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
+    """Return for each inner edge j the first position with bins * (weight of earlier units) >= j * total weight."""
+    total = below[:, -1:]
+    wanted = np.arange(1, BINS) * total
+    # one search serves all replicates: shifting each row by more than its largest key keeps the rows apart; weights are
+    # whole numbers, so that all comparisons are exact
+    row = np.arange(len(below))[:, None]
+    shift = row * (2.0 * BINS * max(total.max(), 1))
+    found = np.searchsorted((BINS * below[:, :-1] + shift).ravel(), (wanted + shift).ravel()).reshape(wanted.shape)
+    block = np.maximum(found - row * len(blocks.case) - 1, 0)
+    inside = _weights_of(blocks, block, weights).cumsum(-1) + np.take_along_axis(below, block, 1)[..., None]
+    return np.minimum(block * blocks.length + 1 + (BINS * inside < wanted[..., None]).sum(-1), n)
+
+
+def _weights_of(blocks: _Blocks, block: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights[np.arange(len(weights))[:, None, None], blocks.case[block]]
+
+
+def _running_sums(values: np.ndarray) -> np.ndarray:
+    """Sums of all earlier entries of each row, shape (rows, n + 1)."""
+    return np.concatenate([np.zeros((len(values), 1)), values.cumsum(axis=1)], axis=1)
+
+
+class Replicates:
+    """Scored units under every row of a multiplicity matrix; sums are made when first asked for.
+
+    Args:
+        units: The scored units, at least one.
+        multiplicities: How often each case counts, shape (R, cases), from `bootstrap.case_multiplicities`.
+    """
+
+    def __init__(self, units: Units, multiplicities: np.ndarray):
+        self.units = units
+        cases, self._unit_case = np.unique(units.case, return_inverse=True)
+        self._weights = multiplicities[:, cases]
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+    def auc(self) -> np.ndarray:
+        """Return the AUC of each replicate, shape (R,); NaN where a class is absent."""
+        concordant = concordant_pairs(self.units, self._unit_case, self._weights.shape[1])
+        positive = self._weighted_sum(self.units.label)
+        negative = self._weighted_sum(1 - self.units.label)
+        pairs = ((self._weights @ concordant) * self._weights).sum(1)
+        return ratio(pairs, positive * negative)
+
+    @cached_property
+    def count(self) -> np.ndarray:
+        """Number of units of each replicate, shape (R,)."""
+        return self._weighted_sum(np.ones(len(self.units)))
+
+    @cached_property
+    def confusion(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """True positives, false positives, false negatives and true negatives of each replicate, each shape (R,)."""
+        label, predicted = self.units.label.astype(bool), self.units.predicted.astype(bool)
+        cells = (label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted)
+        return tuple(self._weighted_sum(cell) for cell in cells)
+
+    def mean_squared_error(self) -> np.ndarray:
+        """Return the mean of (p - y)^2 of each replicate, shape (R,)."""
+        return ratio(self._weighted_sum(squared_errors(self.units.label, self.units.probability)), self.count)
+
+    def mean_log_loss(self) -> np.ndarray:
+        """Return the mean log-loss of each replicate in nats, shape (R,)."""
+        return ratio(self._weighted_sum(log_losses(self.units.label, self.units.probability)), self.count)
+
+    def mean_correct(self) -> np.ndarray:
+        """Return the mean over units of the share of correct images, shape (R,)."""
+        return ratio(self._weighted_sum(self.units.correct), self.count)
+
+    @cached_property
+    def equal_width(self) -> BinSums:
+        """Sums over equally wide bins, arrays of shape (R, bins)."""
+        cases = self._weights.shape[1]
+        cell = self._unit_case * BINS + equal_width_bins(self.units.probability)
+        tables = (
+            np.bincount(cell, values, cases * BINS).reshape(cases, BINS)
+            for values in (None, self.units.label, self.units.probability)
+        )
+        return BinSums(*(self._weights @ table for table in tables))
+
+    @cached_property
+    def equal_mass(self) -> BinSums:
+        """Sums over equal-mass bins, formed anew in each replicate, arrays of shape (R, bins)."""
+        return equal_mass_sums(self._unit_case, self.units.label, self.units.probability, self._weights)
+
+    def _weighted_sum(self, values: np.ndarray) -> np.ndarray:
+        return self._weights @ np.bincount(self._unit_case, values, self._weights.shape[1])
+
+
+def concordant_pairs(units: Units, unit_case: np.ndarray, cases: int) -> np.ndarray:
+    """Count the pairs of a benign and a malignant unit that are in the right order, for each pair of cases.
+
+    Args:
+        units: The scored units.
+        unit_case: Position of each unit's case, in [0, cases), shape (n,).
+        cases: Number of cases.
+
+    Returns:
+        Shape (cases, cases): row of the benign unit's case, column of the malignant one's; a tie counts one half.
+    """
+    table = np.zeros((cases, cases))
+    malignant = units.label == 1
+    scores, columns = units.probability[malignant], unit_case[malignant]
+    for row in np.unique(unit_case[~malignant]):
+        benign = np.sort(units.probability[~malignant & (unit_case == row)])
+        table[row] = np.bincount(columns, wins(benign, scores), cases)
+    return table

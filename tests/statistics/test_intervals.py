@@ -1,0 +1,140 @@
+"""Kinds of interval against hand-worked values, closed forms and scipy, and that they hold what they must."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from magsig_tf.errors import UsageError
+from magsig_tf.statistics.intervals import (
+    DIFFERENCE,
+    INTERVAL_KIND,
+    INTERVALS,
+    SHARE,
+    Bootstrapped,
+    interval,
+    percentile_interval,
+    student_interval,
+    widening,
+)
+
+CASES = (6, 10)
+
+
+def around(value, spread=0.02, count=2000, bounds=SHARE, cases=CASES):
+    """A number whose replicates are the quantiles of a normal distribution."""
+    replicates = value + spread * stats.norm.ppf((np.arange(count) + 0.5) / count)
+    return Bootstrapped(value, replicates, cases, bounds)
+
+
+def test_percentile_interval_leaves_undefined_replicates_out():
+    number = Bootstrapped(50.0, np.append(np.arange(101.0), np.nan), CASES)
+    assert interval(number, 0.9, "percentile") == pytest.approx((5, 95))
+    assert percentile_interval(number.replicates, 50.0, 0.9) == pytest.approx((5, 95))
+
+
+def test_the_percentile_interval_is_scipys():
+    draw = np.random.default_rng(0)
+    sample = draw.exponential(size=40)
+    found = stats.bootstrap((sample,), np.mean, n_resamples=999, method="percentile", rng=draw)
+    low, high = interval(Bootstrapped(sample.mean(), found.bootstrap_distribution, CASES), 0.95, "percentile")
+    assert (low, high) == pytest.approx(tuple(found.confidence_interval))
+
+
+def test_with_classes_of_one_size_widening_is_that_of_two_samples():
+    # Welch's degrees of freedom are 2 (n - 1) where both variances and sizes are equal
+    quantile, factor = widening((8, 8), 0.95)
+    assert quantile == pytest.approx(stats.t.ppf(0.975, 14))
+    assert factor == pytest.approx(math.sqrt(8 / 7))
+    # with many cases nothing is left to widen
+    assert widening((100_000, 100_000), 0.95) == pytest.approx((stats.norm.ppf(0.975), 1), abs=1e-4)
+
+
+def test_welchs_degrees_of_freedom_are_scipys():
+    # samples of equal variance
+    one, two = (np.sqrt(n - 1) * stats.zscore(np.arange(n), ddof=0) / np.sqrt(n) for n in CASES)
+    one, two = one / one.std(ddof=1), two / two.std(ddof=1)
+    quantile, _ = widening(CASES, 0.9)
+    assert quantile == pytest.approx(stats.t.ppf(0.95, stats.ttest_ind(one, two, equal_var=False).df))
+
+
+def test_students_interval_of_a_difference_of_means_is_welchs_on_average():
+    """The bootstrap error times its factor is the error of two means when both classes vary alike."""
+    draw = np.random.default_rng(1)
+    samples = [sample / sample.std(ddof=1) for sample in (draw.normal(size=n) for n in CASES)]
+    weights = [draw.multinomial(n, np.full(n, 1 / n), 200_000) / n for n in CASES]
+    replicates = weights[0] @ samples[0] - weights[1] @ samples[1]
+    value = samples[0].mean() - samples[1].mean()
+    found = student_interval(Bootstrapped(value, replicates, CASES), 0.95)
+    expected = stats.ttest_ind(*samples, equal_var=False).confidence_interval(0.95)
+    assert found == pytest.approx(tuple(expected), abs=0.005)
+
+
+def test_a_share_is_taken_on_the_logit_scale_and_a_loss_on_that_of_logarithms():
+    number = around(0.9)
+    quantile, factor = widening(CASES, 0.95)
+    reach = quantile * factor * np.std(number.replicates, ddof=1)
+    low, high = interval(number, 0.95, "student")
+    centre = math.log(0.9 / 0.1)
+    for end, sign in ((low, -1), (high, 1)):
+        assert math.log(end / (1 - end)) == pytest.approx(centre + sign * reach / (0.9 * 0.1))
+    low, high = student_interval(around(0.4, bounds=(0.0, math.inf)), 0.95)
+    assert math.log(high / 0.4) == pytest.approx(reach / 0.4)
+    assert math.log(0.4 / low) == pytest.approx(reach / 0.4)
+    # a small difference hardly feels its bounds
+    plain = student_interval(around(0.03, bounds=(-math.inf, math.inf)), 0.95)
+    assert student_interval(around(0.03, bounds=DIFFERENCE), 0.95) == pytest.approx(plain, abs=2e-4)
+
+
+def test_a_calibration_error_keeps_its_scale_and_is_cut_off_at_0():
+    number = around(0.05, spread=0.01)
+    kept = Bootstrapped(number.value, number.replicates, CASES, SHARE, stretched=False)
+    low, high = student_interval(kept, 0.95)
+    assert (low + high) / 2 == pytest.approx(0.05)
+    assert low < student_interval(number, 0.95)[0]
+    wide = around(0.05, spread=0.1)
+    assert student_interval(Bootstrapped(0.05, wide.replicates, CASES, SHARE, stretched=False), 0.95)[0] == 0
+
+
+@pytest.mark.parametrize("kind", INTERVALS)
+def test_a_number_without_spread_is_its_own_interval(kind):
+    for value in (0.0, 0.3, 1.0):
+        assert interval(Bootstrapped(value, np.full(100, value), CASES, SHARE), 0.95, kind) == pytest.approx(
+            (value,) * 2
+        )
+
+
+@pytest.mark.parametrize("kind", INTERVALS)
+def test_without_a_defined_replicate_there_is_none(kind):
+    assert np.isnan(interval(Bootstrapped(0.5, np.full(3, np.nan), CASES, SHARE), 0.95, kind)).all()
+
+
+@given(
+    st.floats(0.001, 0.999),
+    st.floats(0, 0.5),
+    st.tuples(st.integers(2, 60), st.integers(2, 60)),
+    st.sampled_from(sorted(INTERVALS)),
+)
+def test_ends_are_in_order_within_the_bounds_and_wider_at_a_higher_level(value, spread, cases, kind):
+    number = around(value, spread, 200, SHARE, cases)
+    number = Bootstrapped(value, np.clip(number.replicates, 0, 1), cases, SHARE)
+    (low, high), (lower, higher) = (interval(number, level, kind) for level in (0.9, 0.95))
+    assert 0 <= lower <= low <= high <= higher <= 1
+    turned = Bootstrapped(1 - value, 1 - number.replicates, cases, SHARE)
+    assert interval(turned, 0.9, kind) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+def test_fewer_cases_make_it_wider_and_the_expanded_percentile_interval_too():
+    for kind in ("student", "expanded_percentile"):
+        widths = [np.diff(interval(around(0.8, cases=cases), 0.95, kind))[0] for cases in ((5, 5), CASES, (30, 30))]
+        assert widths == sorted(widths, reverse=True)
+        assert widths[-1] > np.diff(interval(around(0.8), 0.95, "percentile"))[0]
+
+
+def test_an_unknown_kind_of_interval_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match="percentile"):
+        interval(around(0.5), kind="percentil")
+    assert INTERVAL_KIND in INTERVALS
