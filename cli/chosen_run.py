@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from magsig_tf.errors import RunError, UsageError, nearest
-from magsig_tf.runs.statistics_rule import MARK, MOVING
+from magsig_tf.statistics_rule import MARK, MOVING
 from magsig_tf.workspace import Workspace
 
 Found = tuple[Path, dict]

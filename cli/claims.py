@@ -40,9 +40,9 @@ def print_claims_judged(
     from magsig_tf.evaluation.claims.judge import judge_claims
     from magsig_tf.report.terminal.claims import print_claims
     from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.runs.result_files import write_frame
     from magsig_tf.runs.settings import margin_of
     from magsig_tf.runs.signature_results import read_signature_results
-    from magsig_tf.runs.tables import write_frame
 
     loaded = load_runs(workspace, dataset, configs=configs, folders=folders)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin

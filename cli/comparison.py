@@ -48,7 +48,7 @@ def print_methods_compared(
     from magsig_tf.evaluation.comparison.frame import compare
     from magsig_tf.report.terminal.comparison import print_comparison
     from magsig_tf.report.terminal.summary import SHOWN, output_console
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
 
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     # all methods are read: the draws of cases, and the names of the rows, are those of the summary

@@ -89,7 +89,7 @@ def print_listing(listing: Listing, csv_path: Path | None = None, as_json: bool 
         csv_path: Also receives the frame.
         as_json: Print the frame as JSON records instead of the table.
     """
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
 
     write_frame(listing.frame(), Path(), "", csv_path)
     if as_json:

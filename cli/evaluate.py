@@ -176,7 +176,7 @@ def print_evaluation(
     from magsig_tf.evaluation.cells.catalogue import choose_metrics
     from magsig_tf.report.terminal.explanation import print_explanation
     from magsig_tf.report.terminal.summary import SHOWN, check_shown, output_console, print_summary
-    from magsig_tf.runs.tables import write_frame, write_tables
+    from magsig_tf.runs.result_files import write_frame
 
     shown = [metric.name for metric in choose_metrics(metrics or SHOWN)]
     check_shown(shown, level)
@@ -184,7 +184,7 @@ def print_evaluation(
     with progress_bar("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
     explanation = explain_if_augmented(loaded, workspace, replicates) if explained else None
-    written = write_tables(summary, workspace, name, csv_path)
+    written = write_frame(summary.table, workspace.results() / summary.dataset, name, csv_path)
     if explanation and name:
         folder = workspace.results() / dataset
         written += write_frame(explanation.table, folder, name.replace("summary", "explanation"))
@@ -212,9 +212,9 @@ def summarise_runs(
         csv_path: A place for the numbers as CSV.
     """
     from magsig_tf.evaluation import load_runs, summarise
-    from magsig_tf.runs.tables import write_tables
+    from magsig_tf.runs.result_files import write_frame
 
     with progress_bar("bootstrap") as report:
         summary = summarise(load_runs(workspace, dataset, folders=folders), progress=report)
-    write_tables(summary, workspace, "", csv_path)
+    write_frame(summary.table, workspace.results() / summary.dataset, "", csv_path)
     return summary

@@ -59,7 +59,7 @@ def print_explanation_alone(
     from magsig_tf.evaluation.augmentation.frame import explain
     from magsig_tf.report.terminal.explanation import print_explanation
     from magsig_tf.report.terminal.summary import output_console
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
 
     loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
     with progress_bar("explanation") as report:

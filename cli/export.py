@@ -10,7 +10,7 @@ import click
 
 from magsig_tf.cli.options import json_option, workspace_option
 from magsig_tf.errors import UsageError
-from magsig_tf.runs.statistics_rule import MARK, MEANING, MOVING
+from magsig_tf.statistics_rule import MARK, MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ def _write_csv(records: list, csv_path: Path | None) -> None:
     """Write the quality of every finished fold into one file."""
     import pandas as pd
 
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
 
     frames = [pd.read_parquet(fold.folder / "quality.parquet").assign(fold=fold.title) for fold, _ in records]
     if frames:

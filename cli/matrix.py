@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magsig_tf.config import Config
-from magsig_tf.runs.statistics_rule import MARK, MOVING, rule_of
+from magsig_tf.statistics_rule import MARK, MOVING, rule_of
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ def _study(workspace: Workspace, run):
     import pandas as pd
 
     from magsig_tf.errors import DataError
-    from magsig_tf.runs.signature_results import read_result
+    from magsig_tf.runs.result_files import read_result
 
     folder = workspace.results() / run.info["dataset"]
     same = {"method": run.method, "config": run.config_hash, "holdout": run.holdout}

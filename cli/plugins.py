@@ -36,7 +36,7 @@ def plugins(csv_path, as_json):
     if csv_path:
         import pandas as pd
 
-        from magsig_tf.runs.tables import write_frame
+        from magsig_tf.runs.result_files import write_frame
 
         write_frame(pd.DataFrame(rows), csv_path.parent, "", csv_path)
     if as_json:

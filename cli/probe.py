@@ -88,7 +88,7 @@ def print_study(
     from magsig_tf.evaluation.probes.summary import summarise_probes
     from magsig_tf.report.terminal.probes import print_probes
     from magsig_tf.report.terminal.summary import output_console
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
 
     with progress_bar("probes") as report:
         table = summarise_probes(

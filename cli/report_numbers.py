@@ -90,7 +90,7 @@ def write_numbers(material: Material, workspace: Workspace, chosen: str = "") ->
     Returns:
         The files written.
     """
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
 
     frames = {"summary": material.summary.table, "claims": material.claims.table}
     frames |= {comparison_name(each.method, each.reference): each.table for each in material.comparisons}
@@ -108,7 +108,7 @@ def damaged_numbers(workspace: Workspace, dataset: str) -> list[str]:
         dataset: Name of the data set.
     """
     from magsig_tf.errors import DataError
-    from magsig_tf.runs.signature_results import read_result
+    from magsig_tf.runs.result_files import read_result
 
     damaged = []
     for pattern in ("summary*.parquet", "claims*.parquet", "comparison-*.parquet", "explanation*.parquet"):

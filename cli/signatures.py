@@ -127,7 +127,7 @@ def print_study(
     """
     from magsig_tf.report.terminal.signatures import print_signatures
     from magsig_tf.report.terminal.summary import output_console
-    from magsig_tf.runs.tables import write_frame
+    from magsig_tf.runs.result_files import write_frame
     from magsig_tf.signatures.study import study_signatures, write_study
 
     study = study_signatures(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from magsig_tf.config import Config, MethodOptions, Settings, Strict
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.registry import PluginError, registry
-from magsig_tf.runs.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
+from magsig_tf.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")

@@ -13,7 +13,7 @@ from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import read_config_file
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.runs.statistics_rule import KEY, RULES, rule_of
+from magsig_tf.statistics_rule import KEY, RULES, rule_of
 
 COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
 _REMEDY = "Remove the run's folder and train it again"

@@ -10,7 +10,7 @@ from itertools import product
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import RunError
 from magsig_tf.runs.finished import Run, run_name
-from magsig_tf.runs.statistics_rule import MARK, MOVING
+from magsig_tf.statistics_rule import MARK, MOVING
 
 SHORTEST_HASH = 6
 Basis = frozenset[tuple[str, int, int, str]]

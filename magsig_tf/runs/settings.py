@@ -11,7 +11,7 @@ from magsig_tf.config_files import read_config_file
 from magsig_tf.errors import UsageError
 from magsig_tf.runs.files import read_settings
 from magsig_tf.runs.matrix import Group
-from magsig_tf.runs.statistics_rule import KEY, OLD_KEY
+from magsig_tf.statistics_rule import KEY, OLD_KEY
 
 
 def settings_of(group: Group) -> dict[str, Any]:

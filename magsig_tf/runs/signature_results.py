@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from magsig_tf.errors import DataError
+from magsig_tf.runs.result_files import read_result
 
 SIGNATURE_COMMAND = "magsig signatures --compare-folds"
 AXES = ("method", "config", "holdout", "patient_fold", "seed")
@@ -48,28 +48,3 @@ def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
     return SignatureResults(
         *(read_result(folder / f"{name}{ending}", columns, SIGNATURE_COMMAND) for name, columns in COLUMNS.items())
     )
-
-
-def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFrame | None:
-    """Read one table that an earlier command wrote; None where it is not there or empty.
-
-    Args:
-        path: The Parquet file.
-        columns: Columns that it must have.
-        command: What writes it anew.
-
-    Raises:
-        DataError: it is damaged or lacks a column.
-    """
-    if not path.is_file():
-        return None
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-        reason = f"found {type(error).__name__}"
-        raise DataError(f"Expected a readable table in {path}", reason, f"Repeat `{command}`") from error
-    missing = [name for name in columns if name not in frame] if len(frame.columns) else []
-    if missing:
-        found = f"found no {missing[0]}"
-        raise DataError(f"Expected {', '.join(columns)} in {path}", found, f"Repeat `{command}`")
-    return frame if len(frame) else None

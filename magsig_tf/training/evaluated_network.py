@@ -11,7 +11,7 @@ import numpy as np
 from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.execution.batch_statistics import BatchStatistics
-from magsig_tf.runs.statistics_rule import REESTIMATED
+from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.inference import Inference
 from magsig_tf.training.parts import RunParts
 from magsig_tf.training.selection import cross_entropy

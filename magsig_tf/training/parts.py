@@ -19,8 +19,8 @@ from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.registry import registry
-from magsig_tf.runs.statistics_rule import FROZEN, REESTIMATED
 from magsig_tf.seeding import seed_for
+from magsig_tf.statistics_rule import FROZEN, REESTIMATED
 
 if TYPE_CHECKING:
     import keras
@@ -227,7 +227,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
 
 
 def batch_statistics_rule(settings: Settings) -> str:
-    """Return the rule of `magsig_tf.runs.statistics_rule` that a run follows; `auto` depends on the encoder's weights.
+    """Return the rule of `magsig_tf.statistics_rule` that a run follows; `auto` depends on the encoder's weights.
 
     Raises:
         UsageError: there is no such encoder.

@@ -20,8 +20,8 @@ from magsig_tf.evaluation.claims.paper import the_paper
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.signature_results import SignatureResults, read_signature_results
-from magsig_tf.runs.statistics_rule import MEANING, MOVING
 from magsig_tf.statistics.bootstrap import MANY_CASES
+from magsig_tf.statistics_rule import MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 MARGIN = 0.02

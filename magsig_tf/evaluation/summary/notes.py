@@ -12,8 +12,8 @@ from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.summary.frame import POOLED, Summary
 from magsig_tf.runs.finished import run_name
 from magsig_tf.runs.matrix import Basis, Group, Matrix
-from magsig_tf.runs.statistics_rule import MEANING, MOVING
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES
+from magsig_tf.statistics_rule import MEANING, MOVING
 
 NAMES_SHOWN = 4
 WORTH_SAYING = 0.01

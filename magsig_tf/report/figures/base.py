@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import replacing
-from magsig_tf.runs.statistics_rule import MARK, MOVING
+from magsig_tf.statistics_rule import MARK, MOVING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

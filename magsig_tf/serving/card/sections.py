@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magsig_tf.runs.statistics_rule import MARK, MEANING, MOVING, rule_of
+from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import pandas as pd
 from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import read_config_file
 from magsig_tf.errors import RunError
-from magsig_tf.runs.statistics_rule import rule_of
+from magsig_tf.statistics_rule import rule_of
 
 FILES = ("config.yaml", "run.json", "model.keras", "predictions.parquet", "embeddings.npz")
 KEYS = {

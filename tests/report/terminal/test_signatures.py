@@ -10,9 +10,9 @@ from rich.console import Console
 
 from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.report.terminal import signatures as signature_tables
-from magsig_tf.runs.statistics_rule import MARK
 from magsig_tf.signatures.sources import sources_of_files, sources_of_runs
 from magsig_tf.signatures.study import study_signatures
+from magsig_tf.statistics_rule import MARK
 from tests.signatures.fake_embeddings import EmbeddingStudy, stand_in
 
 

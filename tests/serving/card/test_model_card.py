@@ -12,7 +12,7 @@ import pytest
 from magsig_tf.cli.model_card import write_card
 from magsig_tf.evaluation import load_runs, summarise
 from magsig_tf.evaluation.summary.one_run import one_run_table
-from magsig_tf.runs.tables import write_tables
+from magsig_tf.runs.result_files import write_frame
 from magsig_tf.serving.card.model_card import model_card
 from magsig_tf.serving.card.sections import CardFacts, number, text
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
@@ -130,7 +130,7 @@ def test_the_study_is_not_run_until_it_was_evaluated(study, tmp_path):
     assert "Not run: the study around this run was not evaluated" in card_of(study, tmp_path)
     summary = summarise(load_runs(study.workspace, "fake"), replicates=100)
     # that of a named study, as `magsig reproduce` writes it
-    write_tables(summary, study.workspace, "summary-demo")
+    write_frame(summary.table, study.workspace.results() / summary.dataset, "summary-demo")
     header, *rows = cells(section(card_of(study, tmp_path), "## The study it comes from"))
     assert header == ["level", "metric", "quantity", "value", "images", "runs"]
     table = summary.table[(summary.table["label"] == "grl") & (summary.table["holdout"] == "400X")]

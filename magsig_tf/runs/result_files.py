@@ -1,0 +1,61 @@
+"""Result tables on disk: tidy frames that one command writes and scripts and later commands read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from magsig_tf.atomic_files import replacing
+from magsig_tf.errors import DataError
+
+
+def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | None = None) -> list[Path]:
+    """Write one frame as CSV and Parquet.
+
+    Args:
+        frame: What to write.
+        folder: Receives `<name>.csv` and `<name>.parquet`.
+        name: Name of these two files without their ending; empty writes none of them.
+        csv_path: Another place for the CSV, in addition.
+
+    Returns:
+        The files written.
+    """
+    written = []
+    for path in [folder / f"{name}.csv" if name else None, csv_path]:
+        if path is not None:
+            with replacing(path) as temporary:
+                frame.to_csv(temporary, index=False)
+            written.append(path)
+    if name:
+        path = folder / f"{name}.parquet"
+        with replacing(path) as temporary:
+            frame.to_parquet(temporary, index=False)
+        written.insert(1, path)
+    return written
+
+
+def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFrame | None:
+    """Read one table that an earlier command wrote; None where it is not there or empty.
+
+    Args:
+        path: The Parquet file.
+        columns: Columns that it must have.
+        command: What writes it anew.
+
+    Raises:
+        DataError: it is damaged or lacks a column.
+    """
+    if not path.is_file():
+        return None
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+        reason = f"found {type(error).__name__}"
+        raise DataError(f"Expected a readable table in {path}", reason, f"Repeat `{command}`") from error
+    missing = [name for name in columns if name not in frame] if len(frame.columns) else []
+    if missing:
+        found = f"found no {missing[0]}"
+        raise DataError(f"Expected {', '.join(columns)} in {path}", found, f"Repeat `{command}`")
+    return frame if len(frame) else None
