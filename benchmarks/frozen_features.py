@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from magsig_tf.config import Config
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.data.splits import Split
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
     from magsig_tf.workspace import Workspace
 
 METHOD = "frozen-linear"
@@ -151,7 +152,7 @@ def write_runs(workspace: Workspace, dataset: str, say: Callable[[str], None], *
 def of_this_method(run: Run) -> Run:
     """Return a planned run in the folder of this method; its config goes on naming the method it was built for."""
     above = run.workspace.runs(run.config.settings.dataset)
-    return replace(run, folder=above / METHOD / run.folder.parent.name / run.folder.name)
+    return replace(run, method=METHOD, folder=above / METHOD / run.folder.parent.name / run.folder.name)
 
 
 def embedded(config: Config, prepared: PreparedDataset) -> tuple[keras.Model, np.ndarray]:
@@ -225,19 +226,20 @@ def write_run(
     """
     import yaml
 
-    from magsig_tf.atomic_files import write_json, write_text
+    from magsig_tf.atomic_files import write_text
     from magsig_tf.models.freezing import trained_weights
+    from magsig_tf.runs.record import write_record
     from magsig_tf.training.inference import write_outputs
-    from magsig_tf.training.run import _now, _opening
+    from magsig_tf.training.run import opening_record
     from magsig_tf.training.selection import selection_rule
 
     settings = run.config.settings
-    record = _opening(run, {}, prepared, split) | {"method": METHOD}
+    record = opening_record(run, prepared, split)
     write_text(
         run.folder / "config.yaml",
         yaml.safe_dump({key: run.config.flat()[key] for key in KEPT_SETTINGS}, sort_keys=False),
     )
-    write_json(run.folder / "run.json", record)
+    write_record(run.folder, record)
     classifier.get_layer("logit").set_weights([head.weights[:, None], np.array([head.offset])])
 
     def answers(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -246,25 +248,25 @@ def write_run(
     rule = selection_rule(settings.selection, settings.select_from)
     write_outputs(run.folder, classifier, answers, prepared, split, rule)
     trained, weights = trained_weights(classifier)
-    record |= {
-        "chosen": {
+    record = record.with_changes(
+        chosen={
             "epoch": 0,
             "step": 0,
             "validation_loss": head.losses[head.chosen],
             "state": {"C": head.strengths[head.chosen]},
         },
-        "path": {"C": head.strengths, "validation_loss": head.losses, "at_edge": head.at_edge},
-        "precision": settings.precision,
-        "strategy": "one x 1",
-        "steps": 0,
-        "trained_weights": trained,
-        "all_weights": weights,
-        "training_rows": _training_rows(prepared, split, head, embeddings),
-        "status": "done",
-        "finished": _now(),
-        "seconds": round(seconds, 2),
-    }
-    write_json(run.folder / "run.json", record)
+        path={"C": head.strengths, "validation_loss": head.losses, "at_edge": head.at_edge},
+        precision=settings.precision,
+        strategy="one x 1",
+        steps=0,
+        trained_weights=trained,
+        all_weights=weights,
+        training_rows=_training_rows(prepared, split, head, embeddings),
+        status="done",
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 2),
+    )
+    write_record(run.folder, record)
 
 
 def _training_rows(

@@ -116,7 +116,7 @@ def _of_run(run) -> dict[str, float]:
         "validation_probe": _probe(embeddings, "validation"),
         "held_out_auc": auc(parts["test"]["label"].to_numpy(), parts["test"]["logit"].to_numpy()),
         "test_probe": _probe(embeddings, "in_domain_test"),
-        "chance": 1 / len(run.record()["source_magnifications"]),
+        "chance": 1 / len(run.record.source_magnifications),
         "largest_domain_loss": max(risen, default=float("nan")),
         "embedding_norm": float(np.linalg.norm(embeddings["embedding"][of_test], axis=1).mean()),
     }

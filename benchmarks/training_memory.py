@@ -26,7 +26,7 @@ def main(quick: bool, epochs: int, method: str) -> None:
     from magsig_tf.config_files import build_config
     from magsig_tf.data.preparation.prepare import prepare
     from magsig_tf.execution.observer import Observer
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
     from magsig_tf.training.run import execute
     from magsig_tf.workspace import Workspace
 

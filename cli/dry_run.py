@@ -19,7 +19,7 @@ from magsig_tf.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
     from magsig_tf.training.prerequisites import Prerequisite
 
 
@@ -150,7 +150,7 @@ def _run_row(run: Run) -> dict[str, object]:
     settings, status = run.config.settings, run.status
     axes = {"method": settings.method[0], "holdout": settings.holdout[0]}
     axes |= {"patient_fold": settings.patient_fold[0], "seed": settings.seed[0]}
-    seconds = float(run.record()["seconds"]) if status == "done" else math.nan
+    seconds = run.record.seconds if status == "done" else math.nan
     return {"kind": "run", "title": run.title, **axes, "state": status, "seconds": seconds, "folder": str(run.folder)}
 
 

@@ -14,6 +14,7 @@ from magsig_tf.statistics_rule import MARK, MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
+    from magsig_tf.runs.run import Run
     from magsig_tf.serving.exporting.export import Export
 
 
@@ -62,7 +63,8 @@ def export(
     magsig export --method grl --holdout 400X --with-signature --temperature
     magsig export --run workspace/runs/phantom/grl/400X/fold0-seed0-1a2b3c4d --name grl-400x
     """
-    folder, seeds = _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder)
+    seeds = _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder)
+    folder = run_folder if run_folder is not None else seeds[0].folder
     exported = _exported(_workspace_of(folder, workspace), folder, name, output, with_signature, temperature)
     _print(exported, seeds, as_json)
 
@@ -73,7 +75,8 @@ def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
     return Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
 
 
-def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder) -> tuple[Path, list[dict]]:
+def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder) -> list[Run]:
+    """Return the finished runs that were meant, the best seed first; none where a folder was named."""
     from magsig_tf.cli.chosen_run import choose_run
     from magsig_tf.cli.finished_runs import choose_dataset
 
@@ -82,7 +85,7 @@ def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_
             raise UsageError(
                 "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
             )
-        return run_folder, []
+        return []
     if not (method and holdout):
         raise UsageError(
             "Expected --method and --holdout, or --run",
@@ -104,14 +107,13 @@ def _exported(
     from magsig_tf.tensorflow_import import load_tensorflow
 
     load_tensorflow()
-    from magsig_tf.serving.exporting.export import export_run
-    from magsig_tf.serving.exporting.finished_run import FinishedRun
+    from magsig_tf.serving.exporting.export import export_run, open_whole
 
-    run = FinishedRun.open(folder)
-    prepared = PreparedDataset.open(workspace.data(run.record["dataset"]))
-    name = name or default_name(run.record)
+    run = open_whole(folder)
+    prepared = PreparedDataset.open(workspace.data(run.record.dataset))
+    name = name or default_name(run)
     with Console(stderr=True).status(f"exporting {run.title}"):
-        signature = signature_of_run(workspace, folder, run.record) if with_signature else None
+        signature = signature_of_run(workspace, run) if with_signature else None
         return export_run(
             run,
             prepared,
@@ -123,14 +125,14 @@ def _exported(
         )
 
 
-def default_name(record: dict) -> str:
+def default_name(run: Run) -> str:
     """Return a model's name for a run: `grl-400x`, with the patient fold where it is not the first."""
-    fold = f"-fold{record['patient_fold']}" if record["patient_fold"] else ""
-    words = f"{record['method']}-{record['holdout']}{fold}".lower()
+    fold = f"-fold{run.patient_fold}" if run.patient_fold else ""
+    words = f"{run.method}-{run.holdout}{fold}".lower()
     return re.sub(r"[^a-z0-9._]+", "-", words).strip("-.") or "model"
 
 
-def _print(exported: Export, seeds: list[dict], as_json: bool) -> None:
+def _print(exported: Export, seeds: list[Run], as_json: bool) -> None:
     import json
 
     from magsig_tf.report.terminal.summary import output_console
@@ -144,12 +146,12 @@ def _print(exported: Export, seeds: list[dict], as_json: bool) -> None:
     console.print(f"Written: {exported.folder}", soft_wrap=True, markup=False)
 
 
-def _of_run(facts: dict, seeds: list[dict]) -> list[str]:
+def _of_run(facts: dict, seeds: list[Run]) -> list[str]:
     from magsig_tf.cli.chosen_run import validation_loss
 
     said = [f"{facts['name']} version {facts['version']}: {facts['run']}"]
     if seeds:
-        losses = ", ".join(f"seed {record['seed']} {validation_loss(record):.4f}" for record in seeds)
+        losses = ", ".join(f"seed {run.seed} {validation_loss(run):.4f}" for run in seeds)
         said.append(f"Chosen by validation loss, of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}: {losses}.")
     if facts.get("selection") == "oracle":
         said.append("Oracle: its checkpoint was chosen by looking at the holdout.")

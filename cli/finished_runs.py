@@ -18,7 +18,9 @@ def choose_dataset(workspace: Workspace, wanted: str | None) -> str:
     Raises:
         UsageError: there is none, the wanted one is not there, or several are and none was named.
     """
-    with_runs = {path.relative_to(workspace.root).parts[1] for path in workspace.root.glob("runs/*/*/*/*/run.json")}
+    from magsig_tf.runs.finished import datasets_with_runs
+
+    with_runs = datasets_with_runs(workspace)
     if wanted in with_runs:
         return wanted
     if wanted is None and len(with_runs) == 1:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from magsig_tf.config import Config
-from magsig_tf.statistics_rule import MARK, MOVING, rule_of
+from magsig_tf.statistics_rule import MARK, MOVING
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.record import RunRecord
+    from magsig_tf.runs.run import Run
     from magsig_tf.training.matrix import MatrixOutcome
     from magsig_tf.training.mlflow_runs import MlflowRuns
 
@@ -88,7 +89,7 @@ def train_matrix(config: Config, workspace: Workspace, *, mlflow: bool = False) 
     began = time.perf_counter()
     with TrainingDisplay(console, len(unfinished) + needed) as display:
 
-        def finished(run: Run, record: dict) -> None:
+        def finished(run: Run, record: RunRecord) -> None:
             display.note(_said(run, record))
             if store:
                 store.log(run)
@@ -124,14 +125,14 @@ def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def _said(run: Run, record: dict) -> str:
-    chosen = record["chosen"]
-    state = "".join(f", {name} {value:.2f}" for name, value in chosen["state"].items())
-    oracle = " by the oracle (it looks at the holdout)" if record["selection"] == "oracle" else ""
-    moving = f" ({MARK})" if rule_of(record, {}) == MOVING else ""
+def _said(run: Run, record: RunRecord) -> str:
+    chosen = record.chosen
+    state = "".join(f", {name} {value:.2f}" for name, value in chosen.state.items())
+    oracle = " by the oracle (it looks at the holdout)" if record.selection == "oracle" else ""
+    moving = f" ({MARK})" if record.batch_statistics == MOVING else ""
     return (
-        f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}{state}. "
-        f"{duration(record['seconds'])}. {run.folder}"
+        f"Epoch {chosen.epoch + 1} chosen{oracle}: validation loss {chosen.validation_loss:.3f}{moving}{state}. "
+        f"{duration(record.seconds)}. {run.folder}"
     )
 
 

@@ -36,7 +36,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
         name=name,
         version=version,
         labels=_labels(extra / "labels.json"),
-        run=run.info,
+        run=run.record.as_json(),
         config=_config(run_folder / "config.yaml"),
         export=export,
         dataset=_dataset(workspace, run),
@@ -75,7 +75,7 @@ def _config(path: Path) -> dict[str, object]:
 
 def _dataset(workspace: Workspace, run) -> dict[str, object] | None:
     """Return the `dataset.json` that the run was trained on; another data set of that name is none of its."""
-    path = workspace.data(run.info["dataset"]) / "dataset.json"
+    path = workspace.data(run.record.dataset) / "dataset.json"
     found = read_json(path) if path.exists() else None
     return found if found and found.get("content_hash") == run.dataset_hash else None
 
@@ -87,7 +87,7 @@ def _study(workspace: Workspace, run):
     from magsig_tf.errors import DataError
     from magsig_tf.runs.result_files import read_result
 
-    folder = workspace.results() / run.info["dataset"]
+    folder = workspace.results() / run.record.dataset
     same = {"method": run.method, "config": run.config_hash, "holdout": run.holdout}
     for path in sorted(folder.glob("summary*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True):
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magsig_tf.errors import DataError, RunError
@@ -11,20 +10,20 @@ from magsig_tf.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from magsig_tf.runs.run import Run
     from magsig_tf.serving.exporting.sparse_signature import SparseSignature
 
 _SAME_PENALTY = 1e-6
 
 
-def signature_of_run(workspace: Workspace, folder: Path, record: dict) -> SparseSignature:
+def signature_of_run(workspace: Workspace, run: Run) -> SparseSignature:
     """Return a run's signature, fitted again from its embeddings and held against the table.
 
     The tables hold sizes and scores, not coefficients; the fit is a pure function of the embeddings, so it is the same.
 
     Args:
         workspace: Where the result tables lie.
-        folder: Of the run.
-        record: Its `run.json`.
+        run: The run.
 
     Raises:
         RunError: no table has this run, or the fit is no longer the one in the table.
@@ -34,16 +33,15 @@ def signature_of_run(workspace: Workspace, folder: Path, record: dict) -> Sparse
     from magsig_tf.serving.exporting.sparse_signature import SparseSignature
     from magsig_tf.signatures.signature import fit_signature
 
-    row = _row_of_run(workspace, record)
-    title = f"{record['method']} {record['holdout']} fold {record['patient_fold']} seed {record['seed']}"
+    row, title = _row_of_run(workspace, run), run.name
     if row["k"] != row["k"] or not row["k"]:  # NaN is not equal to itself
         raise DataError(
             f"Expected a signature of {title}",
             f"found {row['reason'] or 'an empty one'}",
             "Export it without --with-signature",
         )
-    train = read_embeddings(folder / "embeddings.npz").of("train")
-    names = (record["dataset_hash"], record["holdout"], record["patient_fold"])
+    train = read_embeddings(run.folder / "embeddings.npz").of("train")
+    names = (run.dataset_hash, run.holdout, run.patient_fold)
     fitted = fit_signature(train.embedding, train.label, train.case, names=names)
     if fitted.size != row["k"] or abs(fitted.penalty / row["penalty"] - 1) > _SAME_PENALTY:
         raise RunError(
@@ -62,16 +60,16 @@ def signature_of_run(workspace: Workspace, folder: Path, record: dict) -> Sparse
     )
 
 
-def _row_of_run(workspace: Workspace, record: dict) -> pd.Series:
+def _row_of_run(workspace: Workspace, run: Run) -> pd.Series:
     import pandas as pd
 
-    folder = workspace.results() / record["dataset"]
+    folder = workspace.results() / run.record.dataset
     wanted = {
-        "method": record["method"],
-        "config": record["config_hash"],
-        "holdout": record["holdout"],
-        "patient_fold": record["patient_fold"],
-        "seed": record["seed"],
+        "method": run.method,
+        "config": run.config_hash,
+        "holdout": run.holdout,
+        "patient_fold": run.patient_fold,
+        "seed": run.seed,
     }
     tables = [folder / "signatures.parquet", *sorted(folder.glob("signatures-*.parquet"))]
     for path in tables:
@@ -84,5 +82,5 @@ def _row_of_run(workspace: Workspace, record: dict) -> pd.Series:
     raise RunError(
         f"Expected the signature of this run in {folder / 'signatures.parquet'}",
         "found none",
-        f"Run `magsig signatures --dataset {record['dataset']}` first",
+        f"Run `magsig signatures --dataset {run.record.dataset}` first",
     )

@@ -67,5 +67,5 @@ def _print_trained(trained: Trained, workspace: Workspace, csv_path: Path | None
         click.echo(f"The runs are trained, but there is no table of them. {error}", err=True)
     if as_json:
         failed = [{"folder": str(run.folder), "error": error} for run, error in trained.failed]
-        done = [run.record() | {"folder": str(run.folder)} for run in trained.done]
+        done = [run.record.as_json() | {"folder": str(run.folder)} for run in trained.done]
         click.echo(json.dumps({"done": done, "failed": failed, "summary": records}, indent=2))

@@ -11,7 +11,7 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled
 from magsig_tf.execution.observer import Observer
 from magsig_tf.gan.fold import FoldGans
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.seeding import generator_for
 from magsig_tf.training.prerequisites import needed_gans, needs_of
 from magsig_tf.workspace import Workspace

@@ -3,8 +3,9 @@
 from magsig_tf.evaluation.cells.catalogue import METRICS, Metric
 from magsig_tf.evaluation.summary.frame import Summary, summarise
 from magsig_tf.evaluation.summary.notes import summary_notes
-from magsig_tf.runs.finished import LoadedRuns, Run, load_runs
+from magsig_tf.runs.finished import LoadedRuns, load_runs
 from magsig_tf.runs.matrix import Group, Matrix, arrange
+from magsig_tf.runs.run import Run
 
 __all__ = [
     "METRICS",

@@ -9,7 +9,7 @@ from itertools import product
 
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import RunError
-from magsig_tf.runs.finished import Run, run_name
+from magsig_tf.runs.run import Run, run_name
 from magsig_tf.statistics_rule import MARK, MOVING
 
 SHORTEST_HASH = 6

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from magsig_tf.errors import RunError
-from magsig_tf.runs.finished import Run
 from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
 _AGAIN = "the next run trained with it writes it"
@@ -45,7 +45,7 @@ def plan_random_encoders(matrix: Matrix, workspace: Workspace, dataset: str) -> 
     planned: dict[tuple, RandomEncoder] = {}
     absent: dict[str, None] = {}
     for run in (run for group in matrix.groups for run in group.runs.values()):
-        encoder = str(run.info.get("encoder", "encoder"))
+        encoder = run.record.encoder or "encoder"
         label, path = f"random {encoder}", workspace.random_encoder(dataset, encoder, run.seed)
         if not path.exists():
             absent[f"{label} seed {run.seed}: not written yet; {_AGAIN}"] = None

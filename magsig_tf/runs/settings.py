@@ -9,7 +9,6 @@ from typing import Any
 from magsig_tf.config import AXES, Settings, deciding_settings
 from magsig_tf.config_files import read_config_file
 from magsig_tf.errors import UsageError
-from magsig_tf.runs.files import read_settings
 from magsig_tf.runs.matrix import Group
 from magsig_tf.statistics_rule import KEY, OLD_KEY
 
@@ -24,7 +23,7 @@ def settings_of(group: Group) -> dict[str, Any]:
         RunError: the file is no flat YAML mapping.
     """
     left_out = {OLD_KEY, *AXES, *Settings.model_fields} - deciding_settings()
-    values = read_settings(next(iter(group.runs.values())).folder)
+    values = dict(next(iter(group.runs.values())).settings)
     if OLD_KEY in values and "lambda_max" in values:
         values = {"reversal": "plain", "domain_normalization": "none"} | values  # all that grl had then
     values = {key: value for key, value in values.items() if key not in left_out} | {KEY: group.batch_statistics}

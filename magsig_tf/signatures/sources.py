@@ -10,9 +10,9 @@ from pathlib import Path
 
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.runs.finished import Run, run_name
 from magsig_tf.runs.matrix import Matrix
 from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features, training_rows_missing
+from magsig_tf.runs.run import Run, run_name
 from magsig_tf.workspace import Workspace
 
 STRANGER = "embeddings"

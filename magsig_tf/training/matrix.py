@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
@@ -13,7 +12,8 @@ from magsig_tf.errors import MagsigError, UsageError, nearest
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.registry import registry
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.record import RunRecord
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 
@@ -69,7 +69,7 @@ def execute_matrix(
     runs: Sequence[Run],
     prepared: PreparedDataset,
     observer: Observer,
-    finished: Callable[[Run, dict[str, Any]], None] = lambda run, record: None,
+    finished: Callable[[Run, RunRecord], None] = lambda run, record: None,
     workers: Workers = ALONE,
 ) -> MatrixOutcome:
     """Carry out runs one after another; one that fails is reported and the others go on.
@@ -112,9 +112,9 @@ def estimated_seconds(runs: Sequence[Run]) -> float | None:
     spent: dict[str, list[float]] = {}
     for run in runs:
         if run.status == "done":
-            spent.setdefault(run.config.settings.method[0], []).append(run.record()["seconds"])
+            spent.setdefault(run.method, []).append(run.record.seconds)
     if not spent:
         return None
     overall = statistics.median([seconds for each in spent.values() for seconds in each])
     medians = {method: statistics.median(each) for method, each in spent.items()}
-    return sum(medians.get(run.config.settings.method[0], overall) for run in runs if run.status != "done")
+    return sum(medians.get(run.method, overall) for run in runs if run.status != "done")

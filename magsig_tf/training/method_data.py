@@ -20,7 +20,7 @@ from magsig_tf.training.prerequisites import Provided, method_of
 from magsig_tf.training.synthetic_filter import REASONS, counts, filtered, read_kept
 
 if TYPE_CHECKING:
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
 
 KEPT = "synthetic_kept.parquet"
 """File in a run's folder: what the filter decided on each synthetic image."""

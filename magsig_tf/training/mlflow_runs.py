@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.event_files import scalars
 from magsig_tf.execution.run_log import read_log
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.record import RunRecord
+from magsig_tf.runs.run import Run
 from magsig_tf.statistics import classification as metrics
 from magsig_tf.workspace import Workspace
 
@@ -97,26 +98,26 @@ class MlflowRuns:
             )
 
     def _log(self, run: Run) -> bool:
-        client, record = self._connected(), run.record()
-        experiment, key = self._experiment(client, record["dataset"]), key_of(record)
+        client, record = self._connected(), run.record
+        experiment, key = self._experiment(client, record.dataset), key_of(record)
         for found in client.search_runs([experiment], f"tags.`{KEY}` = '{key}'"):
             if found.info.status == "FINISHED":
                 return False
             client.delete_run(found.info.run_id)  # cut off half-way
-        started = _milliseconds(record["started"])
+        started = _milliseconds(record.started)
         new = client.create_run(experiment, start_time=started, tags=_tags(run, record, key), run_name=run.title)
         self._fill(client, new.info.run_id, run, record)
-        client.set_terminated(new.info.run_id, end_time=_milliseconds(record["finished"]))
+        client.set_terminated(new.info.run_id, end_time=_milliseconds(record.finished))
         return True
 
-    def _fill(self, client: MlflowClient, identifier: str, run: Run, record: dict[str, Any]) -> None:
+    def _fill(self, client: MlflowClient, identifier: str, run: Run, record: RunRecord) -> None:
         from mlflow.entities import Metric, Param
 
         values = run.config.flat().items()
         parameters = [Param(name, str(value)[:_LONGEST_VALUE]) for name, value in values]
         for first in range(0, len(parameters), _PARAMETERS_AT_ONCE):
             client.log_batch(identifier, params=parameters[first : first + _PARAMETERS_AT_ONCE])
-        at = _milliseconds(record["finished"])
+        at = _milliseconds(record.finished)
         numbers = [Metric(_name(tag), value, at, step) for tag, value, step in numbers_of(run, record)]
         for first in range(0, len(numbers), _BATCH):
             client.log_batch(identifier, metrics=numbers[first : first + _BATCH])
@@ -147,14 +148,14 @@ def _short(error: Exception) -> str:
     return cause if len(cause) <= _LONGEST_SAID else f"{cause[:_LONGEST_SAID]}..."
 
 
-def key_of(record: dict[str, Any]) -> str:
+def key_of(record: RunRecord) -> str:
     """Return what tells one training from every other: its axes, hashes and the time it was finished, as hex digits."""
     names = ("dataset_hash", "split_hash", "config_hash", "method", "holdout", "patient_fold", "seed", "finished")
-    text = json.dumps([record[name] for name in names])
+    text = json.dumps([getattr(record, name) for name in names])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def numbers_of(run: Run, record: dict[str, Any]) -> Iterator[tuple[str, float, int]]:
+def numbers_of(run: Run, record: RunRecord) -> Iterator[tuple[str, float, int]]:
     """Yield the numbers of a finished run: each epoch's, those of the chosen one, and the scores at image level.
 
     Args:
@@ -164,14 +165,14 @@ def numbers_of(run: Run, record: dict[str, Any]) -> Iterator[tuple[str, float, i
     Yields:
         Name, value and step. What is not defined is left out.
     """
-    chance = 1 / len(record["source_magnifications"])
+    chance = 1 / len(record.source_magnifications)
     for logged in read_log(run.folder / "log.jsonl"):
         if logged.get("kind") == "epoch":
             yield from ((name, value, logged["step"]) for name, value in scalars(logged, chance).items())
-    chosen, last = record["chosen"], record["steps"]
-    yield "chosen/epoch", chosen["epoch"] + 1, last
-    yield "chosen/validation_loss", chosen["validation_loss"], last
-    yield "seconds", record["seconds"], last
+    chosen, last = record.chosen, record.steps
+    yield "chosen/epoch", chosen.epoch + 1, last
+    yield "chosen/validation_loss", chosen.validation_loss, last
+    yield "seconds", record.seconds, last
     predictions = pd.read_parquet(run.folder / "predictions.parquet")
     for part in SCORED:
         rows = predictions[predictions["part"] == part]
@@ -192,11 +193,11 @@ def _scores(rows: pd.DataFrame) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _tags(run: Run, record: dict[str, Any], key: str) -> dict[str, str]:
+def _tags(run: Run, record: RunRecord, key: str) -> dict[str, str]:
     names = ("dataset", "method", "holdout", "patient_fold", "seed", "config_hash", "split_hash", "dataset_hash")
-    tags = {f"magsig.{name}": str(record[name]) for name in names}
-    versions = {f"magsig.version.{name}": text for name, text in record["versions"].items()}
-    return {KEY: key, "magsig.folder": str(run.folder), "magsig.selection": record["selection"]} | tags | versions
+    tags = {f"magsig.{name}": str(getattr(record, name)) for name in names}
+    versions = {f"magsig.version.{name}": text for name, text in (record.versions or {}).items()}
+    return {KEY: key, "magsig.folder": str(run.folder), "magsig.selection": record.selection} | tags | versions
 
 
 def _name(tag: str) -> str:

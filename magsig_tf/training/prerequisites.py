@@ -21,7 +21,7 @@ from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.registry import registry
 
 if TYPE_CHECKING:
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
 
 
 @dataclass
@@ -179,7 +179,7 @@ def _prerequisites(run: Run, prepared: PreparedDataset) -> Iterator[Prerequisite
         if isinstance(need, RunNeeded):
             other = needed_run(run, need)
             yield from _prerequisites(other, prepared)
-            seconds = float(other.record()["seconds"]) if other.status == "done" else math.nan
+            seconds = other.record.seconds if other.status == "done" else math.nan
             yield Prerequisite(other.title, str(other.folder), other.status, True, seconds)
             continue
         title, folder, seconds = f"GANs for {run.title}", str(run.folder), math.nan

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import write_json, write_text
+from magsig_tf.atomic_files import write_text
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import RunError, UsageError
@@ -24,7 +24,8 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.locking import holding
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.record import VERSION, RunRecord, write_record
+from magsig_tf.runs.run import Run
 from magsig_tf.training.inference import write_outputs
 from magsig_tf.training.method_data import batch_change
 from magsig_tf.training.prerequisites import Provided, provide
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @released_graphs()
-def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Workers = ALONE) -> dict[str, Any]:
+def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Workers = ALONE) -> RunRecord:
     """Train a run, and first what its method needs, or resume it, or return at once where it is done.
 
     Args:
@@ -56,52 +57,59 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
     """
     split = split_of(run.config, prepared)
     with contextlib.ExitStack() as held:
-        found = workers.from_chief(lambda: _begin(run, prepared, split, held))
-        _check_same_everywhere(found, prepared, split, run.folder, workers)
-        if found.get("status") == "done":
-            return found
-        record = found | _opening(run, found, prepared, split)
+        is_new, found = workers.from_chief(lambda: _begin(run, prepared, split, held))
+        record = RunRecord.model_validate(found)
+        _check_same_everywhere(record, prepared, split, run.folder, workers)
+        if record.status == "done":
+            return record
         began = time.perf_counter()
 
         def spent() -> float:
-            return round(record["seconds"] + time.perf_counter() - began, 2)
+            return round(record.seconds + time.perf_counter() - began, 2)
 
         try:
             provided = provide(run, prepared, observer, workers, execute)
             began = time.perf_counter()  # what it needs has counted its own time
             with workers.watched():
                 loop, outcome = _train(run, prepared, split, provided, observer, workers)
-            return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent, observer))
+            trained = record.with_changes(**outcome)
+            finished = workers.from_chief(
+                lambda: _finish(run, prepared, split, loop, trained, spent, observer).as_json()
+            )
+            return RunRecord.model_validate(finished)
         except UsageError:
             # nothing was computed: leave no trace of what cannot be run
-            if workers.is_chief and not found.get("status"):
+            if workers.is_chief and is_new:
                 _leave_no_trace(run)
             raise
         except BaseException as error:
             if workers.is_chief:
                 failed = isinstance(error, Exception) and not isinstance(error, WorkerLost)
-                status = {"status": "failed" if failed else "running", "error": str(error), "seconds": spent()}
-                write_json(run.folder / "run.json", record | status)
+                status = "failed" if failed else "running"
+                write_record(run.folder, record.with_changes(status=status, error=str(error), seconds=spent()))
             raise
 
 
-def _begin(run: Run, prepared: PreparedDataset, split: Split, held: contextlib.ExitStack) -> dict[str, Any]:
-    """Take hold of the run's folder and open it; return what `run.json` said before."""
+def _begin(
+    run: Run, prepared: PreparedDataset, split: Split, held: contextlib.ExitStack
+) -> tuple[bool, dict[str, Any]]:
+    """Take hold of the run's folder and open it; return whether the run is new, and what `run.json` says now."""
     held.enter_context(holding(run.folder / "lock", f"the run {run.title}"))
-    found = run.record()
-    _check_same(found, prepared, split, run.folder)
-    if found.get("status") == "done":
-        shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
-        return found
+    found = run.read()
+    if found is not None:
+        _check_same(found, prepared, split, run.folder)
+        if found.status == "done":
+            shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
+            return False, found.as_json()
     try:
         opening = _opening(run, found, prepared, split)
     except UsageError:
-        if not found:
+        if found is None:
             _leave_no_trace(run)
         raise
     write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
-    write_json(run.folder / "run.json", found | opening)
-    return found or {"dataset_hash": prepared.content_hash, "split_hash": split.hash}
+    write_record(run.folder, opening)
+    return found is None, opening.as_json()
 
 
 def _leave_no_trace(run: Run) -> None:
@@ -162,36 +170,36 @@ def _finish(
     prepared: PreparedDataset,
     split: Split,
     loop: Loop,
-    record: dict[str, Any],
+    record: RunRecord,
     spent: Callable[[], float],
     observer: Observer,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Write what the run leaves, then mark it done."""
     write_outputs(run.folder, loop.parts.evaluated, loop.used.inference, prepared, split, loop.rule)
     check = loop.used.check_training_rows()
     for sentence in check.sentences:
         observer.note(sentence)
-    record |= {"training_rows": dataclasses.asdict(check)}
     write_random_encoder(run.folder.parents[2], run.config.settings, prepared, observer)
-    record |= {"status": "done", "finished": _now(), "seconds": spent()}
-    record.pop("error", None)
-    write_json(run.folder / "run.json", record)
+    record = record.with_changes(
+        training_rows=dataclasses.asdict(check), status="done", finished=_now(), seconds=spent(), error=None
+    )
+    write_record(run.folder, record)
     shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return record
 
 
-def _check_same(found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path) -> None:
+def _check_same(found: RunRecord, prepared: PreparedDataset, split: Split, folder: Path) -> None:
     for name, wanted in (("dataset_hash", prepared.content_hash), ("split_hash", split.hash)):
-        if found and found.get(name) != wanted:
+        if getattr(found, name) != wanted:
             raise RunError(
                 f"Expected a run with {name} {wanted}",
-                f"found {found.get(name)} in {folder}",
+                f"found {getattr(found, name)} in {folder}",
                 "The data or the protocol changed since: remove that folder, or use another --workspace",
             )
 
 
 def _check_same_everywhere(
-    found: dict[str, Any], prepared: PreparedDataset, split: Split, folder: Path, workers: Workers
+    found: RunRecord, prepared: PreparedDataset, split: Split, folder: Path, workers: Workers
 ) -> None:
     """Refuse other data in any of the processes, each of which has read its own copy."""
     problem = None
@@ -207,31 +215,54 @@ def _check_same_everywhere(
         )
 
 
-def _opening(run: Run, found: dict[str, Any], prepared: PreparedDataset, split: Split) -> dict[str, Any]:
+def _opening(run: Run, found: RunRecord | None, prepared: PreparedDataset, split: Split) -> RunRecord:
+    """Return the record of a run that begins or goes on."""
+    return opening_record(
+        run,
+        prepared,
+        split,
+        started=(found and found.started) or _now(),
+        seconds=found.seconds if found else 0.0,
+    )
+
+
+def opening_record(
+    run: Run, prepared: PreparedDataset, split: Split, started: str | None = None, seconds: float = 0.0
+) -> RunRecord:
+    """Return what `run.json` says of a run before it has trained.
+
+    Args:
+        run: The run.
+        prepared: Its data.
+        split: Its split.
+        started: When it first began; None for now.
+        seconds: What it has taken before.
+    """
     from magsig_tf.training.parts import batch_statistics_rule
 
     s = run.config.settings
-    return {
-        "status": "running",
-        "dataset": prepared.name,
-        "dataset_hash": prepared.content_hash,
-        "method": s.method[0],
-        "holdout": s.holdout[0],
-        "patient_fold": s.patient_fold[0],
-        "seed": s.seed[0],
-        "encoder": s.encoder,
-        "config_hash": run.config.identity_hash(),
-        "split_hash": split.hash,
-        "selection": s.selection,
-        "batch_statistics": batch_statistics_rule(s),
-        "source_magnifications": list(split.source_magnifications),
-        "cases_per_class": split.cases_per_class(prepared.manifest),
-        "images": {part: len(rows) for part, rows in split.rows.items()},
-        "warnings": list(split.warnings),
-        "started": found.get("started", _now()),
-        "seconds": found.get("seconds", 0.0),
-        "versions": _versions(),
-    }
+    return RunRecord(
+        version=VERSION,
+        status="running",
+        dataset=prepared.name,
+        dataset_hash=prepared.content_hash,
+        method=run.method,
+        holdout=run.holdout,
+        patient_fold=run.patient_fold,
+        seed=run.seed,
+        encoder=s.encoder,
+        config_hash=run.config_hash,
+        split_hash=split.hash,
+        selection=s.selection,
+        batch_statistics=batch_statistics_rule(s),
+        source_magnifications=list(split.source_magnifications),
+        cases_per_class=split.cases_per_class(prepared.manifest),
+        images={part: len(rows) for part, rows in split.rows.items()},
+        warnings=list(split.warnings),
+        started=started or _now(),
+        seconds=seconds,
+        versions=_versions(),
+    )
 
 
 def _versions() -> dict[str, str]:

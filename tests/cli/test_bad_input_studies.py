@@ -16,7 +16,7 @@ import pytest
 
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused

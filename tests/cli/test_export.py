@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from PIL import Image
 
 from magsig_tf.atomic_files import read_json, write_json
 from magsig_tf.cli.export import default_name
+from magsig_tf.runs.run import Run
 from tests.cli.command_line import files, magsig, refused
 from tests.evaluation.fake_runs import FakeStudy
 from tests.serving.tiny_export import tiny_study
@@ -70,10 +72,10 @@ def test_the_best_seed_is_taken(workspace, monkeypatch):
     loss = read_json(first / "run.json")["chosen"]["validation_loss"]
     for seed, added in ((1, -0.1), (2, 0.1), (3, -0.1)):
         other = shutil.copytree(first, first.with_name(f"fold0-seed{seed}-copy"))
-        rewrite(other, seed=seed, chosen={"validation_loss": loss + added})
-    folder, records = choose_run(Workspace(workspace), "tiny", "baseline", "400X", 0, None)
-    assert folder.name == "fold0-seed1-copy"
-    assert [record["seed"] for record in records] == [1, 3, 0, 2]
+        rewrite(other, seed=seed, chosen={"step": 1, "validation_loss": loss + added})
+    runs = choose_run(Workspace(workspace), "tiny", "baseline", "400X", 0, None)
+    assert runs[0].folder.name == "fold0-seed1-copy"
+    assert [run.seed for run in runs] == [1, 3, 0, 2]
 
 
 def as_an_older_version_left_it(folder, **changes):
@@ -110,7 +112,7 @@ def test_a_signature_is_fitted_again_and_served(workspace, tmp_path):
     assert answer.code == 0, answer.errors
     row = pd.read_parquet(workspace / "results" / "tiny" / "signatures.parquet").query("method == 'baseline'").iloc[0]
     folder = only_run(workspace)
-    found = signature_of_run(Workspace(workspace), folder, read_json(folder / "run.json"))
+    found = signature_of_run(Workspace(workspace), Run.found(folder))
     assert len(found.indices) == row["k"] > 0
     assert found.penalty == pytest.approx(row["penalty"])
     scores = pd.read_parquet(workspace / "results" / "tiny" / "signature_predictions.parquet")
@@ -176,8 +178,8 @@ def test_a_doctored_prediction_fails_and_leaves_nothing(workspace, tmp_path):
 
 
 def test_a_name_is_made_of_method_and_holdout():
-    assert default_name({"method": "grl", "holdout": "400X", "patient_fold": 0}) == "grl-400x"
-    assert default_name({"method": "grl", "holdout": "2,5 x/µ", "patient_fold": 2}) == "grl-2-5-x-fold2"
+    assert default_name(Run(Path(), "grl", "400X", 0, 0, "")) == "grl-400x"
+    assert default_name(Run(Path(), "grl", "2,5 x/µ", 2, 0, "")) == "grl-2-5-x-fold2"
 
 
 @pytest.fixture

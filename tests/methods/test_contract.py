@@ -11,7 +11,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import ALONE
 from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.registry import registry
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.method_data import batch_change
 from magsig_tf.training.prerequisites import needed_gans, needs_of, provide
 from magsig_tf.training.run import execute

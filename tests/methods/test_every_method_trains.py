@@ -8,7 +8,7 @@ from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.registry import registry
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.statistics.classification import auc
 from magsig_tf.training.prerequisites import needed_gans, needs_of
 from magsig_tf.training.run import execute
@@ -37,7 +37,7 @@ def test_a_method_ranks_its_own_training_rows_rightly(prepared, method, encoder)
     for need in needs_of(run):
         if isinstance(need, FoldGansNeeded):
             write_fold(needed_gans(run, need, prepared), prepared)
-    record = execute(run, prepared, Observer())
+    record = execute(run, prepared, Observer()).as_json()
     assert record["steps"] == STEPS
     rows = split_of(config, prepared).rows["train"]
     model = keras.models.load_model(run.folder / "model.keras", safe_mode=True)

@@ -10,7 +10,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.run_log import read_log
 from magsig_tf.methods.contract import StepTensors, Task
 from magsig_tf.methods.grl import GradientReversalMethod, GradientReversalOptions
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset

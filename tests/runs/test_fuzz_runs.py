@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from magsig_tf.cli.main import main
-from magsig_tf.runs.files import KEYS
+from magsig_tf.runs.record import RunRecord
 from tests.evaluation.fake_runs import FakeStudy
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
     max_leaves=4,
 )
-keys = st.sampled_from([*KEYS, "selection", "batch_statistics"])
+keys = st.sampled_from([*RunRecord.model_fields])
 
 
 @bounded

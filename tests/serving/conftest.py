@@ -33,11 +33,10 @@ def signature():
 @pytest.fixture(scope="session")
 def exported(study, signature, tmp_path_factory):
     """The first version of the model `tiny`, with a temperature and a signature."""
-    from magsig_tf.serving.exporting.export import export_run
-    from magsig_tf.serving.exporting.finished_run import FinishedRun
+    from magsig_tf.serving.exporting.export import export_run, open_whole
 
     root = tmp_path_factory.mktemp("saved_models")
-    run = FinishedRun.open(study.folder)
+    run = open_whole(study.folder)
     return export_run(run, study.prepared, root=root, name="tiny", signature=signature, with_temperature=True)
 
 

@@ -45,7 +45,7 @@ def write_files(folder: Path) -> Path:
 def tiny_study(root: Path, resize: str = "squash", **settings) -> TinyStudy:
     """Prepare the files and train one run on them."""
     from magsig_tf.execution.observer import Observer
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
     from magsig_tf.training.run import execute
 
     workspace = Workspace(root / "workspace")

@@ -10,7 +10,7 @@ import pytest
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.training.selection import cross_entropy
 from magsig_tf.workspace import Workspace
@@ -49,7 +49,7 @@ def trained(workspace, encoder, dataset="several", observer=None, **changes):
         dataset=dataset, method="baseline", holdout="400X", patient_fold=0, seed=0
     )
     run = Run.of(workspace, config)
-    return run, execute(run, prepared, observer or Observer()), prepared
+    return run, execute(run, prepared, observer or Observer()).as_json(), prepared
 
 
 def two_losses(run, prepared):

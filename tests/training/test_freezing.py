@@ -6,7 +6,7 @@ import pytest
 
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
@@ -53,7 +53,7 @@ def weights(encoder):
 
 
 def trained(run, prepared, watcher=None):
-    record = execute(run, prepared, watcher or Observer())
+    record = execute(run, prepared, watcher or Observer()).as_json()
     model = keras.models.load_model(run.folder / "model.keras", safe_mode=True)
     return record, weights(model.get_layer("encoder"))
 

@@ -5,7 +5,7 @@ import pytest
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset

@@ -10,7 +10,7 @@ import pytest
 
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.statistics import classification as metrics
 from magsig_tf.training import mlflow_runs
 from magsig_tf.training.mlflow_runs import ARTIFACTS, EXPERIMENT, URI, MlflowRuns
@@ -52,7 +52,7 @@ def test_a_run_is_logged_whole_and_once(run):
     assert said == []
     client, [found] = stored(tracker)
     assert found.info.status == "FINISHED"
-    record = run.record()
+    record = run.record.as_json()
     assert found.data.params["lambda_max"] == str(run.config.flat()["lambda_max"])
     assert set(found.data.params) == set(run.config.flat())
     assert found.data.tags["magsig.config_hash"] == record["config_hash"]

@@ -107,14 +107,14 @@ def test_a_model_trained_on_replicas_predicts_the_same_when_loaded(prepared, tmp
     """Moving statistics differ between replicas: what is saved must be what the stored predictions came from."""
     from magsig_tf.execution.observer import Observer
     from magsig_tf.models.saved_model import load_saved_model
-    from magsig_tf.runs.run_folder import Run
+    from magsig_tf.runs.run import Run
     from magsig_tf.training.run import execute
 
     config = tiny_config(strategy="mirrored").for_run(
         dataset="tiny", method="baseline", holdout="400X", patient_fold=0, seed=0
     )
     run = Run.of(Workspace(tmp_path), config)
-    record = execute(run, prepared, Observer())
+    record = execute(run, prepared, Observer()).as_json()
     assert record["strategy"] == "mirrored x 2"
     stored = pd.read_parquet(run.folder / "predictions.parquet")
     outputs = load_saved_model(run.folder / "model.keras")(prepared.images[stored["row"]].astype(np.float32))

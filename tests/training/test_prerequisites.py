@@ -10,7 +10,7 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import DataError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.methods.needs import RunNeeded
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.matrix import execute_matrix, plan_matrix
 from magsig_tf.training.prerequisites import missing_prerequisites, needed_run
 from magsig_tf.training.run import execute
@@ -80,8 +80,8 @@ def test_gans_of_another_split_or_data_set_are_refused_with_both_hashes(workspac
     fold = write_fold(fold_of(run, prepared), prepared, **{name: "0123456789abcdef"})
     with pytest.raises(RunError, match=rf"{name} {fold.identity[name]}.*found 0123456789abcdef"):
         execute(run, prepared, Observer())
-    assert run.record()["status"] == "failed"
-    assert "0123456789abcdef" in run.record()["error"]
+    assert run.read().as_json()["status"] == "failed"
+    assert "0123456789abcdef" in run.read().as_json()["error"]
     (listed,) = missing_prerequisites([run], prepared)
     assert (listed.title, listed.is_run) == ("GANs, holdout 400X, patient fold 0", False)
     assert "found 0123456789abcdef" in listed.status

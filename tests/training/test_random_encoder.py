@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.random_encoder import write_random_encoder
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace

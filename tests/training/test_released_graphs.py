@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset

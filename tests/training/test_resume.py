@@ -11,7 +11,7 @@ import pytest
 
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.run_log import read_log
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import fold_of, gan_run, write_fold

@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import build_config
 from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.locking import holding
-from magsig_tf.runs.run_folder import Run
+from magsig_tf.runs.record import write_record
+from magsig_tf.runs.run import Run
 from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
-from magsig_tf.training.run import execute
+from magsig_tf.training.run import execute, opening_record
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 
@@ -130,8 +131,8 @@ def test_a_run_of_other_data_or_another_split_is_refused(workspace, prepared, na
     run = run_of(workspace, dropout=0.31)
     run.folder.mkdir(parents=True, exist_ok=True)
     split = split_of(run.config, prepared)
-    record = {"status": "running", "dataset_hash": prepared.content_hash, "split_hash": split.hash}
-    write_json(run.folder / "run.json", record | {name: "another"})
+    record = opening_record(run, prepared, split)
+    write_record(run.folder, record.with_changes(**{name: "another"}))
     with pytest.raises(RunError, match=f"{name} .* found another"):
         execute(run, prepared, Observer())
 
@@ -168,7 +169,7 @@ def test_early_stopping_waits_for_select_from(workspace, prepared):
     # a learning rate of nearly nothing: the first eligible epoch can hardly be beaten
     run = run_of(workspace, learning_rate=1e-12, epochs=8, early_stop=1, select_from=0.5, augment=[], dropout=0.0)
     watcher = Watcher()
-    record = execute(run, prepared, watcher)
+    record = execute(run, prepared, watcher).as_json()
     assert record["chosen"]["epoch"] >= 3
     assert 4 < len(watcher.epochs) < 8
     assert any("Stopped early" in note for note in watcher.notes)
@@ -176,7 +177,7 @@ def test_early_stopping_waits_for_select_from(workspace, prepared):
 
 def test_the_oracle_looks_at_the_holdout_and_is_marked(workspace, prepared):
     run = run_of(workspace, selection="oracle")
-    record = execute(run, prepared, Observer())
+    record = execute(run, prepared, Observer()).as_json()
     assert record["selection"] == "oracle"
     assert "validation_holdout" in set(pd.read_parquet(run.folder / "predictions.parquet")["part"])
 
@@ -205,7 +206,7 @@ def test_time_is_estimated_from_finished_runs(finished, workspace, prepared):
     done, _ = finished
     new = run_of(workspace, dropout=0.44)
     assert estimated_seconds([new]) is None
-    assert estimated_seconds([done, new, new]) == pytest.approx(2 * done.record()["seconds"])
+    assert estimated_seconds([done, new, new]) == pytest.approx(2 * done.record.seconds)
 
 
 def test_options_of_one_method_do_not_rename_the_runs_of_another():

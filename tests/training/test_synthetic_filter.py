@@ -61,7 +61,7 @@ def judged(workspace, prepared):
 
 def test_the_filter_has_the_baseline_run_trained_first_and_says_what_it_kept(workspace, prepared, judged):
     run, notes = gan_run(workspace, **judged), Notes()
-    record = execute(run, prepared, notes)["synthetic"]
+    record = execute(run, prepared, notes).as_json()["synthetic"]
     table = pd.read_parquet(run.folder / "synthetic_kept.parquet")
     assert len(table) == 72
     assert 16 <= table["kept"].sum() < 72

@@ -175,7 +175,7 @@ def augmented_groups(matrix: Matrix) -> list[Group]:
     return [
         group
         for group in matrix.groups
-        if group.method == METHOD or any(run.info.get("synthetic") for run in group.runs.values())
+        if group.method == METHOD or any(run.record.synthetic for run in group.runs.values())
     ]
 
 

@@ -13,8 +13,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.evaluation.cells.drop import RunKey
-from magsig_tf.runs.finished import Run
 from magsig_tf.runs.matrix import Group
+from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
 METRICS_TOLD = ("kid", "coverage", "copied", "magnification_shift", "label_agreement")
@@ -54,10 +54,10 @@ def qualities_of(group: Group, workspace: Workspace) -> list[FoldQuality]:
     """
     found: dict[tuple, FoldQuality] = {}
     for (holdout, fold, _), run in sorted(group.runs.items()):
-        record = run.info.get("synthetic") or {}
-        key = (holdout, fold, record.get("gan_folder"))
+        place = run.record.synthetic.gan_folder if run.record.synthetic else None
+        key = (holdout, fold, place)
         if key not in found:
-            table, words = _read(run, record.get("gan_folder"), workspace)
+            table, words = _read(run, place, workspace)
             found[key] = FoldQuality(holdout, fold, table, words)
     return list(found.values())
 
@@ -219,9 +219,9 @@ def _mean(values: Sequence[float]) -> float:
 
 def kept_shares(group: Group) -> dict[RunKey, float]:
     """Return the share of synthetic images that the filter kept in each run of a group; empty where none filtered."""
-    records = {key: run.info.get("synthetic") or {} for key, run in group.runs.items()}
+    records = {key: run.record.synthetic for key, run in group.runs.items()}
     return {
-        key: float(record["kept_share"])
+        key: float(record.kept_share)
         for key, record in records.items()
-        if record.get("filtered", True) and record.get("kept_share") is not None
+        if record is not None and record.filtered and record.kept_share is not None
     }

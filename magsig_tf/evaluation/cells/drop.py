@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from magsig_tf.evaluation.cells.values import CellValue, GroupCells, average, difference
-from magsig_tf.runs.finished import Run
 from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.run import Run
 
 NOT_RUN = "not run"
 RunKey = tuple[str, int, int]

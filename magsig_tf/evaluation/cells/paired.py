@@ -10,8 +10,8 @@ import numpy as np
 from magsig_tf.evaluation.cells.catalogue import Metric
 from magsig_tf.evaluation.cells.drop import RunKey
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average, difference
-from magsig_tf.runs.finished import Run, run_name
 from magsig_tf.runs.matrix import Group
+from magsig_tf.runs.run import Run, run_name
 
 
 @dataclass(frozen=True)

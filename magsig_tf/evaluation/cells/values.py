@@ -10,8 +10,8 @@ import pandas as pd
 
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation.cells.catalogue import Metric
-from magsig_tf.runs.finished import Run
 from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.run import Run
 from magsig_tf.statistics.bootstrap import case_multiplicities
 from magsig_tf.statistics.classification import ratio
 from magsig_tf.statistics.replicates import Replicates

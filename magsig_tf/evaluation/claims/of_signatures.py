@@ -25,8 +25,8 @@ from magsig_tf.evaluation.claims.verdicts import (
     not_run,
 )
 from magsig_tf.evaluation.printed import number
-from magsig_tf.runs.finished import Run
 from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.run import Run
 from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults
 
 OVERLAPPING = ("100X", "200X")
@@ -212,5 +212,5 @@ def _answered(group: Group, predictions: pd.DataFrame) -> Group:
         answers = rows.set_index("row")["probability"].reindex(tested["row"]).to_numpy()
         # tables of other runs in the same place must not pass for these
         if len(rows) == len(tested) and np.isfinite(answers).all():
-            runs[key] = replace(group.runs[key], predictions=tested.assign(probability=answers))
+            runs[key] = group.runs[key].with_predictions(tested.assign(probability=answers))
     return replace(group, runs=runs)

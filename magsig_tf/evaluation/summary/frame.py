@@ -15,8 +15,9 @@ from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
 from magsig_tf.evaluation.cells.drop import NOT_RUN, Drop, drop_at, mean_drop
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average
-from magsig_tf.runs.finished import LoadedRuns, Run, run_name
+from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
+from magsig_tf.runs.run import Run, run_name
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
 from magsig_tf.statistics.units import LEVELS

@@ -10,8 +10,8 @@ import pandas as pd
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.summary.frame import POOLED, Summary
-from magsig_tf.runs.finished import run_name
 from magsig_tf.runs.matrix import Basis, Group, Matrix
+from magsig_tf.runs.run import run_name
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES
 from magsig_tf.statistics_rule import MEANING, MOVING
 
@@ -85,7 +85,7 @@ def _warnings(matrix: Matrix) -> list[str]:
     seen: dict[str, list[tuple[str, str]]] = {}
     for group in matrix.groups:
         for key, run in group.runs.items():
-            for warning in run.info.get("warnings", ()):
+            for warning in run.record.warnings:
                 seen.setdefault(re.sub(r"\d+", "#", warning), []).append((run_name(group.label, *key), warning))
     return [f"{said[0][1]} ({some([name for name, _ in said])})." for said in seen.values()]
 
@@ -130,7 +130,7 @@ def _precisions(matrix: Matrix) -> list[str]:
     """Name rows whose runs were trained in different precisions, which `auto` makes possible."""
     notes = []
     for group in matrix.groups:
-        found = sorted({run.info["precision"] for run in group.runs.values() if "precision" in run.info})
+        found = sorted({run.record.precision for run in group.runs.values() if run.record.precision})
         if len(found) > 1:
             notes.append(f"{group.label} mixes runs trained in {' and '.join(found)}.")
     return notes

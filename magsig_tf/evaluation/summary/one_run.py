@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.evaluation.summary.frame import summarise
-from magsig_tf.runs.finished import LoadedRuns, Run
+from magsig_tf.runs.finished import LoadedRuns
+from magsig_tf.runs.run import Run
 
 TRAINED, SERVED = "trained", "served"
 COLUMNS = (
@@ -44,7 +43,7 @@ def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
     """Return the rows of one magnification, as those of a run that is tested there and nowhere else."""
     held_out = magnification == run.holdout
     tested = run.part("test" if held_out else "in_domain_test", magnification).assign(part="test")
-    alone = replace(run, holdout=magnification, predictions=tested)
+    alone = run.with_predictions(tested, holdout=magnification)
     part = "held_out" if held_out else "in_domain"
     if tested.empty:
         return pd.DataFrame(
@@ -66,4 +65,4 @@ def _tempered(run: Run, temperature: float) -> Run:
     probability = run.predictions["probability"].to_numpy(float)
     with np.errstate(divide="ignore"):  # a probability of 0 or 1 has an infinite logit, and keeps it
         logit = np.log(probability) - np.log1p(-probability)
-    return replace(run, predictions=run.predictions.assign(probability=1 / (1 + np.exp(-logit / temperature))))
+    return run.with_predictions(run.predictions.assign(probability=1 / (1 + np.exp(-logit / temperature))))

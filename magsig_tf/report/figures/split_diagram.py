@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from magsig_tf.report.figures.base import BLUE, LIGHT, ORANGE, SKY, SMALLEST, VERMILION, Figure, Palette, panels
-from magsig_tf.runs.finished import Run
 from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,12 +79,12 @@ class SplitDiagram(Figure):
 
 
 def _counted(run: Run) -> bool:
-    counts = run.info.get("cases_per_class")
-    return isinstance(counts, dict) and all(isinstance(counts.get(block), dict) for block in BLOCKS)
+    counts = run.record.cases_per_class
+    return counts is not None and all(block in counts for block in BLOCKS)
 
 
 def _rows(run: Run) -> list[dict]:
-    counts = run.info["cases_per_class"]
+    counts = run.record.cases_per_class or {}
     order = [name for name in run.magnifications[1:] if name != run.holdout]
     ordered = sorted([*order, run.holdout], key=_leading_number)
     return [

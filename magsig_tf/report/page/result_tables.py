@@ -142,13 +142,13 @@ def _of_probes(frame: pd.DataFrame, matrix: Matrix, told: bool) -> tuple[pd.Data
 def _older(path: Path, matrix: Matrix) -> list[str]:
     """Say how many runs finished after a table was written."""
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    later = [run for group in matrix.groups for run in group.runs.values() if _finished(run.info) > written]
+    later = [run for group in matrix.groups for run in group.runs.values() if _finished(run.record.finished) > written]
     return [f"{len(later)} of these runs finished after it was written"] if later else []
 
 
-def _finished(info: dict) -> datetime:
+def _finished(text: str | None) -> datetime:
     try:
-        moment = datetime.fromisoformat(str(info.get("finished")))
+        moment = datetime.fromisoformat(str(text))
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -22,6 +23,7 @@ from magsig_tf.report.page.blocks import (
     place_cell,
 )
 from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.record import RunRecord
 from magsig_tf.statistics.units import LEVELS
 
 _QUANTITIES = {
@@ -115,7 +117,7 @@ def run_table(matrix: Matrix) -> PageTable:
     for group in matrix.groups:
         for holdout, fold, seed in sorted(group.runs, key=lambda key: (matrix.holdouts.index(key[0]), *key[1:])):
             run = group.runs[holdout, fold, seed]
-            record = _record(group.label, run.info) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
+            record = _record(group.label, run.record) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
             record |= {"batch_statistics": run.batch_statistics}
             records.append(record)
@@ -140,21 +142,14 @@ def run_table(matrix: Matrix) -> PageTable:
     return PageTable("runs", "The runs", columns, rows, pd.DataFrame(records))
 
 
-def _record(label: str, info: dict) -> dict[str, object]:
-    """Return what run.json says, as far as it can be read."""
-    chosen = info.get("chosen") if isinstance(info.get("chosen"), dict) else {}
-    state = chosen.get("state") if isinstance(chosen.get("state"), dict) else {}
-    versions = info.get("versions") if isinstance(info.get("versions"), dict) else {}
-    epoch = _number(chosen.get("epoch"))
+def _record(label: str, record: RunRecord) -> dict[str, object]:
+    """Return what run.json says, as far as the run has come."""
+    chosen = record.chosen
     return {
         "label": label,
-        "epoch": epoch + 1,
-        "lambda": _number(state.get("lambda")),
-        "seconds": _number(info.get("seconds")),
-        "precision": str(info.get("precision", "")),
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "epoch": math.nan if chosen is None or chosen.epoch is None else chosen.epoch + 1,
+        "lambda": math.nan if chosen is None else chosen.state.get("lambda", math.nan),
+        "seconds": record.seconds if record.finished else math.nan,
+        "precision": record.precision or "",
+        "versions": ", ".join(f"{name} {version}" for name, version in (record.versions or {}).items()),
     }
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")

@@ -16,8 +16,8 @@ from magsig_tf.data.columns import LABELS
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
+from magsig_tf.runs.run import Run
 from magsig_tf.serving.exporting import fresh_process
-from magsig_tf.serving.exporting.finished_run import FinishedRun
 from magsig_tf.serving.exporting.native_files import find_native_files
 from magsig_tf.serving.exporting.served_model import THRESHOLD, ServedModel
 
@@ -66,7 +66,7 @@ class CheckedExport:
         }
 
 
-def check_export(folder: Path, served: ServedModel, run: FinishedRun, prepared: PreparedDataset) -> CheckedExport:
+def check_export(folder: Path, served: ServedModel, run: Run, prepared: PreparedDataset) -> CheckedExport:
     """Ask an export about the run's test images and hold its answers against what the run stored.
 
     Args:
@@ -150,7 +150,7 @@ def ask(
             return dict(file)
 
 
-def _differences(answers: dict[str, np.ndarray], run: FinishedRun, served: ServedModel) -> dict[str, float]:
+def _differences(answers: dict[str, np.ndarray], run: Run, served: ServedModel) -> dict[str, float]:
     test = run.part("test")
     stored = test["probability"].to_numpy(float)
     if served.temperature != 1.0:

@@ -16,11 +16,12 @@ from magsig_tf import __version__
 from magsig_tf.atomic_files import write_json
 from magsig_tf.data.columns import LABELS
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.errors import DataError
+from magsig_tf.errors import DataError, RunError
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.registry import registry
+from magsig_tf.runs.record import REMEDY
+from magsig_tf.runs.run import Run, check_logits
 from magsig_tf.serving.exporting.check import CheckedExport, check_export
-from magsig_tf.serving.exporting.finished_run import FinishedRun
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
 from magsig_tf.serving.exporting.served_metrics import Temperature, fit_temperature, served_metrics
 from magsig_tf.serving.exporting.served_model import SIGNATURES, THRESHOLD, ServedModel
@@ -33,6 +34,32 @@ _OF_THE_RUN = (
     *("dataset", "dataset_hash", "split_hash", "method", "holdout", "source_magnifications", "patient_fold", "seed"),
     *("config_hash", "encoder", "selection", "chosen", "cases_per_class", "images"),
 )
+
+
+FILES = ("config.yaml", "run.json", "model.keras", "predictions.parquet", "embeddings.npz")
+NEEDED = ("encoder", "chosen", "versions")
+"""What an export needs of `run.json` beyond what every run has."""
+
+
+def open_whole(folder: Path) -> Run:
+    """Return the finished run of a folder, with everything that an export reads.
+
+    Raises:
+        RunError: the folder holds no run, or one that is not done or whose files are incomplete or damaged.
+    """
+    run = Run.found(folder)
+    if run.record.status != "done":
+        raise RunError(
+            f"Expected a finished run in {folder}",
+            f"found one that is {run.record.status}",
+            "Repeat the `magsig train` that began it: it goes on from there",
+        )
+    missing = [name for name in FILES if not (run.folder / name).is_file()]
+    missing += [f"{key} in run.json" for key in NEEDED if getattr(run.record, key) is None]
+    if missing:
+        raise RunError(f"Expected a whole run in {folder}", f"found no {', no '.join(missing)}", REMEDY)
+    check_logits(run.predictions, run.folder / "predictions.parquet")
+    return run
 
 
 @dataclass(frozen=True)
@@ -53,7 +80,7 @@ class Export:
 
 
 def export_run(
-    run: FinishedRun,
+    run: Run,
     prepared: PreparedDataset,
     *,
     root: Path,
@@ -79,9 +106,9 @@ def export_run(
         RunError: the export does not answer as the run did; nothing of it stays.
         UsageError: the name is none for a folder.
     """
-    if prepared.content_hash != run.record["dataset_hash"]:
+    if prepared.content_hash != run.dataset_hash:
         raise DataError(
-            f"Expected the data set with hash {run.record['dataset_hash'][:12]}, which the run was trained on",
+            f"Expected the data set with hash {run.dataset_hash[:12]}, which the run was trained on",
             f"found {prepared.content_hash[:12]} in {prepared.folder}",
             "Prepare the same source again, or pass the --workspace of the run",
         )
@@ -109,15 +136,15 @@ def export_run(
         return Export(place.publish(folder, version), facts, checked, temperature)
 
 
-def _classifier_of(run: FinishedRun) -> keras.Model:
-    encoder = run.record["encoder"]
+def _classifier_of(run: Run) -> keras.Model:
+    encoder = run.record.encoder
     if ":" not in encoder:
         registry("encoders").load(encoder)  # a plugin's own layers must be known before its model is read
     return load_saved_model(run.folder / "model.keras")
 
 
 def _facts(
-    run: FinishedRun,
+    run: Run,
     served: ServedModel,
     checked: CheckedExport,
     temperature: Temperature | None,
@@ -129,7 +156,7 @@ def _facts(
         "version": version,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.place,
-        **{key: run.record[key] for key in _OF_THE_RUN if key in run.record},
+        **{key: value for key, value in run.record.as_json().items() if key in _OF_THE_RUN},
         "batch_statistics": run.batch_statistics,
         "precision": run.precision,
         "labels": list(LABELS),
@@ -149,5 +176,5 @@ def _facts(
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
         },
-        "trained_with": run.record["versions"],
+        "trained_with": run.record.versions,
     }

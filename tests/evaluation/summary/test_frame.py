@@ -1,7 +1,5 @@
 """The summary's numbers equal hand calculations on the predictions, and what is absent has a reason."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -320,7 +318,7 @@ def test_wrong_requests_are_refused(study):
     with pytest.raises(UsageError, match="threshold"):
         summarise(loaded, threshold="median")
     run = loaded.runs[0]
-    run = replace(run, predictions=run.predictions[run.predictions["part"] != "validation"])
+    run = run.with_predictions(run.predictions[run.predictions["part"] != "validation"])
     loaded = LoadedRuns(loaded.dataset, [run], [])
     with pytest.raises(RunError, match=r"--threshold 0\.5"):
         summarise(loaded, threshold="validation")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
@@ -63,7 +61,7 @@ def test_a_temperature_changes_probabilities_and_not_ranks(loaded, table):
 def test_a_magnification_without_test_images_is_not_run(loaded):
     run = loaded.runs[0]
     kept = run.predictions[run.predictions["magnification"] != "40X"]
-    table = one_run_table(replace(run, predictions=kept), replicates=100)
+    table = one_run_table(run.with_predictions(kept), replicates=100)
     assert list(table.columns) == list(COLUMNS)
     row = one(table, magnification="40X", level="case", metric="auc")
     assert np.isnan(row.value)

@@ -13,8 +13,7 @@ import pytest
 from magsig_tf.atomic_files import write_json
 from magsig_tf.errors import DataError
 from magsig_tf.gan.sample import GENERATOR, load_generator
-from magsig_tf.serving.exporting.export import export_run
-from magsig_tf.serving.exporting.finished_run import FinishedRun
+from magsig_tf.serving.exporting.export import export_run, open_whole
 from tests.gan.tiny_gan import IDENTITY
 from tests.models.test_file_checks import rewritten
 
@@ -71,7 +70,7 @@ def test_a_doctored_run_is_not_exported(name, study, tmp_path):
     folder = shutil.copytree(study.folder, tmp_path / "run")
     doctor(folder / "model.keras")
     with pytest.raises(DataError, match=said):
-        export_run(FinishedRun.open(folder), study.prepared, root=tmp_path / "saved_models", name="stolen")
+        export_run(open_whole(folder), study.prepared, root=tmp_path / "saved_models", name="stolen")
     assert not (tmp_path / "saved_models" / "stolen").exists()
     assert not [path for path in tmp_path.rglob("*") if path.name == "witness"]
 

@@ -27,10 +27,9 @@ def copied(study, tmp_path):
 
 
 def export(folder, study, root):
-    from magsig_tf.serving.exporting.export import export_run
-    from magsig_tf.serving.exporting.finished_run import FinishedRun
+    from magsig_tf.serving.exporting.export import export_run, open_whole
 
-    return export_run(FinishedRun.open(folder), study.prepared, root=root, name="tiny")
+    return export_run(open_whole(folder), study.prepared, root=root, name="tiny")
 
 
 def test_it_holds_everything_and_says_where_it_comes_from(exported, study):
@@ -101,16 +100,16 @@ def test_a_probability_that_does_not_belong_to_its_logit_is_refused(copied, stud
         (lambda folder: rewrite(folder, status="running"), "found one that is running"),
         (lambda folder: rewrite(folder, status="failed"), "found one that is failed"),
         (lambda folder: (folder / "model.keras").unlink(), "found no model.keras"),
-        (lambda folder: rewrite(folder, split_hash=None), "found no split_hash in run.json"),
+        (lambda folder: rewrite(folder, split_hash=None), "Expected text for split_hash in .*run.json"),
         (lambda folder: (folder / "predictions.parquet").write_bytes(b"junk"), "readable predictions"),
     ],
 )
 def test_a_run_that_is_not_whole_is_refused(copied, change, said):
-    from magsig_tf.serving.exporting.finished_run import FinishedRun
+    from magsig_tf.serving.exporting.export import open_whole
 
     change(copied)
     with pytest.raises(RunError, match=said):
-        FinishedRun.open(copied)
+        open_whole(copied)
 
 
 def rewrite(folder, **changes):

@@ -1,0 +1,130 @@
+"""`run.json`: what a run says of itself. Training writes it, everything after training reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.errors import RunError
+from magsig_tf.statistics_rule import RULES
+
+FILE = "run.json"
+VERSION = 2
+"""Of the schema below. Files of magsig 0.1 have no version and count as 1; all that they lack has a default."""
+REMEDY = "Remove the run's folder and train it again"
+
+
+class _Part(BaseModel):
+    # further keys are kept: a method may record what only it knows
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
+
+class Chosen(_Part):
+    """The weights that became the model.
+
+    Args:
+        epoch: Index of the epoch after which they were taken; None where they are an average over a window.
+        step: Global steps taken by then.
+        validation_loss: Cross-entropy in nats by which they were chosen.
+        state: The method's state by then, for instance lambda.
+    """
+
+    epoch: int | None = None
+    step: int
+    validation_loss: float
+    state: dict[str, float] = {}
+
+
+class Synthetic(_Part):
+    """The synthetic images of a run.
+
+    Args:
+        gan_folder: Folder of their GANs below the workspace.
+        kept_share: Share of them that the filter kept, in [0, 1].
+        filtered: Whether there was a filter.
+    """
+
+    gan_folder: str
+    kept_share: float | None = Field(None, ge=0, le=1)
+    filtered: bool = True
+
+
+class RunRecord(_Part):
+    """The content of `run.json`; the description of a field says in words what it must be.
+
+    A field that is None is absent: the run has not come so far, or an older version did not write it.
+    """
+
+    version: int = Field(1, description="a whole number")
+    status: Literal["running", "done", "failed"] = Field(description="running, done or failed")
+    dataset: str = Field(description="text")
+    dataset_hash: str = Field(description="text")
+    method: str = Field(description="text")
+    holdout: str = Field(description="text")
+    source_magnifications: list[str] = Field(min_length=1, description="a list of names")
+    patient_fold: int = Field(description="a whole number")
+    seed: int = Field(description="a whole number")
+    split_hash: str = Field(description="text")
+    config_hash: str = Field(description="text")
+    encoder: str | None = Field(None, description="text")
+    selection: Literal["source", "oracle"] = Field("source", description="source or oracle")
+    batch_statistics: Literal[RULES] | None = Field(None, description=f"{', '.join(RULES[:-1])} or {RULES[-1]}")
+    cases_per_class: dict[str, dict[str, int]] | None = Field(None, description="numbers by part and class")
+    images: dict[str, int] | None = Field(None, description="numbers by part")
+    warnings: list[str] = Field([], description="a list of sentences")
+    started: str | None = Field(None, description="a time")
+    finished: str | None = Field(None, description="a time")
+    seconds: float = Field(0.0, description="a number")
+    versions: dict[str, str] | None = Field(None, description="versions by package")
+    chosen: Chosen | None = Field(None, description="a step, a validation loss and a state")
+    precision: str | None = Field(None, description="text")
+    strategy: str | None = Field(None, description="text")
+    steps: int | None = Field(None, description="a whole number")
+    trained_weights: int | None = Field(None, description="a whole number")
+    all_weights: int | None = Field(None, description="a whole number")
+    synthetic: Synthetic | None = Field(None, description="a gan_folder and a kept_share from 0 to 1")
+    training_rows: dict[str, float | None] | None = Field(None, description="losses on training rows")
+    error: str | None = Field(None, description="text")
+
+    def with_changes(self, **changes: Any) -> RunRecord:
+        """Return the record with other values; None takes one away."""
+        return RunRecord.model_validate(self.as_json() | changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values as `run.json` holds them."""
+        return {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one `run.json`.
+
+    Raises:
+        RunError: it was written by a later version, a key is missing, or a value is of another kind.
+        MagsigError: the file is no JSON object.
+    """
+    found = read_json(path)
+    version = found.get("version", 1)
+    if isinstance(version, int) and version > VERSION:
+        raise RunError(
+            f"Expected a run of version {VERSION} or older in {path}",
+            f"found version {version}",
+            "Update magsig to read it",
+        )
+    try:
+        return RunRecord.model_validate(found)
+    except ValidationError as error:
+        problems = error.errors()
+    absent = [str(each["loc"][0]) for each in problems if each["type"] == "missing" and len(each["loc"]) == 1]
+    if absent:
+        raise RunError(f"Expected {', '.join(absent)} in {path}", "found none", REMEDY)
+    key = str(problems[0]["loc"][0])
+    kind = RunRecord.model_fields[key].description
+    raise RunError(f"Expected {kind} for {key} in {path}", f"found {repr(found[key])[:100]}", REMEDY)
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json` of a run's folder, whole or not at all."""
+    write_json(folder / FILE, record.as_json())
