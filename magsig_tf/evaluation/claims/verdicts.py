@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 
@@ -12,12 +13,18 @@ from magsig_tf.evaluation.printed import number
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, interval
 
-HOLDS = "holds"
-DOES_NOT_HOLD = "does not hold"
-CANNOT_BE_TOLD = "cannot be told from this data"
-NOT_RUN = "not run"
-VERDICTS = (DOES_NOT_HOLD, NOT_RUN, CANNOT_BE_TOLD, HOLDS)
-"""All verdicts; of several parts that must all hold, the first of these that any part has is that of the whole."""
+
+class Verdict(Enum):
+    """A verdict; its value are the words that are printed.
+
+    Of several parts that must all hold, the first of these that any part has is that of the whole.
+    """
+
+    DOES_NOT_HOLD = "does not hold"
+    NOT_RUN = "not run"
+    INCONCLUSIVE = "cannot be told from this data"
+    HOLDS = "holds"
+
 
 DIRECTION_LEVEL = 0.95
 EQUIVALENCE_LEVEL = 0.90
@@ -62,7 +69,7 @@ class Finding:
     """What the evidence says of a claim or of a part of one.
 
     Args:
-        verdict: One of `VERDICTS`.
+        verdict: The verdict.
         why: One sentence.
         ours: Our number, as printed.
         value: Our number; NaN where there is none or more than one.
@@ -73,7 +80,7 @@ class Finding:
         cases_needed: About how many cases it would take to tell; NaN where it is told, or cannot be said.
     """
 
-    verdict: str
+    verdict: Verdict
     why: str
     ours: str = ""
     value: float = math.nan
@@ -82,16 +89,6 @@ class Finding:
     level: float = math.nan
     cases: int = 0
     cases_needed: float = math.nan
-
-
-def not_run(reason: str, command: str) -> Finding:
-    """Return the finding where something is missing.
-
-    Args:
-        reason: What is missing, as a clause.
-        command: The command that supplies it.
-    """
-    return Finding(NOT_RUN, f"{reason}: run `{command}`.")
 
 
 def judge_direction(estimate: Estimate, sign: int) -> Finding:
@@ -110,7 +107,7 @@ def judge_direction(estimate: Estimate, sign: int) -> Finding:
         return _untold(estimate, known, "includes 0", reach, abs(estimate.value))
     side, verdict = ("above", sign > 0) if low > 0 else ("below", sign < 0)
     why = f"{estimate.words}: the 95 % interval lies {side} 0."
-    return replace(known, verdict=HOLDS if verdict else DOES_NOT_HOLD, why=why)
+    return replace(known, verdict=_told(verdict), why=why)
 
 
 def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
@@ -127,10 +124,10 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
     bounds = f"-{number(margin)} to {number(margin)}"
     if -margin <= low and high <= margin:
         why = f"{estimate.words}: the 90 % interval lies inside {bounds}."
-        return replace(known, verdict=HOLDS, why=why)
+        return replace(known, verdict=Verdict.HOLDS, why=why)
     if low > margin or high < -margin:
         why = f"{estimate.words}: the 90 % interval lies outside {bounds}."
-        return replace(known, verdict=DOES_NOT_HOLD, why=why)
+        return replace(known, verdict=Verdict.DOES_NOT_HOLD, why=why)
     value = estimate.value
     if abs(value) < margin:
         ends = ((value - low, margin + value), (high - value, margin - value))
@@ -150,7 +147,7 @@ def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str)
         words: What is claimed of each run, as a clause.
     """
     count, runs = sum(agrees), len(agrees)
-    known = Finding(CANNOT_BE_TOLD, "", ours, value)
+    known = Finding(Verdict.INCONCLUSIVE, "", ours, value)
     if 0 < count < runs:
         return replace(known, why=f"{words} in {count} of {runs} comparisons of runs; they do not agree.")
     said = f"{words} in {'all' if count else 'none'} of {runs} comparison{'s' * (runs > 1)} of runs"
@@ -158,7 +155,7 @@ def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str)
         return replace(
             known, why=f"{said}; fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds."
         )
-    return replace(known, verdict=HOLDS if count else DOES_NOT_HOLD, why=f"{said}.")
+    return replace(known, verdict=_told(count > 0), why=f"{said}.")
 
 
 def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding:
@@ -168,20 +165,20 @@ def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding
         findings: Those of its parts.
         shown: Whose number is shown; by default the first, or the first that does not hold.
     """
-    verdict = min((finding.verdict for finding in findings), key=VERDICTS.index)
+    verdict = min((finding.verdict for finding in findings), key=list(Verdict).index)
     deciding = [finding for finding in findings if finding.verdict == verdict]
     needed = [finding.cases_needed for finding in deciding]
     return replace(
-        shown or (deciding[0] if verdict == DOES_NOT_HOLD else findings[0]),
+        shown or (deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]),
         verdict=verdict,
         why=" ".join(dict.fromkeys(finding.why for finding in deciding)),
-        cases_needed=math.nan if verdict != CANNOT_BE_TOLD or np.isnan(needed).any() else max(needed),
+        cases_needed=math.nan if verdict != Verdict.INCONCLUSIVE or np.isnan(needed).any() else max(needed),
     )
 
 
 def negated(finding: Finding) -> Finding:
     """Return the finding of the opposite claim."""
-    opposite = {HOLDS: DOES_NOT_HOLD, DOES_NOT_HOLD: HOLDS}
+    opposite = {Verdict.HOLDS: Verdict.DOES_NOT_HOLD, Verdict.DOES_NOT_HOLD: Verdict.HOLDS}
     return replace(finding, verdict=opposite.get(finding.verdict, finding.verdict))
 
 
@@ -205,12 +202,21 @@ def cases_needed(cases: int, reach: float, distance: float) -> float:
     return float(math.ceil(exact / unit - 1e-9) * unit)
 
 
+def how_many(needed: float) -> str:
+    """Write a number of cases needed, as sentences do."""
+    return f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
+
+
+def _told(so: bool) -> Verdict:
+    return Verdict.HOLDS if so else Verdict.DOES_NOT_HOLD
+
+
 def _known(estimate: Estimate, low: float, high: float, level: float) -> Finding:
     ours = "" if math.isnan(estimate.value) else number(estimate.value, True)
     if not math.isnan(low):
         ours += f" [{number(low, True)} {number(high, True)}]"
     level = math.nan if math.isnan(low) else level
-    return Finding(CANNOT_BE_TOLD, "", ours, estimate.value, low, high, level, sum(estimate.cases))
+    return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, sum(estimate.cases))
 
 
 def _without_interval(estimate: Estimate, known: Finding) -> Finding:
@@ -226,7 +232,6 @@ def _without_interval(estimate: Estimate, known: Finding) -> Finding:
 def _untold(estimate: Estimate, known: Finding, what: str, reach: float, distance: float) -> Finding:
     cases = sum(estimate.cases)
     needed = cases_needed(cases, reach, distance)
-    how_many = f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
     percent = round(100 * known.level)
-    why = f"{estimate.words}: the {percent} % interval {what}; {how_many} cases would tell, here are {cases}."
+    why = f"{estimate.words}: the {percent} % interval {what}; {how_many(needed)} cases would tell, here are {cases}."
     return replace(known, why=why, cases_needed=needed)
