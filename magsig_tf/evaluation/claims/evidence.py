@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.cells.catalogue import METRICS, choose_metrics
+from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, average, difference
 from magsig_tf.evaluation.claims.paper import DifferenceRule, OverlapRule, Rule
@@ -46,51 +46,51 @@ def train(rule: Rule, holdouts: Sequence[str] = ("all",)) -> str:
 
 
 class Differences:
-    """The differences of one pair at image level, as the paper counts.
+    """The differences of one metric of one pair at image level, as the paper counts.
 
     Args:
         pair: The two groups.
-        cells: Their paired cells.
+        metric: Name of the metric.
+        bootstrap: The common cases and draws.
         order: Holdouts in the order of tables.
-        of: What is compared, put before each metric.
+        of: Whose predictions, put before the metric in sentences; empty for the models' own.
     """
 
-    def __init__(self, pair: Pair, cells: PairedCells, order: Sequence[str], of: str = ""):
-        self.pair, self._cells, self._of = pair, cells, of
+    def __init__(self, pair: Pair, metric: str, bootstrap: CaseBootstrap, order: Sequence[str], of: str = ""):
+        self.pair, self.metric = pair, METRICS[metric]
         self.holdouts = [holdout for holdout in order if holdout in pair.holdouts]
+        title = {"brier": "Brier score"}.get(metric, self.metric.title)
+        self.words = f"{pair.first.method} minus {pair.reference.method}, {of}{title}"
+        self._cells = PairedCells(pair, "image", [self.metric], bootstrap)
 
-    def at(self, holdout: str, metric: str) -> Estimate:
+    def at(self, holdout: str) -> Estimate:
         """Return the difference at one holdout."""
-        return self._estimate(self._difference([holdout], metric), [holdout], metric, f" at {holdout}")
+        return self._estimate(self._difference([holdout]), [holdout], f" at {holdout}")
 
-    def mean(self, holdouts: Sequence[str], metric: str) -> Estimate:
+    def mean(self, holdouts: Sequence[str]) -> Estimate:
         """Return the unweighted mean of the holdouts' differences, which never ranks answers of different models."""
-        cells = [self._difference([holdout], metric) for holdout in holdouts]
-        count = f"{len(cells)} holdout{'s' * (len(cells) > 1)}"
-        return self._estimate(average(cells), holdouts, metric, f", mean of {count}")
+        words = f", mean of {len(holdouts)} holdout{'s' * (len(holdouts) > 1)}"
+        return self._estimate(average([self._difference([holdout]) for holdout in holdouts]), holdouts, words)
 
-    def pooled(self, holdouts: Sequence[str], metric: str) -> Estimate:
+    def pooled(self, holdouts: Sequence[str]) -> Estimate:
         """Return the difference on the joined predictions of holdouts."""
-        cell = self._difference(holdouts, metric)
-        return self._estimate(cell, holdouts, metric, f", pooled over {', '.join(holdouts)}")
+        return self._estimate(self._difference(holdouts), holdouts, f", pooled over {', '.join(holdouts)}")
 
-    def between(self, holdout: str, other: str, metric: str) -> Estimate:
+    def between(self, holdout: str, other: str) -> Estimate:
         """Return by how much the difference at one holdout exceeds that at another."""
-        cell = difference(self._difference([holdout], metric), self._difference([other], metric))
-        found = self._estimate(cell, [holdout, other], metric, f" at {holdout} less that at {other}")
+        cell = difference(self._difference([holdout]), self._difference([other]))
+        found = self._estimate(cell, [holdout, other], f" at {holdout} less that at {other}")
         low, high = found.bounds
         # a difference of two differences reaches twice as far
         return replace(found, bounds=(low - high, high - low))
 
-    def _difference(self, holdouts: Sequence[str], metric: str) -> CellValue:
-        return self._cells.values(holdouts)[metric].difference
+    def _difference(self, holdouts: Sequence[str]) -> CellValue:
+        return self._cells.values(holdouts)[self.metric.name].difference
 
-    def _estimate(self, cell: CellValue, holdouts: Sequence[str], metric: str, where: str) -> Estimate:
+    def _estimate(self, cell: CellValue, holdouts: Sequence[str], where: str) -> Estimate:
         counts = count_behind(self.pair.runs_at(holdouts), "test")
-        names = f"{self.pair.first.method} minus {self.pair.reference.method}"
-        words = f"{names}, {self._of}{metric_title(metric)}{where}"
         cases = counts["cases_benign"], counts["cases_malignant"]
-        return Estimate(words, cell.values, cases, METRICS[metric].bounds_of_difference)
+        return Estimate(f"{self.words}{where}", cell.values, cases, self.metric.bounds_of_difference)
 
 
 class Evidence:
@@ -99,15 +99,12 @@ class Evidence:
     Args:
         matrix: All runs.
         bootstrap: The common cases and draws.
-        metrics: Every metric that a rule names.
         results: The tables of `magsig signatures --compare-folds`.
     """
 
-    def __init__(self, matrix: Matrix, bootstrap: CaseBootstrap, metrics: Collection[str], results: SignatureResults):
+    def __init__(self, matrix: Matrix, bootstrap: CaseBootstrap, results: SignatureResults):
         self.matrix, self._bootstrap, self._results = matrix, bootstrap, results
-        self._metrics = choose_metrics(sorted(metrics))
         self._pairs: dict[tuple[str, str], Pair] = {}
-        self._differences: dict[tuple[str, str, str], Differences] = {}
 
     def pair(self, rule: Rule) -> Pair:
         """Return the pair of configs that agree in all settings but the method; of several, that with the most runs.
@@ -126,19 +123,13 @@ class Evidence:
             rule: The rule.
             named: Holdouts that must be among them.
         """
-        key = rule.method, rule.reference, rule.of
-        pair = self.pair(rule)
-        self._need(rule, pair, named)
-        if key not in self._differences:
-            of = ""
-            if rule.of == "sparse_classifiers":
-                pair, of = self._sparse_pair(pair), "sparse classifiers, "
-            cells = PairedCells(pair, "image", self._metrics, self._bootstrap)
-            self._differences[key] = Differences(pair, cells, self.matrix.holdouts, of)
-        found = self._differences[key]
-        if set(named) - set(found.holdouts):
-            raise not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
-        return found
+        pair, of = self.pair(rule), ""
+        _need(rule, pair, named)
+        if rule.of == "sparse_classifiers":
+            pair, of = self._sparse_pair(pair), "sparse classifiers, "
+            if not pair.keys or set(named) - pair.holdouts:
+                raise not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
+        return Differences(pair, rule.metric, self._bootstrap, self.matrix.holdouts, of)
 
     def sizes(self, rule: Rule) -> pd.DataFrame | None:
         """Return the sizes of both methods' signatures as `k_method` and `k_reference`; None without a pair of them."""
@@ -159,7 +150,7 @@ class Evidence:
             whose: "method" or "reference".
         """
         pair, at = self.pair(rule), " and ".join(rule.holdouts)
-        self._need(rule, pair, rule.holdouts)
+        _need(rule, pair, rule.holdouts)
         if self._results.pairs is None:
             raise not_run("signatures of different holdouts were not compared", SIGNATURE_COMMAND)
         group = pair.first if whose == "method" else pair.reference
@@ -188,24 +179,17 @@ class Evidence:
         apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
         raise not_run(f"runs of {names[0]} and {names[1]} cannot be paired, {apart}", train(rule))
 
-    def _need(self, rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:
-        absent = [holdout for holdout in holdouts if holdout not in pair.holdouts]
-        if absent:
-            raise not_run(f"no pair of runs at holdout {', '.join(absent)}", train(rule, absent))
-
     def _sparse_pair(self, pair: Pair) -> Pair:
         """Return the pair with the sparse classifiers' answers in place of the models' own."""
         if self._results.predictions is None:
             raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
-        found = pair_groups(*(_answered(side, self._results.predictions) for side in (pair.first, pair.reference)))
-        if not found.keys:
-            raise not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
-        return found
+        return pair_groups(*(_answered(side, self._results.predictions) for side in (pair.first, pair.reference)))
 
 
-def metric_title(metric: str) -> str:
-    """Return a metric as sentences write it."""
-    return {"brier": "Brier score"}.get(metric, METRICS[metric].title)
+def _need(rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:
+    absent = [holdout for holdout in holdouts if holdout not in pair.holdouts]
+    if absent:
+        raise not_run(f"no pair of runs at holdout {', '.join(absent)}", train(rule, absent))
 
 
 def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:

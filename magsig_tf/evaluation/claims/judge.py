@@ -6,16 +6,16 @@ The rules are written in docs/claims.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from magsig_tf.data.sources.breakhis_names import known_breakhis_counts
+from magsig_tf.data.sources.breakhis_names import is_whole_breakhis
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.claims.evidence import Evidence
-from magsig_tf.evaluation.claims.paper import DataBehind, DifferenceRule, Paper, Statement, read_paper, the_paper
+from magsig_tf.evaluation.claims.paper import DataBehind, Statement, read_paper, the_paper
 from magsig_tf.evaluation.claims.rules import judge_statement
 from magsig_tf.evaluation.claims.verdicts import Finding, Verdict
 from magsig_tf.evaluation.printed import number
@@ -29,6 +29,8 @@ from magsig_tf.workspace import Workspace
 MARGIN = 0.02
 BREAKHIS = "BreaKHis"
 OTHER_DATA = "other data"
+COLUMNS = ["dataset", "data", "claim", "kind", "statement", "source", "paper", "ours", "value", "low", "high"]
+COLUMNS += ["interval_level", "verdict", "why", "cases", "cases_needed", "margin"]
 
 
 @dataclass(frozen=True)
@@ -58,30 +60,19 @@ class Claim:
     @property
     def why(self) -> str:
         """Why the verdict is what it is; of a criterion of falsification also what it means for the paper."""
-        means = {
-            Verdict.HOLDS: "The criterion is met, against the paper. ",
-            Verdict.DOES_NOT_HOLD: "The criterion is not met. ",
-        }
-        return (means.get(self.finding.verdict, "") if self.falsifies else "") + self.finding.why
+        means = {Verdict.HOLDS: "met, against the paper", Verdict.DOES_NOT_HOLD: "not met"}.get(self.finding.verdict)
+        return f"The criterion is {means}. {self.finding.why}" if self.falsifies and means else self.finding.why
 
     def row(self) -> dict[str, object]:
-        """Return the claim as a row of the tidy frame."""
-        found = self.finding
+        """Return what the claim gives to `COLUMNS`."""
         return {
-            "claim": self.stated.claim,
-            "kind": self.stated.kind,
+            **self.stated.model_dump(include={"claim", "kind", "paper"}),
+            **asdict(self.finding),
             "statement": self.statement,
             "source": self.source,
-            "paper": self.stated.paper,
-            "ours": found.ours,
-            "value": found.value,
-            "low": found.low,
-            "high": found.high,
-            "interval_level": found.level,
-            "verdict": found.verdict.value,
+            "interval_level": self.finding.level,
+            "verdict": self.finding.verdict.value,
             "why": self.why,
-            "cases": found.cases,
-            "cases_needed": found.cases_needed,
         }
 
 
@@ -149,7 +140,7 @@ def judge_claims(
     paper = the_paper() if claims is None else read_paper(claims)
     matrix = arrange(loaded.runs)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
-    evidence = Evidence(matrix, bootstrap, _metrics_of(paper), results)
+    evidence = Evidence(matrix, bootstrap, results)
     judged: list[Claim] = []
     for stated in paper.claims:
         progress(len(judged), len(paper.claims))
@@ -157,18 +148,11 @@ def judge_claims(
         judged.append(Claim(stated, statement, judge_statement(stated, evidence, margin)))
     progress(len(judged), len(paper.claims))
     data, why = _data_behind(workspace, loaded.dataset, paper.data)
-    table = pd.DataFrame([claim.row() for claim in judged])
-    table.insert(0, "dataset", loaded.dataset)
-    table.insert(1, "data", data)
-    table["margin"] = margin
+    everywhere = {"dataset": loaded.dataset, "data": data, "margin": margin}
+    table = pd.DataFrame([claim.row() | everywhere for claim in judged])[COLUMNS]
     whose = f"Claims of {paper.paper}, read from {claims}." if claims else ""
     notes = [note for note in (whose, why, *_notes(loaded, matrix, bootstrap)) if note]
     return Claims(loaded.dataset, data, judged, table, margin, replicates, notes)
-
-
-def _metrics_of(paper: Paper) -> set[str]:
-    rules = [rule for stated in paper.claims for rule in stated.holds_if + stated.holds_unless]
-    return {rule.metric for rule in rules if isinstance(rule, DifferenceRule)}
 
 
 def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple[str, str]:
@@ -181,23 +165,13 @@ def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple
     except (OSError, ValueError) as error:
         return OTHER_DATA, f"Other data: its manifest cannot be read ({type(error).__name__})."
     images, slides = len(manifest), manifest["slide"].nunique()
-    same = _is_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides)
+    same = is_whole_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides)
     if same:
         return whole.name, ""
     return OTHER_DATA, (
         f"Other data: {images:,} images of {slides} slides; {whole.name} has {whole.images:,} of {whole.slides}. "
         "A verdict here says nothing about the paper's own numbers."
     )
-
-
-def _is_breakhis(manifest: pd.DataFrame) -> bool:
-    """Tell whether there are as many images as BreaKHis has of each slide at each magnification."""
-    axes = ["slide", "case", "magnification"]
-    # a CSV manifest may name slides as folders do, with `_` where files have `-`
-    known = known_breakhis_counts().assign(slide=lambda frame: frame["slide"].str.replace("-", "_"))
-    known = known[known["images"] > 0].set_index(axes)["images"]
-    found = manifest.assign(slide=manifest["slide"].astype(str).str.replace("-", "_")).groupby(axes).size()
-    return len(found) == len(known) and bool(found.reindex(known.index).eq(known).all())
 
 
 def _notes(loaded: LoadedRuns, matrix: Matrix, bootstrap: CaseBootstrap) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.resources
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -25,6 +25,9 @@ CLAIM_METRICS = [name for name, metric in METRICS.items() if "image" in metric.l
 class _Keyed(Strict):
     """A mapping of the file; an unknown key is refused with the nearest."""
 
+    one_of: ClassVar[tuple[str, ...]] = ()
+    """Keys of which exactly one must be there."""
+
     @model_validator(mode="before")
     @classmethod
     def _knows_its_keys(cls, values: Any) -> Any:
@@ -33,10 +36,12 @@ class _Keyed(Strict):
                 raise ValueError(f"found the key {key!r}", nearest(str(key), cls.model_fields))
         return values
 
-    def _only_one_of(self, *keys: str) -> None:
-        given = [key for key in keys if getattr(self, key) not in (None, ())]
-        if len(given) != 1:
-            raise ValueError(f"found {' and '.join(given) or 'neither'}", f"Write one of {' and '.join(keys)}")
+    @model_validator(mode="after")
+    def _has_one_of_them(self) -> _Keyed:
+        given = [key for key in self.one_of if key in self.model_fields_set]
+        if self.one_of and len(given) != 1:
+            raise ValueError(f"found {' and '.join(given) or 'neither'}", f"Write one of {' and '.join(self.one_of)}")
+        return self
 
 
 class Rule(_Keyed):
@@ -90,7 +95,7 @@ class Equivalence(DifferenceRule):
 
     rule: Literal["equivalent"]
     over: Literal["mean", "pooled", "each"] = "mean"
-    margin: float | None = Field(None, gt=0)
+    margin: float = Field(0, gt=0)
 
 
 class LargestGain(DifferenceRule):
@@ -109,14 +114,10 @@ class HigherAndLower(DifferenceRule):
 class SmallerSignatures(Rule):
     """Signatures of the reference are so many times as large as those of the method, in every pair of runs."""
 
+    one_of = ("more_than", "at_least")
     rule: Literal["smaller_signatures"]
-    more_than: float | None = Field(None, gt=0)
-    at_least: float | None = Field(None, gt=0)
-
-    @model_validator(mode="after")
-    def _has_one_bound(self) -> SmallerSignatures:
-        self._only_one_of("more_than", "at_least")
-        return self
+    more_than: float = Field(0, gt=0)
+    at_least: float = Field(0, gt=0)
 
 
 class OverlapRule(Rule):
@@ -134,24 +135,15 @@ class MoreOverlap(OverlapRule):
 class Overlap(OverlapRule):
     """The index of one of the methods is at least a value less the margin, or below a value."""
 
+    one_of = ("at_least", "below")
     rule: Literal["overlap"]
     whose: Literal["method", "reference"] = "method"
-    at_least: float | None = Field(None, gt=0, le=1)
-    below: float | None = Field(None, gt=0, le=1)
-
-    @model_validator(mode="after")
-    def _has_one_bound(self) -> Overlap:
-        self._only_one_of("at_least", "below")
-        return self
+    at_least: float = Field(0, gt=0, le=1)
+    below: float = Field(0, gt=0, le=1)
 
 
-Rules = tuple[
-    Annotated[
-        Direction | Equivalence | LargestGain | HigherAndLower | SmallerSignatures | MoreOverlap | Overlap,
-        Field(discriminator="rule"),
-    ],
-    ...,
-]
+AnyRule = Direction | Equivalence | LargestGain | HigherAndLower | SmallerSignatures | MoreOverlap | Overlap
+Rules = Annotated[tuple[Annotated[AnyRule, Field(discriminator="rule")], ...], Field(min_length=1)]
 
 
 class Statement(_Keyed):
@@ -167,6 +159,7 @@ class Statement(_Keyed):
         holds_unless: Rules of which one must fail.
     """
 
+    one_of = ("holds_if", "holds_unless")
     claim: Text
     kind: Literal["statement", "falsification"] = "statement"
     statement: Text
@@ -174,11 +167,6 @@ class Statement(_Keyed):
     paper: str = ""
     holds_if: Rules = ()
     holds_unless: Rules = ()
-
-    @model_validator(mode="after")
-    def _has_rules(self) -> Statement:
-        self._only_one_of("holds_if", "holds_unless")
-        return self
 
 
 class DataBehind(_Keyed):
@@ -212,9 +200,9 @@ class Paper(_Keyed):
     @classmethod
     def _named_once(cls, value: tuple[Statement, ...]) -> tuple[Statement, ...]:
         names = [each.claim for each in value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"found {name!r} twice", "Give each claim a name of its own")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"found {twice[0]!r} twice", "Give each claim a name of its own")
         return value
 
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.claims import paper
-from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, metric_title, not_run, train
+from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, not_run, train
 from magsig_tf.evaluation.claims.verdicts import (
-    DIRECTION_LEVEL,
-    EQUIVALENCE_LEVEL,
     Estimate,
     Finding,
     Verdict,
     all_of,
-    cases_needed,
-    how_many,
     judge_agreement,
+    judge_both_ways,
     judge_direction,
     judge_equivalence,
     negated,
 )
 from magsig_tf.evaluation.printed import number
 from magsig_tf.runs.signature_results import SIGNATURE_COMMAND
-from magsig_tf.statistics.significance import bootstrap_p_value, holm
 
 
 def judge_statement(statement: paper.Statement, evidence: Evidence, margin: float) -> Finding:
@@ -64,8 +60,8 @@ def _estimates(rule: paper.Direction | paper.Equivalence, evidence: Evidence) ->
     differences = evidence.differences(rule, rule.holdouts)
     holdouts = rule.holdouts or differences.holdouts
     if rule.over == "each":
-        return [differences.at(holdout, rule.metric) for holdout in holdouts]
-    return [getattr(differences, rule.over)(holdouts, rule.metric)]
+        return [differences.at(holdout) for holdout in holdouts]
+    return [differences.mean(holdouts) if rule.over == "mean" else differences.pooled(holdouts)]
 
 
 def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) -> Finding:
@@ -75,63 +71,16 @@ def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) ->
     if not others:
         raise not_run("no other holdout to compare with", train(rule))
     sign = -1 if METRICS[rule.metric].better == "lower" else 1
-    gains = [differences.at(rule.holdout, rule.metric)]
-    gains += [differences.between(rule.holdout, other, rule.metric) for other in others]
+    gains = [differences.at(rule.holdout), *(differences.between(rule.holdout, other) for other in others)]
     return all_of([judge_direction(gain, sign) for gain in gains])
 
 
 def _higher_and_lower(rule: paper.HigherAndLower, evidence: Evidence, margin: float) -> Finding:
-    """Judge that a difference is above 0 at some holdouts and below 0 at others.
-
-    "Some" is picked from several holdouts, so Holm's p counts them. It is refused where no holdout can have gained, or
-    none can have lost, more than the margin.
-    """
     differences = evidence.differences(rule, rule.holdouts)
-    estimates = {each: differences.at(each, rule.metric) for each in rule.holdouts or differences.holdouts}
+    estimates = {holdout: differences.at(holdout) for holdout in rule.holdouts or differences.holdouts}
     if len(estimates) < 2:
         raise not_run("one holdout only", train(rule))
-    values = [estimate.value for estimate in estimates.values()]
-    cases = max(sum(estimate.cases) for estimate in estimates.values())
-    ours = f"{number(min(values), True)} to {number(max(values), True)}"
-
-    def said(verdict: Verdict, words: str, needed: float = math.nan) -> Finding:
-        why = f"{rule.method} minus {rule.reference}, {metric_title(rule.metric)}: {words}."
-        return Finding(verdict, why, ours, cases=cases, cases_needed=needed)
-
-    intervals = {holdout: estimate.interval(DIRECTION_LEVEL) for holdout, estimate in estimates.items()}
-    if np.isnan(list(intervals.values())).any():
-        names = ", ".join(holdout for holdout, ends in intervals.items() if np.isnan(ends).any())
-        return said(Verdict.INCONCLUSIVE, f"no interval at {names}, too few test cases in a class")
-    p_values = holm([bootstrap_p_value(estimate.values[1:]) for estimate in estimates.values()])
-    told = [h for h, p in zip(estimates, p_values, strict=True) if p < 1 - DIRECTION_LEVEL]
-    up = [holdout for holdout in told if estimates[holdout].value > 0]
-    down = [holdout for holdout in told if estimates[holdout].value < 0]
-    if up and down:
-        words = f"above 0 at {', '.join(up)} and below 0 at {', '.join(down)}, Holm's p below .05"
-        return said(Verdict.HOLDS, words)
-    ends = np.array([estimate.interval(EQUIVALENCE_LEVEL) for estimate in estimates.values()])
-    for nowhere, word in ((ends[:, 1] <= margin, "raised"), (ends[:, 0] >= -margin, "lowered")):
-        if nowhere.all():
-            return said(Verdict.DOES_NOT_HOLD, f"nowhere {word} by more than {number(margin)}, by 90 % intervals")
-    words = [f"above 0 at {', '.join(up)}"] * bool(up) + [f"below 0 at {', '.join(down)}"] * bool(down)
-    found = f"{' and '.join(words) or 'at no holdout'} told from 0 by Holm's p"
-    needed = _cases_to_settle(list(estimates.values()), margin)
-    return said(Verdict.INCONCLUSIVE, f"{found}; {how_many(needed)} cases would settle it, here are {cases}", needed)
-
-
-def _cases_to_settle(estimates: Sequence[Estimate], margin: float) -> float:
-    """Return the cases that tell the largest gain and the largest loss, or that rule out one of them at any holdout."""
-    highest, lowest = max(estimates, key=lambda e: e.value), min(estimates, key=lambda e: e.value)
-    if lowest.value < 0 < highest.value:
-        ends = [(e, e.interval(DIRECTION_LEVEL), 0.0) for e in (highest, lowest)]
-    else:
-        bound = -margin if lowest.value >= 0 else margin
-        ends = [(e, e.interval(EQUIVALENCE_LEVEL), bound) for e in estimates]
-    needed = []
-    for estimate, (low, high), bound in ends:
-        reach = estimate.value - low if estimate.value > bound else high - estimate.value
-        needed.append(cases_needed(sum(estimate.cases), reach, abs(estimate.value - bound)))
-    return max(needed)
+    return judge_both_ways(estimates, margin, differences.words)
 
 
 def _smaller_signatures(rule: paper.SmallerSignatures, evidence: Evidence, margin: float) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -12,6 +12,7 @@ import numpy as np
 from magsig_tf.evaluation.printed import number
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, interval
+from magsig_tf.statistics.significance import bootstrap_p_value, holm
 
 
 class Verdict(Enum):
@@ -98,10 +99,10 @@ def judge_direction(estimate: Estimate, sign: int) -> Finding:
         estimate: The difference.
         sign: 1 where it should be above 0, -1 where below.
     """
-    low, high = estimate.interval(DIRECTION_LEVEL)
-    known = _known(estimate, low, high, DIRECTION_LEVEL)
+    known = _measured(estimate, DIRECTION_LEVEL)
+    low, high = known.low, known.high
     if math.isnan(low):
-        return _without_interval(estimate, known)
+        return known
     if low <= 0 <= high:
         reach = estimate.value - low if estimate.value > 0 else high - estimate.value
         return _untold(estimate, known, "includes 0", reach, abs(estimate.value))
@@ -117,17 +118,15 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
         estimate: The difference.
         margin: Differences up to this size do not matter; above 0.
     """
-    low, high = estimate.interval(EQUIVALENCE_LEVEL)
-    known = _known(estimate, low, high, EQUIVALENCE_LEVEL)
+    known = _measured(estimate, EQUIVALENCE_LEVEL)
+    low, high = known.low, known.high
     if math.isnan(low):
-        return _without_interval(estimate, known)
+        return known
     bounds = f"-{number(margin)} to {number(margin)}"
-    if -margin <= low and high <= margin:
-        why = f"{estimate.words}: the 90 % interval lies inside {bounds}."
-        return replace(known, verdict=Verdict.HOLDS, why=why)
-    if low > margin or high < -margin:
-        why = f"{estimate.words}: the 90 % interval lies outside {bounds}."
-        return replace(known, verdict=Verdict.DOES_NOT_HOLD, why=why)
+    inside = -margin <= low and high <= margin
+    if inside or low > margin or high < -margin:
+        why = f"{estimate.words}: the 90 % interval lies {'inside' if inside else 'outside'} {bounds}."
+        return replace(known, verdict=_told(inside), why=why)
     value = estimate.value
     if abs(value) < margin:
         ends = ((value - low, margin + value), (high - value, margin - value))
@@ -135,6 +134,42 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
         ends = ((value - low, value - margin),) if value > 0 else ((high - value, -margin - value),)
     reach, distance = max(ends, key=lambda end: end[0] / end[1] if end[1] > 0 else math.inf)
     return _untold(estimate, known, f"reaches over a bound of {bounds}", reach, distance)
+
+
+def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str) -> Finding:
+    """Judge whether a difference is above 0 at some holdouts and below 0 at others.
+
+    "Some" is picked from several holdouts, so Holm's p counts them. It is refused where no holdout can have gained, or
+    none can have lost, more than the margin.
+
+    Args:
+        estimates: The difference by holdout, two or more.
+        margin: Differences up to this size do not matter.
+        words: What is compared, as a sentence begins.
+    """
+    values = [estimate.value for estimate in estimates.values()]
+    cases = max(sum(estimate.cases) for estimate in estimates.values())
+    ours = f"{number(min(values), True)} to {number(max(values), True)}"
+
+    def said(verdict: Verdict, found: str, needed: float = math.nan) -> Finding:
+        return Finding(verdict, f"{words}: {found}.", ours, cases=cases, cases_needed=needed)
+
+    unknown = [holdout for holdout, estimate in estimates.items() if np.isnan(estimate.interval(DIRECTION_LEVEL)).any()]
+    if unknown:
+        return said(Verdict.INCONCLUSIVE, f"no interval at {', '.join(unknown)}, too few test cases in a class")
+    p_values = holm([bootstrap_p_value(estimate.values[1:]) for estimate in estimates.values()])
+    told = [(h, e.value) for (h, e), p in zip(estimates.items(), p_values, strict=True) if p < 1 - DIRECTION_LEVEL]
+    sides = {"above": [h for h, value in told if value > 0], "below": [h for h, value in told if value < 0]}
+    found = " and ".join(f"{side} 0 at {', '.join(holdouts)}" for side, holdouts in sides.items() if holdouts)
+    if all(sides.values()):
+        return said(Verdict.HOLDS, f"{found}, Holm's p below .05")
+    ends = np.array([estimate.interval(EQUIVALENCE_LEVEL) for estimate in estimates.values()])
+    for nowhere, word in ((ends[:, 1] <= margin, "raised"), (ends[:, 0] >= -margin, "lowered")):
+        if nowhere.all():
+            return said(Verdict.DOES_NOT_HOLD, f"nowhere {word} by more than {number(margin)}, by 90 % intervals")
+    needed = _cases_to_settle(list(estimates.values()), margin)
+    settle = f"{_how_many(needed)} cases would settle it, here are {cases}"
+    return said(Verdict.INCONCLUSIVE, f"{found or 'at no holdout'} told from 0 by Holm's p; {settle}", needed)
 
 
 def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str) -> Finding:
@@ -152,9 +187,8 @@ def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str)
         return replace(known, why=f"{words} in {count} of {runs} comparisons of runs; they do not agree.")
     said = f"{words} in {'all' if count else 'none'} of {runs} comparison{'s' * (runs > 1)} of runs"
     if runs < FEWEST_RUNS:
-        return replace(
-            known, why=f"{said}; fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds."
-        )
+        few = f"fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds"
+        return replace(known, why=f"{said}; {few}.")
     return replace(known, verdict=_told(count > 0), why=f"{said}.")
 
 
@@ -202,8 +236,22 @@ def cases_needed(cases: int, reach: float, distance: float) -> float:
     return float(math.ceil(exact / unit - 1e-9) * unit)
 
 
-def how_many(needed: float) -> str:
-    """Write a number of cases needed, as sentences do."""
+def _cases_to_settle(estimates: Sequence[Estimate], margin: float) -> float:
+    """Return the cases that tell the largest gain and the largest loss, or that rule out one of them at any holdout."""
+    highest, lowest = max(estimates, key=lambda e: e.value), min(estimates, key=lambda e: e.value)
+    if lowest.value < 0 < highest.value:
+        ends = [(e, e.interval(DIRECTION_LEVEL), 0.0) for e in (highest, lowest)]
+    else:
+        bound = -margin if lowest.value >= 0 else margin
+        ends = [(e, e.interval(EQUIVALENCE_LEVEL), bound) for e in estimates]
+    needed = []
+    for estimate, (low, high), bound in ends:
+        reach = estimate.value - low if estimate.value > bound else high - estimate.value
+        needed.append(cases_needed(sum(estimate.cases), reach, abs(estimate.value - bound)))
+    return max(needed)
+
+
+def _how_many(needed: float) -> str:
     return f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
 
 
@@ -211,27 +259,25 @@ def _told(so: bool) -> Verdict:
     return Verdict.HOLDS if so else Verdict.DOES_NOT_HOLD
 
 
-def _known(estimate: Estimate, low: float, high: float, level: float) -> Finding:
+def _measured(estimate: Estimate, level: float) -> Finding:
+    """Return our number with its interval, as yet without a verdict; why there is no interval, where there is none."""
+    low, high = estimate.interval(level)
+    cases = sum(estimate.cases)
     ours = "" if math.isnan(estimate.value) else number(estimate.value, True)
     if not math.isnan(low):
         ours += f" [{number(low, True)} {number(high, True)}]"
-    level = math.nan if math.isnan(low) else level
-    return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, sum(estimate.cases))
-
-
-def _without_interval(estimate: Estimate, known: Finding) -> Finding:
+        return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, cases)
     benign, malignant = estimate.cases
     reason = f"not defined with {benign} benign and {malignant} malignant test cases"
     if math.isfinite(estimate.value):
-        reason = (
-            f"no interval with fewer than {FEWEST_CASES} test cases in a class ({benign} benign, {malignant} malignant)"
-        )
-    return replace(known, why=f"{estimate.words}: {reason}.")
+        few = f"fewer than {FEWEST_CASES} test cases in a class"
+        reason = f"no interval with {few} ({benign} benign, {malignant} malignant)"
+    return Finding(Verdict.INCONCLUSIVE, f"{estimate.words}: {reason}.", ours, estimate.value, cases=cases)
 
 
 def _untold(estimate: Estimate, known: Finding, what: str, reach: float, distance: float) -> Finding:
-    cases = sum(estimate.cases)
-    needed = cases_needed(cases, reach, distance)
+    needed = cases_needed(known.cases, reach, distance)
     percent = round(100 * known.level)
-    why = f"{estimate.words}: the {percent} % interval {what}; {how_many(needed)} cases would tell, here are {cases}."
+    tell = f"{_how_many(needed)} cases would tell, here are {known.cases}"
+    why = f"{estimate.words}: the {percent} % interval {what}; {tell}."
     return replace(known, why=why, cases_needed=needed)
