@@ -10,14 +10,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from magsig_tf.config import Strict
 from magsig_tf.config_files import parse_yaml
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.evaluation.cells.catalogue import METRICS
 
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"found {twice[0]!r} twice", "Name each once")
+    return names
+
+
 Text = Annotated[str, Field(min_length=1)]
+Holdouts = Annotated[tuple[Text, ...], AfterValidator(_each_once)]
 CLAIM_METRICS = [name for name, metric in METRICS.items() if "image" in metric.levels and not metric.binned]
 """Claims count images; bins have errors of their own, which these intervals do not allow for."""
 
@@ -73,7 +82,7 @@ class DifferenceRule(Rule):
 
     metric: str
     of: Literal["models", "sparse_classifiers"] = "models"
-    holdouts: tuple[Text, ...] = ()
+    holdouts: Holdouts = ()
 
     @field_validator("metric")
     @classmethod
@@ -123,7 +132,7 @@ class SmallerSignatures(Rule):
 class OverlapRule(Rule):
     """A rule on the Jaccard index between the signatures of two holdouts."""
 
-    holdouts: tuple[Text, Text]
+    holdouts: Annotated[Holdouts, Field(min_length=2, max_length=2)]
 
 
 class MoreOverlap(OverlapRule):
@@ -199,10 +208,7 @@ class Paper(_Keyed):
     @field_validator("claims")
     @classmethod
     def _named_once(cls, value: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        names = [each.claim for each in value]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"found {twice[0]!r} twice", "Give each claim a name of its own")
+        _each_once(tuple(each.claim for each in value))
         return value
 
 

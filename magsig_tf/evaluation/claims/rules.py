@@ -43,7 +43,8 @@ def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
         found = _JUDGES[type(rule)](rule, evidence, margin)
     except NoEvidenceError as error:
         return error.finding
-    rests_on_sizes = isinstance(rule, paper.SmallerSignatures) or getattr(rule, "of", "") == "sparse_classifiers"
+    of_sparse = isinstance(rule, paper.DifferenceRule) and rule.of == "sparse_classifiers"
+    rests_on_sizes = of_sparse or isinstance(rule, paper.SmallerSignatures)
     return _unless_empty(found, rule, evidence) if rests_on_sizes else found
 
 
