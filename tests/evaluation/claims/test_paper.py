@@ -2,6 +2,7 @@
 
 from typing import get_args, get_type_hints
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -139,6 +140,40 @@ def test_the_shipped_claims_are_the_papers_five_statements_and_two_criteria():
     ]
     whole = known_breakhis_counts().query("images > 0")
     assert (paper.data.images, paper.data.slides) == (whole["images"].sum(), whole["slide"].nunique())
+
+
+SPARSE = """
+paper: Doe & Roe 2026
+data: {name: Prostata, images: 240, slides: 40}
+claims:
+  - claim: worse
+    statement: sparse classifiers of coral have a lower AUC at 20x
+    holds_if:
+      - {rule: lower, method: coral, reference: baseline, metric: auc,
+         of: sparse_classifiers, over: each, holdouts: [20x]}
+"""
+
+
+def test_any_metric_of_the_sparse_classifiers_can_be_judged_where_their_tables_are(tmp_path):
+    study = FakeStudy(tmp_path, cases=(18, 22), images=2, magnifications=("10x", "20x"))
+    study.write(["baseline", "coral"])
+    noise = np.random.default_rng(0)
+
+    def answer(method, rows):
+        return rows["label"] * 0.8 + 0.1 if method == "baseline" else noise.uniform(size=len(rows))
+
+    def worse():
+        return judged(study, tmp_path / "sparse.yaml", SPARSE).table.iloc[0]
+
+    write_signatures(study, {"baseline": 50, "coral": 20}, {"baseline": 0.1, "coral": 0.5}, answer)
+    assert worse()["verdict"] == "holds"
+    assert worse()["why"].startswith("coral minus baseline, sparse classifiers, AUC at 20x: ")
+    write_signatures(study, {"baseline": 50, "coral": 0}, {"baseline": 0.1, "coral": 0.5}, answer)
+    assert "4 of 8 signatures are empty" in worse()["why"]
+    path = study.workspace.results() / study.dataset / "signature_predictions.parquet"
+    pd.read_parquet(path).query("holdout == '10x'").to_parquet(path)
+    assert worse()["verdict"] == "not run"
+    assert worse()["why"].endswith("for these runs: run `magsig signatures --compare-folds`.")
 
 
 BAD_FILES = {
