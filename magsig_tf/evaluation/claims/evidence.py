@@ -110,6 +110,9 @@ class Evidence:
         """Return the pair of configs that agree in all settings but the method; of several, that with the most runs.
 
         Only groups that compete are paired.
+
+        Raises:
+            NoEvidenceError: a method has no finished runs, or no two groups can be paired.
         """
         names = rule.method, rule.reference
         if names not in self._pairs:
@@ -122,6 +125,9 @@ class Evidence:
         Args:
             rule: The rule.
             named: Holdouts that must be among them.
+
+        Raises:
+            NoEvidenceError: there is no pair, or none at a named holdout, or sparse classifiers have no predictions.
         """
         pair, of = self.pair(rule), ""
         _need(rule, pair, named)
@@ -148,6 +154,9 @@ class Evidence:
         Args:
             rule: The rule.
             whose: "method" or "reference".
+
+        Raises:
+            NoEvidenceError: there is no pair at both holdouts, no table of overlaps, or no overlap in it.
         """
         pair, at = self.pair(rule), " and ".join(rule.holdouts)
         _need(rule, pair, rule.holdouts)

@@ -93,14 +93,25 @@ class DifferenceRule(Rule):
 
 
 class Direction(DifferenceRule):
-    """The difference is above 0, or below it: its mean over holdouts, of them pooled, or at each of them."""
+    """The difference is above 0, or below it.
+
+    Args:
+        rule: On which side of 0.
+        over: Its mean over holdouts, that of their joined predictions, or each holdout's.
+    """
 
     rule: Literal["higher", "lower"]
     over: Literal["mean", "pooled", "each"] = "mean"
 
 
 class Equivalence(DifferenceRule):
-    """The difference lies inside a margin; without one of its own, inside that of the whole table."""
+    """The difference lies inside a margin.
+
+    Args:
+        rule: Its name.
+        over: As for a direction.
+        margin: Differences up to this size do not matter; 0 takes the margin of the whole table.
+    """
 
     rule: Literal["equivalent"]
     over: Literal["mean", "pooled", "each"] = "mean"
@@ -108,7 +119,12 @@ class Equivalence(DifferenceRule):
 
 
 class LargestGain(DifferenceRule):
-    """The method is better at a holdout, by more than at each of the others."""
+    """The method is better at a holdout, by more than at each of the others.
+
+    Args:
+        rule: Its name.
+        holdout: Where the gain is largest.
+    """
 
     rule: Literal["largest_gain"]
     holdout: Text
@@ -121,7 +137,13 @@ class HigherAndLower(DifferenceRule):
 
 
 class SmallerSignatures(Rule):
-    """Signatures of the reference are so many times as large as those of the method, in every pair of runs."""
+    """Signatures of the reference are so many times as large as those of the method, in every pair of runs.
+
+    Args:
+        rule: Its name.
+        more_than: They are more than so many times as large; 0 where `at_least` is given.
+        at_least: They are at least so many times as large; 0 where `more_than` is given.
+    """
 
     one_of = ("more_than", "at_least")
     rule: Literal["smaller_signatures"]
@@ -130,7 +152,11 @@ class SmallerSignatures(Rule):
 
 
 class OverlapRule(Rule):
-    """A rule on the Jaccard index between the signatures of two holdouts."""
+    """A rule on the Jaccard index between the signatures of two holdouts.
+
+    Args:
+        holdouts: The two.
+    """
 
     holdouts: Annotated[Holdouts, Field(min_length=2, max_length=2)]
 
@@ -142,7 +168,14 @@ class MoreOverlap(OverlapRule):
 
 
 class Overlap(OverlapRule):
-    """The index of one of the methods is at least a value less the margin, or below a value."""
+    """The index of one of the methods is at least a value less the margin, or below a value.
+
+    Args:
+        rule: Its name.
+        whose: Of which method.
+        at_least: The value in (0, 1] that is reached, less the margin; 0 where `below` is given.
+        below: The value in (0, 1] that is not reached; 0 where `at_least` is given.
+    """
 
     one_of = ("at_least", "below")
     rule: Literal["overlap"]
