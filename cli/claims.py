@@ -18,6 +18,7 @@ def print_claims_judged(
     configs: tuple[str, ...] = (),
     folders: Collection[Path] | None = None,
     margin: float | None = None,
+    file: Path | None = None,
     replicates: int = 2000,
     csv_path: Path | None = None,
     chosen: str = "",
@@ -31,6 +32,7 @@ def print_claims_judged(
         configs: Keep configs whose hash begins with one of these; empty keeps all.
         folders: Keep the runs in these folders only; None keeps all.
         margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
+        file: A file of claims; None takes those of the paper that come with magsig.
         replicates: Bootstrap replicates.
         csv_path: Another place for the CSV.
         chosen: What tells the files of a part of the runs from those of all.
@@ -47,10 +49,11 @@ def print_claims_judged(
     loaded = load_runs(workspace, dataset, configs=configs, folders=folders)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
     results = read_signature_results(workspace.results() / dataset, chosen)
-    settings = {"margin": margin, "replicates": replicates, "results": results}
+    settings = {"margin": margin, "replicates": replicates, "results": results, "claims": file}
     with progress_bar("claims") as report:
         claims = judge_claims(loaded, workspace, **settings, progress=report)
-    name = "" if configs else f"claims-{chosen}" if chosen else "claims"
+    whose = f"claims-of-{file.stem}" if file else "claims"
+    name = "" if configs else f"{whose}-{chosen}" if chosen else whose
     written = write_frame(claims.table, workspace.results() / dataset, name, csv_path)
     if as_json:
         click.echo(claims.table.to_json(orient="records", double_precision=15))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from magsig_tf.cli.claims import print_claims_judged
 from magsig_tf.cli.evaluate import evaluate
 from magsig_tf.errors import UsageError
 from tests.evaluation.fake_runs import FakeStudy
@@ -33,6 +34,24 @@ def test_prints_the_claims_and_writes_them(study, tmp_path):
     records = json.loads(invoke(study, "--claims", "--json", "--margin", "0.05").stdout)
     assert [record["claim"] for record in records] == list(frame["claim"])
     assert {record["margin"] for record in records} == {0.05}
+
+
+def test_another_papers_claims_are_printed_and_written_apart(study, tmp_path, capsys):
+    rule = "{rule: lower, method: grl, reference: baseline, metric: brier, over: pooled}"
+    path = tmp_path / "doe.yaml"
+    path.write_text(
+        "paper: Doe 2026\ndata: {name: Doe, images: 9, slides: 3}\n"
+        f"claims: [{{claim: calibrated, statement: grl is better calibrated, holds_if: [{rule}]}}]\n"
+    )
+    invoke(study, "--claims")
+    folder = study.workspace.results() / study.dataset
+    before = (folder / "claims.csv").read_bytes()
+    print_claims_judged(study.workspace, study.dataset, file=path, replicates=100)
+    printed = capsys.readouterr().out
+    assert "grl is better calibrated" in printed
+    assert "Claims of Doe 2026, read from" in printed
+    assert list(pd.read_csv(folder / "claims-of-doe.csv")["claim"]) == ["calibrated"]
+    assert (folder / "claims.csv").read_bytes() == before
 
 
 def test_claims_stand_alone(study):

@@ -23,6 +23,7 @@ class FakeStudy:
         cases: Numbers of benign and malignant cases.
         folds: K; fold k tests every K-th case.
         images: Images of a case at one magnification.
+        magnifications: Those of the data set; each can be held out.
         drop: Loss of separation (in standard deviations) at the held-out magnification, by method.
     """
 
@@ -35,16 +36,17 @@ class FakeStudy:
         folds: int = 2,
         images: int = 4,
         drop: dict[str, float] | None = None,
+        magnifications: tuple[str, ...] = HOLDOUTS,
     ):
         self.workspace, self.dataset, self.folds = Workspace(root), dataset, folds
-        self.drop = drop or {"baseline": 1.0, "grl": 0.4}
+        self.magnifications, self.drop = magnifications, drop or {"baseline": 1.0, "grl": 0.4}
         rng = np.random.default_rng(0)
         labels = np.repeat([0, 1], cases)
         self.manifest = pd.DataFrame(
             [
                 {"case": f"case-{c:03d}", "label": labels[c], "magnification": m, "fold": c % folds}
                 for c in range(len(labels))
-                for m in HOLDOUTS
+                for m in magnifications
                 for _ in range(images)
             ]
         )
@@ -58,7 +60,7 @@ class FakeStudy:
     def write(
         self,
         methods: Iterable[str] = ("baseline", "grl"),
-        holdouts: Iterable[str] = HOLDOUTS,
+        holdouts: Iterable[str] | None = None,
         seeds: Iterable[int] = (0,),
         folds: Iterable[int] | None = None,
         **info: object,
@@ -70,7 +72,7 @@ class FakeStudy:
         return [
             self.write_run(method, holdout, fold, seed, **info)
             for method in methods
-            for holdout in holdouts
+            for holdout in (self.magnifications if holdouts is None else holdouts)
             for fold in (range(self.folds) if folds is None else folds)
             for seed in seeds
         ]
@@ -83,7 +85,7 @@ class FakeStudy:
             "dataset_hash": DATASET_HASH,
             "method": method,
             "holdout": holdout,
-            "source_magnifications": [name for name in HOLDOUTS if name != holdout],
+            "source_magnifications": [name for name in self.magnifications if name != holdout],
             "patient_fold": fold,
             "seed": seed,
             "split_hash": f"split-{holdout}-{fold}",
@@ -106,7 +108,9 @@ class FakeStudy:
         rows = self.manifest
         held_out = (rows["magnification"] == holdout).to_numpy()
         separation = 2.2 - self.drop.get(method, 0.0) * held_out
-        noise = np.random.default_rng([fold, seed, HOLDOUTS.index(holdout), len(method)]).normal(size=len(rows))
+        noise = np.random.default_rng([fold, seed, self.magnifications.index(holdout), len(method)]).normal(
+            size=len(rows)
+        )
         logit = separation * (rows["label"].to_numpy() - 0.5) + self.effect + 0.5 * noise
         tested = (rows["fold"] == fold).to_numpy()
         validation = (rows["fold"] == (fold + 1) % self.folds).to_numpy() & ~held_out

@@ -80,3 +80,17 @@ def known_breakhis_counts():
     with (importlib.resources.files("magsig_tf.data") / "facts" / "breakhis_slides.csv").open(encoding="utf-8") as text:
         wide = pd.read_csv(text, comment="#")
     return wide.melt(id_vars=["slide", "case", "label", "subtype"], var_name="magnification", value_name="images")
+
+
+def is_whole_breakhis(manifest) -> bool:
+    """Tell whether there are as many images as BreaKHis has, of each slide of each case at each magnification.
+
+    Args:
+        manifest: DataFrame with a row an image: `slide`, `case`, `magnification`.
+    """
+    axes = ["slide", "case", "magnification"]
+    # a CSV manifest may name slides as folders do, with `_` where files have `-`
+    known = known_breakhis_counts().assign(slide=lambda frame: frame["slide"].str.replace("-", "_"))
+    known = known[known["images"] > 0].set_index(axes)["images"]
+    found = manifest.assign(slide=manifest["slide"].astype(str).str.replace("-", "_")).groupby(axes).size()
+    return len(found) == len(known) and bool(found.reindex(known.index).eq(known).all())

@@ -1,111 +1,218 @@
-"""The paired differences that claims rest on: of the models' own predictions, or of their sparse classifiers'."""
+"""What rules rest on: paired differences, and the sizes and overlaps of signatures, of one pair of configs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from magsig_tf.evaluation.cells.catalogue import METRICS, choose_metrics
+import numpy as np
+import pandas as pd
+
+from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
-from magsig_tf.evaluation.cells.values import CaseBootstrap, average, difference
-from magsig_tf.evaluation.claims.verdicts import Estimate
+from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, average, difference
+from magsig_tf.evaluation.claims.paper import DifferenceRule, OverlapRule, Rule
+from magsig_tf.evaluation.claims.verdicts import Estimate, Finding, Verdict
 from magsig_tf.evaluation.summary.frame import count_behind
-from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.run import Run
 from magsig_tf.runs.settings import counterparts, differing
+from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults
 
-PROPOSED = "grl"
-BASELINE = "baseline"
-AUGMENTED = "gan"
-CLAIM_METRICS = ("auc", "f1", "brier")
+_AXES = ["holdout", "patient_fold", "seed"]
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A pair of methods that is not there.
+class NoEvidenceError(Exception):
+    """A rule lacks what it rests on; `finding` says what is missing and what supplies it."""
+
+    def __init__(self, finding: Finding):
+        super().__init__(finding.why)
+        self.finding = finding
+
+
+def not_run(reason: str, command: str) -> NoEvidenceError:
+    """Return the error to raise where something is missing.
 
     Args:
         reason: What is missing, as a clause.
-        command: What supplies it.
+        command: The command that supplies it.
     """
-
-    reason: str
-    command: str
+    return NoEvidenceError(Finding(Verdict.NOT_RUN, f"{reason}: run `{command}`."))
 
 
-def chosen_pair(matrix: Matrix, method: str, reference: str) -> Pair | Missing:
-    """Return the pair of configs that agree in all settings but the method; of several, that with the most runs.
-
-    Args:
-        matrix: All runs; only those that compete are paired.
-        method: Whose numbers come first.
-        reference: Whose numbers are subtracted.
-    """
-    sides = {name: [group for group in matrix.competing if group.method == name] for name in (method, reference)}
-    for name, groups in sides.items():
-        if not groups:
-            return Missing(f"no finished runs of {name}", f"magsig train --method {name} --holdout all")
-    pairs = [pair_groups(group, other) for group in sides[method] for other in counterparts(group, sides[reference])]
-    pairs = [pair for pair in pairs if pair.keys]
-    if pairs:
-        return max(pairs, key=lambda pair: len(pair.keys))
-    keys = sorted({key for group in sides[method] for other in sides[reference] for key in differing(group, other)})
-    apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
-    command = f"magsig train --method {method} {reference} --holdout all"
-    return Missing(f"runs of {method} and {reference} cannot be paired, {apart}", command)
+def train(rule: Rule, holdouts: Sequence[str] = ("all",)) -> str:
+    """Return the command that trains both methods of a rule."""
+    return f"magsig train --method {rule.method} {rule.reference} --holdout {' '.join(holdouts)}"
 
 
 class Differences:
-    """The differences of one pair at image level, as the paper counts.
+    """The differences of one metric of one pair at image level, as the paper counts.
 
     Args:
         pair: The two groups.
+        metric: Name of the metric.
         bootstrap: The common cases and draws.
         order: Holdouts in the order of tables.
-        of: What is compared, put before each metric.
+        of: Whose predictions, put before the metric in sentences; empty for the models' own.
     """
 
-    def __init__(self, pair: Pair, bootstrap: CaseBootstrap, order: Sequence[str], of: str = ""):
-        self.pair, self.of = pair, of
+    def __init__(self, pair: Pair, metric: str, bootstrap: CaseBootstrap, order: Sequence[str], of: str = ""):
+        self.pair, self.metric = pair, METRICS[metric]
         self.holdouts = [holdout for holdout in order if holdout in pair.holdouts]
-        self._cells = PairedCells(pair, "image", choose_metrics(CLAIM_METRICS), bootstrap)
+        title = {"brier": "Brier score"}.get(metric, self.metric.title)
+        self.words = f"{pair.first.method} minus {pair.reference.method}, {of}{title}"
+        self._cells = PairedCells(pair, "image", [self.metric], bootstrap)
 
-    def at(self, holdout: str, metric: str) -> Estimate:
+    def at(self, holdout: str) -> Estimate:
         """Return the difference at one holdout."""
-        return self._estimate(self._difference([holdout], metric), [holdout], f"{metric_title(metric)} at {holdout}")
+        return self._estimate(self._difference([holdout]), [holdout], f" at {holdout}")
 
-    def mean(self, metric: str) -> Estimate:
+    def mean(self, holdouts: Sequence[str]) -> Estimate:
         """Return the unweighted mean of the holdouts' differences, which never ranks answers of different models."""
-        cells = [self._difference([holdout], metric) for holdout in self.holdouts]
-        count = f"{len(cells)} holdout{'s' * (len(cells) > 1)}"
-        return self._estimate(average(cells), self.holdouts, f"{metric_title(metric)}, mean of {count}")
+        words = f", mean of {len(holdouts)} holdout{'s' * (len(holdouts) > 1)}"
+        return self._estimate(average([self._difference([holdout]) for holdout in holdouts]), holdouts, words)
 
-    def pooled(self, metric: str) -> Estimate:
-        """Return the difference on the joined predictions of all holdouts."""
-        cell = self._difference(self.holdouts, metric)
-        return self._estimate(cell, self.holdouts, f"{metric_title(metric)}, pooled over {', '.join(self.holdouts)}")
+    def pooled(self, holdouts: Sequence[str]) -> Estimate:
+        """Return the difference on the joined predictions of holdouts."""
+        return self._estimate(self._difference(holdouts), holdouts, f", pooled over {', '.join(holdouts)}")
 
-    def between(self, holdout: str, other: str, metric: str) -> Estimate:
+    def between(self, holdout: str, other: str) -> Estimate:
         """Return by how much the difference at one holdout exceeds that at another."""
-        cell = difference(self._difference([holdout], metric), self._difference([other], metric))
-        words = f"{metric_title(metric)} at {holdout} less that at {other}"
+        cell = difference(self._difference([holdout]), self._difference([other]))
+        found = self._estimate(cell, [holdout, other], f" at {holdout} less that at {other}")
+        low, high = found.bounds
         # a difference of two differences reaches twice as far
-        return replace(self._estimate(cell, [holdout, other], words), bounds=(-2.0, 2.0))
+        return replace(found, bounds=(low - high, high - low))
 
-    def sides(self, metric: str) -> tuple[float, float]:
-        """Return the pooled values of both methods."""
-        value = self._cells.values(self.holdouts)[metric]
-        return value.first.value, value.reference.value
+    def _difference(self, holdouts: Sequence[str]) -> CellValue:
+        return self._cells.values(holdouts)[self.metric.name].difference
 
-    def _difference(self, holdouts: Sequence[str], metric: str):
-        return self._cells.values(holdouts)[metric].difference
-
-    def _estimate(self, cell, holdouts: Sequence[str], words: str) -> Estimate:
+    def _estimate(self, cell: CellValue, holdouts: Sequence[str], where: str) -> Estimate:
         counts = count_behind(self.pair.runs_at(holdouts), "test")
-        names = f"{self.pair.first.method} minus {self.pair.reference.method}"
-        subject = f"{names}, {self.of}{' ' * bool(self.of)}{words}"
-        return Estimate(subject, cell.values, (counts["cases_benign"], counts["cases_malignant"]))
+        cases = counts["cases_benign"], counts["cases_malignant"]
+        return Estimate(f"{self.words}{where}", cell.values, cases, self.metric.bounds_of_difference)
 
 
-def metric_title(metric: str) -> str:
-    """Return a metric as sentences write it."""
-    return {"brier": "Brier score"}.get(metric, METRICS[metric].title)
+class Evidence:
+    """What finished runs and result files of signatures say of pairs of methods.
+
+    Args:
+        matrix: All runs.
+        bootstrap: The common cases and draws.
+        results: The tables of `magsig signatures --compare-folds`.
+    """
+
+    def __init__(self, matrix: Matrix, bootstrap: CaseBootstrap, results: SignatureResults):
+        self.matrix, self._bootstrap, self._results = matrix, bootstrap, results
+        self._pairs: dict[tuple[str, str], Pair] = {}
+
+    def pair(self, rule: Rule) -> Pair:
+        """Return the pair of configs that agree in all settings but the method; of several, that with the most runs.
+
+        Only groups that compete are paired.
+
+        Raises:
+            NoEvidenceError: a method has no finished runs, or no two groups can be paired.
+        """
+        names = rule.method, rule.reference
+        if names not in self._pairs:
+            self._pairs[names] = self._chosen_pair(rule)
+        return self._pairs[names]
+
+    def differences(self, rule: DifferenceRule, named: Sequence[str] = ()) -> Differences:
+        """Return the differences that a rule is about.
+
+        Args:
+            rule: The rule.
+            named: Holdouts that must be among them.
+
+        Raises:
+            NoEvidenceError: there is no pair, or none at a named holdout, or sparse classifiers have no predictions.
+        """
+        pair, of = self.pair(rule), ""
+        _need(rule, pair, named)
+        if rule.of == "sparse_classifiers":
+            pair, of = self._sparse_pair(pair), "sparse classifiers, "
+            if not pair.keys or set(named) - pair.holdouts:
+                raise not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
+        return Differences(pair, rule.metric, self._bootstrap, self.matrix.holdouts, of)
+
+    def sizes(self, rule: Rule) -> pd.DataFrame | None:
+        """Return the sizes of both methods' signatures as `k_method` and `k_reference`; None without a pair of them."""
+        if self._results.sizes is None:
+            return None
+        pair = self.pair(rule)
+        sides = [_of(self._results.sizes, group) for group in (pair.first, pair.reference)]
+        both = sides[0].merge(sides[1], on=_AXES, suffixes=("_method", "_reference"))
+        both = both.dropna(subset=["k_method", "k_reference"])
+        both = both[[key in pair.keys for key in both[_AXES].itertuples(index=False, name=None)]]
+        return both if len(both) else None
+
+    def overlaps(self, rule: OverlapRule, whose: str) -> pd.DataFrame:
+        """Return the overlaps of the signatures of two holdouts, one a patient fold and seed.
+
+        Args:
+            rule: The rule.
+            whose: "method" or "reference".
+
+        Raises:
+            NoEvidenceError: there is no pair at both holdouts, no table of overlaps, or no overlap in it.
+        """
+        pair, at = self.pair(rule), " and ".join(rule.holdouts)
+        _need(rule, pair, rule.holdouts)
+        if self._results.pairs is None:
+            raise not_run("signatures of different holdouts were not compared", SIGNATURE_COMMAND)
+        group = pair.first if whose == "method" else pair.reference
+        rows = _of(self._results.pairs, group)
+        rows = rows[rows["first"].isin(rule.holdouts) & rows["second"].isin(rule.holdouts)]
+        compared, rows = len(rows), rows.dropna(subset=["jaccard"])
+        if compared and rows.empty:
+            why = f"both signatures of {group.method} are empty at {at}: they have no overlap."
+            raise NoEvidenceError(Finding(Verdict.INCONCLUSIVE, why))
+        if rows.empty:
+            raise not_run(f"no overlap of {group.method} between {at}", SIGNATURE_COMMAND)
+        return rows
+
+    def _chosen_pair(self, rule: Rule) -> Pair:
+        names = rule.method, rule.reference
+        sides = {name: [group for group in self.matrix.competing if group.method == name] for name in names}
+        for name, groups in sides.items():
+            if not groups:
+                raise not_run(f"no finished runs of {name}", f"magsig train --method {name} --holdout all")
+        first, reference = sides.values()
+        pairs = [pair_groups(group, other) for group in first for other in counterparts(group, reference)]
+        pairs = [pair for pair in pairs if pair.keys]
+        if pairs:
+            return max(pairs, key=lambda pair: len(pair.keys))
+        keys = sorted({key for group in first for other in reference for key in differing(group, other)})
+        apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
+        raise not_run(f"runs of {names[0]} and {names[1]} cannot be paired, {apart}", train(rule))
+
+    def _sparse_pair(self, pair: Pair) -> Pair:
+        """Return the pair with the sparse classifiers' answers in place of the models' own."""
+        if self._results.predictions is None:
+            raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
+        return pair_groups(*(_answered(side, self._results.predictions) for side in (pair.first, pair.reference)))
+
+
+def _need(rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:
+    absent = [holdout for holdout in holdouts if holdout not in pair.holdouts]
+    if absent:
+        raise not_run(f"no pair of runs at holdout {', '.join(absent)}", train(rule, absent))
+
+
+def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
+    return frame[(frame["method"] == group.method) & (frame["config"] == group.config_hash)]
+
+
+def _answered(group: Group, predictions: pd.DataFrame) -> Group:
+    runs: dict[tuple[str, int, int], Run] = {}
+    for key, rows in _of(predictions, group).groupby(_AXES):
+        if key not in group.runs:
+            continue
+        tested = group.runs[key].part("test")
+        answers = rows.set_index("row")["probability"].reindex(tested["row"]).to_numpy()
+        # tables of other runs in the same place must not pass for these
+        if len(rows) == len(tested) and np.isfinite(answers).all():
+            runs[key] = group.runs[key].with_predictions(tested.assign(probability=answers))
+    return replace(group, runs=runs)

@@ -1,4 +1,4 @@
-"""The paper's statements and criteria of falsification, judged by finished runs: `magsig evaluate --claims`.
+"""A paper's claims, judged by finished runs: `magsig evaluate --claims`.
 
 The rules are written in docs/claims.md.
 """
@@ -6,17 +6,19 @@ The rules are written in docs/claims.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
-from magsig_tf.data.sources.breakhis_names import known_breakhis_counts
+from magsig_tf.data.sources.breakhis_names import is_whole_breakhis
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.claims.claim import Claim
-from magsig_tf.evaluation.claims.of_models import ModelClaims
-from magsig_tf.evaluation.claims.of_signatures import SignatureClaims
-from magsig_tf.evaluation.claims.paper import the_paper
+from magsig_tf.evaluation.claims.evidence import Evidence
+from magsig_tf.evaluation.claims.paper import DataBehind, Statement, read_paper, the_paper
+from magsig_tf.evaluation.claims.rules import judge_statement
+from magsig_tf.evaluation.claims.verdicts import Finding, Verdict
+from magsig_tf.evaluation.printed import number
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.signature_results import SignatureResults, read_signature_results
@@ -25,17 +27,62 @@ from magsig_tf.statistics_rule import MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
 MARGIN = 0.02
-FULL_BREAKHIS = "BreaKHis"
+BREAKHIS = "BreaKHis"
 OTHER_DATA = "other data"
+COLUMNS = ["dataset", "data", "claim", "kind", "statement", "source", "paper", "ours", "value", "low", "high"]
+COLUMNS += ["interval_level", "verdict", "why", "cases", "cases_needed", "margin"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of a paper, judged.
+
+    Args:
+        stated: What the paper says.
+        statement: What is judged, with the margin in its place.
+        finding: What our runs say.
+    """
+
+    stated: Statement
+    statement: str
+    finding: Finding
+
+    @property
+    def falsifies(self) -> bool:
+        """Whether it counts against the paper where it holds."""
+        return self.stated.kind == "falsification"
+
+    @property
+    def source(self) -> str:
+        """The paper's sentence that it is taken from."""
+        return self.stated.source or self.statement
+
+    @property
+    def why(self) -> str:
+        """Why the verdict is what it is; of a criterion of falsification also what it means for the paper."""
+        means = {Verdict.HOLDS: "met, against the paper", Verdict.DOES_NOT_HOLD: "not met"}.get(self.finding.verdict)
+        return f"The criterion is {means}. {self.finding.why}" if self.falsifies and means else self.finding.why
+
+    def row(self) -> dict[str, object]:
+        """Return what the claim gives to `COLUMNS`."""
+        return {
+            **self.stated.model_dump(include={"claim", "kind", "paper"}),
+            **asdict(self.finding),
+            "statement": self.statement,
+            "source": self.source,
+            "interval_level": self.finding.level,
+            "verdict": self.finding.verdict.value,
+            "why": self.why,
+        }
 
 
 @dataclass(frozen=True)
 class Claims:
-    """All claims of the paper with our verdicts.
+    """All claims of a paper with our verdicts.
 
     Args:
         dataset: Name of the data set.
-        data: "BreaKHis", or "other data" where it is not the whole of it.
+        data: Name of the paper's data set, or "other data" where this is not the whole of it.
         claims: In the order of the paper, the criteria of falsification last.
         table: One row a claim; the columns are listed in docs/claims.md.
         margin: Differences up to this size count as equivalent.
@@ -51,6 +98,11 @@ class Claims:
     replicates: int
     notes: list[str]
 
+    @property
+    def of_other_data(self) -> bool:
+        """Whether the verdicts rest on other data than the paper's."""
+        return self.data == OTHER_DATA
+
     def frame(self) -> pd.DataFrame:
         """Return a copy of the tidy frame."""
         return self.table.copy()
@@ -63,9 +115,10 @@ def judge_claims(
     margin: float = MARGIN,
     replicates: int = 2000,
     results: SignatureResults | None = None,
+    claims: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Claims:
-    """Judge every claim of the paper.
+    """Judge every claim of a paper.
 
     Args:
         loaded: Runs of one data set, from `load_runs`.
@@ -73,37 +126,37 @@ def judge_claims(
         margin: Differences of AUC, F1 or a Jaccard index up to this size count as equivalent, in (0, 1).
         replicates: Number B of bootstrap replicates, at least 1.
         results: Tables of signatures; None reads them from the results of the data set.
+        claims: A file of claims; None takes those of arXiv 2604.25817, which come with magsig.
         progress: Called with the number of steps done and of all.
 
     Raises:
-        UsageError: the margin is outside its range.
+        UsageError: the margin is outside its range, or the file of claims cannot be used.
         DataError: a result file of signatures is damaged.
     """
     if not 0 < margin < 1:
         raise UsageError("Expected a margin above 0 and below 1", f"found {margin}", "Use --margin 0.02")
     if results is None:
         results = read_signature_results(workspace.results() / loaded.dataset)
+    paper = the_paper() if claims is None else read_paper(claims)
     matrix = arrange(loaded.runs)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
-    models = ModelClaims(matrix, bootstrap, margin, the_paper())
-    signatures = SignatureClaims(matrix, bootstrap, margin, the_paper(), results)
-    claims: list[Claim] = []
-    steps = (models.all, signatures.all, lambda: [models.falsified()], lambda: [signatures.falsified()])
-    for done, step in enumerate(steps):
-        progress(done, len(steps))
-        claims += step()
-    progress(len(steps), len(steps))
-    data, why = _data_behind(workspace, loaded.dataset)
-    table = pd.DataFrame([claim.row() for claim in claims])
-    table.insert(0, "dataset", loaded.dataset)
-    table.insert(1, "data", data)
-    table["margin"] = margin
-    notes = [why, *_notes(loaded, matrix, bootstrap)]
-    return Claims(loaded.dataset, data, claims, table, margin, replicates, [note for note in notes if note])
+    evidence = Evidence(matrix, bootstrap, results)
+    judged: list[Claim] = []
+    for stated in paper.claims:
+        progress(len(judged), len(paper.claims))
+        statement = stated.statement.replace("{margin}", number(margin))
+        judged.append(Claim(stated, statement, judge_statement(stated, evidence, margin)))
+    progress(len(judged), len(paper.claims))
+    data, why = _data_behind(workspace, loaded.dataset, paper.data)
+    everywhere = {"dataset": loaded.dataset, "data": data, "margin": margin}
+    table = pd.DataFrame([claim.row() | everywhere for claim in judged])[COLUMNS]
+    whose = f"Claims of {paper.paper}, read from {claims}." if claims else ""
+    notes = [note for note in (whose, why, *_notes(loaded, matrix, bootstrap)) if note]
+    return Claims(loaded.dataset, data, judged, table, margin, replicates, notes)
 
 
-def _data_behind(workspace: Workspace, dataset: str) -> tuple[str, str]:
-    """Tell by its facts, not by its name, whether a prepared data set is the whole of BreaKHis."""
+def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple[str, str]:
+    """Tell by its facts, not by its name, whether a prepared data set is the whole of the paper's."""
     path = workspace.data(dataset) / "manifest.parquet"
     if not path.is_file():
         return OTHER_DATA, f"Other data: the prepared data set {dataset} is not there to be counted."
@@ -111,17 +164,13 @@ def _data_behind(workspace: Workspace, dataset: str) -> tuple[str, str]:
         manifest = pd.read_parquet(path, columns=["slide", "case", "magnification"])
     except (OSError, ValueError) as error:
         return OTHER_DATA, f"Other data: its manifest cannot be read ({type(error).__name__})."
-    axes = ["slide", "case", "magnification"]
-    # a CSV manifest may name slides as folders do, with `_` where files have `-`
-    known = known_breakhis_counts().assign(slide=lambda frame: frame["slide"].str.replace("-", "_"))
-    known = known[known["images"] > 0].set_index(axes)["images"]
-    found = manifest.assign(slide=manifest["slide"].astype(str).str.replace("-", "_")).groupby(axes).size()
-    if len(found) == len(known) and found.reindex(known.index).eq(known).all():
-        return FULL_BREAKHIS, ""
-    said = f"{len(manifest):,} images of {manifest['slide'].nunique()} slides"
-    whole = f"{known.sum():,} of {known.index.get_level_values('slide').nunique()}"
+    images, slides = len(manifest), manifest["slide"].nunique()
+    same = is_whole_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides)
+    if same:
+        return whole.name, ""
     return OTHER_DATA, (
-        f"Other data: {said}; BreaKHis has {whole}. A verdict here says nothing about the paper's own numbers."
+        f"Other data: {images:,} images of {slides} slides; {whole.name} has {whole.images:,} of {whole.slides}. "
+        "A verdict here says nothing about the paper's own numbers."
     )
 
 

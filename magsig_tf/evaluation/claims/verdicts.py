@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 
 from magsig_tf.evaluation.printed import number
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, interval
+from magsig_tf.statistics.significance import bootstrap_p_value, holm
 
-HOLDS = "holds"
-DOES_NOT_HOLD = "does not hold"
-CANNOT_BE_TOLD = "cannot be told from this data"
-NOT_RUN = "not run"
-VERDICTS = (DOES_NOT_HOLD, NOT_RUN, CANNOT_BE_TOLD, HOLDS)
-"""All verdicts; of several parts that must all hold, the first of these that any part has is that of the whole."""
+
+class Verdict(Enum):
+    """A verdict; its value are the words that are printed.
+
+    Of several parts that must all hold, the first of these that any part has is that of the whole.
+    """
+
+    DOES_NOT_HOLD = "does not hold"
+    NOT_RUN = "not run"
+    INCONCLUSIVE = "cannot be told from this data"
+    HOLDS = "holds"
+
 
 DIRECTION_LEVEL = 0.95
 EQUIVALENCE_LEVEL = 0.90
@@ -62,7 +70,7 @@ class Finding:
     """What the evidence says of a claim or of a part of one.
 
     Args:
-        verdict: One of `VERDICTS`.
+        verdict: The verdict.
         why: One sentence.
         ours: Our number, as printed.
         value: Our number; NaN where there is none or more than one.
@@ -73,7 +81,7 @@ class Finding:
         cases_needed: About how many cases it would take to tell; NaN where it is told, or cannot be said.
     """
 
-    verdict: str
+    verdict: Verdict
     why: str
     ours: str = ""
     value: float = math.nan
@@ -84,16 +92,6 @@ class Finding:
     cases_needed: float = math.nan
 
 
-def not_run(reason: str, command: str) -> Finding:
-    """Return the finding where something is missing.
-
-    Args:
-        reason: What is missing, as a clause.
-        command: The command that supplies it.
-    """
-    return Finding(NOT_RUN, f"{reason}: run `{command}`.")
-
-
 def judge_direction(estimate: Estimate, sign: int) -> Finding:
     """Judge whether a difference lies on the claimed side of 0, by its 95 % interval.
 
@@ -101,16 +99,16 @@ def judge_direction(estimate: Estimate, sign: int) -> Finding:
         estimate: The difference.
         sign: 1 where it should be above 0, -1 where below.
     """
-    low, high = estimate.interval(DIRECTION_LEVEL)
-    known = _known(estimate, low, high, DIRECTION_LEVEL)
+    known = _measured(estimate, DIRECTION_LEVEL)
+    low, high = known.low, known.high
     if math.isnan(low):
-        return _without_interval(estimate, known)
+        return known
     if low <= 0 <= high:
         reach = estimate.value - low if estimate.value > 0 else high - estimate.value
         return _untold(estimate, known, "includes 0", reach, abs(estimate.value))
     side, verdict = ("above", sign > 0) if low > 0 else ("below", sign < 0)
     why = f"{estimate.words}: the 95 % interval lies {side} 0."
-    return replace(known, verdict=HOLDS if verdict else DOES_NOT_HOLD, why=why)
+    return replace(known, verdict=_told(verdict), why=why)
 
 
 def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
@@ -120,17 +118,15 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
         estimate: The difference.
         margin: Differences up to this size do not matter; above 0.
     """
-    low, high = estimate.interval(EQUIVALENCE_LEVEL)
-    known = _known(estimate, low, high, EQUIVALENCE_LEVEL)
+    known = _measured(estimate, EQUIVALENCE_LEVEL)
+    low, high = known.low, known.high
     if math.isnan(low):
-        return _without_interval(estimate, known)
+        return known
     bounds = f"-{number(margin)} to {number(margin)}"
-    if -margin <= low and high <= margin:
-        why = f"{estimate.words}: the 90 % interval lies inside {bounds}."
-        return replace(known, verdict=HOLDS, why=why)
-    if low > margin or high < -margin:
-        why = f"{estimate.words}: the 90 % interval lies outside {bounds}."
-        return replace(known, verdict=DOES_NOT_HOLD, why=why)
+    inside = -margin <= low and high <= margin
+    if inside or low > margin or high < -margin:
+        why = f"{estimate.words}: the 90 % interval lies {'inside' if inside else 'outside'} {bounds}."
+        return replace(known, verdict=_told(inside), why=why)
     value = estimate.value
     if abs(value) < margin:
         ends = ((value - low, margin + value), (high - value, margin - value))
@@ -138,6 +134,42 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
         ends = ((value - low, value - margin),) if value > 0 else ((high - value, -margin - value),)
     reach, distance = max(ends, key=lambda end: end[0] / end[1] if end[1] > 0 else math.inf)
     return _untold(estimate, known, f"reaches over a bound of {bounds}", reach, distance)
+
+
+def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str) -> Finding:
+    """Judge whether a difference is above 0 at some holdouts and below 0 at others.
+
+    "Some" is picked from several holdouts, so Holm's p counts them. It is refused where no holdout can have gained, or
+    none can have lost, more than the margin.
+
+    Args:
+        estimates: The difference by holdout, two or more.
+        margin: Differences up to this size do not matter.
+        words: What is compared, as a sentence begins.
+    """
+    values = [estimate.value for estimate in estimates.values()]
+    cases = max(sum(estimate.cases) for estimate in estimates.values())
+    ours = f"{number(min(values), True)} to {number(max(values), True)}"
+
+    def said(verdict: Verdict, found: str, needed: float = math.nan) -> Finding:
+        return Finding(verdict, f"{words}: {found}.", ours, cases=cases, cases_needed=needed)
+
+    unknown = [holdout for holdout, estimate in estimates.items() if np.isnan(estimate.interval(DIRECTION_LEVEL)).any()]
+    if unknown:
+        return said(Verdict.INCONCLUSIVE, f"no interval at {', '.join(unknown)}, too few test cases in a class")
+    p_values = holm([bootstrap_p_value(estimate.values[1:]) for estimate in estimates.values()])
+    told = [(h, e.value) for (h, e), p in zip(estimates.items(), p_values, strict=True) if p < 1 - DIRECTION_LEVEL]
+    sides = {"above": [h for h, value in told if value > 0], "below": [h for h, value in told if value < 0]}
+    found = " and ".join(f"{side} 0 at {', '.join(holdouts)}" for side, holdouts in sides.items() if holdouts)
+    if all(sides.values()):
+        return said(Verdict.HOLDS, f"{found}, Holm's p below .05")
+    ends = np.array([estimate.interval(EQUIVALENCE_LEVEL) for estimate in estimates.values()])
+    for nowhere, word in ((ends[:, 1] <= margin, "raised"), (ends[:, 0] >= -margin, "lowered")):
+        if nowhere.all():
+            return said(Verdict.DOES_NOT_HOLD, f"nowhere {word} by more than {number(margin)}, by 90 % intervals")
+    needed = _cases_to_settle(list(estimates.values()), margin)
+    settle = f"{_how_many(needed)} cases would settle it, here are {cases}"
+    return said(Verdict.INCONCLUSIVE, f"{found or 'at no holdout'} told from 0 by Holm's p; {settle}", needed)
 
 
 def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str) -> Finding:
@@ -150,15 +182,14 @@ def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str)
         words: What is claimed of each run, as a clause.
     """
     count, runs = sum(agrees), len(agrees)
-    known = Finding(CANNOT_BE_TOLD, "", ours, value)
+    known = Finding(Verdict.INCONCLUSIVE, "", ours, value)
     if 0 < count < runs:
         return replace(known, why=f"{words} in {count} of {runs} comparisons of runs; they do not agree.")
     said = f"{words} in {'all' if count else 'none'} of {runs} comparison{'s' * (runs > 1)} of runs"
     if runs < FEWEST_RUNS:
-        return replace(
-            known, why=f"{said}; fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds."
-        )
-    return replace(known, verdict=HOLDS if count else DOES_NOT_HOLD, why=f"{said}.")
+        few = f"fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds"
+        return replace(known, why=f"{said}; {few}.")
+    return replace(known, verdict=_told(count > 0), why=f"{said}.")
 
 
 def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding:
@@ -168,20 +199,20 @@ def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding
         findings: Those of its parts.
         shown: Whose number is shown; by default the first, or the first that does not hold.
     """
-    verdict = min((finding.verdict for finding in findings), key=VERDICTS.index)
+    verdict = min((finding.verdict for finding in findings), key=list(Verdict).index)
     deciding = [finding for finding in findings if finding.verdict == verdict]
     needed = [finding.cases_needed for finding in deciding]
     return replace(
-        shown or (deciding[0] if verdict == DOES_NOT_HOLD else findings[0]),
+        shown or (deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]),
         verdict=verdict,
         why=" ".join(dict.fromkeys(finding.why for finding in deciding)),
-        cases_needed=math.nan if verdict != CANNOT_BE_TOLD or np.isnan(needed).any() else max(needed),
+        cases_needed=math.nan if verdict != Verdict.INCONCLUSIVE or np.isnan(needed).any() else max(needed),
     )
 
 
 def negated(finding: Finding) -> Finding:
     """Return the finding of the opposite claim."""
-    opposite = {HOLDS: DOES_NOT_HOLD, DOES_NOT_HOLD: HOLDS}
+    opposite = {Verdict.HOLDS: Verdict.DOES_NOT_HOLD, Verdict.DOES_NOT_HOLD: Verdict.HOLDS}
     return replace(finding, verdict=opposite.get(finding.verdict, finding.verdict))
 
 
@@ -205,28 +236,48 @@ def cases_needed(cases: int, reach: float, distance: float) -> float:
     return float(math.ceil(exact / unit - 1e-9) * unit)
 
 
-def _known(estimate: Estimate, low: float, high: float, level: float) -> Finding:
+def _cases_to_settle(estimates: Sequence[Estimate], margin: float) -> float:
+    """Return the cases that tell the largest gain and the largest loss, or that rule out one of them at any holdout."""
+    highest, lowest = max(estimates, key=lambda e: e.value), min(estimates, key=lambda e: e.value)
+    if lowest.value < 0 < highest.value:
+        ends = [(e, e.interval(DIRECTION_LEVEL), 0.0) for e in (highest, lowest)]
+    else:
+        bound = -margin if lowest.value >= 0 else margin
+        ends = [(e, e.interval(EQUIVALENCE_LEVEL), bound) for e in estimates]
+    needed = []
+    for estimate, (low, high), bound in ends:
+        reach = estimate.value - low if estimate.value > bound else high - estimate.value
+        needed.append(cases_needed(sum(estimate.cases), reach, abs(estimate.value - bound)))
+    return max(needed)
+
+
+def _how_many(needed: float) -> str:
+    return f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
+
+
+def _told(so: bool) -> Verdict:
+    return Verdict.HOLDS if so else Verdict.DOES_NOT_HOLD
+
+
+def _measured(estimate: Estimate, level: float) -> Finding:
+    """Return our number with its interval, as yet without a verdict; why there is no interval, where there is none."""
+    low, high = estimate.interval(level)
+    cases = sum(estimate.cases)
     ours = "" if math.isnan(estimate.value) else number(estimate.value, True)
     if not math.isnan(low):
         ours += f" [{number(low, True)} {number(high, True)}]"
-    level = math.nan if math.isnan(low) else level
-    return Finding(CANNOT_BE_TOLD, "", ours, estimate.value, low, high, level, sum(estimate.cases))
-
-
-def _without_interval(estimate: Estimate, known: Finding) -> Finding:
+        return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, cases)
     benign, malignant = estimate.cases
     reason = f"not defined with {benign} benign and {malignant} malignant test cases"
     if math.isfinite(estimate.value):
-        reason = (
-            f"no interval with fewer than {FEWEST_CASES} test cases in a class ({benign} benign, {malignant} malignant)"
-        )
-    return replace(known, why=f"{estimate.words}: {reason}.")
+        few = f"fewer than {FEWEST_CASES} test cases in a class"
+        reason = f"no interval with {few} ({benign} benign, {malignant} malignant)"
+    return Finding(Verdict.INCONCLUSIVE, f"{estimate.words}: {reason}.", ours, estimate.value, cases=cases)
 
 
 def _untold(estimate: Estimate, known: Finding, what: str, reach: float, distance: float) -> Finding:
-    cases = sum(estimate.cases)
-    needed = cases_needed(cases, reach, distance)
-    how_many = f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
+    needed = cases_needed(known.cases, reach, distance)
     percent = round(100 * known.level)
-    why = f"{estimate.words}: the {percent} % interval {what}; {how_many} cases would tell, here are {cases}."
+    tell = f"{_how_many(needed)} cases would tell, here are {known.cases}"
+    why = f"{estimate.words}: the {percent} % interval {what}; {tell}."
     return replace(known, why=why, cases_needed=needed)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from magsig_tf.evaluation.claims.claim import Claim
-from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
-from magsig_tf.evaluation.claims.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
+from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claim, Claims
+from magsig_tf.evaluation.claims.verdicts import Verdict
 from magsig_tf.report.page.blocks import Cell, PageTable, Row
 
 # a sign beside the colour and the words: none of the three is needed to read the others
 _KINDS = {
-    HOLDS: ("holds", "✓"),
-    DOES_NOT_HOLD: ("fails", "✗"),
-    CANNOT_BE_TOLD: ("untold", "?"),
-    NOT_RUN: ("missing", "–"),
+    Verdict.HOLDS: ("holds", "✓"),
+    Verdict.DOES_NOT_HOLD: ("fails", "✗"),
+    Verdict.INCONCLUSIVE: ("untold", "?"),
+    Verdict.NOT_RUN: ("missing", "–"),
 }
+_SHORT = {verdict: verdict.value for verdict in _KINDS} | {Verdict.INCONCLUSIVE: "cannot be told"}
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ def cards_of(claims: Claims) -> list[Card]:
         Card(
             place,
             claim.statement,
-            claim.finding.verdict,
+            claim.finding.verdict.value,
             *_kind(claim),
-            claim.paper,
+            claim.stated.paper,
             claim.finding.ours,
             claim.why,
-            claim.kind == "falsification",
+            claim.falsifies,
         )
         for place, claim in enumerate(claims.claims, 1)
     ]
@@ -66,16 +66,16 @@ def cards_of(claims: Claims) -> list[Card]:
 def _kind(claim: Claim) -> tuple[str, str]:
     """Return class and sign of a verdict; a criterion of falsification that holds counts against the paper."""
     kind, sign = _KINDS[claim.finding.verdict]
-    turned = {"holds": "fails", "fails": "holds"} if claim.kind == "falsification" else {}
+    turned = {"holds": "fails", "fails": "holds"} if claim.falsifies else {}
     return turned.get(kind, kind), sign
 
 
 def count_verdicts(claims: Claims) -> str:
     """Say how many of the paper's statements have which verdict, criteria of falsification apart."""
-    counted = Counter(claim.finding.verdict for claim in claims.claims if claim.kind == "statement")
-    words = [f"{verdict.replace(' from this data', '')} {counted[verdict]}" for verdict in _KINDS if counted[verdict]]
-    met = sum(claim.finding.verdict == HOLDS for claim in claims.claims if claim.kind == "falsification")
-    criteria = sum(claim.kind == "falsification" for claim in claims.claims)
+    counted = Counter(claim.finding.verdict for claim in claims.claims if not claim.falsifies)
+    words = [f"{short} {counted[verdict]}" for verdict, short in _SHORT.items() if counted[verdict]]
+    met = sum(claim.finding.verdict == Verdict.HOLDS for claim in claims.claims if claim.falsifies)
+    criteria = sum(claim.falsifies for claim in claims.claims)
     return (
         f"The paper's statements, {counted.total()} in all: {', '.join(words)}. Of {criteria} criteria that would "
         f"falsify it, {met} {'is' if met == 1 else 'are'} met."
@@ -84,7 +84,7 @@ def count_verdicts(claims: Claims) -> str:
 
 def claims_page_table(claims: Claims) -> PageTable:
     """Return the claims as a table, for its files."""
-    other = f" ({OTHER_DATA})" if claims.data == OTHER_DATA else ""
+    other = f" ({OTHER_DATA})" if claims.of_other_data else ""
     rows = [
         Row([Cell(str(c.number)), Cell(c.statement), Cell(c.paper), Cell(c.ours), Cell(f"{c.verdict}{other}")])
         for c in cards_of(claims)

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
-from magsig_tf.evaluation.claims.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
+from magsig_tf.evaluation.claims.verdicts import Verdict
 from magsig_tf.report.terminal.summary import WIDTH
 
-_STYLES = {HOLDS: "bold", DOES_NOT_HOLD: "bold", CANNOT_BE_TOLD: "", NOT_RUN: "dim"}
+_STYLES = {Verdict.HOLDS: "bold", Verdict.DOES_NOT_HOLD: "bold", Verdict.INCONCLUSIVE: "", Verdict.NOT_RUN: "dim"}
 
 
 def claims_table(claims: Claims, width: int = WIDTH) -> Table:
@@ -33,14 +33,14 @@ def claims_table(claims: Claims, width: int = WIDTH) -> Table:
     for place, claim in enumerate(claims.claims, 1):
         following = claims.claims[place : place + 1]
         verdict = claim.finding.verdict
-        other = f"\n({OTHER_DATA})" if claims.data == OTHER_DATA else ""
-        words = f"falsified if {claim.statement}" if claim.kind == "falsification" else claim.statement
+        other = f"\n({OTHER_DATA})" if claims.of_other_data else ""
+        words = f"falsified if {claim.statement}" if claim.falsifies else claim.statement
         drawn.add_row(
             str(place),
             Text(words),
-            Text(claim.paper),
+            Text(claim.stated.paper),
             Text(claim.finding.ours),
-            Text(f"{verdict}{other}", style=_STYLES[verdict]),
+            Text(f"{verdict.value}{other}", style=_STYLES[verdict]),
             end_section=bool(following) and following[0].source != claim.source,
         )
     return drawn

@@ -8,13 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magsig_tf.evaluation.claims.verdicts import (
-    CANNOT_BE_TOLD,
-    DOES_NOT_HOLD,
-    HOLDS,
-    NOT_RUN,
-    VERDICTS,
     Estimate,
     Finding,
+    Verdict,
     all_of,
     cases_needed,
     judge_agreement,
@@ -36,11 +32,11 @@ def estimate(value, half, cases=(20, 20), level=0.95):
 @pytest.mark.parametrize(
     ("value", "half", "sign", "verdict"),
     [
-        (0.10, 0.10, 1, HOLDS),
-        (0.10, 0.10, -1, DOES_NOT_HOLD),
-        (-0.10, 0.10, -1, HOLDS),
-        (-0.10, 0.10, 1, DOES_NOT_HOLD),
-        (0.09, 0.10, 1, CANNOT_BE_TOLD),
+        (0.10, 0.10, 1, Verdict.HOLDS),
+        (0.10, 0.10, -1, Verdict.DOES_NOT_HOLD),
+        (-0.10, 0.10, -1, Verdict.HOLDS),
+        (-0.10, 0.10, 1, Verdict.DOES_NOT_HOLD),
+        (0.09, 0.10, 1, Verdict.INCONCLUSIVE),
     ],
 )
 def test_a_direction_is_told_by_the_95_percent_interval(value, half, sign, verdict):
@@ -48,18 +44,18 @@ def test_a_direction_is_told_by_the_95_percent_interval(value, half, sign, verdi
     assert found.verdict == verdict
     assert (found.low, found.high) == pytest.approx((value - 0.95 * half, value + 0.95 * half))
     assert found.level == 0.95
-    assert np.isfinite(found.cases_needed) == (verdict == CANNOT_BE_TOLD)
+    assert np.isfinite(found.cases_needed) == (verdict == Verdict.INCONCLUSIVE)
 
 
 @pytest.mark.parametrize(
     ("value", "half", "verdict"),
     [
-        (0.000, 0.022, HOLDS),  # -.0198 to .0198
-        (0.000, 0.023, CANNOT_BE_TOLD),  # a difference that nobody would call significant is no equivalence
-        (0.010, 0.010, HOLDS),  # told to be above 0, and too small to matter
-        (0.050, 0.030, DOES_NOT_HOLD),
-        (-0.050, 0.030, DOES_NOT_HOLD),
-        (0.030, 0.030, CANNOT_BE_TOLD),
+        (0.000, 0.022, Verdict.HOLDS),  # -.0198 to .0198
+        (0.000, 0.023, Verdict.INCONCLUSIVE),  # a difference that nobody would call significant is no equivalence
+        (0.010, 0.010, Verdict.HOLDS),  # told to be above 0, and too small to matter
+        (0.050, 0.030, Verdict.DOES_NOT_HOLD),
+        (-0.050, 0.030, Verdict.DOES_NOT_HOLD),
+        (0.030, 0.030, Verdict.INCONCLUSIVE),
     ],
 )
 def test_equivalence_needs_the_90_percent_interval_inside_the_margin(value, half, verdict):
@@ -100,7 +96,7 @@ def test_too_few_cases_of_a_class_tell_nothing():
         judge_direction(estimate(0.5, 0.1, (4, 90)), 1),
         judge_equivalence(estimate(0, 0.001, (90, 4)), 0.02),
     ):
-        assert found.verdict == CANNOT_BE_TOLD
+        assert found.verdict == Verdict.INCONCLUSIVE
         assert "fewer than 5 test cases in a class" in found.why
         assert np.isnan(found.low)
 
@@ -109,20 +105,20 @@ def test_without_an_interval_every_run_must_agree():
     def verdict(*agrees):
         return judge_agreement(agrees, "1", 1.0, "k is smaller").verdict
 
-    assert verdict(*[True] * 5) == HOLDS
-    assert verdict(*[False] * 5) == DOES_NOT_HOLD
-    assert verdict(*[True] * 14, False) == CANNOT_BE_TOLD
-    assert verdict(*[True] * 4) == CANNOT_BE_TOLD
+    assert verdict(*[True] * 5) == Verdict.HOLDS
+    assert verdict(*[False] * 5) == Verdict.DOES_NOT_HOLD
+    assert verdict(*[True] * 14, False) == Verdict.INCONCLUSIVE
+    assert verdict(*[True] * 4) == Verdict.INCONCLUSIVE
     assert "4 comparisons" in judge_agreement([True] * 4, "1", 1.0, "k is smaller").why
 
 
 def test_all_parts_must_hold():
-    found = {verdict: Finding(verdict, f"{verdict}.") for verdict in VERDICTS}
-    assert all_of([found[HOLDS], found[HOLDS]]).verdict == HOLDS
-    assert all_of([found[HOLDS], found[CANNOT_BE_TOLD]]).verdict == CANNOT_BE_TOLD
-    assert all_of([found[CANNOT_BE_TOLD], found[NOT_RUN]]).verdict == NOT_RUN
-    assert all_of(list(found.values())).verdict == DOES_NOT_HOLD
+    found = {verdict: Finding(verdict, f"{verdict.value}.") for verdict in Verdict}
+    assert all_of([found[Verdict.HOLDS], found[Verdict.HOLDS]]).verdict == Verdict.HOLDS
+    assert all_of([found[Verdict.HOLDS], found[Verdict.INCONCLUSIVE]]).verdict == Verdict.INCONCLUSIVE
+    assert all_of([found[Verdict.INCONCLUSIVE], found[Verdict.NOT_RUN]]).verdict == Verdict.NOT_RUN
+    assert all_of(list(found.values())).verdict == Verdict.DOES_NOT_HOLD
     assert all_of(list(found.values())).why == "does not hold."
-    assert negated(found[NOT_RUN]).verdict == NOT_RUN
+    assert negated(found[Verdict.NOT_RUN]).verdict == Verdict.NOT_RUN
     needed = [judge_direction(estimate(value, 0.1), 1) for value in (0.05, 0.02)]
     assert all_of(needed).cases_needed == needed[1].cases_needed
