@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test test-browser lint bench wheel-check clean
+.PHONY: demo test test-browser lint docs bench wheel-check clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,11 @@ test-browser:
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# the documentation as a site, in build/site
+docs:
+	$(MAKE) EXTRAS=docs $(VENV)/.extras-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)
