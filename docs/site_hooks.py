@@ -1,7 +1,7 @@
 """Hooks of the documentation site (mkdocs.yml): pages from outside docs/, and a check that the site is self-contained.
 
-README.md, CONTRIBUTING.md and others are written for the checkout. They become pages of the site as they are; only their
-links, and links to them, are rewritten.
+README.md, CONTRIBUTING.md and others are written for the checkout. They become pages of the site as they are; only
+links are rewritten, theirs and those to them.
 """
 
 from __future__ import annotations
