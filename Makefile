@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test test-browser lint docs bench wheel-check clean
+.PHONY: demo test test-browser lint types docs bench wheel-check clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,10 @@ test-browser:
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
+	$(MAKE) EXTRAS=types $(VENV)/.extras-types
+	$(BIN)/python -m mypy
 
 # the documentation as a site, in build/site
 docs:
