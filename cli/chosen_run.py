@@ -42,7 +42,7 @@ def choose_run(
         raise RunError(
             f"Expected a finished run of {method}, holdout {holdout}, patient fold {patient_fold}",
             f"found {len(found)} that {'is' if len(found) == 1 else 'are'} {states}",
-            f"Repeat `magsig train --method {method} --holdout {holdout}`: it goes on from there",
+            f"Repeat `magsig train --method {method} --holdout {holdout}`: it resumes from there",
         )
     done.sort(key=lambda each: (validation_loss(each[1]), each[1]["seed"]))
     return done[0][0], [info for _, info in done]

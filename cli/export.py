@@ -55,7 +55,7 @@ def export(
     """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
-    that has TensorFlow alone and must answer the run's test images as the run did; else nothing of it stays.
+    that has TensorFlow alone and must predict the run's test images as the run did; otherwise it is removed.
 
     \b
     magsig export --method grl --holdout 400X

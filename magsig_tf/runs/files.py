@@ -1,4 +1,4 @@
-"""The files of one run as evaluation reads them, checked: a stranger's folder gives numbers or an error."""
+"""The files of one run as evaluation reads them, checked: an untrusted folder gives numbers or an error."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """Read one run's predictions and check them.
 
     Returns:
-        One row an image of a part, with the columns `COLUMNS`.
+        One row per image of a part, with the columns `COLUMNS`.
 
     Raises:
         RunError: the file is missing or unreadable, lacks a column or holds one of another kind, repeats a row, or

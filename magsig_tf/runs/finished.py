@@ -31,7 +31,7 @@ class Run:
         selection: "source", or "oracle" for a run chosen by looking at the holdout.
         batch_statistics: "reestimated", "moving" or "frozen"; a run of a version before these rules is "moving", or
             "frozen" where its batch statistics were.
-        predictions: Columns `run_files.COLUMNS`, one row an image of a part; probability is that of malignant, label
+        predictions: Columns `run_files.COLUMNS`, one row per image of a part; probability is that of malignant, label
             is 0 or 1.
         info: The whole of run.json.
     """

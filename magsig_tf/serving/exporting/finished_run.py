@@ -63,7 +63,7 @@ class FinishedRun:
             raise RunError(
                 f"Expected a finished run in {folder}",
                 f"found one that is {record.get('status', 'not begun')}",
-                "Repeat the `magsig train` that began it: it goes on from there",
+                "Repeat its `magsig train` command: it resumes from there",
             )
         missing = [name for name in FILES if not (folder / name).is_file()]
         missing += [f"{key} in run.json" for key, kind in KEYS.items() if not isinstance(record.get(key), kind)]
