@@ -152,7 +152,7 @@ def _of_run(facts: dict, seeds: list[dict]) -> list[str]:
         losses = ", ".join(f"seed {record['seed']} {validation_loss(record):.4f}" for record in seeds)
         said.append(f"Chosen by validation loss, of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}: {losses}.")
     if facts.get("selection") == "oracle":
-        said.append("Oracle: its checkpoint was chosen by looking at the holdout.")
+        said.append("Oracle: its epoch was chosen by looking at the holdout.")
     if facts["batch_statistics"] == MOVING:
         said.append(f"{MARK.capitalize()}: {MEANING}.")
     return said

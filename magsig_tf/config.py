@@ -59,10 +59,10 @@ class Settings(Strict):
     split_seed: int = Field(0, ge=0, description="seed of the patient folds")
     group_by: Literal["case", "slide"] = Field("case", description="what a split keeps together; slide leaks patients")
     selection: Literal["source", "oracle"] = Field(
-        "source", description="validation that chooses the checkpoint; oracle uses the holdout, and marks the run"
+        "source", description="validation that chooses the epoch; oracle uses the holdout, and marks the run"
     )
     select_from: float = Field(
-        0.3, ge=0, lt=1, description="share of training before which no checkpoint is chosen, for every method"
+        0.3, ge=0, lt=1, description="share of training before which no epoch is chosen, for every method"
     )
 
     # model

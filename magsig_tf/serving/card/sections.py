@@ -178,7 +178,7 @@ def protocol(facts: CardFacts) -> str:
         table(["part", *(f"{text(label)} cases" for label in classes), "images"], rows),
     ]
     if run.get("selection") == "oracle":
-        lines += ["", "**Oracle**: the checkpoint was chosen by looking at the held-out magnification."]
+        lines += ["", "**Oracle**: the epoch was chosen by looking at the held-out magnification."]
     if rule_of(run, config) == MOVING:
         lines += ["", f"**{MARK.capitalize()}**: {MEANING}."]
     return "\n".join(lines)
