@@ -56,7 +56,7 @@ def with_tables(text: str) -> str:
         _, closed, after = rest.partition(closing)
         if not opened or not closed:
             raise MagsigError(f"Expected {opening} and {closing} in the page", "found no such pair", "Put them back")
-        text = f"{before}{opening}\n{table}\n{closing}{after}"
+        text = f"{before}{opening}\n\n{table}\n\n{closing}{after}"  # Markdown wants blank lines around a table
     return text
 
 

@@ -68,8 +68,8 @@ def test_the_tables_are_written_between_the_markers(tmp_path):
     assert page.read_text() == EMPTY
     assert CliRunner().invoke(main, [str(page)]).exit_code == 0
     text = page.read_text()
-    assert text.startswith("before\n<!-- configs -->\n| name |")
-    assert "after hash\n<!-- options -->\n| key and option |" in text
+    assert text.startswith("before\n<!-- configs -->\n\n| name |")
+    assert "after hash\n<!-- options -->\n\n| key and option |" in text
     assert text.endswith("<!-- /commands -->\nafter commands\n")
     assert "\nold\n" not in text
     assert CliRunner().invoke(main, ["--check", str(page)]).exit_code == 0
