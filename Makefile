@@ -32,9 +32,14 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# mypy on the layout that is installed, or it would not find cli/ as magsig_tf.cli and check nothing between the two
 types:
 	$(MAKE) EXTRAS=types $(VENV)/.extras-types
-	$(BIN)/python -m mypy
+	rm -rf build/types
+	mkdir -p build/types
+	cp -r magsig_tf build/types/
+	cp -r cli configs build/types/magsig_tf/
+	cd build/types && ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
 
 # the documentation as a site, in build/site
 docs:
