@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test test-browser lint bench wheel-check clean
+.PHONY: demo test test-browser lint types docs bench wheel-check clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +31,20 @@ test-browser:
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# mypy on the layout that is installed, or it would not find cli/ as magsig_tf.cli and check nothing between the two
+types:
+	$(MAKE) EXTRAS=types $(VENV)/.extras-types
+	rm -rf build/types
+	mkdir -p build/types
+	cp -r magsig_tf build/types/
+	cp -r cli configs build/types/magsig_tf/
+	cd build/types && ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
+
+# the documentation as a site, in build/site
+docs:
+	$(MAKE) EXTRAS=docs $(VENV)/.extras-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run_all $(if $(QUICK),--quick)

@@ -56,7 +56,7 @@ def write_matrix(root: Path, seeds: int = 3, methods: int = 3, smaller: int = 1)
 
 
 def breakhis_images(smaller: int = 1) -> pd.DataFrame:
-    """Return one row an image: as many of each case and magnification as BreaKHis has, and the case's patient fold."""
+    """Return one row per image: as many of each case and magnification as BreaKHis has, and the case's patient fold."""
     counts = images_of_cases()
     counts = counts.assign(fold=counts.groupby("label").cumcount() % FOLDS)
     long = counts.melt(["case", "label", "fold"], list(HOLDOUTS), "magnification", "images")

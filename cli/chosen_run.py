@@ -44,7 +44,7 @@ def choose_run(
         raise RunError(
             f"Expected a finished run of {method}, holdout {holdout}, patient fold {patient_fold}",
             f"found {len(found)} that {'is' if len(found) == 1 else 'are'} {states}",
-            f"Repeat `magsig train --method {method} --holdout {holdout}`: it goes on from there",
+            f"Repeat `magsig train --method {method} --holdout {holdout}`: it resumes from there",
         )
     return sorted(done, key=lambda run: (validation_loss(run), run.seed))
 

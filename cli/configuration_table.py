@@ -1,13 +1,14 @@
-"""Writes the two generated tables of docs/configuration.md: `python -m magsig_tf.cli.configuration_table [--check]`.
+"""Writes the generated parts of docs/configuration.md: `python -m magsig_tf.cli.configuration_table [--check]`.
 
-The tables come from the config's own fields and from the commands' own options, so the page cannot forget one. Plugins
-are left out: the page describes magsig itself.
+They come from the config's own fields, from the shipped configs and from the commands' own options, so the page cannot
+forget one. Plugins are left out: the page describes magsig itself.
 """
 
 from __future__ import annotations
 
 import json
 import typing
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import click
 
 from magsig_tf.atomic_files import write_text
 from magsig_tf.cli.config_options import ConfigCommand
+from magsig_tf.config import AXES, Settings, deciding_settings
+from magsig_tf.config_files import read_config_file, shipped_config_text, shipped_configs
 from magsig_tf.errors import MagsigError
 from magsig_tf.registry import registry
 
@@ -27,7 +30,7 @@ _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "up to {}", "lt": "below {}"
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the page is out of date.")
 @click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default=PAGE)
 def main(check: bool, page: Path) -> None:
-    """Bring the generated tables of PAGE up to date."""
+    """Bring the generated parts of PAGE up to date."""
     text = page.read_text(encoding="utf-8")
     current = with_tables(text)
     if check and current != text:
@@ -37,19 +40,46 @@ def main(check: bool, page: Path) -> None:
 
 
 def with_tables(text: str) -> str:
-    """Return a page with everything between its markers replaced by the tables.
+    """Return a page with everything between its markers replaced by what is generated.
 
     Raises:
         MagsigError: a pair of markers is missing.
     """
-    for name, table in (("options", key_table()), ("commands", command_table())):
+    for name, table in (
+        ("configs", shipped_table()),
+        ("hash", keys_left_out_of_the_hash()),
+        ("options", key_table()),
+        ("commands", command_table()),
+    ):
         opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, opened, rest = text.partition(opening)
         _, closed, after = rest.partition(closing)
         if not opened or not closed:
             raise MagsigError(f"Expected {opening} and {closing} in the page", "found no such pair", "Put them back")
-        text = f"{before}{opening}\n{table}\n{closing}{after}"
+        text = f"{before}{opening}\n\n{table}\n\n{closing}{after}"  # Markdown wants blank lines around a table
     return text
+
+
+def shipped_table() -> str:
+    """Return the Markdown table of the shipped configs: what each says of itself, and the keys that it sets."""
+    rows = []
+    for name in shipped_configs():
+        comment = takewhile(_is_comment, shipped_config_text(name).splitlines())
+        about = " ".join(line.removeprefix("#").strip() for line in comment)
+        keys = ", ".join(f"`{key}: {_as_yaml(value)}`" for key, value in read_config_file(name).items())
+        rows.append((f"`{name}`", about, keys))
+    return _markdown(("name", "what it is", "keys it sets"), rows)
+
+
+def keys_left_out_of_the_hash() -> str:
+    """Return the Markdown list of the settings that the config hash leaves out, by why."""
+    deciding = deciding_settings()
+    operational = [name for name in Settings.model_fields if name not in deciding and name not in AXES]
+    kinds = (
+        ("They name the run's folder already", AXES),
+        ("They only say how the work is carried out, or how finished runs are judged", operational),
+    )
+    return "\n".join(f"- {why}: {', '.join(f'`{name}`' for name in names)}." for why, names in kinds)
 
 
 def key_table() -> str:
@@ -87,14 +117,16 @@ def own_commands() -> dict[str, click.Command]:
 
 def _keys() -> dict[str, tuple[Any, list[str]]]:
     """Return every key's field and the methods it is for; methods that share a key share its row."""
-    from magsig_tf.config import Settings
-
     found = {name: (field, ["all"]) for name, field in Settings.model_fields.items()}
     for plugin in registry("methods").plugins:
         if _is_own(plugin):
             for name, field in plugin.load().Options.model_fields.items():
                 found.setdefault(name, (field, []))[1].append(plugin.name)
     return found
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
 
 
 def _options(command: click.Command) -> list[click.Option]:
@@ -130,8 +162,8 @@ def _default(option: click.Option) -> str:
     return f" [default: {shown}]"
 
 
-def _as_yaml(default: Any) -> str:
-    return "none" if default is None else json.dumps(default)
+def _as_yaml(value: Any) -> str:
+    return "none" if value is None else json.dumps(value)
 
 
 def _meaning(description: str, owners: list[str]) -> str:

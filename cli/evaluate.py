@@ -42,9 +42,15 @@ class Threshold(click.ParamType):
 @workspace_option
 @click.option("--dataset", help="Data set; the only one with runs if not given.")
 @click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
-@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
 @click.option(
-    "--level", type=click.Choice(["image", "case"]), default="image", show_default=True, help="What the table counts."
+    "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins with this (repeatable)."
+)
+@click.option(
+    "--level",
+    type=click.Choice(["image", "case"]),
+    default="image",
+    show_default=True,
+    help="Whether the table counts images or cases.",
 )
 @click.option(
     "--metric",
@@ -73,7 +79,7 @@ class Threshold(click.ParamType):
     "--claims",
     "claims_alone",
     is_flag=True,
-    help="Instead, judge the statements of the paper: its number, ours with interval, verdict and why.",
+    help="Instead, judge the statements of the paper: its number, ours with interval, verdict and reason.",
 )
 @click.option(
     "--margin",
@@ -99,12 +105,12 @@ def evaluate(
     csv_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Show how finished runs do at the magnification they never saw.
+    """Show how finished runs perform at the held-out magnification.
 
     Prints one row for each held-out magnification and method, with intervals from a bootstrap over cases, and writes
-    every number to results/DATASET/summary.csv and summary.parquet. Where runs used GANs an explanation table follows:
-    what the synthetic images did, beside the quality of the GANs. With --method or --config-hash the files, which are
-    of all runs, stay as they are; --csv writes what was chosen.
+    every number to results/DATASET/summary.csv and summary.parquet. If runs used GANs, an explanation table follows:
+    the effect of the synthetic images beside the quality of the GANs. With --method or --config-hash the files, which
+    cover all runs, are not changed; --csv writes the chosen runs.
     """
     _check_combination(methods, compare, explanation_alone, claims_alone, margin)
     dataset = choose_dataset(workspace, dataset)

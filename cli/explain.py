@@ -1,4 +1,4 @@
-"""`magsig explain`: where in an image a served model sees malignant."""
+"""`magsig explain`: where in an image a served model finds evidence for malignant."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 @click.option(
     "--columns", type=click.IntRange(1, 8), default=3, show_default=True, help="Images in a row of the sheet."
 )
-@click.option("--limit", type=click.IntRange(1, 200), default=24, show_default=True, help="Most images on the sheet.")
+@click.option(
+    "--limit", type=click.IntRange(1, 200), default=24, show_default=True, help="Largest number of images on the sheet."
+)
 @json_option
 @click.argument("image", type=click.Path(path_type=Path))
 def explain(model: Path, out: Path, columns: int, limit: int, as_json: bool, image: Path) -> None:
-    """Draw where IMAGE speaks for malignant (Grad-CAM), or a contact sheet where IMAGE is a folder.
+    """Draw the evidence for malignant in IMAGE (Grad-CAM), or a contact sheet of a folder.
 
     Needs the exported model alone. The colours are relative to the strongest place of each image: they say where, not
     how much. They show what the network used, which need not be what a pathologist would use.

@@ -56,7 +56,7 @@ def export(
     """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
-    that has TensorFlow alone and must answer the run's test images as the run did; else nothing of it stays.
+    that has TensorFlow alone and must predict the run's test images as the run did; otherwise it is removed.
 
     \b
     magsig export --method grl --holdout 400X
@@ -154,7 +154,7 @@ def _of_run(facts: dict, seeds: list[Run]) -> list[str]:
         losses = ", ".join(f"seed {run.seed} {validation_loss(run):.4f}" for run in seeds)
         said.append(f"Chosen by validation loss, of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}: {losses}.")
     if facts.get("selection") == "oracle":
-        said.append("Oracle: its checkpoint was chosen by looking at the holdout.")
+        said.append("Oracle: its epoch was chosen by looking at the holdout.")
     if facts["batch_statistics"] == MOVING:
         said.append(f"{MARK.capitalize()}: {MEANING}.")
     return said

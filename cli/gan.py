@@ -1,4 +1,4 @@
-"""`magsig gan`: the GANs of folds, trained on their training images alone, and how good they are."""
+"""`magsig gan`: the GANs of folds, trained on their training images alone, and their quality."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 @click.command(cls=ConfigCommand)
 @click.option("--config", "config_name", help="A shipped config (demo, paper, ...) or a YAML file.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set any config key; values are YAML.")
-@click.option("--per-magnification", is_flag=True, help="One GAN a class and source magnification.")
+@click.option("--per-magnification", is_flag=True, help="One GAN per class and source magnification.")
 @workspace_option
 @csv_option
 @json_option
 def gan(config_name, assignments, per_magnification, workspace, csv_path, as_json, **keys):
-    """Train the DCGANs of folds, one a class, and say how good they are.
+    """Train the DCGANs of folds, one per class, and measure their quality.
 
-    A GAN sees the training images of its fold and no others. What is done is skipped; what was interrupted goes on
-    from its last checkpoint. Below gan/DATASET/HOLDOUT/ lie the generators, the synthetic images, the quality table
+    A GAN sees the training images of its fold and no others. Finished GANs are skipped, interrupted ones resume
+    from their last checkpoint. Below gan/DATASET/HOLDOUT/ lie the generators, the synthetic images, the quality table
     and a picture of real beside synthetic images. `magsig train --method gan` does the same for missing folds.
 
     \b

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. What is finished is kept; the same command goes on from there.", err=True)
+        click.echo("Interrupted. Finished work is kept; the same command resumes from there.", err=True)
         code = INTERRUPTED
     except MagsigError as error:
         _raise_again_for_debug(arguments)

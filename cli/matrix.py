@@ -128,7 +128,7 @@ def _say(console: Console, text: str) -> None:
 def _said(run: Run, record: RunRecord) -> str:
     chosen = record.chosen
     state = "".join(f", {name} {value:.2f}" for name, value in chosen.state.items())
-    oracle = " by the oracle (it looks at the holdout)" if record.selection == "oracle" else ""
+    oracle = " by the oracle (it uses the holdout)" if record.selection == "oracle" else ""
     moving = f" ({MARK})" if record.batch_statistics == MOVING else ""
     return (
         f"Epoch {chosen.epoch + 1} chosen{oracle}: validation loss {chosen.validation_loss:.3f}{moving}{state}. "

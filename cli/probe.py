@@ -1,4 +1,4 @@
-"""`magsig probe`: what frozen embeddings still say about magnification, case and known factors."""
+"""`magsig probe`: what frozen embeddings still reveal about magnification, case and known factors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @workspace_option
 @click.option("--dataset", help="Data set; the only one with runs if not given.")
 @click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
-@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
+@click.option(
+    "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins with this (repeatable)."
+)
 @click.option(
     "--embeddings",
     "files",
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one per core]")
 @csv_option
 @json_option
 def probe(
@@ -47,11 +49,11 @@ def probe(
     csv_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Show what frozen embeddings still say about the magnification, and about the case.
+    """Show what frozen embeddings still reveal about the magnification and the case.
 
     Prints one row for each method and control, beside chance, with intervals from a bootstrap over cases, and writes
     every number to results/DATASET/probes.csv and probes.parquet. With --method, --config-hash or --embeddings these
-    files, which are of all runs, stay as they are; --csv writes what was chosen.
+    files, which cover all runs, are not changed; --csv writes the chosen runs.
     """
     if files:
         study = _of_files(files, dataset or methods or configs)
@@ -80,7 +82,7 @@ def print_study(
         folder: Results folder of the data set.
         name: Name of the files in it, without their ending; empty writes none there.
         replicates: Bootstrap replicates over cases.
-        workers: Processes; None takes one a core.
+        workers: Processes; None takes one per core.
         csv_path: Another place for the CSV.
         as_json: Print JSON instead of tables.
     """

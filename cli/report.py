@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.command()
 @workspace_option
 @click.option("--dataset", help="Data set; the only one with runs if not given.")
-@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
+@click.option(
+    "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins with this (repeatable)."
+)
 @click.option(
     "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
 )
@@ -49,9 +51,9 @@ def report(
 ) -> None:
     """Write the study as one page that reads like a short paper, with its figures and tables as files.
 
-    The page, report.html, needs no network and can be sent to others by itself. Figures are written as SVG and PNG to
+    The page, report.html, needs no network and can be sent to others as it is. Figures are written as SVG and PNG to
     figures/, tables as CSV and LaTeX to tables/ beside it. What is missing is named, with the command that supplies it.
-    With --config-hash the names of all files end in the hashes, and those of all runs stay as they are.
+    With --config-hash the names of all files end in the hashes, and the files of all runs are not changed.
     """
     dataset = choose_dataset(workspace, dataset)
     chosen = "-".join(configs)

@@ -100,11 +100,11 @@ STEPS: dict[str, Callable[[Study], None]] = {
 @csv_option
 @json_option
 def reproduce(config_name, assignments, until, dry_run, mlflow, workspace, csv_path, as_json, **keys):
-    """Carry out a whole study: the matrix of runs, the tables, the report. Repeat it to go on after an interruption.
+    """Carry out a whole study: the matrix of runs, the tables, the report. Repeat it to resume after an interruption.
 
     A data set that needs no download (the phantom) is prepared first where it is missing, by --dry-run too. The tables
-    are of this config's runs; their numbers go to results/DATASET/summary-CONFIG.csv and .parquet. With --json the
-    summary is all that is calculated and printed; --csv takes the summary. With --dry-run both are of the list.
+    cover this config's runs; their numbers go to results/DATASET/summary-CONFIG.csv and .parquet. With --json only the
+    summary is calculated and printed; --csv writes the summary. With --dry-run both hold the list of runs.
 
     \b
     magsig reproduce --config demo

@@ -1,4 +1,4 @@
-"""`magsig signatures`: how small the sparse signatures of runs are, how good, and how much alike beyond chance."""
+"""`magsig signatures`: size and accuracy of the sparse signatures of runs, and their overlap beyond chance."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 @workspace_option
 @click.option("--dataset", help="Data set; the only one with runs if not given.")
 @click.option("--method", "methods", multiple=True, help="Only this method (repeat for several).")
-@click.option("--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so (repeatable).")
+@click.option(
+    "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins with this (repeatable)."
+)
 @click.option("--compare-folds", is_flag=True, help="Compare the signatures of different holdouts, beside chance.")
 @click.option(
     "--bootstraps",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Draw the training cases so often again, lambda fixed, for selection frequencies; 50 or more.",
+    help="Bootstraps over training cases at fixed lambda, for selection frequencies; 50 or more.",
 )
 @click.option(
     "--random-encoder/--no-random-encoder",
     default=None,
-    help="Also show the encoder before training, once a split and seed.  [default: unless --method chooses]",
+    help="Also show the encoder before training, once per split and seed.  [default: unless --method chooses]",
 )
 @click.option(
     "--replicates",
@@ -66,9 +68,9 @@ def signatures(
 ) -> None:
     """Show the sparse signatures of finished runs, and how stable they are.
 
-    Prints one row for each run and writes tidy tables to results/DATASET/signatures.csv and its neighbours. With
-    --method or --config-hash their names end in what was chosen; --csv takes the table of runs. Rows of an encoder that
-    was never trained stand below those of the methods, to be read beside them.
+    Prints one row for each run and writes tidy tables to results/DATASET/signatures.csv and further files there. With
+    --method or --config-hash their names end in the choice; --csv writes the table of runs. Rows of an untrained
+    encoder, for comparison, are below those of the methods.
     """
     from magsig_tf.signatures.sources import sources_of_files
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def train(config_name, assignments, mlflow, workspace, csv_path, as_json, **keys):
     """Train runs: every method x holdout x patient fold x seed asked for.
 
-    A run that is done is skipped; one that was interrupted goes on from its last checkpoint, to the same weights as if
-    nothing had happened. Settings come from the defaults, then --config, then --set and the options below. Ends with
-    the table of `magsig evaluate` over these runs.
+    A finished run is skipped; an interrupted one resumes from its last checkpoint and ends with the same weights as
+    without the interruption. Settings come from the defaults, then --config, then --set and the options below. At the
+    end the table of `magsig evaluate` over these runs is printed.
 
     \b
     magsig train --method grl --holdout 400X

@@ -57,12 +57,12 @@ class Settings(Strict):
     magnifications: list[str] | None = Field(None, min_length=1, description="limit the study to these magnifications")
     folds: int = Field(5, ge=3, le=MOST_FOLDS, description="number K of patient folds")
     split_seed: int = Field(0, ge=0, description="seed of the patient folds")
-    group_by: Literal["case", "slide"] = Field("case", description="what may not be on two sides; slide leaks patients")
+    group_by: Literal["case", "slide"] = Field("case", description="what a split keeps together; slide leaks patients")
     selection: Literal["source", "oracle"] = Field(
-        "source", description="validation that chooses the checkpoint; oracle looks at the holdout and says so"
+        "source", description="validation that chooses the epoch; oracle uses the holdout, and marks the run"
     )
     select_from: float = Field(
-        0.3, ge=0, lt=1, description="share of training before which no checkpoint is chosen, for every method"
+        0.3, ge=0, lt=1, description="share of training before which no epoch is chosen, for every method"
     )
 
     # model
@@ -115,7 +115,7 @@ class Settings(Strict):
     )
 
     # how it is carried out
-    inference_batch: int = _operational(64, ge=1, description="images a step when predicting")
+    inference_batch: int = _operational(64, ge=1, description="images per step when predicting")
     threads: int = _operational(0, ge=0, le=1024, description="threads inside one operation; 0: all cores")
     deterministic: bool = _operational(True, description="bit-identical repeats on the same machine (costs 4 to 10 %)")
     log_every: int = _operational(10, ge=1, description="training steps between two log lines")

@@ -143,6 +143,11 @@ def shipped_configs() -> list[str]:
     )
 
 
+def shipped_config_text(name: str) -> str:
+    """Return the YAML text of a config that comes with magsig, its comments included."""
+    return files("magsig_tf.configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def read_config_file(name: str) -> dict[str, Any]:
     """Read a shipped config by name or a YAML file by path.
 
@@ -153,7 +158,7 @@ def read_config_file(name: str) -> dict[str, Any]:
         UsageError: there is no such config, or it is not a flat YAML mapping.
     """
     if name in shipped_configs():
-        text = files("magsig_tf.configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        text = shipped_config_text(name)
     elif Path(name).is_file():
         text = _read_text(Path(name))
     else:

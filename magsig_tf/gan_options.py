@@ -56,7 +56,7 @@ class GanOptions(ResampledOptions):
     gan_images: int = Field(
         0, ge=0, le=10**6, description="gan: images each GAN draws; 0: as many as it had training images"
     )
-    gan_per_magnification: bool = Field(False, description="gan: one GAN a class and source magnification")
+    gan_per_magnification: bool = Field(False, description="gan: one GAN per class and source magnification")
     gan_seed: int = Field(0, ge=0, description="gan: seed of the GANs; every seed of the classifier shares them")
 
 

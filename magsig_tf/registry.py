@@ -74,7 +74,7 @@ class Plugin:
             return self.entry_point.load()
         except MagsigError:
             raise
-        except Exception as error:  # a stranger's module may raise anything at import
+        except Exception as error:  # a plugin's module may raise anything at import
             raise PluginError(
                 f"Expected to import the {self.kind[:-1]} {self.name!r} from {self.source} ({self.value})",
                 f"found {type(error).__name__}: {error}",

@@ -1,4 +1,4 @@
-"""Config files from strangers: a plan of runs or one line, and nothing is written.
+"""Untrusted config files: a plan of runs or one line, and nothing is written.
 
 `pytest -m slow --hypothesis-profile long` tries fifty times as many examples.
 """

@@ -1,1 +1,1 @@
-"""Data sets: from a stranger's archive to one array of pixels and a manifest, and from there to splits and batches."""
+"""Data sets: from an untrusted archive to one array of pixels and a manifest, and from there to splits and batches."""

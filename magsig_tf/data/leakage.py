@@ -1,4 +1,4 @@
-"""What may not be parted by a split, and the check for leaks that runs on every split."""
+"""What a split must keep together, and the check for leaks that runs on every split."""
 
 from __future__ import annotations
 

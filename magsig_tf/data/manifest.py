@@ -1,4 +1,4 @@
-"""The manifest: one row an image, sorted by path; row i belongs to image i of `images.npy`."""
+"""The manifest: one row per image, sorted by path; row i belongs to image i of `images.npy`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _check_constant_in_case(case: pd.Series, value: pd.Series, name: str, why: s
     mixed = found[found["nunique"] > 1]
     if len(mixed):
         raise DataError(
-            f"Expected one {name} a case ({why})",
+            f"Expected one {name} per case ({why})",
             f"found case {mixed.index[0]!r} with {mixed['min'].iloc[0]!r} and {mixed['max'].iloc[0]!r}",
             f"Correct its {name} or its case name",
         )

@@ -25,7 +25,7 @@ class PreparedDataset:
     Args:
         name: Name of the data set.
         folder: Where it lies.
-        manifest: One row an image, index 0..N-1 (see docs/data.md).
+        manifest: One row per image, index 0..N-1 (see docs/data.md).
         images: uint8 [N, size, size, 3], mapped from disk, read-only.
         size: Height and width of the images in pixels.
         content_hash: 64 hex digits; the same wherever the images came from.

@@ -136,7 +136,9 @@ def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[s
         )
     if len(set(chosen)) < 2:
         raise UsageError(
-            "Expected at least two magnifications", f"found only {holdout!r}", "A source needs another one"
+            "Expected at least two magnifications",
+            f"found only {holdout!r}",
+            "Each holdout needs at least one source magnification",
         )
     return manifest[manifest["magnification"].isin(chosen)]
 

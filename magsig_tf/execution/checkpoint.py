@@ -76,5 +76,5 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def _foreign(found: str) -> RunError:
     return RunError(
-        "Expected a checkpoint of this config", f"found {found}", "Remove the run's folder to train it anew"
+        "Expected a checkpoint of this config", f"found {found}", "Remove the run's folder to train it again"
     )

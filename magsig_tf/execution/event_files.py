@@ -114,7 +114,7 @@ class EventFiles:
             found = getattr(error, "strerror", None) or " ".join(str(error).split())
             self._warn(
                 f"Expected to write TensorBoard events in {self._folder}, found: {found}. Training "
-                "goes on without them; log.jsonl has the same numbers."
+                "continues without them; log.jsonl has the same numbers."
             )
 
 

@@ -1,4 +1,4 @@
-"""`log.jsonl`: one JSON object a line, cut back to the checkpoint when a run resumes."""
+"""`log.jsonl`: one JSON object per line, cut back to the checkpoint when a run resumes."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class ClusterWorkers(Workers):
             raise WorkerLost(
                 f"Expected all {self.count} processes of the run to go on",
                 f"found {' and '.join(self.cluster.others_named_in(' '.join(map(str, _causes(error))))) or 'one'} gone",
-                "See its own message, then start the same command on every host: the run goes on from its checkpoint",
+                "See its own message, then start the same command on every host: the run resumes from its checkpoint",
             ) from error
 
     def _tell(self, text: str) -> str:

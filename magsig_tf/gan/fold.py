@@ -20,7 +20,7 @@ LABELS = ("benign", "malignant")
 ALL = ""
 """The magnification of a GAN that learns all source magnifications together."""
 FEWEST_IMAGES = 16
-"""Below this many training images a discriminator only learns them by heart."""
+"""Below this many training images a discriminator only memorises them."""
 
 
 @dataclass(frozen=True)

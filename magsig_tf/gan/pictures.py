@@ -207,13 +207,13 @@ def _caption(
 ) -> str:
     quality = f" This is {DEMONSTRATION}." if is_demonstration(options) else ""
     learned = (
-        "One GAN a class learned all source magnifications together: rows of the right block are not magnifications."
+        "One GAN per class learned all source magnifications together: rows of the right block are not magnifications."
         if pooled
-        else "One GAN a class and source magnification."
+        else "One GAN per class and source magnification."
     )
     lines = [
         f"Real and synthetic images of {fold}.",
-        f"Left: training images of the fold at {options.gan_size} px, one row a class and source magnification. "
+        f"Left: training images of the fold at {options.gan_size} px, one row per class and source magnification. "
         f"Right: images drawn by the fold's GANs. {learned}",
         f"DCGAN of base width {options.gan_width}, {options.gan_steps} steps.{quality}",
         f"Tiles were drawn at random, not picked; seed names: {', '.join(map(str, ('gan picture', *names)))}.",

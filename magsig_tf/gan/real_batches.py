@@ -14,7 +14,7 @@ from magsig_tf.seeding import generator_for
 class RealBatches:
     """Real images in shuffled epochs that run on across batches, each turned by a random symmetry of the square.
 
-    Tissue has no upright, so turns and flips make eight images of one without inventing anything.
+    Tissue has no preferred orientation, so turns and flips make eight images of one without inventing anything.
 
     Args:
         images: uint8 [n, size, size, 3].

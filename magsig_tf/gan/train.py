@@ -1,4 +1,4 @@
-"""One GAN: a folder that is complete or resumable, never half-believed."""
+"""One GAN: a folder that is complete, or can be resumed."""
 
 from __future__ import annotations
 

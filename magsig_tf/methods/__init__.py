@@ -1,1 +1,1 @@
-"""Training objectives, one a file, behind one contract (`magsig_tf.methods.contract`)."""
+"""Training objectives, one per file, behind one contract (`magsig_tf.methods.contract`)."""

@@ -1,4 +1,4 @@
-"""Gradient reversal: the encoder is trained against a head that tells the source magnification from the embedding.
+"""Gradient reversal: the encoder is trained against a head that predicts the source magnification from it.
 
 Source: Ganin et al. 2016, Domain-adversarial training of neural networks, JMLR 17(59).
 """
@@ -34,13 +34,13 @@ class GradientReversalOptions(MethodOptions):
     )
     domain_normalization: Literal["layer", "none"] = Field(
         "layer",
-        description="grl: layer: the domain head sees each embedding with mean 0 and variance 1, so that its scale "
+        description="grl: layer: the domain head gets each embedding with mean 0 and variance 1, so that its scale "
         "cannot fool the head; none: as it is",
     )
     domain_hidden: int = Field(256, ge=1, description="grl: units in each hidden layer of the domain head")
     domain_learning_rate: float = Field(5e-3, gt=0, description="grl: learning rate of the domain head's own Adam")
     domain_updates: int = Field(
-        8, ge=1, description="grl: updates of the domain head a step; a weak head removes nothing"
+        8, ge=1, description="grl: updates of the domain head per step; a weak head removes nothing"
     )
 
 

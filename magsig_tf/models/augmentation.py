@@ -97,7 +97,7 @@ def _import(name: str) -> object:
     module, _, attribute = name.rpartition(".")
     try:
         return import_by_path(module, attribute)
-    except Exception as error:  # a stranger's module may raise anything at import
+    except Exception as error:  # a plugin's module may raise anything at import
         raise UsageError(
             f"Expected an augmentation layer at the import path {name}",
             f"found {type(error).__name__}: {error}",

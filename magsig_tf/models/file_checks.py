@@ -1,4 +1,4 @@
-"""What a model file from a stranger may hold, checked before Keras opens it.
+"""What an untrusted model file may hold, checked before Keras opens it.
 
 Keras's safe mode has been got round several times (CVE-2025-1550, CVE-2025-9906, CVE-2025-49655, CVE-2026-1462), and
 magsig also runs on versions before the mends. These checks do not depend on the version.

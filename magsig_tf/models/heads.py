@@ -1,4 +1,4 @@
-"""The head that tries to tell the source magnifications apart."""
+"""The domain head: predicts the source magnification from the embedding."""
 
 from __future__ import annotations
 

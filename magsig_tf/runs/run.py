@@ -173,7 +173,7 @@ class Run:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """Its predictions, one row an image of a part; see `read_predictions`."""
+        """Its predictions, one row per image of a part; see `read_predictions`."""
         return read_predictions(self.folder / "predictions.parquet")
 
     def with_predictions(self, predictions: pd.DataFrame, **changes: Any) -> Run:
@@ -214,7 +214,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """Read one run's predictions and check them.
 
     Returns:
-        One row an image of a part, with the columns `COLUMNS`, and `logit` where the file has it. Label 1 is malignant,
+        One row per image of a part, with the columns `COLUMNS`, and `logit` where the file has it. Label 1 is malignant,
         probability is that of malignant.
 
     Raises:

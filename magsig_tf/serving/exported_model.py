@@ -1,4 +1,4 @@
-"""An export as magsig itself asks it: the SavedModel and what lies beside it."""
+"""An export as magsig itself uses it: the SavedModel and what lies beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a SavedModel from a stranger may hold, checked before TensorFlow opens it.
+"""What an untrusted SavedModel may hold, checked before TensorFlow opens it.
 
 A SavedModel is a program: its graph can read and write files and call Python, and some of it runs while it is loaded.
 Here its protocol buffer is parsed, which runs nothing, and refused unless all of it is known to be harmless. What is

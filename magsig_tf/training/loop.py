@@ -155,7 +155,7 @@ class Loop:
                 raise RunError(
                     f"Expected a checkpoint with {name} {wanted}",
                     f"found {found.get(name)} in {self.checkpoint_path}",
-                    "Remove the run's folder to train it anew",
+                    "Remove the run's folder to train it again",
                 )
 
     def _stops_early(self) -> bool:

@@ -28,7 +28,7 @@ def plan_matrix(config: Config, prepared: PreparedDataset, workspace: Workspace)
     """
     s = config.settings
     if ":" not in s.encoder:
-        registry("encoders").find(s.encoder)  # a slip is told before the first folder is made
+        registry("encoders").find(s.encoder)  # a mistake is reported before the first folder is made
     present = s.magnifications or prepared.magnifications
     for name in s.holdout:
         if name != "all" and name not in present:

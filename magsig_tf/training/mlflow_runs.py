@@ -37,7 +37,7 @@ _LONGEST_VALUE = 6000
 _LONGEST_SAID = 160
 _PARAMETERS_AT_ONCE = 100
 _CALM = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-"""No reports to strangers, and a store that is away costs seconds; a user's own settings win."""
+"""No telemetry, and an unreachable store costs seconds only; a user's own settings take precedence."""
 _QUIET = ("mlflow", "alembic")
 
 

@@ -1,4 +1,4 @@
-"""One run: a folder that is complete or resumable, never half-believed."""
+"""One run: a folder that is complete, or can be resumed."""
 
 from __future__ import annotations
 

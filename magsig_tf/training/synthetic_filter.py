@@ -46,8 +46,8 @@ def filtered(
         batch: Images in a step.
 
     Returns:
-        One row an image, in order: part, label, magnification, own_probability, distance (to the nearest training image
-        of its class), kept, and reason ("" or one of `REASONS`).
+        One row per image, in order: part, label, magnification, own_probability, distance (to the nearest training
+        image of its class), kept, and reason ("" or one of `REASONS`).
     """
     real = downsampled(prepared.images[rows], synthetic.images.shape[1])
     logits, embeddings = _classified(model, np.concatenate([synthetic.images, real]), prepared.size, batch)
@@ -113,7 +113,7 @@ def read_kept(path: Path, available: int) -> pd.DataFrame:
         raise RunError(
             f"Expected what the filter decided on {available} images in {path}",
             "found something else",
-            "Remove the run's folder to train it anew",
+            "Remove the run's folder to train it again",
         )
     return table
 

@@ -123,7 +123,7 @@ def test_a_bomb_among_many_is_left_out_and_odd_images_are_converted_and_counted(
     assert [entry["path"] for entry in report["unreadable"]["files"]] == [NAMES[0]]
     assert report["ignored"] == [
         {
-            "what": "PNG named outside the grammar",
+            "what": "PNG whose name does not follow the pattern",
             "count": 2,
             "examples": ["b/SOB_X_A-14-1-40-001.png", "b/picture.png"],
         }

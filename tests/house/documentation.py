@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`(magsig [^`]+)`(?!`)")
 
 
@@ -37,7 +37,7 @@ def pages() -> list[Path]:
 
 def blocks(text: str) -> list[tuple[str, str]]:
     """Return (language, content) of every fenced block."""
-    return _FENCE.findall(text)
+    return FENCE.findall(text)
 
 
 def shown_commands() -> list[Shown]:
@@ -49,7 +49,7 @@ def shown_commands() -> list[Shown]:
         for _, content in blocks(text):
             lines = content.replace("\\\n", " ").splitlines()
             found += [Shown(name, words, True) for line in lines if (words := _words(line)) is not None]
-        for mention in _INLINE.findall(_FENCE.sub("", text)):
+        for mention in _INLINE.findall(FENCE.sub("", text)):
             found += [Shown(name, words, False) for words in [_words(mention)] if words is not None]
     return found
 

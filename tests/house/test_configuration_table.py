@@ -1,15 +1,29 @@
-"""The generated tables of docs/configuration.md are what the code says."""
+"""The generated parts of docs/configuration.md are what the code says."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from click.testing import CliRunner
 
-from magsig_tf.cli.configuration_table import command_table, key_table, main, own_commands, with_tables
+from magsig_tf.cli.configuration_table import (
+    command_table,
+    key_table,
+    keys_left_out_of_the_hash,
+    main,
+    own_commands,
+    shipped_table,
+    with_tables,
+)
 from magsig_tf.config import Settings
+from magsig_tf.config_files import shipped_configs
 from magsig_tf.errors import MagsigError
+from tests.test_config import AXIS_VALUES, OPERATIONAL
 
-EMPTY = "before\n<!-- options -->\n<!-- /options -->\nmiddle\n<!-- commands -->\nold\n<!-- /commands -->\nafter\n"
+EMPTY = "before\n" + "".join(
+    f"<!-- {name} -->\nold\n<!-- /{name} -->\nafter {name}\n" for name in ("configs", "hash", "options", "commands")
+)
 
 
 def test_the_page_is_up_to_date(root):
@@ -35,6 +49,18 @@ def test_every_command_is_in_the_table_with_the_options_that_are_no_keys():
     assert "--learning-rate" not in table
 
 
+def test_every_shipped_config_is_in_the_table_with_the_methods_it_trains():
+    rows = {row.split("`")[1]: row for row in shipped_table().splitlines()[2:]}
+    assert list(rows) == shipped_configs()
+    assert '`method: ["baseline", "baseline-resampled", "gan", "grl"]`' in rows["demo"]
+    assert "every holdout, every patient fold, three seeds" in rows["paper"]
+
+
+def test_the_keys_left_out_of_the_hash_are_those_that_tests_find_to_leave_it_as_it_is():
+    listed = re.findall(r"`(\w+)`", keys_left_out_of_the_hash())
+    assert sorted(listed) == sorted([*AXIS_VALUES, *OPERATIONAL])
+
+
 def test_the_tables_are_written_between_the_markers(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(EMPTY)
@@ -42,12 +68,13 @@ def test_the_tables_are_written_between_the_markers(tmp_path):
     assert page.read_text() == EMPTY
     assert CliRunner().invoke(main, [str(page)]).exit_code == 0
     text = page.read_text()
-    assert text.startswith("before\n<!-- options -->\n| key and option |")
-    assert text.endswith("<!-- /commands -->\nafter\n")
+    assert text.startswith("before\n<!-- configs -->\n\n| name |")
+    assert "after hash\n<!-- options -->\n\n| key and option |" in text
+    assert text.endswith("<!-- /commands -->\nafter commands\n")
     assert "\nold\n" not in text
     assert CliRunner().invoke(main, ["--check", str(page)]).exit_code == 0
 
 
 def test_a_page_without_markers_is_refused():
-    with pytest.raises(MagsigError, match="<!-- options -->"):
+    with pytest.raises(MagsigError, match="<!-- configs -->"):
         with_tables("no markers here")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import click
 import pytest
@@ -12,7 +13,7 @@ from magsig_tf.cli.configuration_table import own_commands
 from magsig_tf.cli.main import cli
 from magsig_tf.config_files import parse_assignments, shipped_configs
 from magsig_tf.errors import UsageError
-from tests.house.documentation import ROOT, Shown, pages, shown_commands, shown_files
+from tests.house.documentation import FENCE, ROOT, Shown, pages, shown_commands, shown_files
 
 PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*")
 COMMANDS = own_commands()
@@ -111,6 +112,25 @@ LINK = re.compile(r"\[[^\]]*\]\((?!https?:|#)([^)#\s]+)")
 def test_links_lead_somewhere(page):
     missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
     assert not missing
+
+
+LIST_ITEM = re.compile(r"([-*]|\d+\.) ")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_lists_and_tables_begin_after_a_blank_line(page):
+    """Without one the site shows them as running text, whereas a code host does not."""
+    lines = FENCE.sub("", page.read_text(encoding="utf-8")).splitlines()
+    run_on = [
+        line
+        for before, line in pairwise(lines)
+        if before.strip()
+        and (
+            (LIST_ITEM.match(line) and not LIST_ITEM.match(before.lstrip()) and not before.startswith(" "))
+            or (line.startswith("|") and not before.startswith("|"))
+        )
+    ]
+    assert not run_on
 
 
 def test_the_worked_plugin_encoder_and_method_are_spelled_out():

@@ -25,7 +25,7 @@ EVERY = MODULES | BENCHMARKS
 
 
 def unsafe(name: str, tree: ast.Module) -> list[str]:
-    """Return what a module does that could run a stranger's file."""
+    """Return what a module does that could run code from a file."""
     found = [
         f"imports {imported}"
         for _, imported in imported_by(name, ast.walk(tree))

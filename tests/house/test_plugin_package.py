@@ -1,4 +1,4 @@
-"""A stranger's package works as docs/extending.md promises: its files are built and used as they are printed there."""
+"""Another package works as docs/extending.md promises: its files are built and used as they are printed there."""
 
 from __future__ import annotations
 

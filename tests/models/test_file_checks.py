@@ -1,4 +1,4 @@
-"""Model files from strangers: what is more than layers and numbers is refused before Keras sees it."""
+"""Untrusted model files: what is more than layers and numbers is refused before Keras sees it."""
 
 import json
 import zipfile

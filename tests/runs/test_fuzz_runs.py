@@ -1,4 +1,4 @@
-"""Run folders from strangers: `magsig evaluate` answers with numbers or with one line, and changes no run.
+"""Untrusted run folders: `magsig evaluate` answers with numbers or with one line, and changes no run.
 
 `pytest -m slow --hypothesis-profile long` tries fifty times as many examples.
 """

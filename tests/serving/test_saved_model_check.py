@@ -1,4 +1,4 @@
-"""SavedModels from strangers: what is more than a network is refused before TensorFlow opens it."""
+"""Untrusted SavedModels: what is more than a network is refused before TensorFlow opens it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rewritten(folder, change):
 
 
 def saved(folder, answer):
-    """Write a SavedModel whose signature calls a function of a stranger."""
+    """Write a SavedModel whose signature calls an unknown function."""
     module = tf.Module()
     module.answer = tf.function(answer, input_signature=[IMAGES])
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.answer})

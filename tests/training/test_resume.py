@@ -103,7 +103,7 @@ def test_killed_and_interrupted_runs_end_with_the_same_bits(tmp_path):
     with (folder(broken) / "log.jsonl").open("a") as log:
         log.write('{"kind": "train", "st')
     said = stop_at(broken, 9, signal.SIGINT)
-    assert "the same command goes on from there" in said
+    assert "the same command resumes from there" in said
     assert "Resumed at step" in finish(broken)
 
     model_a, model_b = (keras.models.load_model(folder(w) / "model.keras", safe_mode=True) for w in (whole, broken))

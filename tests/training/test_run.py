@@ -1,4 +1,4 @@
-"""A run's folder: complete or resumable, never half-believed."""
+"""A run's folder is complete, or can be resumed."""
 
 import json
 

@@ -106,7 +106,7 @@ def test_a_lost_process_ends_the_others_and_the_same_command_goes_on(workspace):
     said = [line for line in errors.splitlines() if line.startswith("Error:")]
     assert said == [
         f"Error: Expected all 2 processes of the run to go on, found localhost:{ports[1]} gone. See its own message, "
-        "then start the same command on every host: the run goes on from its checkpoint."
+        "then start the same command on every host: the run resumes from its checkpoint."
     ]
     folder = next(workspace.glob("runs/tiny/grl/400X/*"))
     assert json.loads((folder / "run.json").read_text())["status"] == "running"

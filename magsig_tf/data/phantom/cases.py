@@ -91,7 +91,7 @@ def draw_cases(settings: PhantomSettings) -> tuple[Case, ...]:
 
 
 def _spread_scores(count: int, random: np.random.Generator) -> np.ndarray:
-    """Return standard normal scores, one row a case; each column holds one draw from each of `count` equal strata."""
+    """Return standard normal scores, one row per case; each column holds one draw from each of `count` equal strata."""
     columns = 1 + len(INVARIANT_FACTORS) + len(NUISANCE_FACTORS)
     strata = random.permuted(np.tile(np.arange(count), (columns, 1)), axis=1).T
     return ndtri((strata + np.clip(random.random(strata.shape), 1e-9, 1)) / count)

@@ -77,7 +77,7 @@ def phantom_manifest(settings: PhantomSettings) -> tuple[pd.DataFrame, pd.DataFr
         settings: The phantom.
 
     Returns:
-        Two frames with one row an image in the same order (sorted by path, index 0..N-1). The manifest lacks what only
+        Two frames with one row per image in the same order (sorted by path, index 0..N-1). The manifest lacks what only
         pixels can tell (hashes and colours); the truth holds the factors of the image's case and the geometry of its
         magnification. `measure_rows` adds what the rendered masks realise.
     """

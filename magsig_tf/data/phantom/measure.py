@@ -28,7 +28,7 @@ def measure_rows(settings: PhantomSettings, rows: Sequence[int]) -> pd.DataFrame
         rows: Row numbers of `phantom_manifest`, in any order.
 
     Returns:
-        One row an image, index = row number: `realised_nuclear_area_um2`, the mean area of the nuclei whose centre
+        One row per image, index = row number: `realised_nuclear_area_um2`, the mean area of the nuclei whose centre
         lies in the field, each measured whole, also beyond the border and under another nucleus (NaN if there is
         none); `realised_nuclear_fraction`, the share of the field's tissue under nuclei, overlaps counted once (NaN in
         a field without tissue); `realised_nuclei`, how many centres lie in the field; `tissue_fraction`, the share of

@@ -1,4 +1,4 @@
-"""From an image file to prepared pixels; runs in worker processes on strangers' bytes."""
+"""From an image file to prepared pixels; runs in worker processes, on untrusted bytes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
         # convert() would clip at 255 instead of scaling
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
-            raise ValueError("more than 16 bits a pixel")
+            raise ValueError("more than 16 bits per pixel")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB"), "16-bit"
     if image.mode == "F":
         raise ValueError("floating-point pixels")

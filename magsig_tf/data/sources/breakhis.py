@@ -119,7 +119,7 @@ class BreakHis(DataSource):
         if path.name.startswith("."):
             self.ignored.add("hidden file", printable(name))
         elif path.suffix.lower() == ".png":
-            self.ignored.add("PNG named outside the grammar", printable(name))
+            self.ignored.add("PNG whose name does not follow the pattern", printable(name))
         else:
             self.ignored.add(f"{printable(path.suffix.lower()) or 'no suffix'} file", printable(name))
 

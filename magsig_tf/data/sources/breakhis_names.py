@@ -53,7 +53,7 @@ def parse_name(file_name: str) -> BreakhisName | None:
         file_name: The name without its folder.
 
     Returns:
-        What it says, or None for a name outside the grammar.
+        What it says, or None for a name that does not follow the pattern.
     """
     found = _NAME.fullmatch(file_name)
     if found is None:

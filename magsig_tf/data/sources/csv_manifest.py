@@ -102,7 +102,7 @@ def read_csv_manifest(source: Path) -> pd.DataFrame:
     names = _column_names(table.iloc[0].tolist(), source)
     table = table.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
     if table.empty:
-        raise DataError(f"Expected rows in {source.name}", "found only a header", "Add one row an image")
+        raise DataError(f"Expected rows in {source.name}", "found only a header", "Add one row per image")
     table["path"] = [_checked_path(path, row) for row, path in enumerate(table["path"], start=1)]
     table["label"] = [_checked_label(label, row) for row, label in enumerate(table["label"], start=1)]
     for column in ("magnification", "case", "slide", "subtype", "sequence", "cohort"):

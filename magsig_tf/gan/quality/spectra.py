@@ -1,4 +1,4 @@
-"""Does the power spectrum alone tell synthetic images from real ones that went through the GAN's resolution?
+"""Does the power spectrum alone distinguish synthetic images from real ones that went through the GAN's resolution?
 
 Above the GAN's Nyquist frequency it must not: there is nothing but what up-sampling makes, the same for both. Below it
 a generator may give itself away (Durall et al. 2020, Watch your up-convolution), which is a fact about that generator.

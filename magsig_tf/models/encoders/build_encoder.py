@@ -74,7 +74,7 @@ def _find(name: str) -> Callable[..., keras.Model]:
     module, _, attribute = name.partition(":")
     try:
         return import_by_path(module, attribute)
-    except Exception as error:  # a stranger's module may raise anything at import
+    except Exception as error:  # a plugin's module may raise anything at import
         raise UsageError(
             f"Expected an encoder function at {name}",
             f"found {type(error).__name__}: {error}",
@@ -87,7 +87,7 @@ def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[i
         return function(input_shape, weights)
     except MagsigError:
         raise
-    except Exception as error:  # a stranger's function may raise anything
+    except Exception as error:  # a plugin's function may raise anything
         height, width, channels = input_shape
         raise UsageError(
             f"Expected the encoder {name} to build for {height} x {width} x {channels} images and weights {weights}",

@@ -22,7 +22,7 @@ def symmetries(height: int, width: int) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="magsig")
 class QuarterTurns(keras.layers.Layer):
-    """Flip and turn each image by a random multiple of 90 degrees; tissue has no upright.
+    """Flip and turn each image by a random multiple of 90 degrees; tissue has no preferred orientation.
 
     All eight symmetries of the square are equally likely (images that are not square: the four that keep the shape).
     Pixels are only moved, never interpolated.

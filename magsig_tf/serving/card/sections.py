@@ -109,7 +109,7 @@ def opening(facts: CardFacts) -> str:
     method, encoder, holdout = (text(run.get(key, "not recorded")) for key in ("method", "encoder", "holdout"))
     return f"""# {text(facts.name)}, version {number(facts.version)}
 
-**Not for clinical use.** For research only: no medical device, tested on no patient's care.
+**Not for clinical use.** For research only: not a medical device, and not tested in patient care.
 
 A classifier of microscope images of stained tissue: {" or ".join(text(label) for label in facts.labels)}. The method is
 "{method}", the encoder "{encoder}". It was trained without the magnification {holdout} and tested there. Numbers are
@@ -128,7 +128,7 @@ magsig predict --model MODEL_FOLDER IMAGES_FOLDER --out predictions.csv
 
 Or through TensorFlow Serving: the signature `serving_default` takes `images` (uint8, any size), `serving_bytes` takes
 `image_bytes` (PNG or JPEG files). Both give `probability`, that of "{positive}", and `label`, which is "{positive}"
-from a probability of 0.5 on. Training images were brought to {size} x {size} pixels,
+from a probability of 0.5 on. Training images were resized to {size} x {size} pixels,
 {text(resize or "how is not recorded")}."""
 
 
@@ -169,8 +169,8 @@ def protocol(facts: CardFacts) -> str:
     lines = [
         "## Protocol",
         "",
-        f"Leave one magnification out: {text(run.get('holdout', 'not recorded'))} was in no training and no validation "
-        f"image; the sources were {_names(run.get('source_magnifications'))}. Each {text(group)} lies on one side "
+        f"Leave one magnification out: {text(run.get('holdout', 'not recorded'))} was used in neither training nor "
+        f"validation; the sources were {_names(run.get('source_magnifications'))}. Each {text(group)} lies on one side "
         f"only. Patient fold {number(run.get('patient_fold'))} of {number(config.get('folds'))}, counted from 0, seed "
         f"{number(run.get('seed'))}, split {text(run.get('split_hash', 'not recorded'))}, config "
         f"{text(run.get('config_hash', 'not recorded'))}.",
@@ -178,7 +178,7 @@ def protocol(facts: CardFacts) -> str:
         table(["part", *(f"{text(label)} cases" for label in classes), "images"], rows),
     ]
     if run.get("selection") == "oracle":
-        lines += ["", "**Oracle**: the checkpoint was chosen by looking at the held-out magnification."]
+        lines += ["", "**Oracle**: the epoch was chosen by looking at the held-out magnification."]
     if rule_of(run, config) == MOVING:
         lines += ["", f"**{MARK.capitalize()}**: {MEANING}."]
     return "\n".join(lines)
@@ -190,8 +190,8 @@ def results(facts: CardFacts) -> str:
     lines = [
         "## Results",
         "",
-        "Test cases that the model never saw, at each magnification. In brackets: 95 % interval of a bootstrap over "
-        "cases. Threshold 0.5. This is one run of one patient fold: other folds and seeds differ.",
+        "Test cases, which the model was not trained on, at each magnification. In brackets: 95 % interval of a "
+        "bootstrap over cases. Threshold 0.5. This is one run of one patient fold: other folds and seeds differ.",
     ]
     for level, title in (("image", "Images"), ("case", "Cases (mean probability of a case's images)")):
         shown = own[own["level"] == level]
@@ -274,7 +274,7 @@ def limits(facts: CardFacts) -> str:
         found.append(f"Only {number(cases)} test cases at the held-out magnification: intervals are likely too narrow.")
     found += [f"The split warned: {text(warning)}" for warning in _list(run.get("warnings"))]
     if _mapping(facts.dataset).get("kind") == "phantom":
-        found.append("Trained on synthetic images: it has never seen tissue.")
+        found.append("Trained on synthetic images: it was never trained on images of tissue.")
     return "\n".join(["## Known limits", "", *(f"- {line}" for line in found)])
 
 
@@ -290,7 +290,7 @@ def terms(facts: CardFacts) -> str:
             "Ask its authors before you pass the weights on.",
         ]
     elif kind == "phantom":
-        lines += ["- The images: rendered by magsig; no one else's rights are in them."]
+        lines += ["- The images: rendered by magsig; nobody else holds rights in them."]
     else:
         lines += ["- The images: their licence is not recorded. Ask who gave them before you pass the weights on."]
     weights = text(facts.config.get("weights", "not recorded"))

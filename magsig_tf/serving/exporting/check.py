@@ -1,4 +1,4 @@
-"""Whether an export answers as its run did, asked in a fresh process that has TensorFlow and nothing of magsig."""
+"""Whether an export predicts as its run did, checked in a fresh process that has TensorFlow and no magsig."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
     worst = max(differences, key=differences.get)
     if not differences[worst] <= tolerance:
         raise RunError(
-            f"Expected the export to answer as its run did, within {tolerance:g} ({run.precision})",
+            f"Expected the export to predict as its run did, within {tolerance:g} ({run.precision})",
             f"found {worst} to differ by {differences[worst]:.2g}",
             "The export was removed. Were the run's files changed, or was it trained on another kind of device? "
             "Export where it was trained, or train it again",
@@ -102,9 +102,9 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
     off = np.abs(pairs[:, 0] - pairs[:, 1])
     if len(off) and not off.max() <= NATIVE_TOLERANCE:
         raise RunError(
-            f"Expected original files to be answered within {NATIVE_TOLERANCE} of their prepared pixels",
+            f"Expected predictions of original files within {NATIVE_TOLERANCE} of those of prepared pixels",
             f"found {off.max():.3g} for {native.files[int(off.argmax())][0]}",
-            "The export was removed: this model hangs on how an image is resized. Train on larger images",
+            "The export was removed: this model depends too much on how an image is resized. Train on larger images",
         )
     return CheckedExport(
         images=len(test),
@@ -142,7 +142,7 @@ def ask(
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
             raise RunError(
-                "Expected the export to answer in a process that has only TensorFlow",
+                "Expected the export to work in a process that has only TensorFlow",
                 f"found: {said[-1]}",
                 "The export was removed. Its encoder may need code that a SavedModel cannot hold",
             )

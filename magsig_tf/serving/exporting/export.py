@@ -52,7 +52,7 @@ def open_whole(folder: Path) -> Run:
         raise RunError(
             f"Expected a finished run in {folder}",
             f"found one that is {run.record.status}",
-            "Repeat the `magsig train` that began it: it goes on from there",
+            "Repeat its `magsig train` command: it resumes from there",
         )
     missing = [name for name in FILES if not (run.folder / name).is_file()]
     missing += [f"{key} in run.json" for key in NEEDED if getattr(run.record, key) is None]

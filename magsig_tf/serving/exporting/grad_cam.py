@@ -1,4 +1,4 @@
-"""Grad-CAM: where in an image the encoder's last map speaks for malignant."""
+"""Grad-CAM: where in an image the encoder's last map holds evidence for malignant."""
 
 from __future__ import annotations
 

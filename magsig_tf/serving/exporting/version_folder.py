@@ -1,4 +1,4 @@
-"""Where exports lie: one folder a model, one numbered folder a version, as TensorFlow Serving watches them."""
+"""Where exports lie: one folder per model, one numbered folder per version, as TensorFlow Serving watches them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations of a served model: for each image a map of what speaks for malignant, from the SavedModel alone."""
+"""Explanations of a served model: for each image a map of the evidence for malignant, from the SavedModel alone."""
 
 from __future__ import annotations
 

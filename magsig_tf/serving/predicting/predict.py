@@ -50,7 +50,7 @@ def predict(
     resume: bool = False,
     progress: Progress = lambda done, total, resumed, unreadable: None,
 ) -> Predicted:
-    """Write one row an image, and one a case where cases are known.
+    """Write one row per image, and one per case where cases are known.
 
     Rows grow in `partial_path(out)`, which becomes `out` when all are there and stays where the call is interrupted.
 
@@ -124,7 +124,7 @@ def _kept(model: ModelDescription, out: Path) -> tuple[list[dict[str, str]], int
         raise DataError(
             f"Expected unfinished predictions of {model.title} in {partial_path(out)}",
             "found those of another model",
-            "Leave out --resume to begin anew",
+            "Leave out --resume to start again",
         )
     return rows_kept(partial_path(out))
 
@@ -134,7 +134,7 @@ def _check_same(row: dict[str, str], image: InputImage | None, out: Path) -> Non
         raise DataError(
             f"Expected the images of {partial_path(out)} in the same order",
             f"found {image.file if image else 'the end'} in place of {row['file']}",
-            "Leave out --resume to begin anew",
+            "Leave out --resume to start again",
         )
 
 

@@ -80,7 +80,7 @@ class Tally:
         self.outside.update([magnification] if is_outside(self.model, magnification) else [])
 
     def case_rows(self) -> Iterator[dict[str, object]]:
-        """Yield one row a case, of the columns `CASE_COLUMNS`: the mean probability of its images, and its label."""
+        """Yield one row per case, of the columns `CASE_COLUMNS`: the mean probability of its images, and its label."""
         below, above = self.model.labels
         for name, case in self.cases.items():
             mean = case.probability / case.images if case.images else None

@@ -1,4 +1,4 @@
-"""Strangers' bytes through the whole of `magsig prepare`: an error in one line or a whole data set, nothing else.
+"""Untrusted bytes through the whole of `magsig prepare`: an error in one line or a whole data set, nothing else.
 
 `pytest -m slow --hypothesis-profile long` tries fifty times as many examples.
 """

@@ -122,7 +122,7 @@ def test_the_report_counts_quirks(tmp_path):
         "symbolic link (not followed)": 2,
         "hidden file": 1,
         ".txt file": 1,
-        "PNG named outside the grammar": 1,
+        "PNG whose name does not follow the pattern": 1,
     }
     assert report["known"] == {
         "images": 7909, "slides": 82, "cases": 70, "missing_images": 7903, "extra_images": 0, "missing_slides": 78,

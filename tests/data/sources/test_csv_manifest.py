@@ -63,7 +63,7 @@ def test_the_default_name_is_the_stem_made_fit_for_a_folder(tmp_path):
         (HEADER + "a,b,c,d,e,f\n", "CSV file in UTF-8"),
         (HEADER + "a.png,0,40X,1\na.png,0,40X,1\n", "'a.png' twice"),
         (HEADER + "a.png,0,40X,1\n./a.png,0,40X,1\n", "'a.png' twice"),
-        (HEADER + "a.png,0,40X,1\nb.png,1,40X,1\n", "one label a case"),
+        (HEADER + "a.png,0,40X,1\nb.png,1,40X,1\n", "one label per case"),
         (HEADER + "a.png,maybe,40X,1\n", "found 'maybe' in row 1"),
         (HEADER + "a.png,0,40X,\n", "a case for every image"),
         (HEADER + "a.png,0, ,1\n", "a magnification for every image"),

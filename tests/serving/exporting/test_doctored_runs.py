@@ -1,4 +1,4 @@
-"""What a stranger's run folder or generator could hide is refused before Keras opens it, and nothing is exported."""
+"""What an untrusted run folder or generator could hide is refused before Keras opens it, and nothing is exported."""
 
 from __future__ import annotations
 
