@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from magsig_tf.errors import NotDefinedError
+from magsig_tf.statistics.case_folds import deal_cases_of_many_classes
 
 FOLDS = 5
 PENALTY = 0.01
@@ -71,7 +71,9 @@ def cross_fitted(
     """
     _check(target, case, classes, what)
     predicted, classifiers = np.empty_like(target), []
-    for train, held in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(features, target, case):
+    fold = deal_cases_of_many_classes(target, case, FOLDS, seed)
+    for number in range(FOLDS):
+        train, held = fold != number, fold == number
         if len(np.unique(target[train])) < len(classes):
             raise NotDefinedError(
                 f"Expected each {what} in the cases of several folds",
@@ -79,7 +81,7 @@ def cross_fitted(
                 "Use more cases",
             )
         classifiers.append(_classifier(features[train], target[train], balanced, most_steps))
-        if len(held):
+        if held.any():
             predicted[held] = classifiers[-1].predict(features[held])
     return CrossFitted(predicted, tuple(classifiers))
 
