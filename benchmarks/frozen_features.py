@@ -226,9 +226,10 @@ def write_run(
     import yaml
 
     from magsig_tf.atomic_files import write_json, write_text
+    from magsig_tf.execution.resumable_folder import now
     from magsig_tf.models.freezing import trained_weights
     from magsig_tf.training.inference import write_outputs
-    from magsig_tf.training.run import _now, _opening
+    from magsig_tf.training.run import _opening
     from magsig_tf.training.selection import selection_rule
 
     settings = run.config.settings
@@ -261,7 +262,7 @@ def write_run(
         "all_weights": weights,
         "training_rows": _training_rows(prepared, split, head, embeddings),
         "status": "done",
-        "finished": _now(),
+        "finished": now(),
         "seconds": round(seconds, 2),
     }
     write_json(run.folder / "run.json", record)
