@@ -6,12 +6,6 @@ import numpy as np
 
 from magsig_tf.seeding import generator_for
 
-REPLICATES = 1000
-HALVINGS = 10
-FEWEST_CASES = 5
-"""With fewer cases no interval is given, as in `magsig evaluate`."""
-FEWEST_CASES_TO_HALVE = 4
-
 
 def bootstrap_draws(cases: int, replicates: int, *names: object) -> np.ndarray:
     """Draw how often each case appears in each replicate.
