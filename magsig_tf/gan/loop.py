@@ -14,10 +14,9 @@ import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
-from magsig_tf.execution.event_files import event_files
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.run_log import NoLog, RunLog
+from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.failure import Diverged, check_spread, spread
 from magsig_tf.gan.parts import GanParts

@@ -14,8 +14,8 @@ import numpy as np
 from magsig_tf.atomic_files import replacing
 from magsig_tf.config import Settings
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.resumable_folder import ResumableFolder, begun
+from magsig_tf.execution.runtime import released_graphs
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.sample import GENERATOR, RECORD
 from magsig_tf.gan_options import GanOptions

@@ -17,10 +17,9 @@ from magsig_tf.data.batches import Change, read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
 from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
-from magsig_tf.execution.event_files import event_files
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import EpochSummary, Observer
-from magsig_tf.execution.run_log import NoLog, RunLog
+from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.statistics.classification import auc
 from magsig_tf.training.evaluated_network import EvaluatedNetwork

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.event_files import scalars
-from magsig_tf.execution.run_log import read_log
+from magsig_tf.execution.run_log import read_log, scalars
 from magsig_tf.runs.run_folder import Run
 from magsig_tf.statistics import classification as metrics
 from magsig_tf.workspace import Workspace

@@ -15,8 +15,8 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.resumable_folder import ResumableFolder, begun
+from magsig_tf.execution.runtime import released_graphs
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.runs.run_folder import Run
 from magsig_tf.training.inference import write_outputs

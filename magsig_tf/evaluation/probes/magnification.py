@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.linear_models.multinomial import PENALTIES, linear_probabilities
-from magsig_tf.linear_models.neighbours import NEIGHBOURS, neighbour_probabilities
+from magsig_tf.linear_models.probe_classifiers import (
+    NEIGHBOURS,
+    PENALTIES,
+    linear_probabilities,
+    neighbour_probabilities,
+)
 from magsig_tf.linear_models.standardise import standardised
 from magsig_tf.seeding import generator_for
 from magsig_tf.statistics.case_folds import deal_cases

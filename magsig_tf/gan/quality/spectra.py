@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from magsig_tf.linear_models.cross_fitted import FOLDS, cross_fitted
+from magsig_tf.linear_models.probe_classifiers import FOLDS, cross_fitted
 from magsig_tf.seeding import generator_for, seed_for
 
 ABOVE, BELOW = "spectrum_above_nyquist", "spectrum_below_nyquist"
