@@ -73,6 +73,19 @@ def resolve_precision(wanted: str) -> str:
     return "mixed_bfloat16" if capable and all(capable) else "float32"
 
 
+@contextlib.contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Build networks inside in a precision, such as `float32`; afterwards Keras's policy is what it was."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def describe_precision(wanted: str, resolved: str) -> str:
     """Return the precision in words, and for `auto` why it was picked."""
     if wanted != "auto":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from magsig_tf.atomic_files import replacing
 from magsig_tf.config import Settings
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumable_folder import ResumableFolder, begun
-from magsig_tf.execution.runtime import released_graphs
+from magsig_tf.execution.runtime import dtype_policy, released_graphs, resolve_precision
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.sample import GENERATOR, RECORD
 from magsig_tf.gan_options import GanOptions
@@ -65,6 +64,8 @@ def train_gan(
         WorkerLost: another process has ended.
         KeyboardInterrupt: after SIGINT, with the state stored.
     """
+    import keras
+
     wanted = {**identity, "options_hash": _options_hash(options), "images_hash": _images_hash(images)}
     folder = ResumableFolder(part_folder / RECORD, "GAN", f"the GAN in {part_folder}", wanted, workers)
 
@@ -74,7 +75,9 @@ def train_gan(
     with folder.opened(opening) as record:
         if record["status"] == "done":
             return record
-        with _dtype_policy(precision) as resolved, workers.watched():
+        resolved = resolve_precision(precision)
+        keras.backend.clear_session()
+        with dtype_policy(resolved), workers.watched():
             loop, outcome = _train(
                 part_folder, images, options, resolved, settings, seed_names, wanted, observer, workers, distance,
                 title or part_folder.name,
@@ -111,22 +114,6 @@ def _train(
     loop = GanLoop(parts, images, settings, folder, {**wanted, **facts, **synchronized}, distance, observer, workers)
     chosen = loop.train()
     return loop, {"chosen": chosen, **facts, "steps": loop.memory.step}
-
-
-@contextlib.contextmanager
-def _dtype_policy(wanted: str):
-    """Yield the precision to use, with Keras's policy set to it; afterwards the policy is what it was."""
-    import keras
-
-    from magsig_tf.execution.runtime import resolve_precision
-
-    before, precision = keras.config.dtype_policy(), resolve_precision(wanted)
-    keras.backend.clear_session()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield precision
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _own(options: GanOptions) -> dict[str, Any]:
