@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +226,7 @@ def write_run(
     import yaml
 
     from magsig_tf.atomic_files import write_text
+    from magsig_tf.execution.resumable_folder import now
     from magsig_tf.models.freezing import trained_weights
     from magsig_tf.runs.record import write_record
     from magsig_tf.training.inference import write_outputs
@@ -234,7 +234,7 @@ def write_run(
     from magsig_tf.training.selection import selection_rule
 
     settings = run.config.settings
-    record = opening_record(run, prepared, split)
+    record = opening_record(run, prepared, split, {})
     write_text(
         run.folder / "config.yaml",
         yaml.safe_dump({key: run.config.flat()[key] for key in KEPT_SETTINGS}, sort_keys=False),
@@ -263,7 +263,7 @@ def write_run(
         all_weights=weights,
         training_rows=_training_rows(prepared, split, head, embeddings),
         status="done",
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished=now(),
         seconds=round(seconds, 2),
     )
     write_record(run.folder, record)

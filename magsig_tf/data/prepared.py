@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import read_json
-from magsig_tf.data.manifest import content_hash
 from magsig_tf.errors import DataError
 
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
@@ -88,22 +86,6 @@ class PreparedDataset:
         """What is known beyond the manifest (phantom), in the manifest's row order; None where there is nothing."""
         path = self.folder / "truth.parquet"
         return pd.read_parquet(path) if path.exists() else None
-
-    def verify(self) -> None:
-        """Read every pixel and hold it against the manifest.
-
-        Raises:
-            DataError: an image or the manifest was changed after `prepare`.
-        """
-        for row, expected in enumerate(self.manifest["pixel_sha256"]):
-            if hashlib.sha256(np.ascontiguousarray(self.images[row])).hexdigest() != expected:
-                raise DataError(
-                    f"Expected the pixels that were prepared in {self.folder}",
-                    f"found others for {self.manifest['path'].iloc[row]!r}",
-                    _REMEDY,
-                )
-        if content_hash(self.manifest) != self.content_hash:
-            raise DataError(f"Expected the manifest that was prepared in {self.folder}", "found another", _REMEDY)
 
 
 def _check_kinds(info: dict, path: Path) -> None:

@@ -18,7 +18,7 @@ from magsig_tf.data.leakage import check_no_leak, merge_identical_cases
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, UsageError, nearest
-from magsig_tf.seeding import generator_for
+from magsig_tf.statistics.case_folds import check_one_label, deal_cases
 
 
 def split_of(config: Config, prepared: PreparedDataset) -> Split:
@@ -149,13 +149,7 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
     Returns:
         Fold of each group; -1 marks the fixed test cohort.
     """
-    labels = study.groupby("group")["label"].nunique()
-    if (labels > 1).any():
-        raise DataError(
-            "Expected one label for each case (or set of cases with identical images)",
-            f"found both labels in {labels[labels > 1].index[0]}",
-            "Correct the manifest",
-        )
+    check_one_label(study["label"], study["group"])
     fold_of_group: dict[str, int] = {}
     dealt = study
     if "cohort" in study.columns:
@@ -167,17 +161,12 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
             raise DataError(
                 "Expected each case in one cohort", f"found {min(both)} in two", "Correct the column cohort"
             )
-    position = 0
-    for label, rows in dealt.groupby("label"):
-        names = sorted(rows["group"].unique())
-        shuffled = [names[i] for i in generator_for("patient folds", split_seed, label).permutation(len(names))]
-        # without this a fold may get only cases that were never imaged at some holdout's source magnifications
-        imaged_at = rows.groupby("group")["magnification"].agg(lambda seen: tuple(magnification_order(seen)))
-        for name in sorted(shuffled, key=imaged_at.get):
-            # each stratum goes on where the last one stopped, so that fold sizes differ by one at most
-            fold_of_group[name] = position % folds
-            position += 1
-    return fold_of_group
+    imaged_at = dealt.groupby("group")["magnification"].agg(lambda seen: tuple(magnification_order(seen)))
+    strata = sorted(set(imaged_at))
+    # without strata a fold may get only cases that were never imaged at some holdout's source magnifications
+    stratum = dealt["group"].map(imaged_at).map(strata.index).to_numpy(np.int64)
+    fold = deal_cases(dealt["label"], dealt["group"], folds, "patient folds", split_seed, stratum=stratum)
+    return fold_of_group | dict(zip(dealt["group"], fold.tolist(), strict=True))
 
 
 def _sides(folds_of_rows: pd.Series, patient_fold: int, folds: int) -> np.ndarray:

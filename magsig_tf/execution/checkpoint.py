@@ -17,6 +17,8 @@ import numpy as np
 
 from magsig_tf.atomic_files import replacing
 from magsig_tf.errors import RunError
+from magsig_tf.execution.resumable_folder import check_identity
+from magsig_tf.execution.workers import Workers
 
 _META = "meta_json"
 
@@ -72,6 +74,43 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise RunError(
             f"Expected a checkpoint in {path}", f"found {error}", "Remove the run's folder and repeat"
         ) from error
+
+
+def resume(
+    path: Path, variables: Mapping[str, Any], identity: Mapping[str, str], workers: Workers
+) -> dict[str, Any] | None:
+    """Assign a training's last checkpoint to its variables in every process; the chief alone reads it.
+
+    Args:
+        path: The checkpoint, whose description has `identity`.
+        variables: By name.
+        identity: Hashes that it must carry.
+        workers: The processes.
+
+    Returns:
+        The rest of its description; None where there is no checkpoint yet.
+
+    Raises:
+        RunError: the file is damaged, or a checkpoint of something else.
+    """
+    arrays: dict[str, np.ndarray] = {}
+
+    def read() -> dict[str, Any] | None:
+        if not path.exists():
+            return None
+        stored, meta = read_checkpoint(path)
+        check_identity(meta.pop("identity"), identity, path, "checkpoint")
+        check_matching(variables, stored)
+        arrays.update(stored)
+        return meta
+
+    meta = workers.from_chief(read)
+    if meta is None:
+        return None
+    if not arrays:
+        arrays = snapshot(variables)  # of the right shapes, for the chief's values to come
+    restore(variables, dict(zip(variables, workers.share([arrays[name] for name in variables]), strict=True)))
+    return meta
 
 
 def _foreign(found: str) -> RunError:

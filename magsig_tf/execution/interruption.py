@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType
 
+from magsig_tf.execution.workers import Workers
+
 
 class Interruption:
     """Context manager that turns the first SIGINT or SIGTERM into a request; a second SIGINT acts at once.
@@ -28,6 +30,18 @@ class Interruption:
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def agreed(self, workers: Workers, step: int, every: int) -> bool:
+        """Return whether to stop now; all processes must call it with the same step.
+
+        Args:
+            workers: The processes; several agree on it, now and then only, since that means waiting.
+            step: Steps taken.
+            every: Steps between two such agreements.
+        """
+        if workers.count > 1 and step % every:
+            return False
+        return workers.any(self.requested)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

@@ -1,8 +1,11 @@
-"""How TensorFlow is set up: threads, determinism, precision and strategy."""
+"""How TensorFlow is set up: threads, determinism, precision, strategy; and what it keeps of a run is let go."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from magsig_tf.config import Settings
@@ -11,6 +14,7 @@ from magsig_tf.execution.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
 
 _BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA generation with bfloat16 matrix units
 
@@ -69,6 +73,19 @@ def resolve_precision(wanted: str) -> str:
     return "mixed_bfloat16" if capable and all(capable) else "float32"
 
 
+@contextlib.contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Build networks inside in a precision, such as `float32`; afterwards Keras's policy is what it was."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def describe_precision(wanted: str, resolved: str) -> str:
     """Return the precision in words, and for `auto` why it was picked."""
     if wanted != "auto":
@@ -119,3 +136,26 @@ def describe_devices() -> str:
         return f"CPU ({os.cpu_count()} cores)"
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return f"{len(gpus)} x {names[0]}"
+
+
+@contextlib.contextmanager
+def released_graphs() -> Iterator[None]:
+    """Forget, on leaving, what TensorFlow keeps of the custom gradients traced inside.
+
+    TensorFlow registers a function for each trace of a `tf.custom_gradient`, its own all-reduce among them, and never
+    drops it; the function holds the traced graph, and the graph the run's weights and optimizer state. With
+    EfficientNet-Lite0 each run left 90 MiB behind. Nothing asks for these functions once the gradients are traced.
+    """
+    from tensorflow.python.framework import ops
+
+    # TensorFlow has no public way to this register, and none to take an entry out
+    registered = getattr(ops.gradient_registry, "_registry", {})
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            if name.startswith("CustomGradient"):
+                del registered[name]
+        # a graph and its operations name each other: only the collector frees them, and it comes late
+        gc.collect()

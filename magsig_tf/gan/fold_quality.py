@@ -12,7 +12,7 @@ from magsig_tf.data.resampling import resampled, upsampled
 from magsig_tf.gan.fold import FoldGans
 from magsig_tf.gan.images import PartSamples, TrainingImages
 from magsig_tf.gan.pictures import Picture, real_and_synthetic
-from magsig_tf.gan.quality.features import IMAGENET, NOT_INSTALLED, imagenet_features, random_features
+from magsig_tf.gan.quality.features import feature_spaces
 from magsig_tf.gan.quality.quality_table import quality_table
 from magsig_tf.gan.quality.spectra import Sides, spectrum_probe
 from magsig_tf.seeding import generator_for
@@ -42,15 +42,8 @@ def measure_fold(
     rows = np.concatenate([part.rows for part in fold.parts])
     training = TrainingImages.of(prepared, rows, np.concatenate([images[part.name] for part in fold.parts]))
     names = ("gan quality", fold.split.hash, fold.options.gan_seed)
-    imagenet = imagenet_features(prepared.size)
-    table = quality_table(
-        training,
-        samples,
-        [*filter(None, [imagenet]), random_features(fold.options.gan_size)],
-        *names,
-        left_out={} if imagenet else {IMAGENET: NOT_INSTALLED},
-        progress=progress,
-    )
+    spaces, left_out = feature_spaces(fold.options.gan_size, prepared.size)
+    table = quality_table(training, samples, spaces, *names, left_out=left_out, progress=progress)
     progress("quality: power spectra")
     spectra = [_spectra(fold, prepared, each, names) for each in samples]
     table = pd.concat([table, *spectra], ignore_index=True)

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 
 from magsig_tf.config import Settings
-from magsig_tf.execution.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
-from magsig_tf.execution.event_files import event_files
+from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.run_log import NoLog, RunLog
+from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.failure import Diverged, check_spread, spread
 from magsig_tf.gan.parts import GanParts
 from magsig_tf.gan.real_batches import RealBatches
-from magsig_tf.gan.sample import Sampler, check_identity, latent_vectors
+from magsig_tf.gan.sample import Sampler, latent_vectors
 from magsig_tf.gan.step import GanStep
 
 MOST_SAMPLES = 1000
@@ -115,7 +114,7 @@ class GanLoop:
         self.memory.step += 1
         self.observer.step_done(self.memory.step)
         checks = self._every(self.parts.options.gan_check_every) or self.memory.step == self.parts.options.gan_steps
-        interrupted = self._interrupted(interruption)
+        interrupted = interruption.agreed(self.workers, self.memory.step, self.settings.log_every)
         stores = checks or interrupted or self._every(self.settings.checkpoint_every)
         if stores or len(self._pending) >= self.settings.log_every:
             self._flush(log)
@@ -128,12 +127,6 @@ class GanLoop:
 
     def _every(self, steps: int) -> bool:
         return self.memory.step % steps == 0
-
-    def _interrupted(self, interruption: Interruption) -> bool:
-        """Return whether to stop now; several processes agree on it, now and then only, since that means waiting."""
-        if self.workers.count > 1 and not self._every(self.settings.log_every):
-            return False
-        return self.workers.any(interruption.requested)
 
     def _flush(self, log: RunLog | NoLog) -> None:
         """Read the pending scalars, the only wait for the device between checks, and check that they are finite."""
@@ -190,23 +183,7 @@ class GanLoop:
         self.workers.from_chief(lambda: write_checkpoint(self.checkpoint_path, snapshot(self.parts.variables()), meta))
 
     def _resume(self) -> None:
-        variables = self.parts.variables()
-        arrays: dict[str, np.ndarray] = {}
-
-        def read() -> dict[str, Any] | None:
-            if not self.checkpoint_path.exists():
-                return None
-            stored, meta = read_checkpoint(self.checkpoint_path)
-            check_identity(meta.pop("identity"), self.identity, self.checkpoint_path)
-            check_matching(variables, stored)
-            arrays.update(stored)
-            return meta
-
-        meta = self.workers.from_chief(read)
-        if meta is None:
-            return
-        if not arrays:
-            arrays = snapshot(variables)  # of the right shapes, for the chief's values to come
-        restore(variables, dict(zip(variables, self.workers.share([arrays[name] for name in variables]), strict=True)))
-        self.memory = Memory(**meta)
-        self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.options.gan_steps}")
+        meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers)
+        if meta is not None:
+            self.memory = Memory(**meta)
+            self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.options.gan_steps}")

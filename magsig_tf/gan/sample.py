@@ -10,6 +10,7 @@ import numpy as np
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError
+from magsig_tf.execution.resumable_folder import check_identity
 from magsig_tf.seeding import generator_for
 
 if TYPE_CHECKING:
@@ -36,28 +37,8 @@ def load_generator(part_folder: Path, identity: Mapping[str, str]) -> keras.Mode
     if record.get("status") != "done":
         found = f"found one that is {record['status']}" if record.get("status") else "found none"
         raise RunError(f"Expected a trained GAN in {part_folder}", found, "Run `magsig gan` for this fold")
-    check_identity(record, identity, part_folder)
+    check_identity(record, identity, part_folder, "GAN")
     return load_saved_model(part_folder / GENERATOR)
-
-
-def check_identity(found: Mapping[str, object], identity: Mapping[str, str], folder: Path) -> None:
-    """Refuse the files of other GANs.
-
-    Args:
-        found: What was stored.
-        identity: What is wanted of it.
-        folder: Where it lies, for the message.
-
-    Raises:
-        RunError: a hash is missing or another one.
-    """
-    for name, wanted in identity.items():
-        if found.get(name) != wanted:
-            raise RunError(
-                f"Expected a GAN with {name} {wanted}",
-                f"found {found.get(name)} in {folder}",
-                "The data or the protocol changed since: remove that folder, or use another --workspace",
-            )
 
 
 def sample(generator: keras.Model, count: int, seed_names: tuple[object, ...], batch: int = 64) -> np.ndarray:

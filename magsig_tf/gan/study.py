@@ -1,25 +1,23 @@
-"""All GANs of one fold: trained, sampled, measured, drawn; a folder that is complete or resumable."""
+"""All GANs of one fold: trained, sampled, measured, drawn."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from magsig_tf.atomic_files import read_json, replacing, write_json
+from magsig_tf.atomic_files import read_json, replacing
 from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled
-from magsig_tf.errors import UsageError
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
+from magsig_tf.execution.resumable_folder import ResumableFolder
+from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.fold import FoldGans, Part
 from magsig_tf.gan.images import PartSamples
-from magsig_tf.gan.synthetic_images import IMAGES, RECORD, TABLE, fold_status
+from magsig_tf.gan.synthetic_images import IMAGES, RECORD, TABLE
 from magsig_tf.gan_options import is_demonstration
-from magsig_tf.locking import holding
 
 
 def ensure_fold(
@@ -47,34 +45,19 @@ def ensure_fold(
         MagsigError: a file could not be written.
         KeyboardInterrupt: after SIGINT, with the state stored.
     """
-    with contextlib.ExitStack() as held:
-        record = workers.from_chief(lambda: _begin(fold, held))
+    folder = ResumableFolder(fold.folder / RECORD, "fold of GANs", f"the GANs of {fold.title}", fold.identity, workers)
+    with folder.opened(lambda found: _opening(fold)) as record:
         if record["status"] == "done":
             return record
-        try:
-            images = {}
-            for part in fold.parts:
-                images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
-                _train(fold, part, images[part.name], settings, observer, workers)
-            return workers.from_chief(lambda: _finish(fold, prepared, images, record, observer))
-        except UsageError:
-            raise
-        except BaseException as error:
-            if workers.is_chief:
-                failed = isinstance(error, Exception) and not isinstance(error, WorkerLost)
-                status = {"status": "failed" if failed else "running", "error": str(error)}
-                with contextlib.suppress(Exception):  # on a full disk the first error is the one to tell
-                    write_json(fold.folder / RECORD, record | status)
-            raise
+        images = {}
+        for part in fold.parts:
+            images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
+            _train(fold, part, images[part.name], settings, observer, workers)
+        return workers.from_chief(lambda: folder.finish(_finish(fold, prepared, images, record["parts"], observer)))
 
 
-def _begin(fold: FoldGans, held: contextlib.ExitStack) -> dict[str, Any]:
-    """Take hold of the fold's folder and open it; return its record."""
-    held.enter_context(holding(fold.folder / "lock", f"the GANs of {fold.title}"))
-    if fold_status(fold) == "done":
-        return read_json(fold.folder / RECORD)
-    record = fold.identity | {
-        "status": "running",
+def _opening(fold: FoldGans) -> dict[str, Any]:
+    return {
         "dataset": fold.dataset,
         "holdout": fold.split.holdout,
         "patient_fold": fold.split.patient_fold,
@@ -87,8 +70,6 @@ def _begin(fold: FoldGans, held: contextlib.ExitStack) -> dict[str, Any]:
         },
         "warnings": list(fold.split.warnings),
     }
-    write_json(fold.folder / RECORD, record)
-    return record
 
 
 def _train(
@@ -125,10 +106,10 @@ def _finish(
     fold: FoldGans,
     prepared: PreparedDataset,
     images: dict[str, np.ndarray],
-    record: dict[str, Any],
+    parts: dict[str, Any],
     observer: Observer,
 ) -> dict[str, Any]:
-    """Draw, measure and picture; each file whole or not at all, the record last."""
+    """Draw, measure and picture, each file whole or not at all; return what the record says of it."""
     from magsig_tf.gan.fold_quality import measure_fold
 
     samples, table = _draw(fold, images)
@@ -142,11 +123,9 @@ def _finish(
     with replacing(fold.folder / "quality.csv") as temporary:
         quality.to_csv(temporary, index=False)
     picture.write(fold.folder)
-    parts = {name: about | read_json(fold.folder / name / "gan.json") for name, about in record["parts"].items()}
+    parts = {name: about | read_json(fold.folder / name / "gan.json") for name, about in parts.items()}
     seconds = round(sum(part.get("seconds", 0.0) for part in parts.values()), 2)
-    record = record | {"status": "done", "parts": parts, "synthetic": len(table), "seconds": seconds}
-    write_json(fold.folder / RECORD, record)
-    return record
+    return {"parts": parts, "synthetic": len(table), "seconds": seconds}
 
 
 def _draw(fold: FoldGans, images: dict[str, np.ndarray]) -> tuple[list[PartSamples], pd.DataFrame]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError
+from magsig_tf.execution.resumable_folder import check_identity
 from magsig_tf.execution.workers import Workers
 from magsig_tf.gan.fold import FoldGans
 
@@ -65,13 +66,7 @@ def fold_status(fold: FoldGans) -> str:
     if not path.exists():
         return "new"
     record = read_json(path)
-    for name, wanted in fold.identity.items():
-        if record.get(name) != wanted:
-            raise RunError(
-                f"Expected GANs with {name} {wanted}, that of the run",
-                f"found {record.get(name)} in {fold.folder}",
-                "They were trained on other images: remove that folder, or use another --workspace",
-            )
+    check_identity(record, fold.identity, fold.folder, "fold of GANs")
     return str(record.get("status", "new"))
 
 

@@ -20,7 +20,7 @@ from magsig_tf.linear_models.sparse_path import (
 )
 from magsig_tf.linear_models.standardise import Scaling, fit_scaling
 from magsig_tf.parallel_work import available_cores, map_in_order
-from magsig_tf.statistics.case_folds import deal_cases
+from magsig_tf.statistics.case_folds import check_folds, deal_cases
 
 FOLDS = 5
 """Folds of the cross-validation."""
@@ -93,7 +93,7 @@ def cross_validate(
         The scaling of all rows, the path on them (coefficients of the standardised embedding), and the deviances.
 
     Raises:
-        DataError: the rows cannot be fitted or dealt; see `fit_sparse_path` and `deal_cases`.
+        DataError: the rows cannot be fitted or dealt; see `fit_sparse_path` and `check_folds`.
         UsageError: fewer than two folds.
         RunError: a worker process was killed.
     """
@@ -101,7 +101,8 @@ def cross_validate(
         raise UsageError("Expected at least 2 folds", f"found {folds}", "Use more")
     embedding, label = np.asarray(embedding), np.asarray(label)
     check_rows(embedding, label)
-    fold = deal_cases(label, case, folds, *names)
+    check_folds(label, case, folds)
+    fold = deal_cases(label, case, folds, "signature folds", *names)
     if workers is None:
         workers = min(available_cores(), folds + 1) if embedding.size >= WORTH_PROCESSES else 1
     scaling = fit_scaling(embedding)

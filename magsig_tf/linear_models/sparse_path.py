@@ -45,11 +45,6 @@ class SparsePath:
         """Number of non-zero coefficients at each penalty, (values,)."""
         return np.count_nonzero(self.coefficients, axis=1)
 
-    @property
-    def inverse_strengths(self) -> np.ndarray:
-        """C = 1 / (n * penalty), scikit-learn's way to write the penalty, (values,)."""
-        return 1.0 / (self.rows * self.penalties)
-
 
 def largest_penalty(features: np.ndarray, labels: np.ndarray) -> float:
     """Return lambda_max, the smallest penalty at which every coefficient is 0: max |x_j'(y - mean y)| / n.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,7 +106,19 @@ def read_record(path: Path) -> RunRecord:
         RunError: it was written by a later version, a key is missing, or a value is of another kind.
         MagsigError: the file is no JSON object.
     """
-    found = read_json(path)
+    return parse_record(read_json(path), path)
+
+
+def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
+    """Return the record that a JSON object holds.
+
+    Args:
+        found: The object.
+        path: Where it was read, for messages.
+
+    Raises:
+        RunError: it was written by a later version, a key is missing, or a value is of another kind.
+    """
     version = found.get("version", 1)
     if isinstance(version, int) and version > VERSION:
         raise RunError(

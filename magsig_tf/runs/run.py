@@ -214,8 +214,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """Read one run's predictions and check them.
 
     Returns:
-        One row per image of a part, with the columns `COLUMNS`, and `logit` where the file has it. Label 1 is malignant,
-        probability is that of malignant.
+        One row per image of a part, with the columns `COLUMNS`, and `logit` where the file has it. Label 1 is
+        malignant, probability is that of malignant.
 
     Raises:
         RunError: the file is missing or unreadable, lacks a column or holds one of another kind, repeats a row, or

@@ -16,11 +16,10 @@ from magsig_tf.config import Settings
 from magsig_tf.data.batches import Change, read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
-from magsig_tf.execution.checkpoint import check_matching, read_checkpoint, restore, snapshot, write_checkpoint
-from magsig_tf.execution.event_files import event_files
+from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import EpochSummary, Observer
-from magsig_tf.execution.run_log import NoLog, RunLog
+from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.statistics.classification import auc
 from magsig_tf.training.evaluated_network import EvaluatedNetwork
@@ -128,35 +127,10 @@ class Loop:
         return RunLog(self.log_path, self.memory.step, events)
 
     def _resume(self) -> None:
-        variables = self.parts.variables()
-        arrays: dict[str, np.ndarray] = {}
-
-        def read() -> dict[str, Any] | None:
-            if not self.checkpoint_path.exists():
-                return None
-            stored, meta = read_checkpoint(self.checkpoint_path)
-            self._check_identity(meta.pop("identity"))
-            check_matching(variables, stored)
-            arrays.update(stored)
-            return meta
-
-        meta = self.workers.from_chief(read)
-        if meta is None:
-            return
-        if not arrays:
-            arrays = snapshot(variables)  # of the right shapes, for the chief's values to come
-        restore(variables, dict(zip(variables, self.workers.share([arrays[name] for name in variables]), strict=True)))
-        self.memory = Memory(**meta)
-        self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
-
-    def _check_identity(self, found: Mapping[str, str]) -> None:
-        for name, wanted in self.identity.items():
-            if found.get(name) != wanted:
-                raise RunError(
-                    f"Expected a checkpoint with {name} {wanted}",
-                    f"found {found.get(name)} in {self.checkpoint_path}",
-                    "Remove the run's folder to train it again",
-                )
+        meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers)
+        if meta is not None:
+            self.memory = Memory(**meta)
+            self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
 
     def _stops_early(self) -> bool:
         return bool(self.settings.early_stop) and self.memory.epochs_since_best >= self.settings.early_stop
@@ -176,7 +150,7 @@ class Loop:
                 self.observer.step_done(self.memory.step)
                 if len(self._pending) >= self.settings.log_every:
                     self._flush(log)
-                interrupted = self._interrupted(interruption)
+                interrupted = interruption.agreed(self.workers, self.memory.step, self.settings.log_every)
                 if first + taken == self.parts.plan.steps_per_epoch:
                     break  # stored once it is validated: a state in between would be resumed in the next epoch
                 if interrupted or self.memory.step % self.settings.checkpoint_every == 0:
@@ -191,12 +165,6 @@ class Loop:
         self._store(step)
         if interrupted:
             raise KeyboardInterrupt
-
-    def _interrupted(self, interruption: Interruption) -> bool:
-        """Return whether to stop now; several processes agree on it, now and then only, since that means waiting."""
-        if self.workers.count > 1 and self.memory.step % self.settings.log_every:
-            return False
-        return self.workers.any(interruption.requested)
 
     def _flush(self, log: RunLog) -> None:
         """Read the pending scalars (the only wait for the device between epochs) and check that they are finite."""

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.event_files import scalars
-from magsig_tf.execution.run_log import read_log
+from magsig_tf.execution.run_log import read_log, scalars
 from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.run import Run
 from magsig_tf.statistics import classification as metrics
@@ -32,6 +31,7 @@ ARTIFACTS = ("config.yaml", "run.json", "log.jsonl", "predictions.parquet")
 KEY = "magsig.key"
 """Tag by which a logged run is found again."""
 SCORED = ("test", "in_domain_test")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH = 500
 _LONGEST_VALUE = 6000
 _LONGEST_SAID = 160
@@ -55,11 +55,15 @@ class Store:
 
     @classmethod
     def of(cls, workspace: Workspace) -> Store:
-        """Return the store that the environment names, or the workspace's own: `mlflow.db` and `mlflow-artifacts/`."""
-        if os.environ.get(URI):
-            return cls(os.environ[URI], None)
+        """Return the store that the environment names, or the workspace's own `mlflow.db`.
+
+        A database has no place for files, and MLflow would put them into the current folder: artefacts lie in the
+        workspace's `mlflow-artifacts/` then. Servers and folders have a place of their own.
+        """
         root = workspace.root.resolve()
-        return cls(f"sqlite:///{root / 'mlflow.db'}", (root / "mlflow-artifacts").as_uri())
+        uri = os.environ.get(URI) or f"sqlite:///{root / 'mlflow.db'}"
+        is_database = uri.partition(":")[0].partition("+")[0] in _DATABASES
+        return cls(uri, (root / "mlflow-artifacts").as_uri() if is_database else None)
 
 
 class MlflowRuns:

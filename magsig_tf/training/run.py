@@ -1,30 +1,24 @@
-"""One run: a folder that is complete, or can be resumed."""
+"""One run: trained, or resumed, in a folder of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import os
-import platform
-import shutil
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from magsig_tf import __version__
 from magsig_tf.atomic_files import write_text
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.released_graphs import released_graphs
-from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
-from magsig_tf.locking import holding
-from magsig_tf.runs.record import VERSION, RunRecord, write_record
+from magsig_tf.execution.resumable_folder import ResumableFolder, begun
+from magsig_tf.execution.runtime import released_graphs
+from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.runs.record import FILE, VERSION, RunRecord, parse_record
 from magsig_tf.runs.run import Run
 from magsig_tf.training.inference import write_outputs
 from magsig_tf.training.method_data import batch_change
@@ -56,66 +50,33 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
         KeyboardInterrupt: after SIGINT, with the state stored.
     """
     split = split_of(run.config, prepared)
-    with contextlib.ExitStack() as held:
-        is_new, found = workers.from_chief(lambda: _begin(run, prepared, split, held))
-        record = RunRecord.model_validate(found)
-        _check_same_everywhere(record, prepared, split, run.folder, workers)
-        if record.status == "done":
-            return record
-        began = time.perf_counter()
+    identity = {"dataset_hash": prepared.content_hash, "split_hash": split.hash}
+    folder = ResumableFolder(run.folder / FILE, "run", f"the run {run.title}", identity, workers)
 
-        def spent() -> float:
-            return round(record.seconds + time.perf_counter() - began, 2)
+    def opening(found: Mapping[str, Any]) -> dict[str, Any]:
+        if found:
+            parse_record(found, folder.path)  # a damaged record is not to be written over
+        record = opening_record(run, prepared, split, found)
+        write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
+        return record.as_json()
 
-        try:
+    try:
+        with folder.opened(opening) as record:
+            if record["status"] == "done":
+                return parse_record(record, folder.path)
             provided = provide(run, prepared, observer, workers, execute)
-            began = time.perf_counter()  # what it needs has counted its own time
+            folder.start_clock()  # what it needs has counted its own time
             with workers.watched():
                 loop, outcome = _train(run, prepared, split, provided, observer, workers)
-            trained = record.with_changes(**outcome)
             finished = workers.from_chief(
-                lambda: _finish(run, prepared, split, loop, trained, spent, observer).as_json()
+                lambda: folder.finish(outcome | _write_outputs(run, prepared, split, loop, observer))
             )
-            return RunRecord.model_validate(finished)
-        except UsageError:
-            # nothing was computed: leave no trace of what cannot be run
-            if workers.is_chief and is_new:
-                _leave_no_trace(run)
-            raise
-        except BaseException as error:
-            if workers.is_chief:
-                failed = isinstance(error, Exception) and not isinstance(error, WorkerLost)
-                status = "failed" if failed else "running"
-                write_record(run.folder, record.with_changes(status=status, error=str(error), seconds=spent()))
-            raise
-
-
-def _begin(
-    run: Run, prepared: PreparedDataset, split: Split, held: contextlib.ExitStack
-) -> tuple[bool, dict[str, Any]]:
-    """Take hold of the run's folder and open it; return whether the run is new, and what `run.json` says now."""
-    held.enter_context(holding(run.folder / "lock", f"the run {run.title}"))
-    found = run.read()
-    if found is not None:
-        _check_same(found, prepared, split, run.folder)
-        if found.status == "done":
-            shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # where a kill came between the two
-            return False, found.as_json()
-    try:
-        opening = _opening(run, found, prepared, split)
+            return parse_record(finished, folder.path)
     except UsageError:
-        if found is None:
-            _leave_no_trace(run)
+        if workers.is_chief and not run.folder.exists():
+            with contextlib.suppress(OSError):  # the first folder that is not empty ends it
+                os.removedirs(run.folder.parent)
         raise
-    write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
-    write_record(run.folder, opening)
-    return found is None, opening.as_json()
-
-
-def _leave_no_trace(run: Run) -> None:
-    shutil.rmtree(run.folder, ignore_errors=True)
-    with contextlib.suppress(OSError):  # the first one that is not empty ends it
-        os.removedirs(run.folder.parent)
 
 
 def _train(
@@ -165,78 +126,24 @@ def _train(
     }
 
 
-def _finish(
-    run: Run,
-    prepared: PreparedDataset,
-    split: Split,
-    loop: Loop,
-    record: RunRecord,
-    spent: Callable[[], float],
-    observer: Observer,
-) -> RunRecord:
-    """Write what the run leaves, then mark it done."""
+def _write_outputs(run: Run, prepared: PreparedDataset, split: Split, loop: Loop, observer: Observer) -> dict[str, Any]:
+    """Write what the run leaves, and return what its record says of it."""
     write_outputs(run.folder, loop.parts.evaluated, loop.used.inference, prepared, split, loop.rule)
     check = loop.used.check_training_rows()
     for sentence in check.sentences:
         observer.note(sentence)
     write_random_encoder(run.folder.parents[2], run.config.settings, prepared, observer)
-    record = record.with_changes(
-        training_rows=dataclasses.asdict(check), status="done", finished=_now(), seconds=spent(), error=None
-    )
-    write_record(run.folder, record)
-    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
-    return record
+    return {"training_rows": dataclasses.asdict(check)}
 
 
-def _check_same(found: RunRecord, prepared: PreparedDataset, split: Split, folder: Path) -> None:
-    for name, wanted in (("dataset_hash", prepared.content_hash), ("split_hash", split.hash)):
-        if getattr(found, name) != wanted:
-            raise RunError(
-                f"Expected a run with {name} {wanted}",
-                f"found {getattr(found, name)} in {folder}",
-                "The data or the protocol changed since: remove that folder, or use another --workspace",
-            )
-
-
-def _check_same_everywhere(
-    found: RunRecord, prepared: PreparedDataset, split: Split, folder: Path, workers: Workers
-) -> None:
-    """Refuse other data in any of the processes, each of which has read its own copy."""
-    problem = None
-    try:
-        _check_same(found, prepared, split, folder)
-    except RunError as error:
-        problem = error
-    if workers.any(problem is not None):
-        raise problem or RunError(
-            "Expected the same data set in every process of the run",
-            "found another one somewhere",
-            "See the messages of the other processes",
-        )
-
-
-def _opening(run: Run, found: RunRecord | None, prepared: PreparedDataset, split: Split) -> RunRecord:
-    """Return the record of a run that begins or goes on."""
-    return opening_record(
-        run,
-        prepared,
-        split,
-        started=(found and found.started) or _now(),
-        seconds=found.seconds if found else 0.0,
-    )
-
-
-def opening_record(
-    run: Run, prepared: PreparedDataset, split: Split, started: str | None = None, seconds: float = 0.0
-) -> RunRecord:
-    """Return what `run.json` says of a run before it has trained.
+def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Mapping[str, Any]) -> RunRecord:
+    """Return what `run.json` says of a run while it trains.
 
     Args:
         run: The run.
         prepared: Its data.
         split: Its split.
-        started: When it first began; None for now.
-        seconds: What it has taken before.
+        found: What it said before; empty where the run is new.
     """
     from magsig_tf.training.parts import batch_statistics_rule
 
@@ -259,25 +166,5 @@ def opening_record(
         cases_per_class=split.cases_per_class(prepared.manifest),
         images={part: len(rows) for part, rows in split.rows.items()},
         warnings=list(split.warnings),
-        started=started or _now(),
-        seconds=seconds,
-        versions=_versions(),
+        **begun(found),
     )
-
-
-def _versions() -> dict[str, str]:
-    import keras
-    import numpy
-    import tensorflow
-
-    return {
-        "magsig": __version__,
-        "python": platform.python_version(),
-        "tensorflow": tensorflow.__version__,
-        "keras": keras.__version__,
-        "numpy": numpy.__version__,
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

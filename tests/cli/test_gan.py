@@ -22,7 +22,7 @@ TINY += ("--gan-check-every", 3, "--patient-fold", 1)
 def without_imagenet():
     """The package with ImageNet weights is not there: quicker, and the table must say so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("magsig_tf.gan.fold_quality.imagenet_features", lambda size: None)
+        patch.setattr("magsig_tf.gan.quality.features.imagenet_features", lambda size: None)
         yield
 
 

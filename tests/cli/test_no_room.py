@@ -16,6 +16,7 @@ from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused
 from tests.cli.limits import bound_by_permissions, file_size_limit
 from tests.data.small_images import breakhis_files, write_tar, write_tree
+from tests.data.whole_dataset import check_whole
 from tests.evaluation.fake_runs import FakeStudy
 from tests.tiny import tiny_dataset
 
@@ -48,7 +49,7 @@ def test_prepare_stops_where_files_may_not_grow_and_goes_on_later(here, form, si
     assert data_files(here / "w") == []
     assert not [name for name in files(here) if ".tmp" in name]
     assert magsig(*command).code == 0
-    PreparedDataset.open(here / "w" / "data" / "breakhis").verify()
+    check_whole(PreparedDataset.open(here / "w" / "data" / "breakhis"))
     assert files(here / "w" / "data" / ".preparing") == []
 
 
@@ -77,7 +78,7 @@ def test_prepare_on_a_disk_that_is_full_goes_on_when_there_is_room(here, form):
     assert "found: No space left on device. Free space or choose another --workspace." in line
     left = (here / "left").read_text().splitlines()
     assert all(name.startswith("w/data/.preparing/") and ".tmp" not in name for name in left)
-    PreparedDataset.open(here / "whole").verify()
+    check_whole(PreparedDataset.open(here / "whole"))
     expected = prepare(here / "tree", here / "other", size=32, workers=1)
     assert PreparedDataset.open(here / "whole").content_hash == expected.content_hash
 

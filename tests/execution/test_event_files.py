@@ -5,9 +5,8 @@ import json
 import pytest
 
 from magsig_tf.errors import UsageError
-from magsig_tf.execution import event_files as module
-from magsig_tf.execution.event_files import FOLDER, event_files, scalars
-from magsig_tf.execution.run_log import RunLog
+from magsig_tf.execution import run_log as module
+from magsig_tf.execution.run_log import FOLDER, RunLog, event_files, scalars
 from magsig_tf.runs.run import Run
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace

@@ -14,7 +14,7 @@ from tests.signals import send_at_step
 from tests.tiny import tiny_dataset
 
 # without the ImageNet features, which are not what is tested and take longest
-QUICK = "import magsig_tf.gan.fold_quality as quality; quality.imagenet_features = lambda size: None; "
+QUICK = "import magsig_tf.gan.quality.features as quality; quality.imagenet_features = lambda size: None; "
 COMMAND = [
     *(sys.executable, "-c", f"{QUICK}from magsig_tf.cli.main import main; main()", "gan", "--holdout", "400X"),
     *("--gan-size", "16", "--gan-width", "4", "--gan-latent", "8", "--gan-batch", "8", "--gan-steps", "40"),

@@ -15,7 +15,7 @@ ALLOWED = {
     "root": {"root"},
     "statistics": {"root", "statistics"},
     "linear_models": {"root", "statistics", "linear_models"},
-    "data": {"root", "data"},
+    "data": {"root", "statistics", "data"},
     "runs": {"root", "data", "runs"},
     "models": {"root", "data", "models"},
     "methods": {"root", "data", "models", "methods"},

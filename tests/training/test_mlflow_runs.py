@@ -69,6 +69,27 @@ def test_a_run_is_logged_whole_and_once(run):
     assert (folder / "config.yaml").read_bytes() == (run.folder / "config.yaml").read_bytes()
 
 
+def test_a_database_elsewhere_leaves_the_current_folder_empty(run, monkeypatch, tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.setenv(URI, f"sqlite:///{tmp_path / 'named.db'}")
+    monkeypatch.chdir(here)
+    tracker = MlflowRuns(run.workspace, pytest.fail)
+    tracker.log(run)
+    _, [found] = stored(tracker)
+    folder = Path(urlparse(found.info.artifact_uri).path)
+    assert {path.name for path in folder.iterdir()} == set(ARTIFACTS)
+    assert folder.is_relative_to(run.workspace.root.resolve() / "mlflow-artifacts")
+    assert not list(here.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"here", "named.db"}
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "databricks", "file:///somewhere", "/somewhere"])
+def test_servers_and_folders_choose_the_place_of_artefacts(uri, monkeypatch, tmp_path):
+    monkeypatch.setenv(URI, uri)
+    assert mlflow_runs.Store.of(Workspace(tmp_path)).artifacts is None
+
+
 def test_what_was_cut_off_half_way_is_logged_again(run, monkeypatch, tmp_path):
     monkeypatch.setenv(URI, f"sqlite:///{tmp_path / 'other.db'}")
     monkeypatch.chdir(tmp_path)

@@ -131,7 +131,7 @@ def test_a_run_of_other_data_or_another_split_is_refused(workspace, prepared, na
     run = run_of(workspace, dropout=0.31)
     run.folder.mkdir(parents=True, exist_ok=True)
     split = split_of(run.config, prepared)
-    record = opening_record(run, prepared, split)
+    record = opening_record(run, prepared, split, {})
     write_record(run.folder, record.with_changes(**{name: "another"}))
     with pytest.raises(RunError, match=f"{name} .* found another"):
         execute(run, prepared, Observer())

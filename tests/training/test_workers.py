@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.cluster import read_cluster
+from magsig_tf.execution.workers import read_cluster
 from magsig_tf.training.inference import Inference
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_dataset

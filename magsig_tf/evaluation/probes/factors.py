@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.evaluation.probes.case_folds import FOLDS, case_folds, standardised
+from magsig_tf.evaluation.probes.magnification import FOLDS, case_folds
+from magsig_tf.linear_models.standardise import standardised
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties from which cross-validation chooses, on the scale of the mean squared error."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.evaluation.probes.case_folds import standardised
+from magsig_tf.linear_models.standardise import standardised
 
 
 @dataclass(frozen=True)

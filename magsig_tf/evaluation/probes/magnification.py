@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.evaluation.probes.case_folds import FOLDS, case_folds, standardised
-from magsig_tf.linear_models.multinomial import PENALTIES, linear_probabilities
-from magsig_tf.linear_models.neighbours import NEIGHBOURS, neighbour_probabilities
+from magsig_tf.linear_models.probe_classifiers import (
+    NEIGHBOURS,
+    PENALTIES,
+    linear_probabilities,
+    neighbour_probabilities,
+)
+from magsig_tf.linear_models.standardise import standardised
 from magsig_tf.seeding import generator_for
+from magsig_tf.statistics.case_folds import deal_cases
 
+FOLDS = 5
 SMOOTHING = 0.01
 """Share of every probability that is spread evenly over the classes, so that one certain slip costs a finite loss."""
 
@@ -101,6 +107,32 @@ def magnification_probe(
         probability[test] = _predict(KINDS[kind], embedding, target, train, inner & train, test, len(classes))
     loss = -np.log(probability[np.arange(len(target)), target])
     return MagnificationAnswers(tuple(classes.tolist()), case, target, probability.argmax(1), loss)
+
+
+def case_folds(case: np.ndarray, label: np.ndarray, folds: int = FOLDS) -> np.ndarray:
+    """Deal cases into the folds of a probe, each label spread evenly over them.
+
+    The same cases are dealt the same way whatever the embedding, so methods and controls are probed on the same folds.
+
+    Args:
+        case: Name of each row's case, shape (n,).
+        label: Label of each row, shape (n,).
+        folds: Number of folds, at least 2.
+
+    Returns:
+        Fold of each row, whole numbers from 0 to folds - 1, shape (n,).
+
+    Raises:
+        NotDefinedError: there are fewer cases than folds.
+    """
+    cases = len(np.unique(case))
+    if cases < folds:
+        raise NotDefinedError(
+            f"Expected at least {folds} cases",
+            f"found fewer cases than folds ({cases} of {folds})",
+            "Probe more test cases",
+        )
+    return deal_cases(label, case, folds, "probe folds", folds, shuffled_by_label=False)
 
 
 def shuffled_magnifications(magnification: np.ndarray, case: np.ndarray, *names: object) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from magsig_tf.errors import UsageError
+from magsig_tf.execution.runtime import dtype_policy
 from magsig_tf.parallel_work import read_ahead
 from magsig_tf.seeding import generator_for
 
@@ -146,21 +146,8 @@ class _Extractor:
 def _built(name: str, size: int, weights: str) -> keras.Model:
     from magsig_tf.models.encoders import build_encoder
 
-    with _single_precision():
+    with dtype_policy("float32"):  # numbers must not depend on the precision in which the GANs are trained
         return build_encoder(name, (size, size, 3), weights, SEED)
-
-
-@contextmanager
-def _single_precision() -> Iterator[None]:
-    # numbers must not depend on the precision in which the GANs are trained
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _reference(size: int) -> np.ndarray:

@@ -11,19 +11,14 @@ import numpy as np
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.quality import kid, neighbours
-from magsig_tf.gan.quality.case_draws import (
-    FEWEST_CASES,
-    FEWEST_CASES_TO_HALVE,
-    HALVINGS,
-    bootstrap_draws,
-    halves,
-    interval,
-    resampled_means,
-)
-from magsig_tf.gan.quality.magnification import MagnificationProbe, mix_distance
-from magsig_tf.gan.quality.memorisation import memorisation
-from magsig_tf.gan.quality.neighbours import Distances, distances_within, squared_distances
+from magsig_tf.gan.quality.neighbours import Distances, distances_within, memorisation, squared_distances
+from magsig_tf.gan.quality.probes import MagnificationProbe, mix_distance
+from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.case_draws import bootstrap_draws, halves, interval, resampled_means
 
+REPLICATES = 1000
+HALVINGS = 10
+FEWEST_CASES_TO_HALVE = 4
 Record = dict[str, object]
 NO_INTERVAL = f"no interval: fewer than {FEWEST_CASES} cases"
 

@@ -10,10 +10,9 @@ import pandas as pd
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.fold import LABELS
 from magsig_tf.gan.images import PartSamples, TrainingImages
-from magsig_tf.gan.quality.case_draws import REPLICATES
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
-from magsig_tf.gan.quality.label import LabelProbe, label_agreement
-from magsig_tf.gan.quality.part_quality import PartRows, measured
+from magsig_tf.gan.quality.part_quality import REPLICATES, PartRows, measured
+from magsig_tf.gan.quality.probes import LabelProbe, label_agreement
 from magsig_tf.seeding import generator_for
 
 MOST_IMAGES = 5000

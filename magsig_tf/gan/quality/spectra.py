@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from magsig_tf.linear_models.cross_fitted import FOLDS, cross_fitted
+from magsig_tf.linear_models.probe_classifiers import FOLDS, cross_fitted
 from magsig_tf.seeding import generator_for, seed_for
+from magsig_tf.statistics.case_draws import interval, resampled_means
 
 ABOVE, BELOW = "spectrum_above_nyquist", "spectrum_below_nyquist"
 CHANCE = 0.5
@@ -132,7 +133,6 @@ def told_apart(
     found: dict[str, object] = {"value": float((of_real.mean() + of_synthetic.mean()) / 2)}
     random = generator_for("spectrum probe bootstrap", *names)
     draws = random.multinomial(cases, np.full(cases, 1 / cases), replicates)
-    recall = (draws @ np.bincount(position, of_real)) / (draws @ np.bincount(position))
+    recall = resampled_means(of_real, position, draws)
     hits = random.binomial(len(synthetic), of_synthetic.mean(), replicates) / len(synthetic)
-    low, high = np.percentile((recall + hits) / 2, [2.5, 97.5])
-    return found | {"low": float(low), "high": float(high)}
+    return found | dict(zip(("low", "high"), interval((recall + hits) / 2), strict=True))

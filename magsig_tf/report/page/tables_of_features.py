@@ -22,7 +22,6 @@ from magsig_tf.report.page.blocks import (
 _PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "ridge": "known factor"}
 _METRICS = {"balanced_accuracy": "balanced accuracy", "mutual_information": "information (nats)"}
 _METRICS |= {"top1": "found first", "r2": "R2"}
-_SIGNED = ("mutual_information", "r2")
 
 
 def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> PageTable:

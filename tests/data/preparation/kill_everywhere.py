@@ -25,6 +25,7 @@ from pathlib import Path
 import magsig_tf.data.preparation.write_dataset  # noqa: F401  forked processes should not import it again and again
 from magsig_tf.data.preparation.prepare import PrepareProgress, prepare
 from magsig_tf.data.prepared import PreparedDataset
+from tests.data.whole_dataset import check_whole
 
 NOTHING_TO_DO = 2**32
 TOUCHING = {"open", "os.rename", "os.remove", "os.mkdir", "os.truncate", "os.rmdir", "shutil.rmtree"}
@@ -76,7 +77,7 @@ def fingerprint(workspace: Path) -> str | None:
     folder = workspace / "data" / "breakhis"
     if not folder.exists():
         return None
-    PreparedDataset.open(folder).verify()
+    check_whole(PreparedDataset.open(folder))
     return hashlib.sha256(b"".join((folder / f).read_bytes() for f in ("images.npy", "manifest.parquet"))).hexdigest()
 
 

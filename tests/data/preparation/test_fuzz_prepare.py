@@ -24,6 +24,7 @@ from PIL import Image
 from magsig_tf.cli.main import main
 from magsig_tf.data.prepared import PreparedDataset
 from tests.data.small_images import png, random_pixels
+from tests.data.whole_dataset import check_whole
 
 pytestmark = pytest.mark.slow
 bounded = settings(
@@ -64,7 +65,7 @@ def prepare_in(folder: Path, source: str) -> tuple[int, str]:
         assert written == []
     else:
         (name,) = {path.parent.name for path in written}
-        PreparedDataset.open(folder / "w" / "data" / name).verify()
+        check_whole(PreparedDataset.open(folder / "w" / "data" / name))
         assert {path.name for path in written} == {"manifest.parquet", "images.npy", "dataset.json"}
     event(f"exit {code}")
     return code, said

@@ -15,6 +15,7 @@ from magsig_tf.data.preparation.prepare import prepare
 from magsig_tf.data.prepared import PreparedDataset
 from tests.data.preparation.kill_everywhere import NOTHING_TO_DO, fingerprint
 from tests.data.small_images import breakhis_files, png, random_pixels, write_tar, write_tree
+from tests.data.whole_dataset import check_whole
 
 KILLER = Path(__file__).with_name("kill_everywhere.py")
 NAMES = tuple(f"SOB_B_A-14-{case}-40-{place:03d}.png" for case in (30, 10, 20) for place in range(16))
@@ -94,7 +95,7 @@ def test_a_second_process_is_told_who_is_preparing_and_the_first_ends_well(tmp_p
     assert f"Expected data set 'breakhis' to be free, found it held by process {first.pid} on" in line
     assert "Wait for it to end" in line
     assert first.returncode == 0
-    PreparedDataset.open(tmp_path / "w" / "data" / "breakhis").verify()
+    check_whole(PreparedDataset.open(tmp_path / "w" / "data" / "breakhis"))
 
 
 def test_processes_that_start_at_the_same_time_leave_one_whole_data_set(tmp_path):
@@ -107,6 +108,6 @@ def test_processes_that_start_at_the_same_time_leave_one_whole_data_set(tmp_path
         assert "Traceback" not in errors
     assert 0 in [process.returncode for process in processes]
     dataset = PreparedDataset.open(tmp_path / "w" / "data" / "breakhis")
-    dataset.verify()
+    check_whole(dataset)
     assert len(dataset.manifest) == 30
     assert list((tmp_path / "w" / "data" / ".preparing").iterdir()) == []

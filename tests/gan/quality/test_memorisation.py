@@ -5,8 +5,7 @@ import pytest
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.quality.features import pixel_features
-from magsig_tf.gan.quality.memorisation import memorisation, nearest_by_case
-from magsig_tf.gan.quality.neighbours import Distances
+from magsig_tf.gan.quality.neighbours import Distances, memorisation, nearest_by_case
 from magsig_tf.seeding import generator_for
 
 

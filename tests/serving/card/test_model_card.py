@@ -13,8 +13,7 @@ from magsig_tf.cli.model_card import write_card
 from magsig_tf.evaluation import load_runs, summarise
 from magsig_tf.evaluation.summary.one_run import one_run_table
 from magsig_tf.runs.result_files import write_frame
-from magsig_tf.serving.card.model_card import model_card
-from magsig_tf.serving.card.sections import CardFacts, number, text
+from magsig_tf.serving.card.model_card import CardFacts, model_card, number, text
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
 
 RECORD = {
@@ -164,6 +163,23 @@ def test_a_strangers_words_stay_words(study, tmp_path):
     for raw in ("[x]", "<script>", " | ", "*c*", "://", "www.", "@", " `b`"):
         assert raw not in shown
     assert text("grl-400x") == "grl-400x"
+
+
+def test_no_fact_of_the_card_can_hold_markup(study):
+    hostile = "[x](http://a) `b` <script> | *c*\n# d www.e.org f@g"
+    named = dict.fromkeys(("method", "encoder", "holdout", "dataset", "dataset_hash", "split_hash"), hostile)
+    lists = {"source_magnifications": [hostile], "warnings": [hostile], "versions": {hostile: hostile}}
+    counts = {"cases_per_class": {"train": {hostile: 3}}, "images": {"train": 3}, "batch_statistics": "reestimated"}
+    report = {"counts": [{"magnification": hostile, "label": hostile, "images": 1}]}
+    facts = CardFacts(
+        hostile, 1, [hostile, hostile], named | lists | counts, {"group_by": hostile, "weights": hostile},
+        {"resize": hostile}, {"kind": hostile, "report": report},
+        own_table(study).assign(magnification=hostile, reason=hostile),
+    )  # fmt: skip
+    card = model_card(facts)
+    assert card.count("f&#64;g") > 20
+    for raw in ("[x]", "<script>", " | *c*", "://", "www.", "f@g", " `b`"):
+        assert raw not in card
 
 
 @pytest.mark.parametrize(
