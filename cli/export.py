@@ -74,8 +74,8 @@ def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
 
 
 def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder) -> tuple[Path, list[dict]]:
-    from magsig_tf.cli.chosen_run import choose_run
     from magsig_tf.cli.finished_runs import choose_dataset
+    from magsig_tf.workflows.chosen_run import choose_run
 
     if run_folder is not None:
         if method or holdout or config_hash or dataset:
@@ -98,10 +98,10 @@ def _exported(
 ) -> Export:
     from rich.console import Console
 
-    from magsig_tf.cli.model_card import write_card
-    from magsig_tf.cli.run_signature import signature_of_run
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.tensorflow_import import load_tensorflow
+    from magsig_tf.workflows.model_card import write_card
+    from magsig_tf.workflows.run_signature import signature_of_run
 
     load_tensorflow()
     from magsig_tf.serving.exporting.export import export_run
@@ -145,7 +145,7 @@ def _print(exported: Export, seeds: list[dict], as_json: bool) -> None:
 
 
 def _of_run(facts: dict, seeds: list[dict]) -> list[str]:
-    from magsig_tf.cli.chosen_run import validation_loss
+    from magsig_tf.workflows.chosen_run import validation_loss
 
     said = [f"{facts['name']} version {facts['version']}: {facts['run']}"]
     if seeds:
