@@ -9,7 +9,17 @@ from importlib import import_module
 from typing import Any
 
 _MODULES: dict[str, tuple[str, ...]] = {
-    "chosen_run": ("choose_run",),
+    "preparation": ("prepare", "prepare_without_source"),
+    "planning": ("configure", "plan"),
+    "training": ("train", "gan"),
+    "evaluation": ("evaluate", "compare", "claims", "augmentation"),
+    "embeddings": ("signatures", "probe"),
+    "reporting": ("report",),
+    "step_times": ("STEPS",),
+    "reproduction": ("reproduce",),
+    "exporting": ("export",),
+    "predicting": ("predict", "explain"),
+    "plugins": ("list_plugins",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOME)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from magsig_tf.atomic_files import read_json, write_json
-from magsig_tf.cli.export import default_name
+from magsig_tf.workflows.exporting import default_name
 from tests.cli.command_line import files, magsig, refused
 from tests.evaluation.fake_runs import FakeStudy
 from tests.serving.tiny_export import tiny_study

@@ -10,7 +10,8 @@ from magsig_tf.execution.observer import EpochSummary
 
 def test_a_gan_shows_both_losses_its_distance_and_its_rate_and_counts_as_no_run():
     text = io.StringIO()
-    with TrainingDisplay(Console(file=text, width=200), runs=1) as display:
+    with TrainingDisplay(Console(file=text, width=200)) as display:
+        display.matrix_started(1)
         display.part_started("benign [40X]", 20)
         display.step_done(10)
         display.interval(10, {"generator_loss": 0.711, "discriminator_loss": 1.302, "steps_per_second": 12.34})

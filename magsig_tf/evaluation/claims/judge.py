@@ -1,4 +1,4 @@
-"""The paper's statements and criteria of falsification, judged by finished runs: `magsig evaluate --claims`.
+"""The paper's statements and criteria of falsification, judged by finished runs: `magsig claims`.
 
 The rules are written in docs/claims.md.
 """
