@@ -16,7 +16,7 @@ from magsig_tf.cli.progress import progress_bar
 @csv_option
 @json_option
 def augmentation(level, as_json, **chosen) -> None:
-    """Show what synthetic images did at each held-out magnification, beside the quality of their GANs.
+    """Show what synthetic images did, and how good their GANs were, for each held-out magnification.
 
     `magsig evaluate` prints the same table below its summary. Writes results/DATASET/explanation.csv and
     explanation.parquet; with --method or --config-hash these files stay as they are, and --csv writes what was chosen.

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 @json_option
 @click.argument("image", type=click.Path(path_type=Path))
 def explain(as_json: bool, **chosen) -> None:
-    """Draw where IMAGE speaks for malignant (Grad-CAM), or a contact sheet where IMAGE is a folder.
+    """Draw which parts of IMAGE look malignant to the model (Grad-CAM); a folder gives a contact sheet.
 
-    Needs the exported model alone. The colours are relative to the strongest place of each image: they say where, not
-    how much. They show what the network used, which need not be what a pathologist would use.
+    Needs the exported model alone. The colours are relative to the strongest place of each image: they show where,
+    not how much. They show what the network used, which need not be what a pathologist would use.
 
     \b
     magsig explain --model saved_models/grl-400x tile.png --out heat.png

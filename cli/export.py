@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @workspace_option
-@click.option("--dataset", help="Data set; the only one with runs if not given.")
+@click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
 @click.option("--method", help="Export the best seed of this method, by validation loss.")
 @click.option("--holdout", help="The magnification that was left out.")
 @click.option("--patient-fold", type=click.IntRange(0), default=0, show_default=True, help="The tested patient fold.")
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--run", "run_folder", type=click.Path(file_okay=False, path_type=Path), help="Export this run's folder instead."
 )
-@click.option("--name", help="Name of the model.  [default: METHOD-HOLDOUT, in small letters]")
+@click.option("--name", help="Name of the model.  [default: METHOD-HOLDOUT in lower case]")
 @click.option("--with-signature", is_flag=True, help="Serve the run's sparse signature beside the label head.")
 @click.option("--temperature", is_flag=True, help="Fit a temperature on source validation and serve with it.")
 @click.option(
@@ -43,7 +43,7 @@ def export(as_json: bool, **chosen) -> None:
     """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
-    that has TensorFlow alone and must answer the run's test images as the run did; else nothing of it stays.
+    that has TensorFlow alone and must give the run's predictions for its test images; otherwise it is removed.
 
     \b
     magsig export --method grl --holdout 400X

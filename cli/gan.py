@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 @click.command(cls=ConfigCommand)
 @config_option()
-@click.option("--per-magnification", is_flag=True, help="One GAN a class and source magnification.")
+@click.option("--per-magnification", is_flag=True, help="One GAN per class and source magnification.")
 @workspace_option
 @csv_option
 @json_option
 def gan(config_name, assignments, per_magnification, workspace, csv_path, as_json, **keys):
-    """Train the DCGANs of folds, one a class, and say how good they are.
+    """Train the DCGANs of folds, one per class, and measure how good they are.
 
     A GAN sees the training images of its fold and no others. What is done is skipped; what was interrupted goes on
     from its last checkpoint. Below gan/DATASET/HOLDOUT/ lie the generators, the synthetic images, the quality table
-    and a picture of real beside synthetic images. `magsig train --method gan` does the same for missing folds.
+    and a picture of real beside synthetic images. `magsig train --method gan` does the same for the folds that lack
+    them.
 
     \b
     magsig gan --holdout 400X

@@ -24,23 +24,23 @@ INTERRUPTED = 130
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("predictions.csv"), show_default=True,
-    help="CSV with one row an image; replaced.",
+    help="CSV with one row per image; an existing file is replaced.",
 )  # fmt: skip
 @click.option(
     "--cases", type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV with one row a case, where cases are known.  [default: OUT with -cases before its ending]",
+    help="CSV with one row per case, where cases are known.  [default: OUT with -cases before its ending]",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images in a batch.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads that decode and infer.  [default: all cores]")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
-@click.option("--resume", is_flag=True, help="Go on behind the rows that an interrupted call left in OUT.partial.")
+@click.option("--resume", is_flag=True, help="Continue after the rows that an interrupted call left in OUT.partial.")
 @json_option
 def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **chosen) -> None:
-    """Predict images with an exported model; its folder is all that is needed.
+    """Predict images with an exported model; nothing but its folder is needed.
 
     Folders are searched for images, those below them too. A CSV has a column path and, where they are known, case,
-    slide and magnification; BreaKHis file names say these by themselves. Images are resized as `magsig prepare` did for
-    training. An image that cannot be read gets a row with the error, and the exit status is 1 at the end.
+    slide and magnification; of BreaKHis files they are read from the names. Images are resized as `magsig prepare`
+    did for training. An image that cannot be read gets a row with the error, and the exit status is 1 at the end.
 
     \b
     magsig predict --model saved_models/grl-400x tiles/ --out predictions.csv

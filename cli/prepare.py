@@ -57,7 +57,7 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 @workspace_option
 @json_option
 def prepare(source, phantom, kind, workspace, as_json, **chosen):
-    """Decode and check a data set once, so that training never does.
+    """Decode and check a data set once; training reads the result.
 
     Images are read from BreaKHis as it is distributed (archive or unpacked folder), from any data set that a CSV with
     the columns path, label, magnification and case describes, or rendered (--phantom). Unreadable images are listed and

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 @click.command()
 @runs_options()
 @embeddings_option
-@click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one per core]")
 @csv_option
 @json_option
 def probe(as_json, **chosen) -> None:
-    """Show what frozen embeddings still say about the magnification, and about the case.
+    """Measure how well magnification, case and known factors can be read from frozen embeddings.
 
-    Prints one row for each method and control, beside chance, with intervals from a bootstrap over cases, and writes
-    every number to results/DATASET/probes.csv and probes.parquet. With --method, --config-hash or --embeddings these
-    files, which are of all runs, stay as they are; --csv writes what was chosen.
+    Prints one row for each method and control, with the value that chance gives, intervals from a bootstrap over
+    cases, and writes every number to results/DATASET/probes.csv and probes.parquet. With --method, --config-hash or
+    --embeddings these files, which are of all runs, stay as they are; --csv writes what was chosen.
     """
     print_probed(workflows.probe(**chosen, progress=progress_bar), as_json)
 

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 @click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
 @json_option
 def report(opened, as_json, **chosen) -> None:
-    """Write the study as one page that reads like a short paper, with its figures and tables as files.
+    """Write the study as one web page, with its figures and tables as files.
 
-    The page, report.html, needs no network and can be sent to others by itself. Figures are written as SVG and PNG to
-    figures/, tables as CSV and LaTeX to tables/ beside it. What is missing is named, with the command that supplies it.
-    With --config-hash the names of all files end in the hashes, and those of all runs stay as they are.
+    The page, report.html, reads like a short paper, needs no network and can be sent to others by itself. Figures
+    are written as SVG and PNG to figures/, tables as CSV and LaTeX to tables/ beside it. What is missing is named,
+    with the command that supplies it. With --config-hash the names of all files end in the hashes, and those of all
+    runs stay as they are.
     """
     written = workflows.report(**chosen, progress=progress_bar)
     if as_json:

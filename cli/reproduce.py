@@ -28,8 +28,7 @@ STEPS = workflows.STEPS
     type=click.Choice(STEPS),
     default=STEPS[-1],
     show_default=True,
-    help="Last step: the runs and their numbers, signatures with holdouts compared, probes, the paper's claims, and "
-    "the page with all of it.",
+    help="Last step: the runs and their numbers, signatures, probes, the paper's claims, or the report.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="List runs, GANs and steps, estimate the time from finished ones; train nothing."
@@ -39,7 +38,7 @@ STEPS = workflows.STEPS
 @csv_option
 @json_option
 def reproduce(config_name, assignments, until, dry_run, mlflow, workspace, csv_path, as_json, **keys):
-    """Carry out a whole study: the matrix of runs, the tables, the report. Repeat it to go on after an interruption.
+    """Carry out a whole study: the runs, the tables, the report. Repeat it to continue after an interruption.
 
     A data set that needs no download (the phantom) is prepared first where it is missing, by --dry-run too. The tables
     are of this config's runs; their numbers go to results/DATASET/summary-CONFIG.csv and .parquet. With --json the

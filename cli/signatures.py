@@ -21,7 +21,11 @@ LONG = ("selection_frequencies", "signature_predictions")
 
 @click.command()
 @runs_options()
-@click.option("--compare-folds", is_flag=True, help="Compare the signatures of different holdouts, beside chance.")
+@click.option(
+    "--compare-folds",
+    is_flag=True,
+    help="Compare the signatures of holdouts, and with chance.",
+)
 @click.option(
     "--bootstraps",
     type=click.IntRange(0),
@@ -32,7 +36,7 @@ LONG = ("selection_frequencies", "signature_predictions")
 @click.option(
     "--random-encoder/--no-random-encoder",
     default=None,
-    help="Also show the encoder before training, once a split and seed.  [default: unless --method chooses]",
+    help="Also show the untrained encoder, once per split and seed.  [default: yes, unless --method is given]",
 )
 @embeddings_option
 @csv_option

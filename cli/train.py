@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 @csv_option
 @json_option
 def train(config_name, assignments, mlflow, workspace, csv_path, as_json, **keys):
-    """Train runs: every method x holdout x patient fold x seed asked for.
+    """Train every combination of method, holdout, patient fold and seed that is asked for.
 
-    A run that is done is skipped; one that was interrupted goes on from its last checkpoint, to the same weights as if
-    nothing had happened. Settings come from the defaults, then --config, then --set and the options below. Ends with
-    the table of `magsig evaluate` over these runs.
+    A run that is done is skipped; one that was interrupted goes on from its last checkpoint and ends with the same
+    weights as one that was not. Settings come from the defaults, then --config, then --set and the options below.
+    Ends with the table of `magsig evaluate` over these runs.
 
     \b
     magsig train --method grl --holdout 400X
