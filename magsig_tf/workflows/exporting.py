@@ -73,23 +73,47 @@ def export(
         RunError: the run is not finished, its files are damaged, or its signature is not in the tables.
         DataError: the exported model does not answer as the run did; nothing of it stays.
     """
-    if run_folder is not None:
-        if method or holdout or config_hash or dataset:
-            raise UsageError(
-                "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
-            )
-        folder, seeds = run_folder, []
-    elif not (method and holdout):
+    from magsig_tf.tensorflow_import import load_tensorflow
+
+    choice = (dataset, method, holdout, config_hash)
+    folder, seeds = _chosen(workspace, *choice, patient_fold) if run_folder is None else _named(run_folder, choice)
+    workspace = _workspace_of(folder, workspace)
+    load_tensorflow()
+    from magsig_tf.serving.exporting.export import export_run
+    from magsig_tf.serving.exporting.finished_run import FinishedRun
+
+    run = FinishedRun.open(folder)
+    prepared = PreparedDataset.open(workspace.data(run.record["dataset"]))
+    name = name or default_name(run.record)
+    with progress(f"exporting {run.title}"):
+        exported = export_run(
+            run,
+            prepared,
+            root=output,
+            name=name,
+            signature=signature_of_run(workspace, folder, run.record) if with_signature else None,
+            with_temperature=temperature,
+            write_card=lambda extra, version: write_card(extra, folder, name=name, version=version),
+        )
+    return Exported(exported, seeds)
+
+
+def _named(folder: Path, choice: tuple) -> tuple[Path, list]:
+    if any(choice):
+        raise UsageError(
+            "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
+        )
+    return folder, []
+
+
+def _chosen(workspace: Workspace, dataset, method, holdout, config_hash, patient_fold) -> tuple[Path, list]:
+    if not (method and holdout):
         raise UsageError(
             "Expected --method and --holdout, or --run",
             f"found {'only one of them' if method or holdout else 'none of them'}",
             "For example: magsig export --method grl --holdout 400X",
         )
-    else:
-        dataset = choose_dataset(workspace, dataset)
-        folder, seeds = choose_run(workspace, dataset, method, holdout, patient_fold, config_hash)
-    workspace = _workspace_of(folder, workspace)
-    return Exported(_exported(workspace, folder, name, output, with_signature, temperature, progress), seeds)
+    return choose_run(workspace, choose_dataset(workspace, dataset), method, holdout, patient_fold, config_hash)
 
 
 def default_name(record: dict[str, Any]) -> str:
@@ -103,34 +127,3 @@ def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
     """Return the workspace that a run lies in: WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN."""
     above = folder.resolve().parents
     return Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
-
-
-def _exported(
-    workspace: Workspace,
-    folder: Path,
-    name: str | None,
-    output: Path,
-    with_signature: bool,
-    with_temperature: bool,
-    progress: Progress,
-) -> Export:
-    from magsig_tf.tensorflow_import import load_tensorflow
-
-    load_tensorflow()
-    from magsig_tf.serving.exporting.export import export_run
-    from magsig_tf.serving.exporting.finished_run import FinishedRun
-
-    run = FinishedRun.open(folder)
-    prepared = PreparedDataset.open(workspace.data(run.record["dataset"]))
-    name = name or default_name(run.record)
-    with progress(f"exporting {run.title}"):
-        signature = signature_of_run(workspace, folder, run.record) if with_signature else None
-        return export_run(
-            run,
-            prepared,
-            root=output,
-            name=name,
-            signature=signature,
-            with_temperature=with_temperature,
-            write_card=lambda extra, version: write_card(extra, folder, name=name, version=version),
-        )
