@@ -47,10 +47,9 @@ for method, reference in pairs:
     found[f"{method} minus {reference}"] = time.perf_counter() - began
 """
 COMMAND = """
-from magsig_tf.cli.evaluate import print_evaluation
+from magsig_tf import workflows
 began, used = time.perf_counter(), time.process_time()
-with contextlib.redirect_stdout(io.StringIO()):
-    print_evaluation(Workspace(Path(root)), dataset, replicates=replicates)
+workflows.evaluate(Workspace(Path(root)), dataset, replicates=replicates)
 found["evaluate"] = time.perf_counter() - began
 processor["evaluate"] = time.process_time() - used
 """
@@ -89,7 +88,7 @@ def main(quick: bool, replicates: int, sample: int) -> None:
     loop = [seconds * replicates / sample / took]
     report(name, loop, of="summarise", to="a loop over scikit-learn", target=TIMES_AS_FAST, **facts)
     report(f"{name}, time", [LONGEST_SECONDS / took], of="summarise", to=f"{LONGEST_SECONDS:g} s", target=1.0)
-    for who, peak in (("summarise and compare", ours["mebibytes"]), ("magsig evaluate", whole["mebibytes"])):
+    for who, peak in (("summarise and compare", ours["mebibytes"]), ("workflows.evaluate", whole["mebibytes"])):
         to, facts = f"{ALLOWED_MEBIBYTES} MiB", {"mebibytes": round(peak)}
         report(
             f"memory of {who}", [ALLOWED_MEBIBYTES / peak], of="the largest resident size", to=to, target=1.0, **facts
@@ -107,7 +106,7 @@ def in_a_fresh_process(code: str, workspace: Workspace, replicates: int, pairs: 
     }
     program = "\n".join(
         [
-            "import contextlib, io, json, sys, time",
+            "import json, sys, time",
             "from pathlib import Path",
             "from magsig_tf.workspace import Workspace",
             "globals().update(json.loads(sys.argv[1]))",

@@ -6,8 +6,8 @@ which count alike whatever their magnification. Of a path of penalties the one w
 averaged over the source magnifications, is taken: the rule by which every method's epoch is chosen. Test rows choose
 nothing.
 
-Each becomes a finished run of the method frozen-linear, with the files that training writes, so that `magsig evaluate`
-(also with --compare), `probe`, `signatures`, `report`, `export` and `explain` take it as any other;
+Each becomes a finished run of the method frozen-linear, with the files that training writes, so that `magsig evaluate`,
+`compare`, `probe`, `signatures`, `report`, `export` and `explain` take it as any other;
 model.keras is the encoder with this head. `magsig train` does not know the method. A repeat writes the runs anew.
 """
 

@@ -51,19 +51,12 @@ def main(workspace, dataset, config, assignments, holdout, patient_fold, strengt
 
 
 def _prepare(place: Path, dataset: str, quick: bool) -> None:
-    from magsig_tf.cli.prepare import prepare
+    from magsig_tf import workflows
+    from magsig_tf.workspace import Workspace
 
-    words = ["--phantom", "--name", dataset, "--workspace", str(place)]
-    if quick:
-        small = {
-            "development_benign": 8,
-            "development_malignant": 12,
-            "test_benign": 6,
-            "test_malignant": 6,
-            "tiles": 2,
-        }
-        words += [word for name, value in small.items() for word in ("--phantom-set", f"{name}={value}")]
-    prepare.main(words, standalone_mode=False)
+    small = {"development_benign": "8", "development_malignant": "12", "test_benign": "6", "test_malignant": "6"}
+    options = small | {"tiles": "2"} if quick else {}
+    workflows.prepare(None, Workspace(place), kind="phantom", name=dataset, options=options)
 
 
 def _measure(place, dataset, config, assignments, holdout, patient_fold, strengths: Sequence[float]):

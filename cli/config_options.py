@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import typing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from magsig_tf.config import Config
 
 
 class ConfigCommand(click.Command):
@@ -42,17 +45,36 @@ def config_options() -> list[click.Option]:
     return [_option(name, field) for name, field in fields.items()]
 
 
-def given_keys(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the config keys that a user gave on the command line.
+def config_option(*, required: bool = False):
+    """Add `--config` and `--set`; the command receives `config_name` and `assignments`.
 
     Args:
-        options: The keyword arguments of a command that belong to config keys.
+        required: Whether a config must be named.
+    """
+    shipped = "A shipped config (baseline, demo, grl, paper, paper_lite0) or a YAML file."
+    config = click.option("--config", "config_name", required=required, help=shipped)
+    meaning = "Set any config key; values are YAML."
+    given = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help=meaning)
+    return lambda command: config(given(command))
+
+
+def config_of(name: str | None, assignments: tuple[str, ...], keys: dict[str, Any], **fixed: Any) -> Config:
+    """Return the config that a command line describes.
+
+    Args:
+        name: Of `--config`.
+        assignments: Of `--set`.
+        keys: The keyword arguments of a command that belong to config keys.
+        **fixed: Keys that the command itself sets.
 
     Raises:
-        click.BadParameter: a structured value is not YAML.
+        UsageError: there is no such config or key, or a value does not fit.
     """
-    given = {key: value for key, value in options.items() if value is not None and value != ()}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    from magsig_tf.config_files import load_config, parse_assignments
+
+    given = {key: value for key, value in keys.items() if value is not None and value != ()}
+    given = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    return load_config(name, parse_assignments(assignments), given | fixed)
 
 
 def _option(name: str, field: Any) -> click.Option:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from magsig_tf import workflows
+from magsig_tf.cli.numbers import print_lines
 from magsig_tf.cli.options import json_option, workspace_option
-from magsig_tf.errors import UsageError
+from magsig_tf.cli.progress import waiting
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING
-from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.runs.run import Run
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @workspace_option
-@click.option("--dataset", help="Data set; the only one with runs if not given.")
+@click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
 @click.option("--method", help="Export the best seed of this method, by validation loss.")
 @click.option("--holdout", help="The magnification that was left out.")
 @click.option("--patient-fold", type=click.IntRange(0), default=0, show_default=True, help="The tested patient fold.")
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--run", "run_folder", type=click.Path(file_okay=False, path_type=Path), help="Export this run's folder instead."
 )
-@click.option("--name", help="Name of the model.  [default: METHOD-HOLDOUT, in small letters]")
+@click.option("--name", help="Name of the model.  [default: METHOD-HOLDOUT in lower case]")
 @click.option("--with-signature", is_flag=True, help="Serve the run's sparse signature beside the label head.")
 @click.option("--temperature", is_flag=True, help="Fit a temperature on source validation and serve with it.")
 @click.option(
@@ -39,115 +40,30 @@ if TYPE_CHECKING:
     help="Folder of all exported models.",
 )
 @json_option
-def export(
-    workspace: Workspace,
-    dataset: str | None,
-    method: str | None,
-    holdout: str | None,
-    patient_fold: int,
-    config_hash: str | None,
-    run_folder: Path | None,
-    name: str | None,
-    with_signature: bool,
-    temperature: bool,
-    output: Path,
-    as_json: bool,
-) -> None:
+def export(as_json: bool, **chosen) -> None:
     """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
-    that has TensorFlow alone and must predict the run's test images as the run did; otherwise it is removed.
+    that has TensorFlow alone and must give the run's predictions for its test images; otherwise it is removed.
 
     \b
     magsig export --method grl --holdout 400X
     magsig export --method grl --holdout 400X --with-signature --temperature
     magsig export --run workspace/runs/phantom/grl/400X/fold0-seed0-1a2b3c4d --name grl-400x
     """
-    seeds = _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder)
-    folder = run_folder if run_folder is not None else seeds[0].folder
-    exported = _exported(_workspace_of(folder, workspace), folder, name, output, with_signature, temperature)
-    _print(exported, seeds, as_json)
-
-
-def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
-    """Return the workspace that a run lies in: WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN."""
-    above = folder.resolve().parents
-    return Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
-
-
-def _chosen(workspace, dataset, method, holdout, patient_fold, config_hash, run_folder) -> list[Run]:
-    """Return the finished runs that were meant, the best seed first; none where a folder was named."""
-    from magsig_tf.cli.chosen_run import choose_run
-    from magsig_tf.cli.finished_runs import choose_dataset
-
-    if run_folder is not None:
-        if method or holdout or config_hash or dataset:
-            raise UsageError(
-                "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
-            )
-        return []
-    if not (method and holdout):
-        raise UsageError(
-            "Expected --method and --holdout, or --run",
-            f"found {'only one of them' if method or holdout else 'none of them'}",
-            "For example: magsig export --method grl --holdout 400X",
-        )
-    chosen = choose_dataset(workspace, dataset)
-    return choose_run(workspace, chosen, method, holdout, patient_fold, config_hash)
-
-
-def _exported(
-    workspace: Workspace, folder: Path, name: str | None, output: Path, with_signature: bool, with_temperature: bool
-) -> Export:
-    from rich.console import Console
-
-    from magsig_tf.cli.model_card import write_card
-    from magsig_tf.cli.run_signature import signature_of_run
-    from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.tensorflow_import import load_tensorflow
-
-    load_tensorflow()
-    from magsig_tf.serving.exporting.export import export_run, open_whole
-
-    run = open_whole(folder)
-    prepared = PreparedDataset.open(workspace.data(run.record.dataset))
-    name = name or default_name(run)
-    with Console(stderr=True).status(f"exporting {run.title}"):
-        signature = signature_of_run(workspace, run) if with_signature else None
-        return export_run(
-            run,
-            prepared,
-            root=output,
-            name=name,
-            signature=signature,
-            with_temperature=with_temperature,
-            write_card=lambda extra, version: write_card(extra, folder, name=name, version=version),
-        )
-
-
-def default_name(run: Run) -> str:
-    """Return a model's name for a run: `grl-400x`, with the patient fold where it is not the first."""
-    fold = f"-fold{run.patient_fold}" if run.patient_fold else ""
-    words = f"{run.method}-{run.holdout}{fold}".lower()
-    return re.sub(r"[^a-z0-9._]+", "-", words).strip("-.") or "model"
-
-
-def _print(exported: Export, seeds: list[Run], as_json: bool) -> None:
-    import json
-
+    exported = workflows.export(**chosen, progress=waiting)
+    if as_json:
+        click.echo(json.dumps({"folder": str(exported.folder), **exported.export.facts}))
+        return
     from magsig_tf.report.terminal.summary import output_console
 
-    if as_json:
-        click.echo(json.dumps({"folder": str(exported.folder), **exported.facts}))
-        return
-    facts, console = exported.facts, output_console()
-    for line in (*_of_run(facts, seeds), *_of_model(exported), *_of_check(exported)):
-        console.print(line, soft_wrap=True, markup=False)
-    console.print(f"Written: {exported.folder}", soft_wrap=True, markup=False)
+    written = exported.export
+    lines = [*_of_run(written.facts, exported.seeds), *_of_model(written), *_of_check(written)]
+    print_lines(output_console(), [*lines, f"Written: {written.folder}"])
 
 
 def _of_run(facts: dict, seeds: list[Run]) -> list[str]:
-    from magsig_tf.cli.chosen_run import validation_loss
+    from magsig_tf.workflows.chosen_run import validation_loss
 
     said = [f"{facts['name']} version {facts['version']}: {facts['run']}"]
     if seeds:

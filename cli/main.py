@@ -55,6 +55,7 @@ def cli(debug: bool) -> None:
     magsig prepare --source BreaKHis_v1.tar.gz   or a folder, or a CSV manifest
     magsig train --method grl --holdout 400X     leave one magnification out
     magsig evaluate                              the table, with case-level intervals
+    magsig compare grl baseline                  the difference of two methods
 
     Each command explains itself: magsig COMMAND --help.
     """

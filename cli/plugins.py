@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import click
 
+from magsig_tf import workflows
 from magsig_tf.cli.options import csv_option, json_option
 
 
 @click.command()
 @csv_option
 @json_option
-def plugins(csv_path, as_json):
+def plugins(csv_path: Path | None, as_json: bool) -> None:
     """List commands, methods, encoders and data sets, and where each comes from.
 
     A plugin that cannot be imported, or whose name two packages claim, is listed with the reason.
@@ -18,38 +22,20 @@ def plugins(csv_path, as_json):
     from rich.console import Console
     from rich.table import Table
 
-    from magsig_tf.registry import GROUPS, PluginError, registry
-    from magsig_tf.tensorflow_import import load_tensorflow
+    from magsig_tf.runs.result_files import write_frame
 
-    load_tensorflow()  # encoders need it
-    rows = []
-    for kind in GROUPS:
-        for plugin in registry(kind).plugins:
-            try:
-                registry(kind).load(plugin.name)
-                state = "ok"
-            except PluginError as error:
-                state = f"broken: {error.found}"
-            rows.append(
-                {"kind": kind[:-1], "name": plugin.name, "value": plugin.value, "source": plugin.source, "state": state}
-            )
-    if csv_path:
-        import pandas as pd
-
-        from magsig_tf.runs.result_files import write_frame
-
-        write_frame(pd.DataFrame(rows), csv_path.parent, "", csv_path)
+    found = workflows.list_plugins()
+    write_frame(found, Path(), "", csv_path)
+    rows = found.to_dict("records")
     if as_json:
-        import json
-
         click.echo(json.dumps(rows, indent=2))
         return
     table = Table(title="magsig plugins", title_justify="left", box=None, pad_edge=False)
-    for column in ("kind", "name", "source", "value", "state"):
+    columns = ("kind", "name", "source", "value", "state")
+    for column in columns:
         table.add_column(column, overflow="fold", header_style="bold")
     for row in rows:
-        style = "red" if row["state"] != "ok" else None
-        table.add_row(row["kind"], row["name"], row["source"], row["value"], row["state"], style=style)
+        table.add_row(*(row[column] for column in columns), style="red" if row["state"] != "ok" else None)
     console = Console()
     # a pipe has no width of its own, and folding would break what scripts look for
     (console if console.is_terminal else Console(width=160)).print(table)

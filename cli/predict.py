@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from magsig_tf import workflows
 from magsig_tf.cli.options import json_option
+from magsig_tf.cli.progress import prediction_bar
 
 INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER|CSV...")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER|CSV...")
 @click.option(
-    "--model", "model_folder", required=True, type=click.Path(file_okay=False, path_type=Path),
+    "--model", required=True, type=click.Path(file_okay=False, path_type=Path),
     help="Folder of an exported model (its latest version is taken), or of one version.",
 )  # fmt: skip
 @click.option(
@@ -34,33 +35,20 @@ INTERRUPTED = 130
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
 @click.option("--resume", is_flag=True, help="Continue after the rows that an interrupted call left in OUT.partial.")
 @json_option
-def predict(
-    inputs: tuple[Path, ...],
-    model_folder: Path,
-    out: Path,
-    cases: Path | None,
-    batch: int,
-    threads: int | None,
-    strict: bool,
-    resume: bool,
-    as_json: bool,
-) -> None:
-    """Predict images with an exported model; its folder is all that is needed.
+def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **chosen) -> None:
+    """Predict images with an exported model; nothing but its folder is needed.
 
-    Folders are searched for images, with all folders below them. A CSV has a column path and, where known, case,
-    slide and magnification; BreaKHis file names contain these. Images are resized as `magsig prepare` did for
-    training. An image that cannot be read gets a row with the error, and the exit status is 1 at the end.
+    Folders are searched for images, those below them too. A CSV has a column path and, where they are known, case,
+    slide and magnification; of BreaKHis files they are read from the names. Images are resized as `magsig prepare`
+    did for training. An image that cannot be read gets a row with the error, and the exit status is 1 at the end.
 
     \b
     magsig predict --model saved_models/grl-400x tiles/ --out predictions.csv
     magsig predict --model saved_models/grl-400x/2 a.png b.png list.csv
     """
-    from magsig_tf.serving.predicting.model_description import ModelDescription
-
-    model = ModelDescription.open(model_folder)
     began = time.monotonic()
     try:
-        predicted = _predicted(model, inputs, out, cases, batch, threads, strict, resume)
+        predicted = workflows.predict(model, images, out, **chosen, progress=prediction_bar)
     except KeyboardInterrupt:
         from magsig_tf.atomic_files import partial_path
 
@@ -75,39 +63,6 @@ def predict(
     _print_result(predicted, out, time.monotonic() - began, as_json)
     if predicted.tally.unreadable:
         raise click.exceptions.Exit(1)
-
-
-def _predicted(model, inputs, out: Path, cases: Path | None, batch: int, threads: int | None, strict: bool, resume):
-    from magsig_tf.serving.predicting.predict import predict as run
-    from magsig_tf.tensorflow_import import load_tensorflow
-
-    load_tensorflow()
-    with _progress_bar(model.title) as show:
-        return run(
-            model, inputs, out, cases=cases, batch=batch, threads=threads, strict=strict, resume=resume, progress=show
-        )
-
-
-@contextlib.contextmanager
-def _progress_bar(title: str) -> Iterator[Callable[[int, int, int, int], None]]:
-    """Show a bar with rate and remaining time on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    words = "{task.fields[rate]:.0f} images/s{task.fields[bad]}"
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(words))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, rate=0.0, bad="")
-        began = None
-
-        def show(done: int, total: int, resumed: int, unreadable: int) -> None:
-            nonlocal began
-            began = began or time.monotonic()
-            rate = (done - resumed) / max(time.monotonic() - began, 1e-3)
-            bad = f"  {unreadable:,} unreadable" if unreadable else ""
-            bar.update(task, completed=done, total=total, rate=rate, bad=bad)
-
-        yield show
 
 
 def _print_result(predicted, out: Path, seconds: float, as_json: bool) -> None:

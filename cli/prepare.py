@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from magsig_tf import workflows
 from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.cli.progress import preparation_bar
 from magsig_tf.errors import UsageError
-from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from magsig_tf.workflows.preparation import Prepared
+    from magsig_tf.workspace import Workspace
 
 
 def _settings(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -43,7 +48,7 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 @click.option(
     "--phantom-set",
     "--source-set",
-    "settings",
+    "options",
     multiple=True,
     metavar="KEY=VALUE",
     callback=_settings,
@@ -51,70 +56,40 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 )
 @workspace_option
 @json_option
-def prepare(source, phantom, name, size, resize, workers, overwrite, kind, settings, workspace, as_json):
-    """Decode and check a data set once, so that training never does.
+def prepare(source, phantom, kind, workspace, as_json, **chosen):
+    """Decode and check a data set once; training reads the result.
 
     Images are read from BreaKHis as it is distributed (archive or unpacked folder), from any data set that a CSV with
     the columns path, label, magnification and case describes, or rendered (--phantom). Unreadable images are listed and
     left out. Repeating the command after an interruption continues; repeating it on a finished data set does nothing.
     """
-    # here, so that `magsig --help` imports neither pandas nor Pillow
-    from magsig_tf.data.preparation.prepare import Preparation
-
     if phantom and (source or kind not in (None, "phantom")):
         raise UsageError("Expected either --phantom or a source", "found both", "Leave one of them out")
-    preparation = Preparation(
-        source,
-        workspace,
-        name=name,
-        size=size,
-        resize=resize,
-        overwrite=overwrite,
-        kind="phantom" if phantom else kind,
-        options=settings,
-    )
-    started = time.monotonic()
-    prepared = preparation.existing()
-    already = prepared is not None
-    if not already:
-        prepared = _run_with_progress(preparation, workers)
-    _print_result(prepared, already, time.monotonic() - started, as_json)
+    kind = "phantom" if phantom else kind
+    _print(workflows.prepare(source, workspace, kind=kind, **chosen, progress=preparation_bar), as_json)
 
 
-def _run_with_progress(preparation, workers: int | None):
-    from magsig_tf.cli.prepare_progress import progress_bar
-
-    with progress_bar(preparation.name) as show:
-        return preparation.run(workers=workers, progress=show)
-
-
-def _print_result(prepared, already: bool, seconds: float, as_json: bool) -> None:
+def _print(prepared: Prepared, as_json: bool) -> None:
+    dataset = prepared.dataset
     if as_json:
-        summary = {"folder": str(prepared.folder), "already_prepared": already, "seconds": round(seconds, 3)}
-        click.echo(json.dumps({**summary, **prepared.info}, indent=2))
+        summary = {"already_prepared": prepared.already, "seconds": round(prepared.seconds, 3)}
+        click.echo(json.dumps({"folder": str(dataset.folder), **summary, **dataset.info}, indent=2))
         return
     from magsig_tf.report.terminal.preparation import print_report
 
-    print_report(prepared.info)
-    state = "already prepared, nothing to do" if already else f"prepared in {seconds:.1f} s"
-    click.echo(f"{state}: {prepared.folder}")
+    print_report(dataset.info)
+    state = "already prepared, nothing to do" if prepared.already else f"prepared in {prepared.seconds:.1f} s"
+    click.echo(f"{state}: {dataset.folder}")
 
 
-def prepare_without_source(dataset: str | None, workspace: Workspace) -> None:
+def prepare_where_missing(name: str | None, workspace: Workspace) -> None:
     """Prepare a data set that needs no file, such as the phantom, where it is named and missing.
 
     Args:
-        dataset: The data set of a config, or None.
-        workspace: Where it should lie.
+        name: The data set of a config, or None.
+        workspace: Where it shall lie.
     """
-    from magsig_tf.registry import registry
-
-    if dataset in workspace.prepared_datasets() or dataset not in registry("datasets").names():
-        return
-    if registry("datasets").load(dataset).needs_file:
-        return
-    from magsig_tf.data.preparation.prepare import Preparation
-
-    started = time.monotonic()
-    prepared = _run_with_progress(Preparation(None, workspace, kind=dataset), workers=None)
-    click.echo(f"prepared {prepared.name} in {time.monotonic() - started:.1f} s: {prepared.folder}", err=True)
+    prepared = workflows.prepare_without_source(name, workspace, progress=preparation_bar)
+    if prepared:
+        dataset = prepared.dataset
+        click.echo(f"prepared {dataset.name} in {prepared.seconds:.1f} s: {dataset.folder}", err=True)

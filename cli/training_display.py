@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magsig_tf.execution.observer import EpochSummary, Observer
+from magsig_tf.statistics_rule import MARK, MOVING, rule_of
+from magsig_tf.workflows.training import duration
 
-_IN_BAR = (
-    "loss",
-    "auc",
-    "domain",
-    "generator",
-    "discriminator",
-    "distance",
-    "rate",
-)  # what fits beside a bar in 100 columns
+# what fits beside a bar in 100 columns
+_IN_BAR = ("loss", "auc", "domain", "generator", "discriminator", "distance", "rate")
 
 
 class TrainingDisplay(Observer):
@@ -25,12 +22,12 @@ class TrainingDisplay(Observer):
     Of a GAN it shows the losses of both networks, the distance of its samples and steps a second.
 
     Args:
-        console: Usually standard error, so that tables can be piped.
-        runs: How many runs the matrix has to train.
+        console: Standard error if not given, so that tables can be piped.
     """
 
-    def __init__(self, console: Console, runs: int):
-        self.console, self.runs = console, runs
+    def __init__(self, console: Console | None = None):
+        self.console = console = console or Console(stderr=True)
+        self.runs = 0
         self._count, self._total, self._chance = 0, 0, 0.0
         self._shown: dict[str, str] = {}
         self._progress = Progress(
@@ -49,9 +46,16 @@ class TrainingDisplay(Observer):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
+        self.matrix_done()
+
+    def matrix_done(self) -> None:
+        """Take the bar away."""
+        self._end()
         self._progress.stop()
+
+    def matrix_started(self, runs: int) -> None:
+        """Remember how many runs will be trained."""
+        self.runs = runs
 
     def run_started(self, title: str, total_steps: int, chance: float) -> None:
         """Begin a bar for this run."""
@@ -91,14 +95,31 @@ class TrainingDisplay(Observer):
         self._update()
         self._print_line(f"step {step}/{self._total}", chosen)
 
+    def run_done(self, record: dict[str, Any], folder: str) -> None:
+        """Say which epoch was chosen, how long the run took and where it lies, and take the bar away."""
+        chosen = record["chosen"]
+        state = "".join(f", {name} {value:.2f}" for name, value in chosen["state"].items())
+        oracle = " by the oracle (it uses the holdout)" if record["selection"] == "oracle" else ""
+        moving = f" ({MARK})" if rule_of(record, {}) == MOVING else ""
+        self.note(
+            f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}"
+            f"{state}. {duration(record['seconds'])}. {folder}"
+        )
+        self._end()
+
     def note(self, text: str) -> None:
-        """Print a sentence."""
-        self.console.print(f"  {text}", style="dim", highlight=False, markup=False, soft_wrap=True)
+        """Print a sentence; one about a run stands below its title."""
+        indent, style = ("", None) if self._task is None else ("  ", "dim")
+        self.console.print(f"{indent}{text}", style=style, highlight=False, markup=False, soft_wrap=True)
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
 
     def _begin(self, description: str, total_steps: int) -> None:
         self._shown, self._total = {}, total_steps
-        if self._task is not None:
-            self._progress.remove_task(self._task)
+        self._end()
         self._task = self._progress.add_task(description, total=total_steps, figures="")
 
     def _show(self, logs: dict[str, float]) -> None:

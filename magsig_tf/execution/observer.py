@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class EpochSummary:
 class Observer:
     """Watches a run and does nothing; override what is of interest."""
 
+    def matrix_started(self, runs: int) -> None:
+        """Call before anything is trained, with the number of runs that will be."""
+
     def run_started(self, title: str, total_steps: int, chance: float) -> None:
         """Call before the first step; `chance` is the accuracy of a domain head that guesses."""
 
@@ -52,6 +56,12 @@ class Observer:
 
     def part_checked(self, step: int, logs: dict[str, float], chosen: bool) -> None:
         """Call after a GAN's samples were looked at; `chosen` says whether they are the best so far."""
+
+    def run_done(self, record: dict[str, Any], folder: str) -> None:
+        """Call with `run.json` and the folder of a run of a matrix when it has been trained."""
+
+    def matrix_done(self) -> None:
+        """Call when nothing more is trained."""
 
     def note(self, text: str) -> None:
         """Call with a sentence for the user."""

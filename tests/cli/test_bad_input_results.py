@@ -1,4 +1,4 @@
-"""Finished runs that `magsig evaluate` cannot or may not use: one line that names the file, and nothing written.
+"""Finished runs that evaluation cannot or may not use: one line that names the file, and nothing written.
 
 Covered elsewhere, and not repeated here: run.json of every kind, made-up bytes and cells
 (tests/runs/test_finished.py, test_fuzz_runs.py), half-finished matrices (test_summary.py, test_claims.py).
@@ -15,9 +15,9 @@ from tests.cli.command_line import magsig, refused
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
 
 TABLES = {
-    "summary": (),
-    "comparison": ("--compare", "grl", "baseline"),
-    "claims": ("--claims",),
+    "summary": ("evaluate",),
+    "comparison": ("compare", "grl", "baseline"),
+    "claims": ("claims",),
 }
 
 
@@ -29,8 +29,8 @@ def study(tmp_path):
     return study
 
 
-def evaluate(study, *words):
-    return magsig("evaluate", "--workspace", study.workspace.root, "--replicates", "100", *words)
+def evaluate(study, command="evaluate", *words):
+    return magsig(command, "--workspace", study.workspace.root, "--replicates", "100", *words)
 
 
 def damage(study, spoil):
@@ -81,8 +81,8 @@ def test_two_methods_on_two_splits_are_not_compared_and_both_hashes_are_said(stu
     assert "grl at 40X: other splits than the rows beside it, so it is not compared with them" in said
     assert "another-split" in said
     assert "split-40X-0" in said
-    refused(evaluate(study, "--compare", "grl", "baseline"), 1, "another-split", "split-40X-0")
-    claims = json.loads(evaluate(study, "--claims", "--json").out)
+    refused(evaluate(study, "compare", "grl", "baseline"), 1, "another-split", "split-40X-0")
+    claims = json.loads(evaluate(study, "claims", "--json").out)
     assert {claim["verdict"] for claim in claims} == {"not run"}
 
 
@@ -92,8 +92,8 @@ def test_one_class_in_the_test_of_every_fold_is_not_defined(tmp_path):
     answer = evaluate(study)
     assert answer.code == 0
     assert "AUC not defined: one class" in " ".join(answer.out.split())
-    assert "not defined" in " ".join(evaluate(study, "--compare", "grl", "baseline").out.split())
-    claims = {claim["claim"]: claim for claim in json.loads(evaluate(study, "--claims", "--json").out)}
+    assert "not defined" in " ".join(evaluate(study, "compare", "grl", "baseline").out.split())
+    claims = {claim["claim"]: claim for claim in json.loads(evaluate(study, "claims", "--json").out)}
     assert claims["auc_gain_200X"]["verdict"] == "cannot be told from this data"
     assert "not defined with 0 benign and 8 malignant test cases" in claims["auc_gain_200X"]["why"]
 
@@ -113,7 +113,7 @@ def test_a_table_of_signatures_that_is_cut_off_is_named_with_what_rebuilds_it(st
     path = folder / f"{name}.parquet"
     shutil.copy(next(study.workspace.root.glob("runs/**/predictions.parquet")), path)
     path.write_bytes(path.read_bytes()[:-40])
-    refused(evaluate(study, "--claims"), 1, str(path), "Repeat `magsig signatures --compare-folds`")
+    refused(evaluate(study, "claims"), 1, str(path), "Repeat `magsig signatures --compare-folds`")
 
 
 def test_damaged_tables_of_the_summary_are_written_anew(study):

@@ -1,4 +1,4 @@
-"""`magsig evaluate` on run folders: table, files, JSON, CSV and refusals."""
+"""`magsig evaluate`, `compare` and `augmentation` on run folders: table, files, JSON, CSV and refusals."""
 
 import json
 
@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from magsig_tf.cli.augmentation import augmentation
+from magsig_tf.cli.compare import compare
 from magsig_tf.cli.evaluate import evaluate
 from magsig_tf.errors import RunError, UsageError
 from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans
@@ -19,8 +21,8 @@ def study(tmp_path_factory):
     return study
 
 
-def invoke(study, *arguments):
-    return CliRunner().invoke(evaluate, ["--workspace", str(study.workspace.root), "--replicates", "100", *arguments])
+def invoke(study, *arguments, command=evaluate):
+    return CliRunner().invoke(command, ["--workspace", str(study.workspace.root), "--replicates", "100", *arguments])
 
 
 def test_prints_the_table_and_writes_every_number(study):
@@ -84,7 +86,7 @@ def test_runs_suffice_when_the_prepared_images_are_gone(tmp_path):
 
 
 def test_two_methods_are_compared_on_the_same_runs(study, tmp_path):
-    result = invoke(study, "--compare", "grl", "baseline")
+    result = invoke(study, "grl", "baseline", command=compare)
     assert result.exit_code == 0, result.output
     assert "grl minus baseline" in result.stdout
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
@@ -92,7 +94,7 @@ def test_two_methods_are_compared_on_the_same_runs(study, tmp_path):
     frame = pd.read_parquet(folder / "comparison-grl-baseline.parquet")
     assert set(frame["level"]) == {"image", "case"}
     assert len(pd.read_csv(folder / "comparison-grl-baseline.csv")) == len(frame)
-    records = json.loads(invoke(study, "--compare", "grl", "baseline", "--json").stdout)
+    records = json.loads(invoke(study, "grl", "baseline", "--json", command=compare).stdout)
     assert records[0]["value"] == pytest.approx(frame.loc[0, "value"], abs=1e-14)
     # the sides are the numbers of the summary
     invoke(study)
@@ -101,8 +103,8 @@ def test_two_methods_are_compared_on_the_same_runs(study, tmp_path):
     both = frame.merge(summary, on=keys, suffixes=("", "_summary"))
     assert len(both) == len(frame)
     assert both["method_value"].to_numpy() == pytest.approx(both["value_summary"].to_numpy(), abs=1e-12, nan_ok=True)
-    assert isinstance(invoke(study, "--compare", "grl", "baseline", "--method", "grl").exception, UsageError)
-    assert isinstance(invoke(study, "--compare", "grl", "gan").exception, UsageError)
+    assert invoke(study, "grl", command=compare).exit_code == 2
+    assert isinstance(invoke(study, "grl", "gan", command=compare).exception, UsageError)
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +131,13 @@ def test_the_explanation_follows_the_summary_where_runs_used_gans(augmented, stu
 def test_json_stays_the_summary_and_the_explanation_has_its_own(augmented, study, tmp_path):
     records = json.loads(invoke(augmented, "--json").stdout)
     assert {record["quantity"] for record in records} == {"held_out", "in_domain", "as_source", "drop"}
-    alone = json.loads(invoke(augmented, "--explanation", "--json", "--csv", str(tmp_path / "why.csv")).stdout)
+    alone = json.loads(invoke(augmented, "--json", "--csv", str(tmp_path / "why.csv"), command=augmentation).stdout)
     assert [record["words"] for record in alone if record["quantity"] == "sentence"]
     assert len(pd.read_csv(tmp_path / "why.csv")) == len(alone)
-    text = invoke(augmented, "--explanation", "--level", "case").stdout
+    text = invoke(augmented, "--level", "case", command=augmentation).stdout
     assert "case level" in text
     assert "trained without a magnification" not in text
-    assert isinstance(invoke(study, "--explanation").exception, RunError)
-    assert isinstance(invoke(study, "--explanation", "--compare", "grl", "baseline").exception, UsageError)
+    assert isinstance(invoke(study, command=augmentation).exception, RunError)
 
 
 def test_gans_of_another_split_stop_it_before_anything_is_written(tmp_path):

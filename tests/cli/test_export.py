@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from magsig_tf.atomic_files import read_json, write_json
-from magsig_tf.cli.export import default_name
 from magsig_tf.runs.run import Run
+from magsig_tf.workflows.exporting import default_name
 from tests.cli.command_line import files, magsig, refused
 from tests.evaluation.fake_runs import FakeStudy
 from tests.serving.tiny_export import tiny_study
@@ -65,7 +65,7 @@ def test_it_says_what_was_exported_and_how_well_it_agrees(exported):
 
 
 def test_the_best_seed_is_taken(workspace, monkeypatch):
-    from magsig_tf.cli.chosen_run import choose_run
+    from magsig_tf.workflows.chosen_run import choose_run
     from magsig_tf.workspace import Workspace
 
     first = only_run(workspace)
@@ -105,7 +105,7 @@ def test_of_several_configs_those_with_moving_statistics_are_named(workspace):
 
 
 def test_a_signature_is_fitted_again_and_served(workspace, tmp_path):
-    from magsig_tf.cli.run_signature import signature_of_run
+    from magsig_tf.workflows.run_signature import signature_of_run
     from magsig_tf.workspace import Workspace
 
     answer = magsig("signatures", "--workspace", workspace, "--replicates", "100")

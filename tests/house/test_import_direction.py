@@ -28,6 +28,7 @@ ALLOWED = {
     "report": {"root", "statistics", "data", "runs", "evaluation", "signatures", "report"},
     "configs": set(),
 }
+ALLOWED["workflows"] = {*ALLOWED, "workflows"}
 ALLOWED["cli"] = {*ALLOWED, "cli"}
 # where a module that imports TensorFlow at its top would make every command slow, or tie a table to a network library
 NO_TENSORFLOW = {*ALLOWED} - {"models", "execution", "gan", "training", "serving"}

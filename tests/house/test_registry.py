@@ -121,4 +121,4 @@ def test_the_command_line_lists_a_broken_plugin_and_goes_on(install, command_lin
 def test_an_unknown_command_offers_the_nearest(command_line):
     code, _, said = command_line("trian")
     assert code == 2
-    assert "Did you mean 'train'?" in said
+    assert "Did you mean 'train'" in said

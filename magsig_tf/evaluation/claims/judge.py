@@ -1,4 +1,4 @@
-"""A paper's claims, judged by finished runs: `magsig evaluate --claims`.
+"""A paper's claims, judged by finished runs: `magsig claims`.
 
 The rules are written in docs/claims.md.
 """

@@ -1,4 +1,4 @@
-"""Two methods compared on the same runs, cases and draws: `magsig evaluate --compare METHOD REFERENCE`."""
+"""Two methods compared on the same runs, cases and draws: `magsig compare METHOD REFERENCE`."""
 
 from __future__ import annotations
 

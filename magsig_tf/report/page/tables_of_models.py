@@ -171,7 +171,7 @@ def comparison_table(comparisons: Sequence[Comparison], holdouts: Sequence[str])
     legend = (
         f"{comparisons[0].level:.0%} intervals, {comparisons[0].replicates:,} bootstraps over cases, both methods on "
         "the same draws. Holm's p counts all methods and holdouts of one metric and level that are shown here, pooled "
-        "ones apart; `magsig evaluate --compare` counts those of one pair of methods."
+        "ones apart; `magsig compare` counts those of one pair of methods."
     )
     title = "Paired differences: method minus reference on the same cases"
     filters = filters_for(frame, "auc")

@@ -80,8 +80,7 @@ class CardFacts:
 def write_model_card(path: Path, facts: CardFacts) -> None:
     """Write the model card as Markdown, whole or not at all.
 
-    An export does not call this itself: `magsig_tf.cli.model_card.write_card(extra, run_folder, name=, version=)`
-    gathers the facts from the files of export, run and workspace.
+    Who exports gathers the facts from export, run and results: serving itself reads no results.
 
     Args:
         path: Where to, usually `assets.extra/MODEL_CARD.md` of the version's folder.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from magsig_tf import workflows
 from magsig_tf.atomic_files import write_json
-from magsig_tf.cli.report import write_report
 from magsig_tf.report.page.report import Report
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
 from tests.evaluation.fake_signatures import write_signatures
@@ -32,7 +32,7 @@ def small_study(
 
 def small_report(study: FakeStudy, **settings) -> Report:
     """Write the report of a study with few replicates."""
-    return write_report(study.workspace, study.dataset, replicates=100, **settings)[0]
+    return workflows.report(study.workspace, study.dataset, replicates=100, **settings)
 
 
 def add_signatures(study: FakeStudy) -> None:

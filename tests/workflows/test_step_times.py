@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from magsig_tf.cli.step_times import StepTimes
+from magsig_tf.workflows.step_times import StepTimes
 from magsig_tf.workspace import Workspace
 
 

@@ -1,4 +1,4 @@
-"""How long the steps after the runs took, for the estimate of `magsig reproduce --dry-run`."""
+"""The steps of a study that follow its runs, and how long they took, for the estimate before they are repeated."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from urllib.parse import quote
 from magsig_tf.atomic_files import read_json, write_json
 from magsig_tf.errors import MagsigError
 from magsig_tf.workspace import Workspace
+
+STEPS = ("evaluate", "signatures", "probe", "claims", "report")
+"""What follows the runs, in this order."""
 
 
 @dataclass(frozen=True)

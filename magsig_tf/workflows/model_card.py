@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 from magsig_tf.atomic_files import read_json
-from magsig_tf.errors import RunError
 from magsig_tf.workspace import Workspace
 
 
@@ -37,7 +36,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
         version=version,
         labels=_labels(extra / "labels.json"),
         run=run.record.as_json(),
-        config=_config(run_folder / "config.yaml"),
+        config=run.settings,
         export=export,
         dataset=_dataset(workspace, run),
         own=one_run_table(run, export["temperature"] if export.get("temperature_fit") else None),
@@ -59,18 +58,6 @@ def _run(folder: Path):
 def _labels(path: Path) -> list[str]:
     found = json.loads(path.read_text(encoding="utf-8"))
     return list(found["labels"] if isinstance(found, dict) else found)
-
-
-def _config(path: Path) -> dict[str, object]:
-    from magsig_tf.config_files import parse_yaml
-
-    remedy = "Repeat `magsig train`: it writes the file again"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"Expected the run's config in {path}", f"found: {error}", remedy) from error
-    found = parse_yaml(text, f"Expected YAML in {path}", remedy)
-    return found if isinstance(found, dict) else {}
 
 
 def _dataset(workspace: Workspace, run) -> dict[str, object] | None:

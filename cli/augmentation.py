@@ -1,0 +1,27 @@
+"""`magsig augmentation`: what synthetic images did."""
+
+from __future__ import annotations
+
+import click
+
+from magsig_tf import workflows
+from magsig_tf.cli.numbers import show_numbers
+from magsig_tf.cli.options import csv_option, json_option, level_option, runs_options
+from magsig_tf.cli.progress import progress_bar
+
+
+@click.command()
+@runs_options()
+@level_option
+@csv_option
+@json_option
+def augmentation(level, as_json, **chosen) -> None:
+    """Show what synthetic images did, and how good their GANs were, for each held-out magnification.
+
+    `magsig evaluate` prints the same table below its summary. Writes results/DATASET/explanation.csv and
+    explanation.parquet; with --method or --config-hash these files stay as they are, and --csv writes what was chosen.
+    """
+    numbers = workflows.augmentation(**chosen, progress=progress_bar)
+    from magsig_tf.report.terminal.explanation import print_explanation
+
+    show_numbers(numbers, as_json, lambda console: print_explanation(numbers.found, level, console))

@@ -1,0 +1,86 @@
+"""Bars on standard error, for workflows to tell how far they are."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar; yields what is to be told how much is done, and of how much.
+
+    Args:
+        title: The word in front of the bar.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def preparation_bar(name: str) -> Iterator[Callable[[object], None]]:
+    """Show the images prepared and their rate; yields what takes a `PrepareProgress`.
+
+    Args:
+        name: What is being prepared.
+    """
+    words = "{task.fields[images]:,} images  {task.fields[rate]:.0f} images/s"
+    with _bar("preparing {task.description}", words) as bar:
+        task = bar.add_task(name, total=1.0, images=0, rate=0.0)
+        started = time.monotonic()
+
+        def show(state) -> None:
+            rate = (state.images - state.resumed) / max(time.monotonic() - started, 1e-3)
+            bar.update(task, completed=state.fraction, images=state.images, rate=rate)
+
+        yield show
+
+
+@contextlib.contextmanager
+def prediction_bar(title: str) -> Iterator[Callable[[int, int, int, int], None]]:
+    """Show the images predicted and their rate; yields what takes images done, of all, done before and unreadable.
+
+    Args:
+        title: The model.
+    """
+    from rich.progress import MofNCompleteColumn
+
+    with _bar("{task.description}", MofNCompleteColumn(), "{task.fields[words]}") as bar:
+        task = bar.add_task(title, total=None, words="")
+        began = None
+
+        def show(done: int, total: int, resumed: int, unreadable: int) -> None:
+            nonlocal began
+            began = began or time.monotonic()
+            rate = (done - resumed) / max(time.monotonic() - began, 1e-3)
+            bad = f"  {unreadable:,} unreadable" if unreadable else ""
+            bar.update(task, completed=done, total=total, words=f"{rate:.0f} images/s{bad}")
+
+        yield show
+
+
+@contextlib.contextmanager
+def waiting(title: str) -> Iterator[Callable[..., None]]:
+    """Show that something goes on, where nobody can say how far it is.
+
+    Args:
+        title: What goes on.
+    """
+    from rich.console import Console
+
+    with Console(stderr=True).status(title):
+        yield lambda *state: None
+
+
+def _bar(title: str, *columns):
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    shown = (TextColumn(column) if isinstance(column, str) else column for column in columns)
+    return Progress(TextColumn(title), BarColumn(), *shown, TimeRemainingColumn(), console=Console(stderr=True))

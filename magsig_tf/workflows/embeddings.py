@@ -1,0 +1,218 @@
+"""What frozen embeddings hold: sparse signatures and their stability, and probes for magnification and case.
+
+Both read finished runs or files of another model (docs/signatures.md says what an NPZ file must hold); their shared
+arguments are those of `magsig_tf.workflows.evaluation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from magsig_tf.data.embeddings_file import read_embeddings
+from magsig_tf.errors import UsageError
+from magsig_tf.evaluation import arrange, load_runs
+from magsig_tf.evaluation.probes.notes import probe_notes
+from magsig_tf.evaluation.probes.rows import Known, ProbedRows, control_rows, file_rows, plan_controls, run_rows
+from magsig_tf.evaluation.probes.summary import summarise_probes
+from magsig_tf.evaluation.summary.notes import run_notes
+from magsig_tf.runs.result_files import write_frame
+from magsig_tf.signatures.sources import Source, sources_of_files, sources_of_random_encoders, sources_of_runs
+from magsig_tf.signatures.study import SignatureStudy, study_signatures, write_study
+from magsig_tf.workflows.finished_runs import Numbers, Progress, choose_dataset, file_name, silent
+from magsig_tf.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Signatures(Numbers[SignatureStudy]):
+    """The signatures of runs.
+
+    Args:
+        notes: What a reader must know of them.
+    """
+
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a run; `found.frames()` has the other tables."""
+        return self.found.runs
+
+
+def signatures(
+    workspace: Workspace,
+    dataset: str | None = None,
+    *,
+    methods: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    folders: Collection[Path] = (),
+    name: str = "",
+    files: Sequence[Path] = (),
+    compare_folds: bool = False,
+    bootstraps: int = 0,
+    random_encoder: bool | None = None,
+    replicates: int = 2000,
+    csv_path: Path | None = None,
+    progress: Progress = silent,
+) -> Signatures:
+    """Fit the sparse signatures of runs, and measure how stable they are.
+
+    Args:
+        workspace: Where runs and results lie.
+        dataset: Name of the data set, like methods, configs and folders a choice of runs.
+        name: What tells the files of a part of the runs from those of all; methods and configs if not given.
+        files: NPZ files of other models instead of runs.
+        compare_folds: Whether to compare the signatures of different holdouts.
+        bootstraps: How often to draw the training cases again, for selection frequencies; 0 leaves it out.
+        random_encoder: Whether the encoder before training stands beside the runs; None: unless methods are chosen.
+        replicates: Bootstrap replicates behind the intervals of scores.
+        csv_path: Another place for the table of runs as CSV.
+        progress: Told how far the calculation is.
+
+    Returns:
+        The tables, with files `signatures` and its neighbours.
+
+    Raises:
+        UsageError: files and a choice of runs were given, two files have one name, or there is no such run.
+        DataError: a file is damaged.
+        RunError: nothing is finished, or files of a run are damaged.
+    """
+    if files and (dataset or methods or configs or random_encoder):
+        raise UsageError(
+            "Expected either --embeddings or a choice of runs",
+            "found both",
+            "Leave out --dataset, --method, --config-hash and --random-encoder",
+        )
+    if files:
+        title, sources, notes = f"embeddings-{files[0].stem}", sources_of_files(files), []
+    else:
+        title = choose_dataset(workspace, dataset)
+        controls = not methods if random_encoder is None else random_encoder
+        sources, notes = _sources(workspace, title, methods, configs, folders, controls)
+    settings = {"compare_folds": compare_folds, "bootstraps": bootstraps, "replicates": replicates}
+    study = study_signatures(title, sources, **settings, progress=progress)
+    written = write_study(study, workspace.results(), name or "-".join([*methods, *configs]))
+    return Signatures(study, [*written, *write_frame(study.runs, Path(), "", csv_path)], notes)
+
+
+def _sources(
+    workspace: Workspace, dataset: str, methods, configs, folders, controls: bool
+) -> tuple[list[Source], list[str]]:
+    """Return the sources of finished runs and of their controls, and what a reader must know of them."""
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
+    matrix = arrange(loaded.runs)
+    said = run_notes(matrix, loaded.unfinished)
+    sources = sources_of_runs(matrix)
+    if controls:
+        untrained, absent = sources_of_random_encoders(matrix, workspace, dataset)
+        sources += untrained
+        said += [f"Control {text}." for text in absent]
+    return sources, said
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What probes found.
+
+    Args:
+        title: In words.
+        table: Tidy; the columns are listed in docs/probes.md.
+        notes: What a reader must know of them.
+    """
+
+    title: str
+    table: pd.DataFrame = field(repr=False)
+    notes: list[str]
+
+
+def probe(
+    workspace: Workspace,
+    dataset: str | None = None,
+    *,
+    methods: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    folders: Collection[Path] = (),
+    name: str = "",
+    files: Sequence[Path] = (),
+    replicates: int = 2000,
+    workers: int | None = None,
+    csv_path: Path | None = None,
+    progress: Progress = silent,
+) -> Numbers[Probes]:
+    """Measure what frozen embeddings say about the magnification, the case and known factors.
+
+    Args:
+        workspace: Where runs and results lie.
+        dataset: Name of the data set, like methods, configs and folders a choice of runs.
+        name: What tells the files of a part of the runs from those of all.
+        files: NPZ files of other models instead of runs.
+        replicates: Bootstrap replicates over cases.
+        workers: Processes; None takes one a core.
+        csv_path: Another place for the CSV.
+        progress: Told how far the calculation is.
+
+    Returns:
+        The table, with files `probes`; those of other models and of a choice of runs are written to `csv_path` alone.
+
+    Raises:
+        UsageError: files and a choice of runs were given, two files have one name, or there is no such run.
+        DataError: a file is damaged.
+        RunError: nothing is finished, or files of a run are damaged.
+    """
+    if files:
+        study, folder = _probed_files(files, dataset or methods or configs), Path()
+    else:
+        dataset = choose_dataset(workspace, dataset)
+        study, folder = _probed_runs(workspace, dataset, methods, configs, folders), workspace.results() / dataset
+    settings = {"total": study.total, "replicates": replicates, "workers": workers}
+    with progress("probes") as report:
+        table = summarise_probes(study.rows, study.magnifications, **settings, progress=report)
+    written = write_frame(table, folder, file_name("probes", name, methods, configs, folders, files), csv_path)
+    return Numbers(Probes(study.title, table, [*study.notes, *probe_notes(table, study.absent)]), written)
+
+
+@dataclass(frozen=True)
+class _Probed:
+    """What is probed: sets of rows, drawn as they are needed, and what is known of them."""
+
+    title: str
+    rows: Iterable[ProbedRows]
+    total: int
+    magnifications: set[str]
+    notes: list[str]
+    absent: list[str]
+
+
+def _probed_runs(workspace: Workspace, dataset: str, methods, configs, folders) -> _Probed:
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
+    matrix, known = arrange(loaded.runs), Known.of(workspace.data(dataset))
+    controls, absent = plan_controls(matrix, known, workspace, dataset)
+    return _Probed(
+        title=f"{dataset}: probes of frozen embeddings of test cases",
+        rows=chain(run_rows(matrix, known), control_rows(controls, known)),
+        total=len(loaded.runs) + len(controls),
+        magnifications={name for group in matrix.groups for name in group.magnifications},
+        notes=run_notes(matrix, loaded.unfinished),
+        absent=absent,
+    )
+
+
+def _probed_files(files: Sequence[Path], of_runs: object) -> _Probed:
+    if of_runs:
+        raise UsageError("Expected files or runs", "found --embeddings and a choice of runs", "Give one of them")
+    names = [path.stem for path in files]
+    if len(set(names)) < len(names):
+        raise UsageError("Expected files with different names", f"found {', '.join(names)}", "Rename one of them")
+    rows = [file_rows(read_embeddings(path), path.stem) for path in files]
+    return _Probed(
+        title="Probes of frozen embeddings of test cases",
+        rows=rows,
+        total=len(rows),
+        magnifications={name for each in rows for name in each.magnification.tolist()},
+        notes=[],
+        absent=["random encoder and colours: files of other models bring none"],
+    )

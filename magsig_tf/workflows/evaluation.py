@@ -1,0 +1,224 @@
+"""The numbers of finished runs: their summary, two methods compared, the paper's claims, what synthetic images did.
+
+Each function reads the finished runs of a data set and writes its numbers to the results folder of the workspace. They
+share these arguments: `dataset` is the name of the data set, None for the only one with runs. `methods` keeps these
+methods, `configs` the configs whose hash begins with one of these, `folders` the runs in these folders; empty keeps
+all.
+Numbers of a part of the runs are written where the part has a `name`, and never in place of those of all runs.
+`csv_path` is another place for the CSV. `progress` is told how far the calculation is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from magsig_tf.evaluation import LoadedRuns, Summary, arrange, load_runs, summarise
+from magsig_tf.evaluation.augmentation.frame import Explanation, augmented_groups, explain
+from magsig_tf.evaluation.claims.judge import Claims, judge_claims
+from magsig_tf.evaluation.comparison.frame import Comparison
+from magsig_tf.evaluation.comparison.frame import compare as compare_methods
+from magsig_tf.runs.result_files import write_frame
+from magsig_tf.runs.settings import margin_of
+from magsig_tf.runs.signature_results import read_signature_results
+from magsig_tf.workflows.finished_runs import Numbers, Progress, choose_dataset, file_name, silent
+from magsig_tf.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Evaluated(Numbers[Summary]):
+    """The summary of finished runs.
+
+    Args:
+        augmentation: What synthetic images did; None where no run used them.
+    """
+
+    augmentation: Explanation | None = None
+
+
+def evaluate(
+    workspace: Workspace,
+    dataset: str | None = None,
+    *,
+    methods: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    folders: Collection[Path] = (),
+    name: str = "",
+    replicates: int = 2000,
+    threshold: float | str = 0.5,
+    augmentation: bool = True,
+    csv_path: Path | None = None,
+    progress: Progress = silent,
+) -> Evaluated:
+    """Summarise finished runs: every method at every holdout, with intervals, and what synthetic images did.
+
+    Args:
+        workspace: Where runs, GANs and results lie.
+        dataset: As above, like methods, configs, folders, name, csv_path and progress.
+        replicates: Bootstrap replicates.
+        threshold: Decision threshold, or "validation".
+        augmentation: Whether to calculate what synthetic images did, where runs used them.
+
+    Returns:
+        The summary, with files `summary` and, where runs used synthetic images, `explanation`.
+
+    Raises:
+        UsageError: a method or config was asked for that has no run.
+        RunError: nothing is finished, or files of a run are damaged.
+    """
+    dataset = choose_dataset(workspace, dataset)
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
+    with progress("bootstrap") as report:
+        summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
+    explained = explain_if_augmented(loaded, workspace, replicates, progress) if augmentation else None
+    folder, chosen = workspace.results() / dataset, (methods, configs, folders)
+    files = write_frame(summary.table, folder, file_name("summary", name, *chosen), csv_path)
+    if explained:
+        files += write_frame(explained.table, folder, file_name("explanation", name, *chosen))
+    return Evaluated(summary, files, explained)
+
+
+def compare(
+    workspace: Workspace,
+    method: str,
+    reference: str,
+    dataset: str | None = None,
+    *,
+    configs: Sequence[str] = (),
+    replicates: int = 2000,
+    threshold: float | str = 0.5,
+    csv_path: Path | None = None,
+    progress: Progress = silent,
+) -> Numbers[Comparison]:
+    """Compare two methods on the same runs, cases and draws.
+
+    Args:
+        workspace: Where runs and results lie.
+        method: Whose numbers come first in a difference.
+        reference: Whose numbers are subtracted.
+        dataset: As above, like configs, csv_path and progress.
+        replicates: Bootstrap replicates.
+        threshold: Decision threshold, or "validation".
+
+    Returns:
+        The comparison, with files `comparison-METHOD-REFERENCE`.
+
+    Raises:
+        UsageError: a method or config has no run.
+        RunError: nothing is finished, no two runs can be paired, or files of a run are damaged.
+    """
+    dataset = choose_dataset(workspace, dataset)
+    # all methods are read: the draws of cases, and the names of the rows, are those of the summary
+    loaded = load_runs(workspace, dataset, configs=configs)
+    with progress("bootstrap") as report:
+        settings = {"replicates": replicates, "threshold": threshold}
+        comparison = compare_methods(loaded, method, reference, **settings, progress=report)
+    name = file_name(comparison_name(method, reference), "", configs)
+    return Numbers(comparison, write_frame(comparison.table, workspace.results() / dataset, name, csv_path))
+
+
+def claims(
+    workspace: Workspace,
+    dataset: str | None = None,
+    *,
+    configs: Sequence[str] = (),
+    folders: Collection[Path] = (),
+    name: str = "",
+    file: Path | None = None,
+    margin: float | None = None,
+    replicates: int = 2000,
+    csv_path: Path | None = None,
+    progress: Progress = silent,
+) -> Numbers[Claims]:
+    """Judge a paper's claims by finished runs.
+
+    Args:
+        workspace: Where runs and results lie.
+        dataset: As above, like configs, folders, name, csv_path and progress.
+        file: A file of claims (docs/claims.md); None takes those of the paper that magsig grew from.
+        margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
+        replicates: Bootstrap replicates.
+
+    Returns:
+        The claims with verdicts, with files `claims`, or `claims-of-<file>`.
+
+    Raises:
+        UsageError: a config has no run, or runs name different margins.
+        RunError: nothing is finished, or files of a run are damaged.
+        DataError: a result table of `magsig signatures` is damaged.
+    """
+    dataset = choose_dataset(workspace, dataset)
+    loaded = load_runs(workspace, dataset, configs=configs, folders=folders or None)
+    margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
+    folder = workspace.results() / dataset
+    settings = {
+        "margin": margin,
+        "replicates": replicates,
+        "results": read_signature_results(folder, name),
+        "claims": file,
+    }
+    with progress("claims") as report:
+        judged = judge_claims(loaded, workspace, **settings, progress=report)
+    files = write_frame(
+        judged.table,
+        folder,
+        file_name(f"claims-of-{file.stem}" if file else "claims", name, configs, folders),
+        csv_path,
+    )
+    return Numbers(judged, files)
+
+
+def augmentation(
+    workspace: Workspace,
+    dataset: str | None = None,
+    *,
+    methods: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    replicates: int = 2000,
+    csv_path: Path | None = None,
+    progress: Progress = silent,
+) -> Numbers[Explanation]:
+    """Calculate what synthetic images did to each holdout, beside the quality of their GANs.
+
+    Args:
+        workspace: Where runs, GANs and results lie.
+        dataset: As above, like methods, configs, csv_path and progress.
+        replicates: Bootstrap replicates.
+
+    Returns:
+        The table, with files `explanation`.
+
+    Raises:
+        UsageError: a method or config has no run.
+        RunError: no finished run used synthetic images, or files of a run or its GANs are damaged.
+    """
+    dataset = choose_dataset(workspace, dataset)
+    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    with progress("augmentation") as report:
+        explained = explain(loaded, workspace, replicates=replicates, progress=report)
+    name = file_name("explanation", "", methods, configs)
+    return Numbers(explained, write_frame(explained.table, workspace.results() / dataset, name, csv_path))
+
+
+def comparison_name(method: str, reference: str) -> str:
+    """Return the name of the result files of a comparison, without their ending."""
+    return f"comparison-{quote(method, safe='')}-{quote(reference, safe='')}"
+
+
+def explain_if_augmented(
+    loaded: LoadedRuns, workspace: Workspace, replicates: int, progress: Progress
+) -> Explanation | None:
+    """Return what synthetic images did; None where no run used them.
+
+    Args:
+        loaded: The runs.
+        workspace: Where their GANs lie.
+        replicates: Bootstrap replicates.
+        progress: Told how far it is.
+    """
+    if not augmented_groups(arrange(loaded.runs)):
+        return None
+    with progress("augmentation") as report:
+        return explain(loaded, workspace, replicates=replicates, progress=report)

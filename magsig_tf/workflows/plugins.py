@@ -1,0 +1,24 @@
+"""Which commands, methods, encoders and data sets there are."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from magsig_tf.registry import GROUPS, PluginError, registry
+
+
+def list_plugins() -> pd.DataFrame:
+    """Return one row a plugin: kind, name, value, source, and state ("ok", or why it is broken)."""
+    from magsig_tf.tensorflow_import import load_tensorflow
+
+    load_tensorflow()  # encoders need it
+    rows = []
+    for kind in GROUPS:
+        for plugin in registry(kind).plugins:
+            try:
+                registry(kind).load(plugin.name)
+                state = "ok"
+            except PluginError as error:
+                state = f"broken: {error.found}"
+            rows.append((kind[:-1], plugin.name, plugin.value, plugin.source, state))
+    return pd.DataFrame(rows, columns=["kind", "name", "value", "source", "state"])
