@@ -124,7 +124,7 @@ class ResumableFolder:
         if self.workers.any(problem is not None):
             raise problem or RunError(
                 f"Expected the same data in every process of the {self.kind}",
-                "found others somewhere",
+                "found other data somewhere",
                 "See the messages of the other processes",
             )
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
-from magsig_tf.models.layers.depthwise_groups import DepthwiseGroups
+from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D, DepthwiseGroups
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 

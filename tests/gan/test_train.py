@@ -9,7 +9,7 @@ import pytest
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
-from magsig_tf.gan import failure, loop
+from magsig_tf.gan import loop
 from magsig_tf.gan.sample import Sampler, latent_vectors, load_generator, sample
 from tests.gan.tiny_gan import IDENTITY, SEED_NAMES, tiny_images, tiny_settings, train
 
@@ -164,7 +164,7 @@ def test_a_diverged_gan_stops_and_keeps_the_last_good_checkpoint(tmp_path, monke
 
     monkeypatch.setattr(loop, "GanStep", Diverging)
     folder = tmp_path / "benign"
-    with pytest.raises(failure.Diverged, match=r"up to step 8, found \w+ nan\. The last good checkpoint"):
+    with pytest.raises(loop.Diverged, match=r"up to step 8, found \w+ nan\. The last good checkpoint"):
         train(folder)
     record = read_json(folder / "gan.json")
     assert record["status"] == "failed"
@@ -186,7 +186,7 @@ def test_weights_that_are_not_finite_are_found_at_a_check_too(tmp_path, monkeypa
             self.parts.average.averages[0].assign(np.full(self.parts.average.averages[0].shape, np.inf))
 
     monkeypatch.setattr(loop, "GanStep", Broken)
-    with pytest.raises(failure.Diverged, match="a weight of the generator"):
+    with pytest.raises(loop.Diverged, match="a weight of the generator"):
         train(tmp_path / "benign")
 
 
@@ -208,9 +208,9 @@ def test_a_collapsed_generator_is_told_after_the_warm_up(tmp_path, monkeypatch):
             self.parts.average.averages[0].assign(np.zeros(self.parts.average.averages[0].shape))
 
     monkeypatch.setattr(loop, "GanStep", Collapsing)
-    monkeypatch.setattr(failure, "WARM_UP", 10)
+    monkeypatch.setattr(loop, "WARM_UP", 10)
     watcher = Watcher()
-    with pytest.raises(failure.Collapsed, match=r"at least 5% of what training images do, found 0\.0% at step 10"):
+    with pytest.raises(loop.Collapsed, match=r"at least 5% of what training images do, found 0\.0% at step 10"):
         train(tmp_path / "benign", watcher)
     assert [step for step, _, _ in watcher.checks] == [5]  # before, it may be young
     assert read_json(tmp_path / "benign" / "gan.json")["status"] == "failed"
@@ -222,7 +222,7 @@ def test_a_distance_that_is_no_number_is_told(tmp_path, monkeypatch):
             pass
 
     monkeypatch.setattr(loop, "GanStep", Idle)
-    with pytest.raises(failure.Diverged, match="the distance nan"):
+    with pytest.raises(loop.Diverged, match="the distance nan"):
         train(tmp_path / "benign", given={"distance": lambda samples: float("nan")})
 
 

@@ -83,6 +83,7 @@ def check_site_packages(environment: Path) -> None:
     for name in ("cli", "configs", "tests", "benchmarks"):
         expect(not (packages / name).exists(), f"no {name} in site-packages")
     expect((packages / "magsig_tf" / "cli" / "main.py").is_file(), "magsig_tf/cli in site-packages")
+    expect(list((packages / "magsig_tf" / "serving" / "card" / "templates").glob("*.j2")), "the model card's template")
 
 
 def check_use(environment: Path, folder: Path) -> None:

@@ -150,7 +150,7 @@ def test_different_data_on_two_hosts_is_refused_on_both(workspace, tmp_path):
     codes, errors = finished(processes)
     assert codes == [1, 1], errors
     assert "dataset_hash" in errors[1]
-    assert "found another one somewhere" in errors[0]
+    assert "found other data somewhere" in errors[0]
     assert not any("Traceback" in text for text in errors)
 
 

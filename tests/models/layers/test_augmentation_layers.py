@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from magsig_tf.models.layers import CropZoom, QuarterTurns, StainJitter
-from magsig_tf.models.layers.quarter_turns import symmetries
-from magsig_tf.models.layers.stain_jitter import stain_matrix
+from magsig_tf.models.layers.augmentation import stain_matrix, symmetries
 
 
 def images(count=40, height=6, width=6, seed=0):
