@@ -42,7 +42,7 @@ def test_a_finished_run_says_what_was_chosen_below_its_title_and_the_matrix_spea
     assert text.getvalue().splitlines() == [
         "2 runs",
         "[1/2] grl, holdout 400X",
-        "  Epoch 1 chosen by the oracle (it looks at the holdout): validation loss 0.600, lambda 0.10. "
+        "  Epoch 1 chosen by the oracle (it uses the holdout): validation loss 0.600, lambda 0.10. "
         "1 min 15 s. runs/grl",
         "Trained 1 run",
     ]
