@@ -18,6 +18,7 @@ from magsig_tf.evaluation.probes.magnification import (
     shuffled_magnifications,
 )
 from magsig_tf.evaluation.probes.rows import SCOPES, SOURCES, ProbedRows
+from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, NOTHING, Reason
 from magsig_tf.statistics.classification import ratio
 
 
@@ -143,8 +144,11 @@ class Answer:
     images: int
     cases: np.ndarray = field(repr=False)
     sums: np.ndarray | None = field(repr=False)
-    reason: str = ""
+    reason: Reason = NOTHING
     note: str = ""
+
+
+NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
 
 
 def answer_all(work: tuple[ProbedRows, tuple[str, ...]]) -> list[Answer]:
@@ -163,13 +167,14 @@ def _answers(everything: ProbedRows, names: tuple[str, ...]) -> list[Answer]:
     for scope in SCOPES:
         rows = everything.within(scope)
         no_sources = scope == SOURCES and not rows.sources
-        answers += _magnification(rows, scope, names, "no source magnification is known" if no_sources else "")
-        answers.append(_identity(rows, scope, "no source magnification is known" if no_sources else ""))
+        absent = NO_SOURCES if no_sources else Reason()
+        answers += _magnification(rows, scope, names, absent)
+        answers.append(_identity(rows, scope, absent))
         answers += _factors(rows, scope)
     return answers
 
 
-def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason: str) -> list[Answer]:
+def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason: Reason) -> list[Answer]:
     note = CONFOUNDED if rows.zoomed is not None and rows.zoomed.any() else ""
     answers = []
     for kind in KINDS:
@@ -186,7 +191,7 @@ def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason:
     return answers
 
 
-def _identity(rows: ProbedRows, scope: str, reason: str) -> Answer:
+def _identity(rows: ProbedRows, scope: str, reason: Reason) -> Answer:
     def sums() -> tuple[np.ndarray, np.ndarray]:
         found = identity_probe(rows.embedding, rows.magnification, rows.case, rows.picture)
         return found.case, identity_values(found)
@@ -198,7 +203,7 @@ def _identity(rows: ProbedRows, scope: str, reason: str) -> Answer:
 def _factors(rows: ProbedRows, scope: str) -> list[Answer]:
     if not rows.factors:
         return []
-    found, reason = {}, ""
+    found, reason = {}, Reason()
     try:
         found = factor_probe(rows.embedding, rows.factors, rows.case, rows.label)
     except NotDefinedError as error:
@@ -221,7 +226,7 @@ def _answer(
     scope: str,
     shuffled: bool,
     sums: Callable[[], tuple[np.ndarray, np.ndarray]],
-    reason: str,
+    reason: Reason,
     note: str,
 ) -> Answer:
     cases = np.unique(rows.case)
@@ -234,4 +239,4 @@ def _answer(
         return Answer(*about, None, error.reason, note)
     summed = CaseSums(cases, values.shape[1])
     summed.add(case, values)
-    return Answer(*about, summed.sums, "", note)
+    return Answer(*about, summed.sums, Reason(), note)

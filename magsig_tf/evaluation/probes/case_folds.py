@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from magsig_tf.errors import NotDefinedError
+from magsig_tf.reasons import FEWER_CASES_THAN_FOLDS
 from magsig_tf.seeding import generator_for
 
 FOLDS = 5
@@ -32,6 +33,7 @@ def case_folds(case: np.ndarray, label: np.ndarray, folds: int = FOLDS) -> np.nd
             f"Expected at least {folds} cases",
             f"found fewer cases than folds ({len(names)} of {folds})",
             "Probe more test cases",
+            FEWER_CASES_THAN_FOLDS,
         )
     shuffled = generator_for("probe folds", folds).permutation(len(names))
     ordered = shuffled[np.argsort(label[first][shuffled], kind="stable")]

@@ -11,6 +11,7 @@ from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes.case_folds import FOLDS, case_folds, standardised
 from magsig_tf.linear_models.multinomial import PENALTIES, linear_probabilities
 from magsig_tf.linear_models.neighbours import NEIGHBOURS, neighbour_probabilities
+from magsig_tf.reasons import MAGNIFICATION_IN_ONE_FOLD, ONE_MAGNIFICATION
 from magsig_tf.seeding import generator_for
 
 SMOOTHING = 0.01
@@ -86,7 +87,8 @@ def magnification_probe(
     """
     classes, target = np.unique(magnification, return_inverse=True)
     if len(classes) < 2:
-        raise NotDefinedError("Expected two magnifications or more", "found one magnification", "Probe more of them")
+        found = "found one magnification"
+        raise NotDefinedError("Expected two magnifications or more", found, "Probe more of them", ONE_MAGNIFICATION)
     fold = case_folds(case, label, folds)
     probability = np.empty((len(target), len(classes)))
     for held in range(folds):
@@ -97,6 +99,7 @@ def magnification_probe(
                 "Expected each magnification in the training cases of each fold",
                 f"found {classes[absent[0]]} in the cases of one fold only",
                 "Probe more test cases, or fewer magnifications",
+                MAGNIFICATION_IN_ONE_FOLD,
             )
         probability[test] = _predict(KINDS[kind], embedding, target, train, inner & train, test, len(classes))
     loss = -np.log(probability[np.arange(len(target)), target])

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation import METRICS, Summary
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.comparison.frame import Comparison, with_holm
 from magsig_tf.evaluation.comparison.notes import comparison_notes
 from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.reasons import NOT_IN_STUDY, of_row
 from magsig_tf.report.page.blocks import (
     Cell,
     Filter,
@@ -25,6 +25,7 @@ from magsig_tf.report.page.blocks import (
     place_cell,
 )
 from magsig_tf.report.terminal.summary import SHOWN, best_labels
+from magsig_tf.report.words import absent
 from magsig_tf.statistics.units import LEVELS
 
 CALIBRATION = ("brier", "log_loss", "ece", "ece_equal_width", "brier_reliability", "brier_resolution")
@@ -115,7 +116,7 @@ def _rows(summary: Summary, frame: pd.DataFrame, quantities: Sequence[str], sign
     for keys in dict.fromkeys(key[:-1] for key in cells_of):
         label, holdout, level, metric = keys
         first = cells_of[*keys, quantities[0]]
-        if "not in its study" in first["reason"]:
+        if first["reason_code"] == NOT_IN_STUDY:
             continue
         cells = [place_cell(holdout, order), method_cell(label), Cell(METRICS[metric].title)]
         for quantity in quantities:
@@ -137,9 +138,8 @@ def _scales(rows: pd.DataFrame, quantities: Sequence[str], signed: Sequence[str]
 
 
 def _value(row: dict, signed: bool, scale: Scale, strong: bool = False) -> Cell:
-    absent = NOT_RUN if row["reason"].startswith(NOT_RUN) else "not defined"
     numbers = row["value"], row["low"], row["high"]
-    return number_cell(*numbers, absent=absent, signed=signed, scale=scale, strong=strong)
+    return number_cell(*numbers, absent=absent(of_row(row)), signed=signed, scale=scale, strong=strong)
 
 
 def _short(rows: Sequence[Row]) -> list[Row]:
@@ -179,7 +179,6 @@ def comparison_table(comparisons: Sequence[Comparison], holdouts: Sequence[str])
 
 
 def _difference(row: dict, order: Sequence[str], scale: Scale) -> Row:
-    absent = NOT_RUN if str(row["reason"]).startswith(NOT_RUN) else "not defined"
     strong = bool(np.isfinite(row["holm_p"]) and row["holm_p"] < 0.05)
     numbers = row["value"], row["low"], row["high"]
     cells = [
@@ -187,7 +186,7 @@ def _difference(row: dict, order: Sequence[str], scale: Scale) -> Row:
         method_cell(row["label"]),
         method_cell(row["reference_label"]),
         Cell(METRICS[row["metric"]].title),
-        number_cell(*numbers, absent=absent, signed=True, scale=scale, strong=strong),
+        number_cell(*numbers, absent=absent(of_row(row)), signed=True, scale=scale, strong=strong),
         p_cell(row["p"]),
         p_cell(row["holm_p"]),
         Cell(f"{row['cases_benign']} + {row['cases_malignant']}" if row["pairs"] else ""),

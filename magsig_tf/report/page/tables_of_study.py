@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.reasons import RUN_IS_MISSING
 from magsig_tf.report.page.blocks import (
     Cell,
     Filter,
@@ -65,7 +65,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> PageTab
 def _explained(row: dict, order: Sequence[str], scale: Scale) -> Row:
     quality = row["reference_method"] == ""
     told = bool(row["low"] > 0 or row["high"] < 0)
-    absent = NOT_RUN if str(row["words"]).startswith(NOT_RUN) else str(row["words"]) or "-"
+    absent = "not run" if row["reason_code"] in RUN_IS_MISSING else str(row["words"]) or "-"
     value = number_cell(
         row["value"], row["low"], row["high"], absent=absent, signed=not quality, scale=None if quality else scale
     )

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.comparison.frame import Comparison
 from magsig_tf.evaluation.comparison.notes import comparison_notes
 from magsig_tf.evaluation.printed import number, p_value
+from magsig_tf.reasons import of_row
+from magsig_tf.report.words import absent
 from magsig_tf.statistics.units import LEVELS
 
 _CLEAR = 0.05
@@ -78,7 +79,7 @@ def _cells(row: pd.Series | None) -> tuple[Text, Text, Text]:
     if row is None:
         return Text(""), Text(""), Text("")
     if np.isnan(row["value"]):
-        return Text(NOT_RUN if row["reason"].startswith(NOT_RUN) else "not defined", style="dim"), Text(""), Text("")
+        return Text(absent(of_row(row)), style="dim"), Text(""), Text("")
     clear = row["holm_p"] < _CLEAR
     text = Text(number(row["value"], signed=True), style="bold" if clear else "")
     if np.isfinite(row["low"]):

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from magsig_tf.evaluation.augmentation.differences import BASELINE, EXPLAINED_METRICS, RESAMPLED
-from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, NOT_FILTERED, Explanation
+from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
 from magsig_tf.evaluation.augmentation.notes import explanation_notes
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.printed import number, significant
+from magsig_tf.reasons import NOT_FILTERED
 
 _QUALITY = {
     "kid": "KID",
@@ -104,7 +104,7 @@ def _add_section(drawn: Table, rows: pd.DataFrame, label: str, holdout: str) -> 
 
 def _difference(row: pd.Series) -> Text:
     if np.isnan(row["value"]):
-        return Text("not defined" if row["n"] else NOT_RUN, style="dim")
+        return Text("not defined" if row["n"] else "not run", style="dim")
     told = row["low"] > 0 or row["high"] < 0
     text = Text(number(row["value"], signed=True), style="bold" if told else "")
     if np.isfinite(row["low"]):
@@ -122,7 +122,7 @@ def _quality(quality: pd.DataFrame) -> list[Text]:
         write = significant if metric == "kid" else number
         cells.append(Text(write(value)).append("" if np.isnan(floor) else f"\n{write(floor)}", style="dim"))
     kept = quality.loc["kept_share"]
-    words = "no\nfilter" if kept["words"] == NOT_FILTERED else kept["words"]
+    words = "no\nfilter" if kept["reason_code"] == NOT_FILTERED else kept["words"]
     cells.append(Text(words, style="dim") if np.isnan(kept["value"]) else Text(number(kept["value"])))
     return cells
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from magsig_tf.evaluation.printed import number
+from magsig_tf.reasons import of_row
+from magsig_tf.report.words import in_a_cell
 
 _TITLES = {
     "pleomorphism": "pleo-\nmorphism",
@@ -21,16 +23,6 @@ _TITLES = {
     "log_pixel_size": "pixel\nsize",
 }
 _LONGEST_SUBJECT = 20
-_IN_A_CELL = {
-    "no source magnification": "no\nsources",
-    "one magnification": "one\nmagn.",
-    "fewer cases than folds": "too few\ncases",
-    "in the cases of one fold only": "magn. in\none fold",
-    "one case": "one\ncase",
-    "no case at two magnifications": "no case\ntwice",
-    "the same value in every row": "does not\nvary",
-}
-"""Words of a reason, and what fits into a cell for it; the whole reason stands below the table."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +111,9 @@ def _table(frame: pd.DataFrame, columns: Sequence[_Column]) -> Table:
 
 def _cell(row: pd.Series, field: str) -> Text:
     if np.isnan(row[field]):
-        return Text(_in_a_cell(row["reason"]) if field == "value" else "-", style="dim")
+        return Text(in_a_cell(of_row(row)) if field == "value" else "-", style="dim")
     text = Text(number(row[field]))
     # the shuffled control is read beside chance; its interval is in the file
     if field == "value" and np.isfinite(row["low"]) and row.name[4] == "none":
         text.append(f"\n{number(row['low'])}-{number(row['high'])}", style="dim")
     return text
-
-
-def _in_a_cell(reason: str) -> str:
-    return next((short for words, short in _IN_A_CELL.items() if words in reason), "not\ndefined")

@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.printed import number
+from magsig_tf.reasons import NO_TEST_ROWS, Reason, of_row, of_rows
+from magsig_tf.report.words import in_a_cell
 from magsig_tf.signatures.permuted_control import DRAWS
 from magsig_tf.signatures.sources import UNTRAINED
 from magsig_tf.signatures.study import SignatureStudy
@@ -18,22 +21,6 @@ from magsig_tf.signatures.study import SignatureStudy
 _WIDEST = 20
 _OF_A_PAIR = ("Nogueira of", "minus")
 SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
-_IN_A_CELL = {
-    "no signature": "no\nsignature",
-    "empty": "empty",
-    "all dimensions": "saturated",
-    "not matched": "not\nmatched",
-    "does not vary": "does not\nvary",
-    "a permutation": "-",
-    "fewer than two": "one\nholdout",
-    "different length": "other\nlength",
-    "no bound": "too few\ncases",
-    "too many": "too many",
-    "one class": "one\nclass",
-    "nothing malignant": "none\nmalignant",
-    "no test rows": "no test\nrows",
-}
-"""Words of a reason, and what fits into a cell for it; the whole reason stands below the table."""
 
 
 def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[str] = ()) -> None:
@@ -102,10 +89,10 @@ def runs_table(frame: pd.DataFrame) -> Table:
     last = None
     for row in frame.to_dict("records"):
         if pd.isna(row["k"]):
-            size, cells = _word(row["reason"]), [Text("-", style="dim")] * (2 + len(SCORES))
+            size, cells = _word(of_row(row)), [Text("-", style="dim")] * (2 + len(SCORES))
         else:
-            size, cells = f"{row['k']} of {row['p']}", [_number(row["share"], ""), f"{row['C']:.3g}"]
-            cells += [_with_interval(row, name, _of_score(row["reason"], title)) for name, title in SCORES.items()]
+            size, cells = f"{row['k']} of {row['p']}", [_number(row["share"]), f"{row['C']:.3g}"]
+            cells += [_with_interval(row, name, _of_score(row, name)) for name in SCORES]
         method = "" if row["label"] == last else row["label"]
         last = row["label"]
         table.add_row(method, row["holdout"], *(str(row[name]) for name in repeats), size, *cells)
@@ -129,18 +116,15 @@ def pairs_table(pairs: pd.DataFrame) -> Table:
     )
     last = None
     for (label, first, second), rows in pairs.groupby(["label", "first", "second"], sort=False):
-        reason, unmatched = _joined(rows["reason"]), _joined(rows["matched_reason"])
+        why, unmatched = of_rows(rows), of_rows(rows, "matched_")
         sizes = [rows[name].mean() for name in ("first_size", "second_size")]
         table.add_row(
             "" if label == last else label,
             f"{first} {second}",
             Text("-", style="dim") if pd.isna(sizes).any() else f"{sizes[0]:.0f} {sizes[1]:.0f}",
-            *(_number(rows[name].mean(), reason) for name in ("jaccard", "expected", "adjusted", "ceiling")),
-            _p_value(rows["p_value"].median(), reason),
-            *(
-                _number(rows[name].mean(), unmatched or reason)
-                for name in ("matched_jaccard", "matched_adjusted", "cka")
-            ),
+            *(_number(rows[name].mean(), why) for name in ("jaccard", "expected", "adjusted", "ceiling")),
+            _p_value(rows["p_value"].median(), why),
+            *(_number(rows[name].mean(), unmatched or why) for name in ("matched_jaccard", "matched_adjusted", "cka")),
         )
         last = label
     return table
@@ -151,10 +135,11 @@ def methods_table(methods: pd.DataFrame) -> Table:
     names = ("J", "chance", "adjusted", "p", "Nogueira", "matched\nJ", "matched\nadj.", "CKA")
     table = _table("method", "mean k", *names)
     for row in methods.to_dict("records"):
-        values = [_number(row[name], row["reason"]) for name in ("jaccard", "expected", "adjusted")]
-        values += [_p_value(row["median_p_value"], row["reason"]), _number(row["nogueira"], row["reason"])]
+        why = of_row(row)
+        values = [_number(row[name], why) for name in ("jaccard", "expected", "adjusted")]
+        values += [_p_value(row["median_p_value"], why), _number(row["nogueira"], why)]
         matched = ("matched_jaccard", "matched_adjusted", "cka")
-        values += [_number(row[name], row["matched_reason"]) for name in matched]
+        values += [_number(row[name], of_row(row, "matched_")) for name in matched]
         size = Text("-", style="dim") if pd.isna(row["mean_size"]) else f"{row['mean_size']:.0f}"
         table.add_row("  permuted" if row["control"] else row["label"], size, *values)
     return table
@@ -167,7 +152,8 @@ def stability_table(frame: pd.DataFrame) -> Table:
     table = _table("method", "held\nout", *(name.replace("_", "\n") for name in repeats), *names)
     last = None
     for row in frame.to_dict("records"):
-        bound = _number(row["false_bound"], row["bound_reason"], "{:.3g}")
+        why, unbound = of_row(row), of_row(row, "bound_")
+        bound = _number(row["false_bound"], unbound, "{:.3g}")
         if not pd.isna(row["false_bound"]):
             unimodal = row["false_bound_unimodal"]
             bound.append(" (-)" if pd.isna(unimodal) else f" ({unimodal:.3g})")
@@ -175,11 +161,11 @@ def stability_table(frame: pd.DataFrame) -> Table:
             "" if row["label"] == last else row["label"],
             row["holdout"],
             *(str(row[name]) for name in repeats),
-            _number(row["mean_size"], row["reason"], "{:.1f}"),
-            _with_interval(row, "nogueira", row["reason"]),
-            _number(row["control_nogueira"], row["reason"]),
-            _number(row["half_sample_size"], row["bound_reason"], "{:.1f}"),
-            _word(row["bound_reason"]) if pd.isna(row["stable"]) else str(row["stable"]),
+            _number(row["mean_size"], why, "{:.1f}"),
+            _with_interval(row, "nogueira", why),
+            _number(row["control_nogueira"], why),
+            _number(row["half_sample_size"], unbound, "{:.1f}"),
+            _word(unbound) if pd.isna(row["stable"]) else str(row["stable"]),
             bound,
         )
         last = row["label"]
@@ -191,9 +177,9 @@ def tests_table(tests: pd.DataFrame) -> Table:
     repeats = _repeats(tests)
     table = _table("held\nout", *(name.replace("_", "\n") for name in repeats), *_OF_A_PAIR, "difference", "p")
     for row in tests.to_dict("records"):
-        difference = Text(number(row["difference"], True)) if not row["reason"] else _word(row["reason"])
+        difference = Text(number(row["difference"], True)) if not row["reason"] else _word(of_row(row))
         where = [str(row[name]) for name in ("holdout", *repeats)]
-        table.add_row(*where, row["first"], row["second"], difference, _p_value(row["p_value"], row["reason"]))
+        table.add_row(*where, row["first"], row["second"], difference, _p_value(row["p_value"], of_row(row)))
     return table
 
 
@@ -212,33 +198,33 @@ def _repeats(frame: pd.DataFrame) -> list[str]:
     return [name for name in ("patient_fold", "seed") if frame[name].nunique() > 1]
 
 
-def _number(value: float, reason: str, form: str = "") -> Text:
+def _number(value: float, why: Sequence[Reason] = (), form: str = "") -> Text:
     if pd.isna(value):
-        return _word(reason)
+        return _word(why)
     return Text(form.format(value) if form else number(value))
 
 
-def _p_value(value: float, reason: str) -> Text:
+def _p_value(value: float, why: Sequence[Reason]) -> Text:
     if pd.isna(value):
-        return _word(reason)
+        return _word(why)
     return Text("<.001" if value < 0.001 else number(value))
 
 
-def _word(reason: str) -> Text:
-    """Return a reason in a word or two; notes below the table have the whole of it."""
-    return Text(next((short for words, short in _IN_A_CELL.items() if words in reason), "not\ndefined"), style="dim")
+def _word(why: Sequence[Reason]) -> Text:
+    """Return reasons in a word or two; notes below the table have the whole of them."""
+    return Text(in_a_cell(why), style="dim")
 
 
-def _with_interval(row: dict[str, object], name: str, reason: str) -> Text:
-    text = _number(row[name], reason)
+def _with_interval(row: dict[str, object], name: str, why: Sequence[Reason]) -> Text:
+    text = _number(row[name], why)
     if not pd.isna(row[f"{name}_low"]):
         text.append(f"\n{number(row[f'{name}_low'])}-{number(row[f'{name}_high'])}", style="dim")
     return text
 
 
-def _of_score(reason: str, title: str) -> str:
-    """Return the part of a run's reason that tells why a score is absent: a signature may be peculiar for others."""
-    return next((part for part in reason.split("; ") if part.startswith(f"{title} not defined")), "no test rows")
+def _of_score(row: dict[str, object], name: str) -> list[Reason]:
+    """Return the reasons that tell why a score is absent: a signature may be peculiar for others."""
+    return [reason for reason in of_row(row) if reason.code in (METRICS[name].undefined.code, NO_TEST_ROWS)]
 
 
 def _heat(pairs: pd.DataFrame) -> Text:
@@ -246,13 +232,9 @@ def _heat(pairs: pd.DataFrame) -> Text:
         return Text("")
     value = pairs["jaccard"].mean()
     if pd.isna(value):
-        return _word(_joined(pairs["reason"]))
+        return _word(of_rows(pairs))
     shade = round(255 - 200 * value)
     return Text(f" {number(value)} ", style=f"black on rgb({shade},{shade},255)")
-
-
-def _joined(reasons: pd.Series) -> str:
-    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _reasons(frame: pd.DataFrame, names: Sequence[str], columns: Sequence[str]) -> list[str]:

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, Summary, summary_notes
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.printed import number
+from magsig_tf.reasons import of_row
+from magsig_tf.report.words import absent
 
 WIDTH = 100
 SHOWN = ("auc", "f1", "brier", "ece")
@@ -169,7 +170,7 @@ def _best_of(rows: pd.DataFrame, metric: str) -> set[str]:
 
 def _cell(row: pd.Series, signed: bool, bold: bool) -> Text:
     if np.isnan(row["value"]):
-        return Text(NOT_RUN if row["reason"].startswith(NOT_RUN) else "not defined", style="dim")
+        return Text(absent(of_row(row)), style="dim")
     text = Text(number(row["value"], signed), style="bold" if bold else "")
     if np.isfinite(row["low"]):
         separator = " " if signed else "-"

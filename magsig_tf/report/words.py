@@ -1,0 +1,56 @@
+"""What a cell says in place of a number: a word or two for a reason's code; the sentence stands below the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from magsig_tf import reasons
+from magsig_tf.reasons import Reason
+
+NOT_DEFINED = "not defined"
+NOT_RUN = "not run"
+
+# of several reasons, the first of this list that is among them
+_WORDS = {
+    **dict.fromkeys(sorted(reasons.RUN_IS_MISSING), NOT_RUN),
+    reasons.NO_SOURCE_MAGNIFICATION: "no\nsources",
+    reasons.ONE_MAGNIFICATION: "one\nmagn.",
+    reasons.FEWER_CASES_THAN_FOLDS: "too few\ncases",
+    reasons.MAGNIFICATION_IN_ONE_FOLD: "magn. in\none fold",
+    reasons.ONE_CASE: "one\ncase",
+    reasons.NO_CASE_TWICE: "no case\ntwice",
+    reasons.NO_SIGNATURE: "no\nsignature",
+    reasons.EMPTY: "empty",
+    reasons.SATURATED: "saturated",
+    reasons.ONE_CLASS: "one\nclass",
+    reasons.NOTHING_MALIGNANT: "none\nmalignant",
+    reasons.NOT_MATCHED: "not\nmatched",
+    reasons.DOES_NOT_VARY: "does not\nvary",
+    reasons.PERMUTED: "-",
+    reasons.FEWER_THAN_TWO: "one\nholdout",
+    reasons.OTHER_LENGTH: "other\nlength",
+    reasons.NO_BOUND: "too few\ncases",
+    reasons.TOO_MANY_DIMENSIONS: "too many",
+    reasons.NO_TEST_ROWS: "no test\nrows",
+    reasons.NOT_FILTERED: "no\nfilter",
+    reasons.GAN_QUALITY: "see\nbelow",
+}
+
+
+def in_a_cell(why: Iterable[Reason]) -> str:
+    """Return what stands in the place of an absent number.
+
+    Args:
+        why: The reasons of its row.
+    """
+    codes = {reason.code for reason in why}
+    return next((words for code, words in _WORDS.items() if code in codes), "not\ndefined")
+
+
+def absent(why: Iterable[Reason]) -> str:
+    """Say of an absent metric whether a run is missing or the data do not define it.
+
+    Args:
+        why: The reasons of its row.
+    """
+    return NOT_RUN if any(reason.code in reasons.RUN_IS_MISSING for reason in why) else NOT_DEFINED
