@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pandas as pd
 
 from magsig_tf.evaluation import summary_notes
@@ -10,6 +12,7 @@ from magsig_tf.evaluation.comparison.frame import with_holm
 from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.report.figures import (
     CaseStrips,
+    Figure,
     HeldOutAgainstSource,
     MetricsPerHoldout,
     PairedDifferences,
@@ -35,12 +38,37 @@ from magsig_tf.report.page.answers import (
     answer_unseen,
     answer_wrong,
 )
-from magsig_tf.report.page.blocks import Section
-from magsig_tf.report.page.material import Material, worst_pictures
-from magsig_tf.report.page.tables_of_features import overlap_table, probe_table, signature_table
-from magsig_tf.report.page.tables_of_models import calibration_table, comparison_table, drop_table, held_out_table
-from magsig_tf.report.page.tables_of_study import case_table, explanation_table, run_table
-from magsig_tf.report.terminal.summary import SHOWN
+from magsig_tf.report.page.material import Material, Picture, worst_pictures
+from magsig_tf.report.tables.comparison import joined_differences
+from magsig_tf.report.tables.explanation import explanation_table
+from magsig_tf.report.tables.models import SHOWN, calibration_table, drop_table, held_out_table
+from magsig_tf.report.tables.probes import probe_table
+from magsig_tf.report.tables.signatures import overlap_table, signature_table
+from magsig_tf.report.tables.study import case_table, run_table
+from magsig_tf.report.tables.table import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question.
+
+    Args:
+        id: Its anchor.
+        question: Its heading.
+        answer: What the numbers say, as a plain sentence or a few.
+        figures: Its figures.
+        tables: Its tables.
+        pictures: Images.
+        notes: Sentences below everything.
+    """
+
+    id: str
+    question: str
+    answer: list[str]
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def sections_of(material: Material, palette: Palette) -> list[Section]:
@@ -85,7 +113,7 @@ def _drop(material: Material, palette: Palette) -> Section:
 def _better(material: Material, palette: Palette) -> Section:
     frames = [each.table for each in material.comparisons]
     joined = with_holm(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame()
-    table = comparison_table(material.comparisons, material.matrix.holdouts)
+    table = joined_differences(material.comparisons, material.matrix.holdouts)
     return Section(
         "better",
         "Which method is better, by how much, and how sure is that?",
@@ -117,16 +145,16 @@ def _invariance(material: Material, palette: Palette) -> Section:
 
 
 def _signatures(material: Material, palette: Palette) -> Section:
-    tables, holdouts, labels = material.tables, material.matrix.holdouts, material.labels
+    tables, holdouts = material.tables, material.matrix.holdouts
     sizes, pairs = tables.get("signatures"), tables.get("signature_pairs")
     return Section(
         "signatures",
         "Are signatures small and stable?",
-        answer_signatures(tables, labels),
+        answer_signatures(tables, material.labels),
         [SignatureSize(sizes, palette), SignatureOverlap(pairs, palette)],
         [
-            *([signature_table(sizes, holdouts, labels)] if len(sizes) else []),
-            *([overlap_table(pairs, holdouts, labels)] if len(pairs) else []),
+            *([signature_table(sizes, holdouts)] if len(sizes) else []),
+            *([overlap_table(pairs, holdouts)] if len(pairs) else []),
         ],
     )
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.evaluation.claims.verdicts import CANNOT_BE_TOLD, DOES_NOT_HOLD, HOLDS, NOT_RUN
-from magsig_tf.report.terminal.summary import WIDTH
+from magsig_tf.report.terminal.render import WIDTH
 
 _STYLES = {HOLDS: "bold", DOES_NOT_HOLD: "bold", CANNOT_BE_TOLD: "", NOT_RUN: "dim"}
 

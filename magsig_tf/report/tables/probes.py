@@ -1,0 +1,137 @@
+"""What probes read from frozen embeddings, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from magsig_tf.reasons import of_row
+from magsig_tf.report.tables.table import (
+    Cell,
+    Column,
+    Filter,
+    Pick,
+    Row,
+    Scale,
+    Table,
+    count_cell,
+    method_cell,
+    number_cell,
+)
+from magsig_tf.report.words import in_a_cell
+
+_PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "ridge": "known factor"}
+_METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "mutual_information": "information (nats)",
+    "top1": "found first",
+    "r2": "R2",
+}
+_FACTORS = {
+    "pleomorphism": "pleo-\nmorphism",
+    "irregularity": "irregu-\nlarity",
+    "nuclear_fraction": "nuclear\nfraction",
+    "log_pixel_size": "pixel\nsize",
+}
+_CHANCE = "what a guess gives"
+_LEGENDS = {
+    "rows": "source: images at source magnifications, all: the held-out one too",
+    "bal. acc.": "balanced accuracy of the magnification that a probe names",
+    "shuffled": "the same with shuffled labels, which must be at chance",
+    "MI, nats": "lower bound on what the embedding tells of the magnification, 0 is chance",
+}
+_COLUMNS = [
+    Column("rows", _LEGENDS["rows"], False, True, once=True),
+    Column("embedding", "", False, True, width=16),
+    Column("probe", "linear, or the nearest neighbours", False),
+    Column("of", "what it looks for", False),
+    Column("measure", "information is a lower bound on what the embedding tells of the magnification", False),
+    Column("value"),
+    Column("chance", _CHANCE),
+    Column("labels", "shuffled ones are a control that must be at chance", False),
+    Column("cases", "scored test cases"),
+    Column("embeddings", "files behind it"),
+]
+
+
+def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
+    """Return what frozen embeddings say about magnification, case and known factors, beside chance.
+
+    Args:
+        frame: From `summarise_probes`.
+        notes: Sentences below it.
+    """
+    rows = [_row(row) for row in frame.to_dict("records")]
+    scopes = list(dict.fromkeys(frame["rows"]))
+    filters = [
+        Filter("rows", {name: f"{name} rows" for name in scopes}, scopes[0] if scopes else ""),
+        Filter("probe", {name: _PROBES.get(name, name) for name in dict.fromkeys(frame["probe"])}, "linear"),
+    ]
+    replicates = f"{int(frame['replicates'].iloc[0]):,} " if "replicates" in frame and len(frame) else ""
+    about = (
+        f"Below each value: 95% interval, {replicates}bootstraps over cases. Out-of-fold, 5 folds of cases. "
+        "R2: share of a factor's variance that is explained, 0 is chance."
+    )
+    title = "What a probe reads from frozen embeddings of test cases"
+    short = {"rows": scopes[:1]}
+    return Table("probes", title, _COLUMNS, rows, frame, about, filters, list(notes), short)
+
+
+def probe_tables(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> list[Table]:
+    """Return two tables for a terminal: the magnification probes; the search for the same case and the known factors.
+
+    Args:
+        frame: From `summarise_probes`.
+        title: What was probed.
+        notes: Sentences below them.
+    """
+    table, scopes = probe_table(frame, notes), list(dict.fromkeys(frame["rows"]))
+    rows = sorted(table.rows, key=lambda row: scopes.index(row.values["rows"]))
+    table = replace(table, rows=rows, title=title, ruled=True)
+    told = [
+        _pick(f"{probe}\n{word}", name, "magnification", metric, control, _LEGENDS[word] if probe == "linear" else "")
+        for name, probe in (("linear", "linear"), ("neighbours", "k-NN"))
+        for word, metric, control in (
+            ("bal. acc.", "balanced_accuracy", "none"),
+            ("shuffled", "balanced_accuracy", "shuffled"),
+            ("MI, nats", "mutual_information", "none"),
+        )
+    ]
+    chance = Column("chance", _CHANCE)
+    told.append(replace(told[0], column=chance, source="chance"))
+    same = _pick(
+        "same case\ntop-1", "identity", "case", "top1", "none", "share whose nearest image is of the same case"
+    )
+    factors = dict.fromkeys(frame.loc[frame["probe"] == "ridge", "target"])
+    known = [_pick(f"R2\n{_FACTORS.get(name, name)}", "ridge", name, "r2", "none", "") for name in factors]
+    keys = ("rows", "embedding")
+    return [
+        replace(table.wide(keys, told), notes=[]),
+        replace(table.wide(keys, [same, replace(same, column=chance, source="chance"), *known]), title="", about=""),
+    ]
+
+
+def _pick(title: str, probe: str, target: str, metric: str, control: str, legend: str) -> Pick:
+    where = {"probe": probe, "target": target, "metric": metric, "control": control}
+    # the shuffled control is read beside chance; its interval is in the file
+    return Pick(Column(title, legend), "value", where, plain=control != "none")
+
+
+def _row(row: dict) -> Row:
+    scale = Scale(0.0, 1.5, 0.0) if row["metric"] == "mutual_information" else Scale(0.0, 1.0, row["chance"])
+    cells = [
+        Cell(row["rows"]),
+        method_cell(row["subject"]),
+        Cell(_PROBES.get(row["probe"], row["probe"])),
+        Cell(str(row["target"]).replace("_", " ")),
+        Cell(_METRICS.get(row["metric"], row["metric"])),
+        number_cell(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale),
+        number_cell(row["chance"], absent="-"),
+        Cell("shuffled" if row["control"] == "shuffled" else "true"),
+        count_cell(row["cases"]),
+        count_cell(row["embeddings"]),
+    ]
+    methods = (row["subject"],) if row["kind"] == "method" else ()
+    return Row(cells, methods, (), {name: row[name] for name in ("rows", "probe", "target", "metric", "control")})

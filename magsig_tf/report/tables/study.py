@@ -1,0 +1,109 @@
+"""Who is wrong, and the runs themselves, as tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from magsig_tf.report.tables.models import METHOD
+from magsig_tf.report.tables.table import (
+    Cell,
+    Column,
+    Filter,
+    Row,
+    Scale,
+    Table,
+    count_cell,
+    method_cell,
+    number_cell,
+    place_cell,
+)
+from magsig_tf.runs.matrix import Matrix
+
+
+def case_table(strips: pd.DataFrame) -> Table:
+    """Return the share of each case's images that each method gets wrong, the worst on average first.
+
+    Args:
+        strips: `CaseStrips.frame()`.
+    """
+    labels = list(dict.fromkeys(strips["label"]))
+    wide = strips.pivot(index=["case", "class"], columns="label", values="wrong").reindex(columns=labels)
+    wide = wide.assign(mean=wide.mean(axis=1)).sort_values("mean", ascending=False, kind="stable")
+    scale, rows = Scale(0.0, 1.0), []
+    for (case, truth), shares in zip(wide.index, wide.to_numpy(float), strict=True):
+        cells = [Cell(str(case)), Cell(str(truth))]
+        cells += [number_cell(share, absent="not tested", scale=scale) for share in shares]
+        rows.append(Row(cells, (), (), {"truth": str(truth)}))
+    columns = [Column("case", "", False), Column("truth", "", False)]
+    columns += [*(Column(f"{label}, wrong") for label in labels), Column("mean of methods")]
+    filters = [Filter("truth", {name: name for name in sorted(set(strips["class"]))})]
+    title = "Share of each case's images decided wrongly at held-out magnifications"
+    return Table("cases", title, columns, rows, strips, filters=filters)
+
+
+_RUN_COLUMNS = [
+    METHOD,
+    Column("held out", "", False),
+    Column("fold", "patient fold"),
+    Column("seed"),
+    Column("config", "hash of the settings", False),
+    Column("split", "hash of the split", False),
+    Column("selection", "how the checkpoint was chosen", False),
+    Column("chosen epoch"),
+    Column("lambda there", "strength of the gradient reversal"),
+    Column("seconds"),
+    Column("precision", "", False),
+    Column("versions", "", False),
+]
+
+
+def run_table(matrix: Matrix) -> Table:
+    """Return one row a run: what it is, which epoch was chosen, how long it took, and the versions that made it.
+
+    Args:
+        matrix: The runs.
+    """
+    records, rows = [], []
+    for group in matrix.groups:
+        for holdout, fold, seed in sorted(group.runs, key=lambda key: (matrix.holdouts.index(key[0]), *key[1:])):
+            run = group.runs[holdout, fold, seed]
+            record = _record(group.label, run.info) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
+            record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
+            record |= {"batch_statistics": run.batch_statistics}
+            records.append(record)
+            cells = [
+                method_cell(group.label),
+                place_cell(holdout, matrix.holdouts),
+                count_cell(fold),
+                count_cell(seed),
+                Cell(run.config_hash),
+                Cell(run.split_hash),
+                Cell(run.selection),
+                count_cell(record["epoch"]),
+                number_cell(record["lambda"], absent=""),
+                count_cell(record["seconds"], "{:.0f}"),
+                Cell(record["precision"]),
+                Cell(record["versions"]),
+            ]
+            rows.append(Row(cells, (group.label,), (holdout,)))
+    return Table("runs", "The runs", _RUN_COLUMNS, rows, pd.DataFrame(records))
+
+
+def _record(label: str, info: dict) -> dict[str, object]:
+    """Return what run.json says, as far as it can be read."""
+    chosen = info.get("chosen") if isinstance(info.get("chosen"), dict) else {}
+    state = chosen.get("state") if isinstance(chosen.get("state"), dict) else {}
+    versions = info.get("versions") if isinstance(info.get("versions"), dict) else {}
+    epoch = _number(chosen.get("epoch"))
+    return {
+        "label": label,
+        "epoch": epoch + 1,
+        "lambda": _number(state.get("lambda")),
+        "seconds": _number(info.get("seconds")),
+        "precision": str(info.get("precision", "")),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
