@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from magsig_tf.statistics import classification as metrics
 from magsig_tf.statistics.intervals import SHARE
 from magsig_tf.statistics.replicates import Replicates
 from magsig_tf.statistics.units import LEVELS
+
+CellT = TypeVar("CellT")
 
 _NO_PREDICTIONS = Reason(NO_PREDICTIONS, "no predictions")
 _ONE_CLASS = Reason(ONE_CLASS, "one class")
@@ -51,6 +53,16 @@ class Metric:
     threshold: bool = False
     binned: bool = False
     bounds: tuple[float, float] = SHARE
+
+    def change(self, now: CellT, before: CellT, minus: Callable[[CellT, CellT], CellT]) -> CellT:
+        """Return `now` minus `before`, its sign turned where lower is better, so that minus always means worse.
+
+        Args:
+            now: A value.
+            before: What it is compared with.
+            minus: Subtracts its second argument from its first.
+        """
+        return minus(before, now) if self.better == "lower" else minus(now, before)
 
     @property
     def bounds_of_difference(self) -> tuple[float, float]:

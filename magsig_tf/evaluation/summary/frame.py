@@ -73,7 +73,7 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         ("held_out", _over_seeds(cells, holdouts, "test"), runs, "test", reason),
         ("in_domain", _over_seeds(cells, holdouts, "in_domain_test"), runs, "in_domain_test", reason),
         ("as_source", drop.as_source, drop.runs, "test", drop.reason),
-        ("drop", drop.held_out_minus_source, drop.runs, "test", drop.reason),
+        ("drop", drop.change, drop.runs, "test", drop.reason),
     )
     counts = {quantity: count_behind(behind, part) for quantity, _, behind, part, _ in quantities}
     joined = ("held_out", "in_domain") if target == POOLED else ()

@@ -48,8 +48,8 @@ _WORDS = {
     "in_domain": "the same cases at the source magnifications",
     "as_source": "the same images in models trained at that magnification",
     "drop": (
-        "{metric} held out minus {metric} on the same images from models trained at that magnification, its sign "
-        "turned where lower is better: minus always means worse"
+        "held out minus on the same images from models trained at that magnification, the sign turned where lower is "
+        "better: minus always means worse"
     ),
 }
 _TITLES = {"held_out": "held-out", "in_domain": "in-domain", "as_source": "as a source", "drop": "drop"}
@@ -102,7 +102,7 @@ def models_table(summary: Summary) -> Table:
         rows.append(Row(cells, (label,), (holdout,), {"level": level, "metric": metric, "study": study}))
     rows.sort(key=lambda row: (row.cells[0].value, labels.index(row.methods[0])))
     columns = [HELD_OUT, METHOD, METRIC, CASES]
-    columns += [Column(title, _WORDS[name].format(metric="the metric")) for name, title in _TITLES.items()]
+    columns += [Column(title, _WORDS[name]) for name, title in _TITLES.items()]
     columns += [Column("images", "distinct test images"), Column("runs", "finished runs behind the held-out value")]
     about = f"{interval_words(summary.level, summary.replicates)} Threshold: {summary.threshold}. Bold: the best."
     short = {"level": LEVELS[:1], "metric": PRINTED}
@@ -117,14 +117,21 @@ def summary_table(summary: Summary, level: str, metrics: Sequence[str]) -> Table
         level: "image" or "case".
         metrics: Names of the metrics to show.
     """
-    first = METRICS[metrics[0]].title
-    picks = [_pick(metrics[0], name, _WORDS[name].format(metric=first)) for name in ("held_out", "in_domain", "drop")]
+    picks = [_pick(metrics[0], name, _WORDS[name]) for name in ("held_out", "in_domain")]
+    picks.append(_pick(metrics[0], "drop", _drop_words(metrics[0])))
     picks += [_pick(name, "held_out", "") for name in metrics[1:]]
     wide = models_table(summary).where(level=[level]).wide(("held out", "method", "cases b + m"), picks)
     decides = f" Threshold: {summary.threshold}." if any(METRICS[name].threshold for name in metrics) else ""
     title = f"{summary.dataset}: trained without a magnification, tested on it ({level} level)"
     about = f"{interval_words(summary.level, summary.replicates)} Bold: the best at a holdout.{decides}"
     return replace(wide, title=title, about=about, ruled=True)
+
+
+def _drop_words(metric: str) -> str:
+    title, source = METRICS[metric].title, "on the same images from models trained at that magnification"
+    if METRICS[metric].better == "lower":
+        return f"{title} {source} minus {title} held out, so that minus means worse"
+    return f"{title} held out minus {title} {source}; minus means worse"
 
 
 def _pick(metric: str, quantity: str, legend: str) -> Pick:

@@ -37,7 +37,7 @@ _FACTORS = {
 }
 _CHANCE = "what a guess gives"
 _LEGENDS = {
-    "rows": "source: images at source magnifications, all: the held-out one too",
+    "rows": "source are images at source magnifications, all are those and the held-out one",
     "bal. acc.": "balanced accuracy of the magnification that a probe names",
     "shuffled": "the same with shuffled labels, which must be at chance",
     "MI, nats": "lower bound on what the embedding tells of the magnification, 0 is chance",

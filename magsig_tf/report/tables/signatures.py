@@ -174,11 +174,11 @@ def methods_table(frame: pd.DataFrame) -> Table:
             *(number_cell(row[name], absent=unmatched) for name in ("matched_jaccard", "matched_adjusted", "cka")),
         ]
         rows.append(Row(cells, (row["label"],)))
-    permuted = f"permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws"
+    about = f"permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws."
     j, chance, adjusted, _, p, *matched = _PAIR
     nogueira = Column("Nogueira", "index of stability, 0 is chance and 1 the same set")
-    columns = [replace(METHOD, legend=permuted, width=20), Column("mean k"), j, chance, adjusted, p, nogueira, *matched]
-    return Table("signature_methods", "Means over all pairs", columns, rows, frame)
+    columns = [replace(METHOD, width=20), Column("mean k"), j, chance, adjusted, p, nogueira, *matched]
+    return Table("signature_methods", "Means over all pairs", columns, rows, frame, about)
 
 
 def stability_table(frame: pd.DataFrame) -> Table:
