@@ -105,23 +105,20 @@ def write_page_table(table: Table, folder: Path) -> list[Path]:
 
 def as_latex(table: Table) -> str:
     """Return the printed rows of a table as a LaTeX `longtable` with the rules of booktabs; text is escaped."""
-    caption = f"{table.title}. {table.legend}" if table.legend else table.title
     rows, titles = table.printed().rows, [_one_line(column.name) for column in table.columns]
     frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=titles)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    columns = [
-        _column(frame.iloc[:, place], numeric)
-        for place, numeric in enumerate(column.numeric for column in table.columns)
-    ]
+    columns = [_column(frame.iloc[:, place], column.numeric) for place, column in enumerate(table.columns)]
     text = style.to_latex(
         environment="longtable",
         hrules=True,
         column_format="".join(columns),
-        caption=_escaped(caption),
+        caption=_escaped(table.title),
         label=f"tab:{table.name}",
     )
+    legend = f"{{\\noindent\\footnotesize {_escaped(table.legend)}\\par}}\n" if table.legend else ""
     # a bracket that begins a row would be read as the height of the row before it
-    return _HEAD + re.sub(r"(?m)^\[", "{[}", text)
+    return _HEAD + re.sub(r"(?m)^\[", "{[}", text) + legend
 
 
 def _column(texts: pd.Series, numeric: bool) -> str:

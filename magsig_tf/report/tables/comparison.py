@@ -22,22 +22,7 @@ from magsig_tf.report.tables.models import (
     interval_words,
     level_and_metric,
 )
-from magsig_tf.report.tables.table import (
-    CLEAR,
-    Cell,
-    Column,
-    Pick,
-    Row,
-    Scale,
-    Table,
-    count_cell,
-    ends_of,
-    method_cell,
-    number_cell,
-    p_cell,
-    place_cell,
-    signed_number,
-)
+from magsig_tf.report.tables.table import CLEAR, Cell, Column, Pick, Row, Scale, Table, signed_number
 from magsig_tf.report.words import absent
 from magsig_tf.statistics.units import LEVELS
 
@@ -65,7 +50,7 @@ def differences_table(frame: pd.DataFrame, holdouts: Sequence[str], about: str) 
         about: What holds for all cells.
     """
     order = [*holdouts, POOLED]
-    scales = {metric: Scale.around_zero(ends_of(rows)) for metric, rows in frame.groupby("metric")}
+    scales = {metric: Scale.around_zero(rows) for metric, rows in frame.groupby("metric")}
     rows = [_row(row, order, scales[row["metric"]]) for row in frame.to_dict("records")]
     rows.sort(key=lambda row: row.cells[0].value)
     title = "Paired differences: method minus reference on the same cases"
@@ -138,15 +123,15 @@ def _row(row: dict, order: Sequence[str], scale: Scale) -> Row:
     strong = bool(row["holm_p"] < CLEAR)
     numbers = row["value"], row["low"], row["high"]
     cells = [
-        place_cell(row["holdout"], order),
-        method_cell(row["label"]),
-        method_cell(row["reference_label"]),
+        Cell.place(row["holdout"], order),
+        Cell.of_method(row["label"]),
+        Cell.of_method(row["reference_label"]),
         Cell(METRICS[row["metric"]].title),
-        number_cell(*numbers, absent=why, write=signed_number, scale=scale, strong=strong),
-        p_cell(row["p"]),
-        p_cell(row["holm_p"], decides=True),
+        Cell.number(*numbers, absent=why, write=signed_number, scale=scale, strong=strong),
+        Cell.p_value(row["p"]),
+        Cell.p_value(row["holm_p"], decides=True),
         Cell(f"{row['cases_benign']} + {row['cases_malignant']}" if row["pairs"] else ""),
-        count_cell(row["pairs"]),
+        Cell.count(row["pairs"]),
     ]
     methods = (row["label"], row["reference_label"])
     return Row(cells, methods, (row["holdout"],), {"level": row["level"], "metric": row["metric"]})

@@ -13,22 +13,7 @@ from magsig_tf.evaluation.printed import number, significant
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import of_texts
 from magsig_tf.report.tables.models import HELD_OUT, METHOD, interval_words
-from magsig_tf.report.tables.table import (
-    Cell,
-    Column,
-    Filter,
-    Pick,
-    Row,
-    Scale,
-    Table,
-    count_cell,
-    ends_of,
-    method_cell,
-    number_cell,
-    p_cell,
-    place_cell,
-    signed_number,
-)
+from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table, signed_number
 from magsig_tf.report.words import in_a_cell
 from magsig_tf.statistics.units import LEVELS
 
@@ -59,7 +44,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
     whole = frame[frame["patient_fold"] == ALL_FOLDS]
     floors = whole[whole["quantity"].str.endswith("_floor")].set_index(["label", "holdout", "quantity"])["value"]
     shown = whole[whole["quantity"].isin([*_QUANTITIES, *_MORE])]
-    scale = Scale.around_zero(ends_of(shown[shown["reference_method"] != ""]))
+    scale = Scale.around_zero(shown[shown["reference_method"] != ""])
     rows = []
     for row in shown.to_dict("records"):
         floor = floors.get((row["label"], row["holdout"], f"{row['quantity']}_floor"), float("nan"))
@@ -81,8 +66,8 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
     levels = {level: f"{level} level" for level in LEVELS}
     filters = [Filter("what", options, "difference"), Filter("level", levels, LEVELS[0])]
     about = (
-        f"{interval_words(explanation.level, explanation.replicates)} Below each measure of the GANs: its floor, which "
-        "is real images of other patients."
+        f"{interval_words(explanation.level, explanation.replicates)} Floor of each measure of the GANs, below it: "
+        "real images of other patients."
     )
     title = "What synthetic images did, and how good the GANs were"
     short = {"level": ("", LEVELS[0])}
@@ -119,15 +104,15 @@ def _row(row: dict, order: Sequence[str], scale: Scale, floor: float) -> Row:
         minus = "resampled\n- baseline"
     value = _measure(row, floor) if quality else _difference(row, scale)
     cells = [
-        place_cell(row["holdout"], order),
-        method_cell(row["label"]),
+        Cell.place(row["holdout"], order),
+        Cell.of_method(row["label"]),
         Cell(minus),
-        Cell() if quality else method_cell(row["reference"]),
+        Cell() if quality else Cell.of_method(row["reference"]),
         Cell({**_QUANTITIES, **_MORE}[row["quantity"]].name),
         value,
-        p_cell(row["p"]),
-        p_cell(row["holm_p"], decides=True),
-        count_cell(row["n"]),
+        Cell.p_value(row["p"]),
+        Cell.p_value(row["holm_p"], decides=True),
+        Cell.count(row["n"]),
     ]
     values = {"what": "quality" if quality else "difference", "level": row["level"], "quantity": row["quantity"]}
     return Row(cells, (row["label"],), (row["holdout"],), values)
@@ -137,10 +122,10 @@ def _difference(row: dict, scale: Scale) -> Cell:
     told = bool(row["low"] > 0 or row["high"] < 0)
     absent = "not defined" if row["n"] else "not run"
     numbers = row["value"], row["low"], row["high"]
-    return number_cell(*numbers, absent=absent, write=signed_number, scale=scale, strong=told)
+    return Cell.number(*numbers, absent=absent, write=signed_number, scale=scale, strong=told)
 
 
 def _measure(row: dict, floor: float) -> Cell:
     write = significant if row["quantity"] == "kid" else number
     absent = in_a_cell(of_texts(row["reason_code"], row["words"]))
-    return number_cell(row["value"], absent=absent, write=write, below="" if np.isnan(floor) else write(floor))
+    return Cell.number(row["value"], absent=absent, write=write, below="" if np.isnan(floor) else write(floor))

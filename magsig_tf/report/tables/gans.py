@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.tables.table import Cell, Column, Row, Table, number_cell
+from magsig_tf.report.tables.table import Cell, Column, Row, Table
 from magsig_tf.statistics.bootstrap import MANY_CASES
 
 _SPACES = {"efficientnet_lite0": "ImageNet", "random_cnn": "random CNN"}
@@ -50,7 +50,7 @@ def quality_table(quality: pd.DataFrame, title: str, notes: Sequence[str]) -> Ta
     columns = [
         Column("GAN", "", False, once=True),
         Column("features", "in which images are compared", False),
-        Column("KID", "distance to real images, below it its 95% interval, bootstrap over cases"),
+        Column("KID", "distance to real images, with its 95% interval, bootstrap over cases"),
         Column("KID\nfloor"),
         *_MEASURES.values(),
     ]
@@ -87,7 +87,7 @@ def _cell(
     row, write = cells.loc[key], partial(_number, digits=digits)
     ends = () if floor or kind == "floor" else (row["low"], row["high"])
     real = cells["value"].get((part, space, "floor", metric), np.nan) if floor else np.nan
-    return number_cell(row["value"], *ends, absent="not def.", write=write, below="" if np.isnan(real) else write(real))
+    return Cell.number(row["value"], *ends, absent="not def.", write=write, below="" if np.isnan(real) else write(real))
 
 
 def _number(value: float, digits: int) -> str:

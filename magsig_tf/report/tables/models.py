@@ -12,21 +12,7 @@ from magsig_tf.evaluation import METRICS, Summary
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import NOT_IN_STUDY, of_row
-from magsig_tf.report.tables.table import (
-    Cell,
-    Column,
-    Filter,
-    Pick,
-    Row,
-    Scale,
-    Table,
-    count_cell,
-    ends_of,
-    method_cell,
-    number_cell,
-    place_cell,
-    signed_number,
-)
+from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table, signed_number
 from magsig_tf.report.words import absent
 from magsig_tf.statistics.units import LEVELS
 
@@ -72,8 +58,8 @@ def level_filter(frame: pd.DataFrame) -> Filter:
 
 
 def interval_words(level: float, replicates: int, more: str = "") -> str:
-    """Say what stands below each value."""
-    return f"Below each value: {level:.0%} interval, {replicates:,} bootstraps over cases{more}."
+    """Say what interval each value has."""
+    return f"Interval of each value: {level:.0%}, {replicates:,} bootstraps over cases{more}."
 
 
 def models_table(summary: Summary) -> Table:
@@ -92,12 +78,12 @@ def models_table(summary: Summary) -> Table:
     ):
         row_of = {row["quantity"]: row for row in found}
         first = row_of["held_out"]
-        cells = [place_cell(holdout, order), method_cell(label), Cell(METRICS[metric].title)]
+        cells = [Cell.place(holdout, order), Cell.of_method(label), Cell(METRICS[metric].title)]
         cells += [Cell(f"{first['cases_benign']} + {first['cases_malignant']}" if first["runs"] else "")]
         for quantity in _TITLES:
             strong = quantity == "held_out" and label in best.get((holdout, level, metric), ())
             cells.append(_cell(row_of[quantity], scales[metric], strong))
-        cells += [count_cell(first["images"]), count_cell(first["runs"])]
+        cells += [Cell.count(first["images"]), Cell.count(first["runs"])]
         study = "other" if first["reason_code"] == NOT_IN_STUDY else "own"
         rows.append(Row(cells, (label,), (holdout,), {"level": level, "metric": metric, "study": study}))
     rows.sort(key=lambda row: (row.cells[0].value, labels.index(row.methods[0])))
@@ -223,10 +209,10 @@ def best_labels(summary: Summary) -> dict[tuple[str, str, str], set[str]]:
 def _scales(rows: pd.DataFrame) -> dict[bool, Scale]:
     """Return the scale of values, which share one, and that of drops."""
     drops = rows["quantity"] == "drop"
-    return {False: Scale.of(ends_of(rows[~drops])), True: Scale.around_zero(ends_of(rows[drops]))}
+    return {False: Scale.of(rows[~drops]), True: Scale.around_zero(rows[drops])}
 
 
 def _cell(row: dict, scales: dict[bool, Scale], strong: bool) -> Cell:
     drop = row["quantity"] == "drop"
     numbers, write = (row["value"], row["low"], row["high"]), signed_number if drop else number
-    return number_cell(*numbers, absent=absent(of_row(row)), write=write, scale=scales[drop], strong=strong)
+    return Cell.number(*numbers, absent=absent(of_row(row)), write=write, scale=scales[drop], strong=strong)

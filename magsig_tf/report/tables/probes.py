@@ -8,18 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from magsig_tf.reasons import of_row
-from magsig_tf.report.tables.table import (
-    Cell,
-    Column,
-    Filter,
-    Pick,
-    Row,
-    Scale,
-    Table,
-    count_cell,
-    method_cell,
-    number_cell,
-)
+from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table
 from magsig_tf.report.words import in_a_cell
 
 _PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "ridge": "known factor"}
@@ -71,7 +60,7 @@ def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
     ]
     replicates = f"{int(frame['replicates'].iloc[0]):,} " if "replicates" in frame and len(frame) else ""
     about = (
-        f"Below each value: 95% interval, {replicates}bootstraps over cases. Out-of-fold, 5 folds of cases. "
+        f"Interval of each value: 95%, {replicates}bootstraps over cases. Out-of-fold, 5 folds of cases. "
         "R2: share of a factor's variance that is explained, 0 is chance."
     )
     title = "What a probe reads from frozen embeddings of test cases"
@@ -123,15 +112,15 @@ def _row(row: dict) -> Row:
     scale = Scale(0.0, 1.5, 0.0) if row["metric"] == "mutual_information" else Scale(0.0, 1.0, row["chance"])
     cells = [
         Cell(row["rows"]),
-        method_cell(row["subject"]),
+        Cell.of_method(row["subject"]),
         Cell(_PROBES.get(row["probe"], row["probe"])),
         Cell(str(row["target"]).replace("_", " ")),
         Cell(_METRICS.get(row["metric"], row["metric"])),
-        number_cell(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale),
-        number_cell(row["chance"], absent="-"),
+        Cell.number(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale),
+        Cell.number(row["chance"], absent="-"),
         Cell("shuffled" if row["control"] == "shuffled" else "true"),
-        count_cell(row["cases"]),
-        count_cell(row["embeddings"]),
+        Cell.count(row["cases"]),
+        Cell.count(row["embeddings"]),
     ]
     methods = (row["subject"],) if row["kind"] == "method" else ()
     return Row(cells, methods, (), {name: row[name] for name in ("rows", "probe", "target", "metric", "control")})

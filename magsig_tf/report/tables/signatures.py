@@ -10,19 +10,7 @@ import pandas as pd
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.reasons import NO_TEST_ROWS, joined, of_row, of_rows
 from magsig_tf.report.tables.models import HELD_OUT, METHOD
-from magsig_tf.report.tables.table import (
-    Cell,
-    Column,
-    Row,
-    Scale,
-    Table,
-    count_cell,
-    method_cell,
-    number_cell,
-    p_cell,
-    place_cell,
-    signed_number,
-)
+from magsig_tf.report.tables.table import Cell, Column, Row, Scale, Table, signed_number
 from magsig_tf.report.words import in_a_cell
 from magsig_tf.signatures.permuted_control import DRAWS
 
@@ -51,13 +39,13 @@ def signature_table(frame: pd.DataFrame, holdouts: Sequence[str] = (), replicate
             else Cell(in_a_cell(why), faint=True)
         )
         cells = [
-            method_cell(row["label"]),
-            place_cell(row["holdout"], order),
-            count_cell(row["patient_fold"]),
-            count_cell(row["seed"]),
+            Cell.of_method(row["label"]),
+            Cell.place(row["holdout"], order),
+            Cell.count(row["patient_fold"]),
+            Cell.count(row["seed"]),
             k,
-            number_cell(row["share"], absent="-", scale=Scale(0.0, 1.0)),
-            count_cell(row.get("C", _NAN), "{:.3g}") if k.value is not None else Cell("-", faint=True),
+            Cell.number(row["share"], absent="-", scale=Scale(0.0, 1.0)),
+            Cell.count(row.get("C", _NAN), "{:.3g}") if k.value is not None else Cell("-", faint=True),
             *(_score(row, name) for name in SCORES),
             Cell(joined(why)),
         ]
@@ -73,7 +61,7 @@ def signature_table(frame: pd.DataFrame, holdouts: Sequence[str] = (), replicate
         *(Column(METRICS[name].title) for name in SCORES),
         _REMARK,
     ]
-    about = f"Below each score: 95% interval, {drawn}."
+    about = f"Interval of each score: 95%, {drawn}."
     return Table("signatures", "Sparse signatures, one row a run, scored on test cases", columns, rows, frame, about)
 
 
@@ -83,7 +71,7 @@ def _score(row: Mapping[str, object], name: str) -> Cell:
         return Cell("-", faint=True)
     why = [reason for reason in of_row(row) if reason.code in (METRICS[name].undefined.code, NO_TEST_ROWS)]
     ends = row.get(f"{name}_low", _NAN), row.get(f"{name}_high", _NAN)
-    return number_cell(row[name], *ends, absent=in_a_cell(why))
+    return Cell.number(row[name], *ends, absent=in_a_cell(why))
 
 
 _PAIR = [
@@ -112,18 +100,18 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
         sizes = [row.get(name, _NAN) for name in ("first_size", "second_size")]
         pair = f"{row['first']} {row['second']}"
         cells = [
-            method_cell(row["label"]),
+            Cell.of_method(row["label"]),
             Cell(pair, float(order.index(row["first"]) * len(order) + order.index(row["second"]))),
-            count_cell(row["patient_fold"]),
-            count_cell(row["seed"]),
+            Cell.count(row["patient_fold"]),
+            Cell.count(row["seed"]),
             Cell("-", faint=True) if pd.isna(sizes).any() else Cell(f"{sizes[0]:.0f} {sizes[1]:.0f}"),
-            number_cell(row["jaccard"], absent=absent),
-            number_cell(row["expected"], absent=absent),
-            number_cell(row["adjusted"], absent=absent, scale=Scale(-1.0, 1.0, 0.0)),
-            number_cell(row.get("ceiling", _NAN), absent=absent),
-            p_cell(row["p_value"], absent),
-            *(number_cell(row.get(name, _NAN), absent=unmatched) for name in ("matched_jaccard", "matched_adjusted")),
-            number_cell(row["cka"], absent=unmatched),
+            Cell.number(row["jaccard"], absent=absent),
+            Cell.number(row["expected"], absent=absent),
+            Cell.number(row["adjusted"], absent=absent, scale=Scale(-1.0, 1.0, 0.0)),
+            Cell.number(row.get("ceiling", _NAN), absent=absent),
+            Cell.p_value(row["p_value"], absent),
+            *(Cell.number(row.get(name, _NAN), absent=unmatched) for name in ("matched_jaccard", "matched_adjusted")),
+            Cell.number(row["cka"], absent=unmatched),
             Cell(joined([*of_row(row), *of_row(row, "matched_")])),
         ]
         rows.append(Row(cells, (row["label"],), (row["first"], row["second"])))
@@ -156,7 +144,7 @@ def heat_table(label: str, pairs: pd.DataFrame) -> Table:
 def _heat(pairs: pd.DataFrame) -> Cell:
     if pairs.empty:
         return Cell()
-    cell = number_cell(pairs["jaccard"].mean(), absent=in_a_cell(of_rows(pairs)))
+    cell = Cell.number(pairs["jaccard"].mean(), absent=in_a_cell(of_rows(pairs)))
     return cell if cell.faint else replace(cell, text=f" {cell.text} ", shade=cell.value)
 
 
@@ -166,12 +154,12 @@ def methods_table(frame: pd.DataFrame) -> Table:
     for row in frame.to_dict("records"):
         absent, unmatched = in_a_cell(of_row(row)), in_a_cell(of_row(row, "matched_"))
         cells = [
-            Cell("  permuted") if row["control"] else method_cell(row["label"]),
-            count_cell(row["mean_size"]) if pd.notna(row["mean_size"]) else Cell("-", faint=True),
-            *(number_cell(row[name], absent=absent) for name in ("jaccard", "expected", "adjusted")),
-            p_cell(row["median_p_value"], absent),
-            number_cell(row["nogueira"], absent=absent),
-            *(number_cell(row[name], absent=unmatched) for name in ("matched_jaccard", "matched_adjusted", "cka")),
+            Cell("  permuted") if row["control"] else Cell.of_method(row["label"]),
+            Cell.count(row["mean_size"]) if pd.notna(row["mean_size"]) else Cell("-", faint=True),
+            *(Cell.number(row[name], absent=absent) for name in ("jaccard", "expected", "adjusted")),
+            Cell.p_value(row["median_p_value"], absent),
+            Cell.number(row["nogueira"], absent=absent),
+            *(Cell.number(row[name], absent=unmatched) for name in ("matched_jaccard", "matched_adjusted", "cka")),
         ]
         rows.append(Row(cells, (row["label"],)))
     about = f"permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws."
@@ -192,15 +180,15 @@ def stability_table(frame: pd.DataFrame) -> Table:
             words = "-" if pd.isna(unimodal) else f"{unimodal:.3g}"
             bound = Cell(f"{row['false_bound']:.3g} ({words})", float(row["false_bound"]))
         cells = [
-            method_cell(row["label"]),
+            Cell.of_method(row["label"]),
             Cell(row["holdout"]),
-            count_cell(row["patient_fold"]),
-            count_cell(row["seed"]),
-            number_cell(row["mean_size"], absent=absent, write="{:.1f}".format),
-            number_cell(row["nogueira"], row["nogueira_low"], row["nogueira_high"], absent=absent),
-            number_cell(row["control_nogueira"], absent=absent),
-            number_cell(row["half_sample_size"], absent=unbound, write="{:.1f}".format),
-            Cell(unbound, faint=True) if pd.isna(row["stable"]) else count_cell(row["stable"]),
+            Cell.count(row["patient_fold"]),
+            Cell.count(row["seed"]),
+            Cell.number(row["mean_size"], absent=absent, write="{:.1f}".format),
+            Cell.number(row["nogueira"], row["nogueira_low"], row["nogueira_high"], absent=absent),
+            Cell.number(row["control_nogueira"], absent=absent),
+            Cell.number(row["half_sample_size"], absent=unbound, write="{:.1f}".format),
+            Cell(unbound, faint=True) if pd.isna(row["stable"]) else Cell.count(row["stable"]),
             bound,
         ]
         rows.append(Row(cells, (row["label"],), (row["holdout"],)))
@@ -209,9 +197,7 @@ def stability_table(frame: pd.DataFrame) -> Table:
         _HELD_OUT,
         *_FOLD,
         Column("mean k"),
-        Column(
-            "Nogueira", "index of stability over the bootstraps, 0 is chance and 1 the same set; below it its interval"
-        ),
+        Column("Nogueira", "index of stability over the bootstraps, 0 is chance and 1 the same set; with its interval"),
         Column("permuted", "the same of permuted signatures"),
         Column("k of\nhalves", "mean size in half-samples"),
         Column("stable", "dimensions in 90% of the half-samples"),
@@ -231,12 +217,12 @@ def tests_table(frame: pd.DataFrame) -> Table:
         absent = in_a_cell(of_row(row))
         cells = [
             Cell(row["holdout"]),
-            count_cell(row["patient_fold"]),
-            count_cell(row["seed"]),
-            method_cell(row["first"]),
-            method_cell(row["second"]),
-            number_cell(row["difference"] if not row["reason"] else _NAN, absent=absent, write=signed_number),
-            p_cell(row["p_value"], absent),
+            Cell.count(row["patient_fold"]),
+            Cell.count(row["seed"]),
+            Cell.of_method(row["first"]),
+            Cell.of_method(row["second"]),
+            Cell.number(row["difference"] if not row["reason"] else _NAN, absent=absent, write=signed_number),
+            Cell.p_value(row["p_value"], absent),
         ]
         rows.append(Row(cells, (row["first"], row["second"]), (row["holdout"],)))
     pair = [Column(title, "", False, width=20) for title in ("Nogueira of", "minus")]

@@ -5,18 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from magsig_tf.report.tables.models import METHOD
-from magsig_tf.report.tables.table import (
-    Cell,
-    Column,
-    Filter,
-    Row,
-    Scale,
-    Table,
-    count_cell,
-    method_cell,
-    number_cell,
-    place_cell,
-)
+from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table
 from magsig_tf.runs.matrix import Matrix
 
 
@@ -32,7 +21,7 @@ def case_table(strips: pd.DataFrame) -> Table:
     scale, rows = Scale(0.0, 1.0), []
     for (case, truth), shares in zip(wide.index, wide.to_numpy(float), strict=True):
         cells = [Cell(str(case)), Cell(str(truth))]
-        cells += [number_cell(share, absent="not tested", scale=scale) for share in shares]
+        cells += [Cell.number(share, absent="not tested", scale=scale) for share in shares]
         rows.append(Row(cells, (), (), {"truth": str(truth)}))
     columns = [Column("case", "", False), Column("truth", "", False)]
     columns += [*(Column(f"{label}, wrong") for label in labels), Column("mean of methods")]
@@ -72,16 +61,16 @@ def run_table(matrix: Matrix) -> Table:
             record |= {"batch_statistics": run.batch_statistics}
             records.append(record)
             cells = [
-                method_cell(group.label),
-                place_cell(holdout, matrix.holdouts),
-                count_cell(fold),
-                count_cell(seed),
+                Cell.of_method(group.label),
+                Cell.place(holdout, matrix.holdouts),
+                Cell.count(fold),
+                Cell.count(seed),
                 Cell(run.config_hash),
                 Cell(run.split_hash),
                 Cell(run.selection),
-                count_cell(record["epoch"]),
-                number_cell(record["lambda"], absent=""),
-                count_cell(record["seconds"], "{:.0f}"),
+                Cell.count(record["epoch"]),
+                Cell.number(record["lambda"], absent=""),
+                Cell.count(record["seconds"], "{:.0f}"),
                 Cell(record["precision"]),
                 Cell(record["versions"]),
             ]

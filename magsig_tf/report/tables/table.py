@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.printed import number, p_value
@@ -31,15 +32,15 @@ class Scale:
     mark: float = math.nan
 
     @classmethod
-    def around_zero(cls, values: Iterable[float]) -> Scale:
-        """Return a scale with 0 in its middle that holds all values."""
-        reach = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
+    def around_zero(cls, frame: pd.DataFrame) -> Scale:
+        """Return a scale with 0 in its middle that holds every value, low and high of some rows."""
+        reach = max(map(abs, _known(frame)), default=0.0) or 1.0
         return cls(-reach, reach, 0.0)
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Scale:
-        """Return a scale from the lowest to the highest value, so that intervals can be told apart."""
-        known = [value for value in values if math.isfinite(value)]
+    def of(cls, frame: pd.DataFrame) -> Scale:
+        """Return a scale from the lowest to the highest end of some rows, so that intervals can be told apart."""
+        known = _known(frame)
         low, high = min(known, default=0.0), max(known, default=1.0)
         return cls(low, high) if high > low else cls(low - 0.5, low + 0.5)
 
@@ -47,6 +48,11 @@ class Scale:
         """Return a value's position in percent of the scale; NaN for NaN."""
         share = (value - self.start) / (self.end - self.start)
         return round(100 * min(1.0, max(0.0, share)), 2) if math.isfinite(share) else math.nan
+
+
+def _known(frame: pd.DataFrame) -> list[float]:
+    numbers = frame[["value", "low", "high"]].to_numpy(float).ravel()
+    return numbers[np.isfinite(numbers)].tolist()
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,65 @@ class Cell:
     method: str = ""
     bar: tuple[float, ...] = ()
     shade: float = math.nan
+
+    @classmethod
+    def number(
+        cls,
+        value: float,
+        low: float = math.nan,
+        high: float = math.nan,
+        *,
+        absent: str = "not defined",
+        write: Callable[[float], str] = number,
+        scale: Scale | None = None,
+        strong: bool = False,
+        below: str = "",
+    ) -> Cell:
+        """Return a number with its interval; words where there is none.
+
+        Args:
+            value: The number.
+            low: Lower end of its interval; NaN without one.
+            high: Upper end.
+            absent: What is said where the number is NaN.
+            write: How it is written; `signed_number` for a difference.
+            scale: Draws it on the page.
+            strong: Whether it is set in bold.
+            below: What stands below it where it has no interval.
+        """
+        if pd.isna(value):
+            return cls(absent, faint=True)
+        ends = (write(low), write(high)) if math.isfinite(low) and math.isfinite(high) else ()
+        bar = (*map(scale.percent, (value, low, high)), scale.percent(scale.mark)) if scale else ()
+        return cls(write(value), float(value), ends, "-" if write is number else " ", below, strong, bar=bar)
+
+    @classmethod
+    def p_value(cls, value: float, absent: str = "", decides: bool = False) -> Cell:
+        """Return a p-value; words where there is none.
+
+        Args:
+            value: The p-value.
+            absent: What is said where it is NaN.
+            decides: Whether one below `CLEAR` is bold.
+        """
+        if pd.isna(value):
+            return cls(absent, faint=True)
+        return cls(p_value(value), float(value), strong=decides and value < CLEAR)
+
+    @classmethod
+    def count(cls, count: float, write: str = "{:,.0f}") -> Cell:
+        """Return a count; empty where there is none."""
+        return cls() if pd.isna(count) else cls(write.format(count), float(count))
+
+    @classmethod
+    def of_method(cls, label: str) -> Cell:
+        """Return a method, beside its colour on the page."""
+        return cls(label, method=label)
+
+    @classmethod
+    def place(cls, name: str, order: Sequence[str]) -> Cell:
+        """Return a name that is sorted by its place in an order, as magnifications are."""
+        return cls(name, float(order.index(name)) if name in order else float(len(order)))
 
 
 @dataclass(frozen=True)
@@ -237,66 +302,3 @@ class Table:
 
     def _place(self, name: str) -> int:
         return next(place for place, column in enumerate(self.columns) if column.name == name)
-
-
-def number_cell(
-    value: float,
-    low: float = math.nan,
-    high: float = math.nan,
-    *,
-    absent: str = "not defined",
-    write: Callable[[float], str] = number,
-    scale: Scale | None = None,
-    strong: bool = False,
-    below: str = "",
-) -> Cell:
-    """Return a number with its interval; words where there is none.
-
-    Args:
-        value: The number.
-        low: Lower end of its interval; NaN without one.
-        high: Upper end.
-        absent: What is said where the number is NaN.
-        write: How it is written; `signed_number` for a difference.
-        scale: Draws it on the page.
-        strong: Whether it is set in bold.
-        below: What stands below it where it has no interval.
-    """
-    if pd.isna(value):
-        return Cell(absent, faint=True)
-    ends = (write(low), write(high)) if math.isfinite(low) and math.isfinite(high) else ()
-    bar = (*map(scale.percent, (value, low, high)), scale.percent(scale.mark)) if scale else ()
-    return Cell(write(value), float(value), ends, "-" if write is number else " ", below, strong, bar=bar)
-
-
-def p_cell(value: float, absent: str = "", decides: bool = False) -> Cell:
-    """Return a p-value; words where there is none.
-
-    Args:
-        value: The p-value.
-        absent: What is said where it is NaN.
-        decides: Whether one below `CLEAR` is bold.
-    """
-    if pd.isna(value):
-        return Cell(absent, faint=True)
-    return Cell(p_value(value), float(value), strong=decides and value < CLEAR)
-
-
-def count_cell(count: float, write: str = "{:,.0f}") -> Cell:
-    """Return a count; empty where there is none."""
-    return Cell() if pd.isna(count) else Cell(write.format(count), float(count))
-
-
-def method_cell(label: str) -> Cell:
-    """Return a method, beside its colour on the page."""
-    return Cell(label, method=label)
-
-
-def place_cell(name: str, order: Sequence[str]) -> Cell:
-    """Return a name that is sorted by its place in an order, as magnifications are."""
-    return Cell(name, float(order.index(name)) if name in order else float(len(order)))
-
-
-def ends_of(frame: pd.DataFrame) -> Iterable[float]:
-    """Return all values and ends of intervals of some rows, for a scale."""
-    return frame[["value", "low", "high"]].to_numpy(float).ravel()

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from magsig_tf.report.page.files import as_latex
-from magsig_tf.report.tables.table import Cell, Column, Pick, Row, Table, number_cell, p_cell, signed_number
+from magsig_tf.report.tables.table import Cell, Column, Pick, Row, Table, signed_number
 from magsig_tf.report.terminal.render import parts, print_table
 
 NAN = float("nan")
@@ -15,7 +15,7 @@ METRICS = {"auc": (0.8, 0.7, 0.9), "brier": (0.25, NAN, NAN)}
 
 def row(holdout, method, metric, level, shift=0.0):
     value, low, high = METRICS[metric]
-    numbers = [number_cell(value + shift, low + shift, high + shift), p_cell(0.001 if level == "image" else 0.5)]
+    numbers = [Cell.number(value + shift, low + shift, high + shift), Cell.p_value(0.001 if level == "image" else 0.5)]
     return Row([Cell(holdout), Cell(method), *numbers], values={"metric": metric, "level": level})
 
 
@@ -103,6 +103,6 @@ def test_latex_has_only_the_rows_that_a_paper_prints(table):
 
 
 def test_an_absent_number_is_a_word_and_a_difference_has_its_sign():
-    assert number_cell(NAN, absent="not run").text == "not run"
-    cell = number_cell(0.1, -0.05, 0.25, write=signed_number)
+    assert Cell.number(NAN, absent="not run").text == "not run"
+    cell = Cell.number(0.1, -0.05, 0.25, write=signed_number)
     assert (cell.text, cell.between.join(cell.ends)) == ("+.100", "-.050 +.250")
