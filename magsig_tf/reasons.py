@@ -41,6 +41,8 @@ MAGNIFICATION_IN_ONE_FOLD = "magnification_in_one_fold"
 ONE_CASE = "one_case"
 NO_CASE_TWICE = "no_case_twice"
 DOES_NOT_VARY = "does_not_vary"
+ORIGIN_CONFOUNDED = "origin_confounded"
+ZOOMS_APART = "zooms_apart"
 # signatures
 NO_SIGNATURE = "no_signature"
 NO_TEST_ROWS = "no_test_rows"

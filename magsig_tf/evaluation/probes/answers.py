@@ -18,7 +18,7 @@ from magsig_tf.evaluation.probes.magnification import (
     shuffled_magnifications,
 )
 from magsig_tf.evaluation.probes.rows import SCOPES, SOURCES, ProbedRows
-from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, NOTHING, Reason
+from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, NOTHING, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.statistics.classification import ratio
 
 
@@ -108,7 +108,8 @@ def factor_scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
 
 
 MAGNIFICATION, CASE = "magnification", "case"
-CONFOUNDED = "origin confounded"
+CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
+APART = Reason(ZOOMS_APART, "zooms never meet their own source")
 SCORES: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
     **dict.fromkeys(KINDS, magnification_scores),
     "identity": identity_scores,
@@ -145,7 +146,7 @@ class Answer:
     cases: np.ndarray = field(repr=False)
     sums: np.ndarray | None = field(repr=False)
     reason: Reason = NOTHING
-    note: str = ""
+    note: Reason = NOTHING
 
 
 NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
@@ -175,7 +176,7 @@ def _answers(everything: ProbedRows, names: tuple[str, ...]) -> list[Answer]:
 
 
 def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason: Reason) -> list[Answer]:
-    note = CONFOUNDED if rows.zoomed is not None and rows.zoomed.any() else ""
+    note = CONFOUNDED if rows.zoomed is not None and rows.zoomed.any() else NOTHING
     answers = []
     for kind in KINDS:
         for shuffled in (False, True):
@@ -196,7 +197,7 @@ def _identity(rows: ProbedRows, scope: str, reason: Reason) -> Answer:
         found = identity_probe(rows.embedding, rows.magnification, rows.case, rows.picture)
         return found.case, identity_values(found)
 
-    note = "zooms never meet their own source" if rows.zoomed is not None and rows.zoomed.any() else ""
+    note = APART if rows.zoomed is not None and rows.zoomed.any() else NOTHING
     return _answer(rows, "identity", CASE, scope, False, sums, reason, note)
 
 
@@ -215,7 +216,7 @@ def _factors(rows: ProbedRows, scope: str) -> list[Answer]:
             varying = require_varying(found, name)
             return varying.case, factor_values(varying)
 
-        answers.append(_answer(rows, "ridge", name, scope, False, sums, reason, ""))
+        answers.append(_answer(rows, "ridge", name, scope, False, sums, reason, NOTHING))
     return answers
 
 
@@ -227,7 +228,7 @@ def _answer(
     shuffled: bool,
     sums: Callable[[], tuple[np.ndarray, np.ndarray]],
     reason: Reason,
-    note: str,
+    note: Reason,
 ) -> Answer:
     cases = np.unique(rows.case)
     about = (rows.subject, rows.holdout, rows.seed, probe, target, scope, shuffled, len(rows.case), cases)

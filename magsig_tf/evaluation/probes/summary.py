@@ -95,11 +95,13 @@ def _records(
         "control": "shuffled" if first.shuffled else "none",
     }
     partial = joined(Reason(each.code, f"{each} ({count} of {len(answers)})") for each, count in reasons.items())
+    note = joined(answer.note for answer in answers)
     common = {
         "embeddings": len(defined),
         "images": sum(answer.images for answer in defined),
         "replicates": len(multiplicities) - 1,
-        "note": "; ".join(dict.fromkeys(answer.note for answer in answers if answer.note)),
+        "note": str(note),
+        "note_code": note.code,
     }
     if not defined:
         empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan"))

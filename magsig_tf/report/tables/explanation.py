@@ -18,16 +18,17 @@ from magsig_tf.report.words import in_a_cell
 from magsig_tf.statistics.units import LEVELS
 
 _QUANTITIES = {
-    "auc": Column("AUC", "difference, below 0 is worse"),
-    "brier": Column("Brier", "difference, above 0 is worse"),
-    "kid": Column("KID", "distance of the GANs' images from real ones, lower is better"),
-    "coverage": Column("cover-\nage", "share of real images with a synthetic one near"),
-    "copied": Column("copied", "share of synthetic images that repeat a training image"),
+    "auc": Column("AUC", "a difference, below 0 is worse"),
+    "brier": Column("Brier", "a difference, above 0 is worse"),
+    "kid": Column("KID", "the distance of the GANs' images from real ones, lower is better"),
+    "coverage": Column("cover-\nage", "the share of real images with a synthetic one near"),
+    "copied": Column("copied", "the share of synthetic images that repeat a training image"),
     "magnification_shift": Column("mag.\nshift", "how far their mix of magnifications is off, lower is better"),
-    "label_agreement": Column("label", "share that looks like its class"),
-    "kept_share": Column("kept", "share that the filter left"),
+    "label_agreement": Column("label", "the share that looks like its class"),
+    "kept_share": Column("kept", "the share that the filter left"),
 }
-_MORE = {"kid_above_floor": Column("KID above floor")}
+_MORE = {"kid_above_floor": Column("KID above floor", "the share of the GANs whose interval of KID lies above it")}
+_NAMED = "; ".join(f"{column.name} is {column.legend}" for column in (*_QUANTITIES.values(), *_MORE.values()))
 _MINUS = (
     "resampled is the method baseline-resampled, whose difference to baseline is the effect of resizing real images"
 )
@@ -56,7 +57,10 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
         Column("minus", _MINUS, False),
         Column("reference", "", False),
     ]
-    columns += [Column("quantity", "", False), Column("value", "a difference, or a mean over the GANs")]
+    columns += [
+        Column("quantity", _NAMED, False),
+        Column("value", "a difference, or a mean over the GANs"),
+    ]
     columns += [
         Column("p"),
         Column("Holm p", "corrected for the number of tests"),

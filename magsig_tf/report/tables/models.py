@@ -34,8 +34,8 @@ _WORDS = {
     "in_domain": "the same cases at the source magnifications",
     "as_source": "the same images in models trained at that magnification",
     "drop": (
-        "held out minus on the same images from models trained at that magnification, the sign turned where lower is "
-        "better: minus always means worse"
+        "the value held out minus the value on the same images from models trained at that magnification; its sign is "
+        "turned where lower is better, so that minus always means worse"
     ),
 }
 _TITLES = {"held_out": "held-out", "in_domain": "in-domain", "as_source": "as a source", "drop": "drop"}
