@@ -19,25 +19,26 @@ from magsig_tf.report.tables.models import (
     METRIC,
     PRINTED,
     SHOWN,
+    cases_words,
     interval_words,
     level_and_metric,
 )
-from magsig_tf.report.tables.table import CLEAR, Cell, Column, Pick, Row, Scale, Table, signed_number
+from magsig_tf.report.tables.table import CLEAR, Cell, Column, Pick, Scale, Table, rows_of, signed_number
 from magsig_tf.report.words import absent
 from magsig_tf.statistics.units import LEVELS
 
 _P = "probability of so large a difference by chance alone"
 _HOLM = f"p corrected for the number of tests, bold below {CLEAR}"
 _COLUMNS = [
-    HELD_OUT,
-    METHOD,
-    Column("minus", "the method that is subtracted", False),
-    METRIC,
-    Column("difference", "method minus the other on the same cases and draws"),
-    Column("p", _P),
-    Column("Holm p", _HOLM),
-    replace(CASES, once=True),
-    Column("pairs of runs", "same holdout, split, patient fold and seed"),
+    replace(HELD_OUT, of=lambda row: Cell.place(row["holdout"], row["order"])),
+    replace(METHOD, of=lambda row: Cell.of_method(row["label"])),
+    Column("minus", "the method that is subtracted", False, of=lambda row: Cell.of_method(row["reference_label"])),
+    replace(METRIC, of=lambda row: Cell(METRICS[row["metric"]].title)),
+    Column("difference", "method minus the other on the same cases and draws", of=lambda row: _difference(row)),
+    Column("p", _P, of=lambda row: Cell.p_value(row["p"])),
+    Column("Holm p", _HOLM, of=lambda row: Cell.p_value(row["holm_p"], decides=True)),
+    replace(CASES, once=True, of=lambda row: Cell(cases_words(row) if row["pairs"] else "")),
+    Column("pairs of runs", "same holdout, split, patient fold and seed", of=lambda row: Cell.count(row["pairs"])),
 ]
 
 
@@ -51,7 +52,8 @@ def differences_table(frame: pd.DataFrame, holdouts: Sequence[str], about: str) 
     """
     order = [*holdouts, POOLED]
     scales = {metric: Scale.around_zero(rows) for metric, rows in frame.groupby("metric")}
-    rows = [_row(row, order, scales[row["metric"]]) for row in frame.to_dict("records")]
+    records = [row | {"order": order, "scale": scales[row["metric"]]} for row in frame.to_dict("records")]
+    rows = rows_of(_COLUMNS, records, _about)
     rows.sort(key=lambda row: row.cells[0].value)
     title = "Paired differences: method minus reference on the same cases"
     filters, short = level_and_metric(frame, "auc"), {"level": LEVELS[:1], "metric": PRINTED}
@@ -118,20 +120,13 @@ def _worse(metrics: Sequence[str]) -> str:
     return f" Above 0 is worse for {', '.join(worse)}." if worse else ""
 
 
-def _row(row: dict, order: Sequence[str], scale: Scale) -> Row:
-    why = absent(of_row(row))
-    strong = bool(row["holm_p"] < CLEAR)
-    numbers = row["value"], row["low"], row["high"]
-    cells = [
-        Cell.place(row["holdout"], order),
-        Cell.of_method(row["label"]),
-        Cell.of_method(row["reference_label"]),
-        Cell(METRICS[row["metric"]].title),
-        Cell.number(*numbers, absent=why, write=signed_number, scale=scale, strong=strong),
-        Cell.p_value(row["p"]),
-        Cell.p_value(row["holm_p"], decides=True),
-        Cell(f"{row['cases_benign']} + {row['cases_malignant']}" if row["pairs"] else ""),
-        Cell.count(row["pairs"]),
-    ]
-    methods = (row["label"], row["reference_label"])
-    return Row(cells, methods, (row["holdout"],), {"level": row["level"], "metric": row["metric"]})
+def _difference(row: dict) -> Cell:
+    numbers, why = (row["value"], row["low"], row["high"]), absent(of_row(row))
+    return Cell.number(
+        *numbers, absent=why, write=signed_number, scale=row["scale"], strong=bool(row["holm_p"] < CLEAR)
+    )
+
+
+def _about(row: dict) -> dict:
+    values = {"level": row["level"], "metric": row["metric"]}
+    return {"methods": (row["label"], row["reference_label"]), "holdouts": (row["holdout"],), "values": values}

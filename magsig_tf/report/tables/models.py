@@ -62,6 +62,11 @@ def interval_words(level: float, replicates: int, more: str = "") -> str:
     return f"Interval of each value: {level:.0%}, {replicates:,} bootstraps over cases{more}."
 
 
+def cases_words(row: dict) -> str:
+    """Return the benign and malignant test cases behind a number."""
+    return f"{row['cases_benign']} + {row['cases_malignant']}"
+
+
 def models_table(summary: Summary) -> Table:
     """Return every metric at every held-out magnification, as each quantity.
 
@@ -79,7 +84,7 @@ def models_table(summary: Summary) -> Table:
         row_of = {row["quantity"]: row for row in found}
         first = row_of["held_out"]
         cells = [Cell.place(holdout, order), Cell.of_method(label), Cell(METRICS[metric].title)]
-        cells += [Cell(f"{first['cases_benign']} + {first['cases_malignant']}" if first["runs"] else "")]
+        cells.append(Cell(cases_words(first) if first["runs"] else ""))
         for quantity in _TITLES:
             strong = quantity == "held_out" and label in best.get((holdout, level, metric), ())
             cells.append(_cell(row_of[quantity], scales[metric], strong))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from magsig_tf.reasons import of_row
-from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table
+from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Scale, Table, rows_of
 from magsig_tf.report.words import in_a_cell
 
 _PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "ridge": "known factor"}
@@ -25,6 +25,8 @@ _FACTORS = {
     "log_pixel_size": "pixel\nsize",
 }
 _CHANCE = "what a guess gives"
+_INFORMATION = "information is a lower bound on what the embedding tells of the magnification"
+_SHUFFLED = "shuffled ones must be at chance"
 _LEGENDS = {
     "rows": "source are images at source magnifications, all are those and the held-out one",
     "bal. acc.": "balanced accuracy of the magnification that a probe names",
@@ -32,16 +34,21 @@ _LEGENDS = {
     "MI, nats": "lower bound on what the embedding tells of the magnification, 0 is chance",
 }
 _COLUMNS = [
-    Column("rows", _LEGENDS["rows"], False, True, once=True),
-    Column("embedding", "", False, True, width=16),
-    Column("probe", "linear, or the nearest neighbours", False),
-    Column("of", "what it looks for", False),
-    Column("measure", "information is a lower bound on what the embedding tells of the magnification", False),
-    Column("value"),
-    Column("chance", _CHANCE),
-    Column("labels", "shuffled ones are a control that must be at chance", False),
-    Column("cases", "scored test cases"),
-    Column("embeddings", "files behind it"),
+    Column("rows", _LEGENDS["rows"], False, True, once=True, of=lambda row: Cell(row["rows"])),
+    Column("embedding", "", False, True, width=16, of=lambda row: Cell.of_method(row["subject"])),
+    Column(
+        "probe",
+        "linear, or the nearest neighbours",
+        False,
+        of=lambda row: Cell(_PROBES.get(row["probe"], row["probe"])),
+    ),
+    Column("of", "what it looks for", False, of=lambda row: Cell(str(row["target"]).replace("_", " "))),
+    Column("measure", _INFORMATION, False, of=lambda row: Cell(_METRICS.get(row["metric"], row["metric"]))),
+    Column("value", of=lambda row: _value(row)),
+    Column("chance", _CHANCE, of=lambda row: Cell.number(row["chance"], absent="-")),
+    Column("labels", _SHUFFLED, False, of=lambda row: Cell("shuffled" if row["control"] == "shuffled" else "true")),
+    Column("cases", "scored test cases", of=lambda row: Cell.count(row["cases"])),
+    Column("embeddings", "files behind it", of=lambda row: Cell.count(row["embeddings"])),
 ]
 
 
@@ -52,7 +59,7 @@ def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
         frame: From `summarise_probes`.
         notes: Sentences below it.
     """
-    rows = [_row(row) for row in frame.to_dict("records")]
+    rows = rows_of(_COLUMNS, frame.to_dict("records"), _about)
     scopes = list(dict.fromkeys(frame["rows"]))
     filters = [
         Filter("rows", {name: f"{name} rows" for name in scopes}, scopes[0] if scopes else ""),
@@ -108,19 +115,11 @@ def _pick(title: str, probe: str, target: str, metric: str, control: str, legend
     return Pick(Column(title, legend), "value", where, plain=control != "none")
 
 
-def _row(row: dict) -> Row:
+def _value(row: dict) -> Cell:
     scale = Scale(0.0, 1.5, 0.0) if row["metric"] == "mutual_information" else Scale(0.0, 1.0, row["chance"])
-    cells = [
-        Cell(row["rows"]),
-        Cell.of_method(row["subject"]),
-        Cell(_PROBES.get(row["probe"], row["probe"])),
-        Cell(str(row["target"]).replace("_", " ")),
-        Cell(_METRICS.get(row["metric"], row["metric"])),
-        Cell.number(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale),
-        Cell.number(row["chance"], absent="-"),
-        Cell("shuffled" if row["control"] == "shuffled" else "true"),
-        Cell.count(row["cases"]),
-        Cell.count(row["embeddings"]),
-    ]
-    methods = (row["subject"],) if row["kind"] == "method" else ()
-    return Row(cells, methods, (), {name: row[name] for name in ("rows", "probe", "target", "metric", "control")})
+    return Cell.number(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale)
+
+
+def _about(row: dict) -> dict:
+    values = {name: row[name] for name in ("rows", "probe", "target", "metric", "control")}
+    return {"methods": (row["subject"],) if row["kind"] == "method" else (), "values": values}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from magsig_tf.report.tables.models import METHOD
-from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table
+from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table, rows_of
 from magsig_tf.runs.matrix import Matrix
 
 
@@ -31,18 +33,18 @@ def case_table(strips: pd.DataFrame) -> Table:
 
 
 _RUN_COLUMNS = [
-    METHOD,
-    Column("held out", "", False),
-    Column("fold", "patient fold"),
-    Column("seed"),
-    Column("config", "hash of the settings", False),
-    Column("split", "hash of the split", False),
-    Column("selection", "how the checkpoint was chosen", False),
-    Column("chosen epoch"),
-    Column("lambda there", "strength of the gradient reversal"),
-    Column("seconds"),
-    Column("precision", "", False),
-    Column("versions", "", False),
+    replace(METHOD, of=lambda row: Cell.of_method(row["label"])),
+    Column("held out", "", False, of=lambda row: Cell.place(row["holdout"], row["order"])),
+    Column("fold", "patient fold", of=lambda row: Cell.count(row["patient_fold"])),
+    Column("seed", of=lambda row: Cell.count(row["seed"])),
+    Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
+    Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
+    Column("selection", "how the checkpoint was chosen", False, of=lambda row: Cell(row["selection"])),
+    Column("chosen epoch", of=lambda row: Cell.count(row["epoch"])),
+    Column("lambda there", "strength of the gradient reversal", of=lambda row: Cell.number(row["lambda"], absent="")),
+    Column("seconds", of=lambda row: Cell.count(row["seconds"], "{:.0f}")),
+    Column("precision", "", False, of=lambda row: Cell(row["precision"])),
+    Column("versions", "", False, of=lambda row: Cell(row["versions"])),
 ]
 
 
@@ -52,29 +54,15 @@ def run_table(matrix: Matrix) -> Table:
     Args:
         matrix: The runs.
     """
-    records, rows = [], []
+    records = []
     for group in matrix.groups:
         for holdout, fold, seed in sorted(group.runs, key=lambda key: (matrix.holdouts.index(key[0]), *key[1:])):
             run = group.runs[holdout, fold, seed]
             record = _record(group.label, run.info) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
-            record |= {"batch_statistics": run.batch_statistics}
-            records.append(record)
-            cells = [
-                Cell.of_method(group.label),
-                Cell.place(holdout, matrix.holdouts),
-                Cell.count(fold),
-                Cell.count(seed),
-                Cell(run.config_hash),
-                Cell(run.split_hash),
-                Cell(run.selection),
-                Cell.count(record["epoch"]),
-                Cell.number(record["lambda"], absent=""),
-                Cell.count(record["seconds"], "{:.0f}"),
-                Cell(record["precision"]),
-                Cell(record["versions"]),
-            ]
-            rows.append(Row(cells, (group.label,), (holdout,)))
+            records.append(record | {"batch_statistics": run.batch_statistics})
+    ordered = [record | {"order": matrix.holdouts} for record in records]
+    rows = rows_of(_RUN_COLUMNS, ordered, lambda row: {"methods": (row["label"],), "holdouts": (row["holdout"],)})
     return Table("runs", "The runs", _RUN_COLUMNS, rows, pd.DataFrame(records))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -154,6 +154,7 @@ class Column:
         key: Whether it says which row this is, so that every part of a table that is too wide has it.
         once: Whether a terminal leaves it out where the row above says the same.
         width: Letters of a line in a terminal, where longer words are broken; 0 never breaks.
+        of: Makes its cell from a row of the frame; None where the table makes its cells otherwise.
     """
 
     title: str
@@ -162,6 +163,7 @@ class Column:
     key: bool = False
     once: bool = False
     width: int = 0
+    of: Callable[[dict], Cell] | None = None
 
     @property
     def name(self) -> str:
@@ -184,6 +186,17 @@ class Row:
     methods: tuple[str, ...] = ()
     holdouts: tuple[str, ...] = ()
     values: dict[str, str] = field(default_factory=dict)
+
+
+def rows_of(columns: Sequence[Column], records: Iterable[dict], about: Callable[[dict], dict]) -> list[Row]:
+    """Return a row of cells for each record of a frame.
+
+    Args:
+        columns: Each makes its own cell.
+        records: Rows of the frame, as dictionaries.
+        about: Returns what else a row is made of: its methods, holdouts and values.
+    """
+    return [Row([column.of(record) for column in columns], **about(record)) for record in records]
 
 
 @dataclass(frozen=True)
