@@ -142,8 +142,3 @@ def of_rows(frame: pd.DataFrame, prefix: str = "") -> list[Reason]:
     names = [name for name in (f"{prefix}reason", f"{prefix}reason_code") if name in frame]
     rows = frame[names].drop_duplicates().to_dict("records")
     return list(dict.fromkeys(reason for row in rows for reason in of_row(row, prefix)))
-
-
-def has_any(row: Mapping[str, object], codes: Iterable[str], prefix: str = "") -> bool:
-    """Say whether one of some codes is among a row's reasons."""
-    return not set(codes).isdisjoint(reason.code for reason in of_row(row, prefix))

@@ -63,11 +63,6 @@ class Signature:
         return self.size / self.dimensions
 
     @property
-    def inverse_strength(self) -> float:
-        """C = 1 / (n * lambda), scikit-learn's way to write the penalty."""
-        return 1.0 / (self.rows * self.penalty)
-
-    @property
     def empty(self) -> bool:
         """Whether no dimension is selected: the classifier gives every row the same probability."""
         return self.size == 0
@@ -76,11 +71,6 @@ class Signature:
     def saturated(self) -> bool:
         """Whether nearly every dimension that varies is selected, so that any overlap is trivial."""
         return self.size >= SATURATED_SHARE * (self.dimensions - self.constant_dimensions)
-
-    @property
-    def on_edge(self) -> bool:
-        """Whether the choice lies on either edge of the path."""
-        return self.at_sparse_edge or self.at_dense_edge
 
     def predict(self, embedding: np.ndarray) -> np.ndarray:
         """Return the probability of malignant for each row.
