@@ -1,12 +1,30 @@
-"""What a cell says in place of a number: a word or two for a reason's code; the sentence stands below the table."""
+"""Words of tables: what a metric means, and what a cell says in place of a number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from magsig_tf import reasons
+from magsig_tf.evaluation import METRICS
 from magsig_tf.reasons import Reason
 
+MEANINGS = {
+    "auc": "share of pairs of a malignant and a benign one that are ranked rightly, .5 is chance",
+    "accuracy": "share of right decisions",
+    "balanced_accuracy": "mean of sensitivity and specificity",
+    "f1": "2 TP / (2 TP + FP + FN), malignant is positive",
+    "sensitivity": "share of malignant ones found",
+    "specificity": "share of benign ones left alone",
+    "brier": "mean squared error of the probability, lower is better",
+    "log_loss": "mean of -log of the probability of the truth, lower is better",
+    "ece": "how far probabilities are from shares over 15 bins of equally many, lower is better",
+    "ece_equal_width": "the same over 15 bins of equal width",
+    "brier_reliability": "how far probabilities are from shares, squared, lower is better",
+    "brier_resolution": "how far the shares of bins are from each other, higher is better",
+    "brier_uncertainty": "a property of the data alone",
+    "patient_recognition_rate": "share of a case's images decided rightly, mean over cases",
+}
+"""Each metric in a clause; docs/numbers.md has the definitions."""
 NOT_DEFINED = "not defined"
 NOT_RUN = "not run"
 
@@ -35,6 +53,11 @@ _WORDS = {
     reasons.NOT_FILTERED: "no\nfilter",
     reasons.GAN_QUALITY: "see\nbelow",
 }
+
+
+def meanings(metrics: Iterable[str]) -> str:
+    """Return what some metrics mean, a sentence each."""
+    return " ".join(f"{METRICS[name].title}: {MEANINGS[name]}." for name in metrics)
 
 
 def in_a_cell(why: Iterable[Reason]) -> str:

@@ -24,7 +24,7 @@ from magsig_tf.report.tables.models import (
     level_and_metric,
 )
 from magsig_tf.report.tables.table import CLEAR, Cell, Column, Pick, Scale, Table, rows_of, signed_number
-from magsig_tf.report.words import absent
+from magsig_tf.report.words import absent, meanings
 from magsig_tf.statistics.units import LEVELS
 
 _P = "probability of so large a difference by chance alone"
@@ -72,9 +72,9 @@ def joined_differences(comparisons: Sequence[Comparison], holdouts: Sequence[str
     # one family of tests for all methods that are shown together
     frame = with_holm(pd.concat([each.table for each in comparisons], ignore_index=True))
     about = (
-        f"{interval_words(comparisons[0].level, comparisons[0].replicates)} Holm's p counts all methods and holdouts "
-        "of one metric and level that are shown here, pooled ones apart; `magsig evaluate --compare` counts those of "
-        f"one pair of methods.{_worse(METRICS)}"
+        f"{meanings(frame['metric'].unique())} {interval_words(comparisons[0].level, comparisons[0].replicates)} "
+        "Holm's p counts all methods and holdouts of one metric and level that are shown here, pooled ones apart; "
+        f"`magsig evaluate --compare` counts those of one pair of methods.{_worse(METRICS)}"
     )
     notes = dict.fromkeys(note for each in comparisons for note in comparison_notes(each, SHOWN))
     return replace(differences_table(frame, holdouts, about), notes=list(notes))
@@ -91,6 +91,7 @@ def comparison_tables(comparison: Comparison, metrics: Sequence[str]) -> list[Ta
     table = table.assign(order=table["metric"].map(list(metrics).index)).sort_values("order", kind="stable")
     decides = f" Threshold: {comparison.threshold}." if any(METRICS[name].threshold for name in metrics) else ""
     about = (
+        f"{meanings(metrics)} "
         f"{interval_words(comparison.level, comparison.replicates, ', both methods on the same draws')} Holm p counts "
         f"up to {table['tests'].max()} tests of one metric at one level, pooled ones apart.{_worse(metrics)}{decides}"
     )

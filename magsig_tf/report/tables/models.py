@@ -13,7 +13,7 @@ from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import NOT_IN_STUDY, of_row
 from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table, signed_number
-from magsig_tf.report.words import absent
+from magsig_tf.report.words import MEANINGS, absent, meanings
 from magsig_tf.statistics.units import LEVELS
 
 SHOWN = ("auc", "f1", "brier", "ece")
@@ -95,7 +95,7 @@ def models_table(summary: Summary) -> Table:
     columns = [HELD_OUT, METHOD, METRIC, CASES]
     columns += [Column(title, _WORDS[name]) for name, title in _TITLES.items()]
     columns += [Column("images", "distinct test images"), Column("runs", "finished runs behind the held-out value")]
-    about = f"{interval_words(summary.level, summary.replicates)} Threshold: {summary.threshold}. Bold: the best."
+    about = f"{meanings(frame['metric'].unique())} {_shared_words(summary)} Threshold: {summary.threshold}."
     short = {"level": LEVELS[:1], "metric": PRINTED}
     return Table("models", "", columns, rows, frame, about, level_and_metric(frame, "auc"), short=short)
 
@@ -114,8 +114,12 @@ def summary_table(summary: Summary, level: str, metrics: Sequence[str]) -> Table
     wide = models_table(summary).where(level=[level]).wide(("held out", "method", "cases b + m"), picks)
     decides = f" Threshold: {summary.threshold}." if any(METRICS[name].threshold for name in metrics) else ""
     title = f"{summary.dataset}: trained without a magnification, tested on it ({level} level)"
-    about = f"{interval_words(summary.level, summary.replicates)} Bold: the best at a holdout.{decides}"
+    about = f"{meanings(metrics)} {_shared_words(summary)}{decides}"
     return replace(wide, title=title, about=about, ruled=True)
+
+
+def _shared_words(summary: Summary) -> str:
+    return f"{interval_words(summary.level, summary.replicates)} Bold: the best at a holdout."
 
 
 def _drop_words(metric: str) -> str:
@@ -165,21 +169,9 @@ def calibration_table(summary: Summary) -> Table:
     """
     frame = summary.table
     frame = frame[(frame["quantity"] == "held_out") & frame["metric"].isin(CALIBRATION)]
-    legends = {
-        "brier": "mean squared error of the probability, lower is better; it is reliability - resolution + uncertainty "
-        "and a rest that differs inside the bins",
-        "brier_reliability": "how far probabilities are from shares, lower is better",
-        "brier_resolution": "how far shares of bins are from each other, higher is better",
-        "brier_uncertainty": "of the data alone",
-        "log_loss": "lower is better",
-        "ece": "expected calibration error over 15 bins of equally many images, lower is better",
-        "ece_equal_width": "the same over bins of equal width",
-        "sensitivity": "share of malignant ones found",
-        "specificity": "share of benign ones left alone",
-    }
     table, levels = models_table(summary).where(study=["own"]), []
     picks = [
-        Pick(Column(METRICS[name].title, legends[name]), "held-out", {"metric": name})
+        Pick(Column(METRICS[name].title, MEANINGS[name]), "held-out", {"metric": name})
         for name in CALIBRATION
         if name in set(frame["metric"])
     ]
@@ -187,9 +179,19 @@ def calibration_table(summary: Summary) -> Table:
         levels += table.where(level=[level]).wide(("held out", "method", "cases b + m"), picks).rows
     columns = [HELD_OUT, METHOD, CASES, *(pick.column for pick in picks)]
     title = "How good probabilities and decisions are at held-out magnifications"
+    rest = "Brier is reliability - resolution + uncertainty and a rest that differs inside the bins."
+    about = f"{rest} {_shared_words(summary)} Threshold: {summary.threshold}."
     shown, short = [level_filter(frame)], {"level": LEVELS[:1]}
     return replace(
-        table, name="calibration", title=title, columns=columns, rows=levels, frame=frame, filters=shown, short=short
+        table,
+        name="calibration",
+        title=title,
+        columns=columns,
+        rows=levels,
+        frame=frame,
+        about=about,
+        filters=shown,
+        short=short,
     )
 
 

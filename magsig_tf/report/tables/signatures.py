@@ -12,7 +12,7 @@ from magsig_tf.evaluation.printed import number
 from magsig_tf.reasons import NO_TEST_ROWS, joined, of_row, of_rows
 from magsig_tf.report.tables.models import HELD_OUT, METHOD
 from magsig_tf.report.tables.table import Cell, Column, Row, Scale, Table, rows_of, signed_number
-from magsig_tf.report.words import in_a_cell
+from magsig_tf.report.words import MEANINGS, in_a_cell
 from magsig_tf.signatures.permuted_control import DRAWS
 
 SCORES = ("auc", "f1", "brier")
@@ -89,7 +89,7 @@ _RUN = [
     Column("k", "dimensions selected, of p", of=_size),
     Column("k/p", of=lambda row: Cell.number(row["share"], absent="-", scale=Scale(0.0, 1.0))),
     Column("C", "1 / (n lambda)", of=_inverse_strength),
-    *(Column(METRICS[name].title, of=_score(name)) for name in SCORES),
+    *(Column(METRICS[name].title, MEANINGS[name], of=_score(name)) for name in SCORES),
     Column("remark", "", False, of=lambda row: Cell(joined(of_row(row)))),
 ]
 _J = Column("J", "shared / joint dimensions", of=_number("jaccard"))
