@@ -8,17 +8,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from magsig_tf import reasons
 from magsig_tf.data.embeddings_file import Embeddings
-from magsig_tf.reasons import (
-    DOES_NOT_VARY,
-    FEWER_THAN_TWO,
-    NOT_MATCHED,
-    OTHER_LENGTH,
-    PERMUTED,
-    Reason,
-    joined,
-    of_rows,
-)
+from magsig_tf.reasons import Reason, joined, of_rows
 from magsig_tf.signatures.alignment import linear_cka, match_dimensions
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.overlap import Overlap, fewest_shared, measure_overlap
@@ -27,10 +19,10 @@ from magsig_tf.signatures.rows import SourceSignature
 
 FEWEST_COMMON_IMAGES = 10
 """Below this many common images neither matching nor alignment says anything."""
-NOTHING_TO_MATCH = Reason(PERMUTED, "a permutation changes neither CKA nor what a matching could add")
-NOT_COMPARED = Reason(FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
+NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA nor what a matching could add")
+NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
 
-CONSTANT = Reason(DOES_NOT_VARY, "an embedding does not vary")
+CONSTANT = Reason(reasons.DOES_NOT_VARY, "an embedding does not vary")
 
 
 def compare_pairs(
@@ -93,7 +85,7 @@ def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
     one, other = first.classifier.selected, second.classifier.selected
     if len(one) != len(other):
         words = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
-        nothing = Reason(OTHER_LENGTH, words)
+        nothing = Reason(reasons.OTHER_LENGTH, words)
         return row | _overlap_columns(None) | _control_columns(None) | _not_matched(0, nothing)
     overlap = measure_overlap(one, other)
     row |= _overlap_columns(overlap)
@@ -107,7 +99,7 @@ def _overlap_columns(overlap: Overlap | None) -> dict[str, object]:
     return (
         {"first_size": values.pop("first"), "second_size": values.pop("second")}
         | values
-        | (overlap.reason if overlap else Reason(OTHER_LENGTH, "embeddings of different length")).columns()
+        | (overlap.reason if overlap else Reason(reasons.OTHER_LENGTH, "embeddings of different length")).columns()
     )
 
 
@@ -127,7 +119,7 @@ def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarr
 
 def _matched(one: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.ndarray, reason: str) -> dict:
     if reason:
-        return _not_matched(len(first), Reason(NOT_MATCHED, f"not matched: {reason}"))
+        return _not_matched(len(first), Reason(reasons.NOT_MATCHED, f"not matched: {reason}"))
     matching = match_dimensions(first, second)
     overlap = measure_overlap(one, matching.moved(other))
     alignment = linear_cka(first, second)
@@ -169,7 +161,7 @@ def _summary(
         for each, group in zip(sets, groups, strict=True)
     ]
     defined = [stability.index for stability in indices if not stability.reason]
-    reasons = {stability.reason for stability in indices if stability.reason} | set(of_rows(pairs))
+    absent = {stability.reason for stability in indices if stability.reason} | set(of_rows(pairs))
     sizes = [[int(each.sum()) for each in group] for group in sets]
     return (
         counted
@@ -182,7 +174,7 @@ def _summary(
             if sizes
             else float("nan"),
         }
-        | joined(sorted(reasons)).columns()
+        | joined(sorted(absent)).columns()
         | (NOTHING_TO_MATCH if prefix else joined(sorted(of_rows(pairs, "matched_")))).columns("matched_")
     )
 

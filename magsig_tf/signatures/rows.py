@@ -8,21 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from magsig_tf import reasons
 from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.errors import DataError
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.reasons import (
-    CONSTANT_DIMENSIONS,
-    EDGE_OF_PATH,
-    EMPTY,
-    FEW_CASES,
-    NO_SIGNATURE,
-    NO_TEST_ROWS,
-    SATURATED,
-    Reason,
-    joined,
-    of_texts,
-)
+from magsig_tf.reasons import Reason, joined, of_texts
 from magsig_tf.signatures.sources import Source
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import Bootstrapped, interval
@@ -54,28 +44,30 @@ def score_columns(
     counts = [0, 0] if has is None else [int(each.sum()) for each in has]
     columns |= {"cases_benign": counts[0], "cases_malignant": counts[1], "images": len(label)}
     if has is None:
-        return columns | Reason(NO_TEST_ROWS, "no test rows").columns("score_")
+        return columns | Reason(reasons.NO_TEST_ROWS, "no test rows").columns("score_")
     # a case with both labels is a stratum of its own, as in the summary
     drawn = case_multiplicities(np.where(has.all(0), 2, has[1].astype(int)), replicates, *names)
     scored = Replicates(image_units(position, label, probability), drawn)
-    reasons = []
+    absent = []
     if min(counts) < FEWEST_CASES:
-        reasons.append(Reason(FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
+        absent.append(Reason(reasons.FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
     for name in SCORES:
         values = METRICS[name].values(scored)
         columns[name] = float(values[0])
         if np.isnan(values[0]):
             undefined = METRICS[name].undefined
-            reasons.append(Reason(undefined.code, f"{METRICS[name].title} not defined: {undefined}"))
+            absent.append(Reason(undefined.code, f"{METRICS[name].title} not defined: {undefined}"))
         elif min(counts) >= FEWEST_CASES:
             number = Bootstrapped(values[0], values[1:], tuple(counts), METRICS[name].bounds)
             columns[f"{name}_low"], columns[f"{name}_high"] = interval(number)
-    return columns | joined(reasons).columns("score_")
+    return columns | joined(absent).columns("score_")
 
 
-NEARLY_ALL = Reason(SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial")
-SPARSE_EDGE = Reason(EDGE_OF_PATH, "the choice is the first lambda of the path")
-DENSE_EDGE = Reason(EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might do better")
+NEARLY_ALL = Reason(
+    reasons.SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial"
+)
+SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
+DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might do better")
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,7 @@ def fit_sparse_classifier(train: Embeddings, *names: object) -> SparseClassifier
             (signature.saturated, NEARLY_ALL),
             (signature.at_sparse_edge, SPARSE_EDGE),
             (signature.at_dense_edge, DENSE_EDGE),
-            (constant, Reason(CONSTANT_DIMENSIONS, left_out)),
+            (constant, Reason(reasons.CONSTANT_DIMENSIONS, left_out)),
         )
         if holds
     ]
@@ -155,7 +147,7 @@ class SelectAt:
         return solve_at(features, label, self.penalty).coefficients[0] != 0
 
 
-NONE_SELECTED = Reason(EMPTY, "empty: no dimension is selected, every image gets the same probability")
+NONE_SELECTED = Reason(reasons.EMPTY, "empty: no dimension is selected, every image gets the same probability")
 
 
 @dataclass(frozen=True)
@@ -268,5 +260,5 @@ def _absent(error: DataError) -> dict[str, object]:
         "C": nan,
         "duality_gap": nan,
         **scores,
-        **Reason(NO_SIGNATURE, words).columns(),
+        **Reason(reasons.NO_SIGNATURE, words).columns(),
     }

@@ -9,16 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from magsig_tf.report.tables.signatures import (
-    heat_table,
-    mean_pairs,
-    methods_table,
-    overlap_table,
-    reasons_of_rows,
-    signature_table,
-    stability_table,
-    tests_table,
-)
+from magsig_tf.report.tables import signatures as described
 from magsig_tf.report.tables.table import Table
 from magsig_tf.report.terminal.render import print_table
 from magsig_tf.signatures.sources import UNTRAINED
@@ -51,18 +42,18 @@ def signature_tables(study: SignatureStudy) -> Iterator[Table]:
     Args:
         study: The study; what it has not measured has no table.
     """
-    runs = signature_table(study.runs, replicates=study.replicates).without("remark").without_constant(*_FOLD)
+    runs = described.signature_table(study.runs, replicates=study.replicates).without("remark").without_constant(*_FOLD)
     title, notes = (
         f"{study.name}: sparse signatures, scored on test cases",
-        reasons_of_rows(study.runs, ("label", "holdout")),
+        described.reasons_of_rows(study.runs, ("label", "holdout")),
     )
     yield replace(runs, title=title, notes=notes)
     if study.methods is not None:
         yield from _compared(study.pairs, study.methods)
     if study.within is not None:
-        table = stability_table(study.within.stability).without_constant(*_FOLD)
-        notes = reasons_of_rows(study.within.stability, ("label", "holdout"), ("", "bound_"))
-        tests = tests_table(study.within.tests).without_constant(*_FOLD)
+        table = described.stability_table(study.within.stability).without_constant(*_FOLD)
+        notes = described.reasons_of_rows(study.within.stability, ("label", "holdout"), ("", "bound_"))
+        tests = described.tests_table(study.within.tests).without_constant(*_FOLD)
         yield replace(table, title=f"\n{table.title}", notes=[] if tests.rows else notes)
         if tests.rows:
             yield replace(tests, notes=notes)
@@ -71,16 +62,16 @@ def signature_tables(study: SignatureStudy) -> Iterator[Table]:
 def _compared(pairs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[Table]:
     title = "\nHoldouts compared"
     for label in dict.fromkeys(pairs["label"]) if len(pairs) else ():
-        yield replace(heat_table(label, pairs[pairs["label"] == label]), title=title)
+        yield replace(described.heat_table(label, pairs[pairs["label"] == label]), title=title)
         title = ""
     notes = [NEVER_TRAINED] if (methods["method"] == UNTRAINED).any() else []
-    notes += reasons_of_rows(methods[~methods["control"]], ("label",))
+    notes += described.reasons_of_rows(methods[~methods["control"]], ("label",))
     if len(pairs):
-        yield replace(overlap_table(mean_pairs(pairs)).without(*_FOLD, "remark"), title=title)
-        notes += reasons_of_rows(pairs, ("label", "first", "second"), ("", "matched_"))
+        yield replace(described.overlap_table(described.mean_pairs(pairs)).without(*_FOLD, "remark"), title=title)
+        notes += described.reasons_of_rows(pairs, ("label", "first", "second"), ("", "matched_"))
         forced = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
         notes += [
             f"{row.label}: sets of these sizes share at least {row.fewest_shared:.0f} dimensions in the mean pair."
             for row in forced.itertuples()
         ]
-    yield replace(methods_table(methods), title=title, notes=notes)
+    yield replace(described.methods_table(methods), title=title, notes=notes)
