@@ -19,11 +19,11 @@ _SPECTRUM = "power_spectrum"
 _MEASURES = {
     "precision": Column("preci-\nsion", "share of samples that look real"),
     "recall": Column("recall", "share of real images that samples could be"),
-    "density": Column("density", "samples near real images, 1 is what is expected"),
+    "density": Column("den-\nsity", "samples near real images, 1 is what is expected"),
     "coverage": Column("cover-\nage", "share of real images with a sample near"),
     "copied": Column("copied", "share of samples that repeat a training image"),
     "nearest_ratio": Column(
-        "nearest\nratio",
+        "near.\nratio",
         "distance of samples to the nearest training image, over that of training images to other cases",
     ),
     "magnification_shift": Column("magn.\nshift", "how far the mix of magnifications is off"),
@@ -48,8 +48,8 @@ def quality_table(quality: pd.DataFrame, title: str, notes: Sequence[str]) -> Ta
             kid = [_cell(*key, "kid", 3), _cell(*key, "kid", 3, kind="floor")]
             rows.append(Row([Cell(_words(part).replace(" ", "\n", 1)), Cell(_space(space)), *kid, *measures]))
     columns = [
-        Column("GAN", "", False, once=True),
-        Column("features", "in which images are compared", False),
+        Column("GAN", "", False, key=True, once=True),
+        Column("features", "in which images are compared", False, key=True, width=8),
         Column("KID", "distance to real images, with its 95% interval, bootstrap over cases"),
         Column("KID\nfloor"),
         *_MEASURES.values(),
