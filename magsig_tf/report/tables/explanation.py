@@ -54,7 +54,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
     columns = [
         HELD_OUT,
         replace(METHOD, once=True, width=10),
-        Column("minus", _MINUS, False),
+        Column("minus", _MINUS, False, True),
         Column("reference", "", False),
     ]
     columns += [

@@ -117,8 +117,8 @@ _WITHIN = [
     ),
 ]
 _TEST = [
-    Column("Nogueira of", "", False, width=20, of=lambda row: Cell.of_method(row["first"])),
-    Column("minus", "", False, width=20, of=lambda row: Cell.of_method(row["second"])),
+    Column("Nogueira of", "", False, True, width=20, of=lambda row: Cell.of_method(row["first"])),
+    Column("minus", "", False, True, width=20, of=lambda row: Cell.of_method(row["second"])),
     Column("difference", of=_number("difference", write=signed_number)),
     Column("p", of=_p_value),
 ]
@@ -154,7 +154,7 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
 
     adjusted = replace(_ADJUSTED, of=lambda row: replace(_ADJUSTED.of(row), bar=_bar(row["adjusted"])))
     remark = Column("remark", "", False, of=lambda row: Cell(joined([*of_row(row), *of_row(row, "matched_")])))
-    columns = [_LABEL, Column("pair", "", False, of=pair), *_FOLD, Column("k", "sizes of both", of=_sizes)]
+    columns = [_LABEL, Column("pair", "", False, True, of=pair), *_FOLD, Column("k", "sizes of both", of=_sizes)]
     columns += [_J, _CHANCE, adjusted, _CEILING, _P, *_MATCHED, remark]
     return _table("signature_overlap", "Overlap of signatures, every pair of holdouts", columns, frame)
 
@@ -181,7 +181,7 @@ def heat_table(label: str, pairs: pd.DataFrame) -> Table:
     for one in holdouts:
         between = [pairs[pairs["first"].isin((one, other)) & pairs["second"].isin((one, other))] for other in holdouts]
         rows.append(Row([Cell(one), *map(_heat, between)]))
-    columns = [Column(f"J, {label}", "", False, width=20), *map(Column, holdouts)]
+    columns = [Column(f"J, {label}", "", False, True, width=20), *map(Column, holdouts)]
     return Table("signature_heat", "", columns, rows, pairs)
 
 

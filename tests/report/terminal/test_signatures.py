@@ -70,6 +70,17 @@ def test_sizes_that_decide_the_overlap(study, monkeypatch, penalty, cell):
     assert method["CKA"] == "-"
 
 
+def test_a_narrow_terminal_gets_parts_and_cuts_nothing(study):
+    found = study_signatures("made-up", of_runs(study), replicates=100, compare_folds=True, bootstraps=5)
+    console = Console(file=io.StringIO(), width=70, highlight=False)
+    print_signatures(found, console)
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 70
+    for heading in ("Nogueira", "ceiling", "CKA", "stable"):
+        assert heading in text
+
+
 def test_one_holdout(study):
     found, text = studied(of_runs(study)[:1], compare_folds=True)
     method = cells(tables.methods_table(found.methods), 0)
