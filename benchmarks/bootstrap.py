@@ -21,7 +21,7 @@ from benchmarks.timing import report
 from magsig_tf.evaluation import Matrix, arrange, load_runs
 from magsig_tf.evaluation.cells.catalogue import choose_metrics
 from magsig_tf.evaluation.cells.values import CaseBootstrap, GroupCells
-from magsig_tf.statistics.calibration import expected_calibration_error
+from magsig_tf.statistics.calibration import bin_sums, calibration_error, equal_mass_bins
 from magsig_tf.statistics.units import LEVELS, Units, join
 from magsig_tf.workspace import Workspace
 
@@ -177,14 +177,14 @@ def drawn(units: Units, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def plain_values(folds: list[tuple[np.ndarray, np.ndarray]], joined: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
-    """Return the metrics by scikit-learn; it has none for ECE, which is taken by magsig's function of one sample."""
+    """Return the metrics by scikit-learn; it has none for ECE, which is magsig's own."""
     label, probability = joined
     by_fold = [roc_auc_score(*answers) for answers in folds if len(np.unique(answers[0])) == 2]
     return {
         "auc": float(np.mean(by_fold)),
         "f1": f1_score(label, probability >= 0.5),
         "brier": brier_score_loss(label, probability),
-        "ece": expected_calibration_error(label, probability),
+        "ece": float(calibration_error(bin_sums(label, probability, equal_mass_bins(probability)))),
     }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from magsig_tf.reasons import NOT_DEFINED, Reason
+
 
 class MagsigError(Exception):
     """Something went wrong that the user can mend.
@@ -48,12 +50,26 @@ class RunError(MagsigError):
 
 
 class NotDefinedError(MagsigError):
-    """A number does not exist for these data; tables print `reason` in its place."""
+    """A number does not exist for these data; tables print `reason` in its place.
+
+    Args:
+        expected: What the number needs.
+        found: What the data have, beginning with "found".
+        remedy: What to do about it.
+        code: One of the codes of `magsig_tf.reasons`.
+    """
+
+    def __init__(self, expected: str, found: str = "", remedy: str = "", code: str = NOT_DEFINED):
+        super().__init__(expected, found, remedy)
+        self.code = code
+
+    def __reduce__(self):
+        return type(self), (self.expected, self.found, self.remedy, self.code)
 
     @property
-    def reason(self) -> str:
-        """What was found, as the words of a cell."""
-        return self.found.removeprefix("found ")
+    def reason(self) -> Reason:
+        """What was found, as a sentence with its code."""
+        return Reason(self.code, self.found.removeprefix("found "))
 
 
 _LONG_LIST = 12

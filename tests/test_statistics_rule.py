@@ -85,7 +85,7 @@ def test_an_old_run_beside_a_new_one_is_a_row_of_its_own_marked_and_explained(st
     assert [len(group.runs) for group in groups] == [2, 2, 2]
     text = printed(study)
     assert max(map(len, text.splitlines())) <= 100
-    assert "moving" in text.split("Below each value")[0]
+    assert "moving" in text.split("Interval of each value")[1].split("baseline 01d0ba moving statistics: ")[0]
     assert f"{old}: {MEANING}" in " ".join(text.split())
     frame = summarise(loaded(study), metrics=["auc"], replicates=100).frame()
     assert set(frame.loc[frame["label"] == old, "batch_statistics"]) == {"moving"}

@@ -8,7 +8,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from magsig_tf import reasons
 from magsig_tf.data.embeddings_file import Embeddings
+from magsig_tf.reasons import Reason, joined, of_rows
 from magsig_tf.signatures.alignment import linear_cka, match_dimensions
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.overlap import Overlap, fewest_shared, measure_overlap
@@ -17,8 +19,10 @@ from magsig_tf.signatures.rows import SourceSignature
 
 FEWEST_COMMON_IMAGES = 10
 """Below this many common images neither matching nor alignment says anything."""
-NOTHING_TO_MATCH = "a permutation changes neither CKA nor what a matching could add"
-NOT_COMPARED = "fewer than two holdouts with a signature"
+NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA nor what a matching could add")
+NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
+
+CONSTANT = Reason(reasons.DOES_NOT_VARY, "an embedding does not vary")
 
 
 def compare_pairs(
@@ -80,7 +84,8 @@ def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
     row = columns | {"first": first.source.holdout, "second": second.source.holdout}
     one, other = first.classifier.selected, second.classifier.selected
     if len(one) != len(other):
-        nothing = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
+        words = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
+        nothing = Reason(reasons.OTHER_LENGTH, words)
         return row | _overlap_columns(None) | _control_columns(None) | _not_matched(0, nothing)
     overlap = measure_overlap(one, other)
     row |= _overlap_columns(overlap)
@@ -94,7 +99,7 @@ def _overlap_columns(overlap: Overlap | None) -> dict[str, object]:
     return (
         {"first_size": values.pop("first"), "second_size": values.pop("second")}
         | values
-        | {"reason": overlap.reason if overlap else "embeddings of different length"}
+        | (overlap.reason if overlap else Reason(reasons.OTHER_LENGTH, "embeddings of different length")).columns()
     )
 
 
@@ -114,7 +119,7 @@ def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarr
 
 def _matched(one: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.ndarray, reason: str) -> dict:
     if reason:
-        return _not_matched(len(first), f"not matched: {reason}")
+        return _not_matched(len(first), Reason(reasons.NOT_MATCHED, f"not matched: {reason}"))
     matching = match_dimensions(first, second)
     overlap = measure_overlap(one, matching.moved(other))
     alignment = linear_cka(first, second)
@@ -125,13 +130,13 @@ def _matched(one: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.n
         "matched_correlation": float(np.median(matching.correlation)),
         "cka": alignment,
         "common_images": len(first),
-        "matched_reason": overlap.reason or ("an embedding does not vary" if np.isnan(alignment) else ""),
+        **(overlap.reason or (CONSTANT if np.isnan(alignment) else Reason())).columns("matched_"),
     }
 
 
-def _not_matched(images: int, reason: str) -> dict[str, object]:
+def _not_matched(images: int, reason: Reason) -> dict[str, object]:
     names = ("matched_jaccard", "matched_adjusted", "matched_p_value", "matched_correlation", "cka")
-    return dict.fromkeys(names, float("nan")) | {"common_images": images, "matched_reason": reason}
+    return dict.fromkeys(names, float("nan")) | {"common_images": images} | reason.columns("matched_")
 
 
 def _summary(
@@ -145,7 +150,7 @@ def _summary(
     counted = {"groups": len(groups), "pairs": len(pairs)}
     if not len(pairs):
         nothing = dict.fromkeys((*means, "median_p_value", "nogueira", "mean_size", "fewest_shared"), float("nan"))
-        return counted | nothing | dict.fromkeys(("reason", "matched_reason"), f"not computable: {NOT_COMPARED}")
+        return counted | nothing | NOT_COMPARED.columns() | NOT_COMPARED.columns("matched_")
     values = {name: float(pairs[prefix + name if name in own else name].mean()) for name in means}
     if prefix:
         values |= dict.fromkeys(("matched_jaccard", "matched_adjusted", "cka"), float("nan"))
@@ -156,7 +161,7 @@ def _summary(
         for each, group in zip(sets, groups, strict=True)
     ]
     defined = [stability.index for stability in indices if not stability.reason]
-    reasons = {stability.reason for stability in indices if stability.reason} | set(pairs["reason"]) - {""}
+    absent = {stability.reason for stability in indices if stability.reason} | set(of_rows(pairs))
     sizes = [[int(each.sum()) for each in group] for group in sets]
     return (
         counted
@@ -168,9 +173,9 @@ def _summary(
             "fewest_shared": float(np.mean([fewest_shared(s, len(g[0])) for s, g in zip(sizes, sets, strict=True)]))
             if sizes
             else float("nan"),
-            "reason": "; ".join(sorted(reasons)),
-            "matched_reason": NOTHING_TO_MATCH if prefix else "; ".join(sorted(set(pairs["matched_reason"]) - {""})),
         }
+        | joined(sorted(absent)).columns()
+        | (NOTHING_TO_MATCH if prefix else joined(sorted(of_rows(pairs, "matched_")))).columns("matched_")
     )
 
 

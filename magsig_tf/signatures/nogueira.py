@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from magsig_tf.errors import DataError
+from magsig_tf.reasons import EMPTY, FEWER_THAN_TWO, NOTHING, SATURATED, Reason
 
-EMPTY = "not defined: every signature is empty"
-FULL = "not defined: every signature is all dimensions"
-ONE_SET = "not defined: fewer than two signatures"
+ALL_EMPTY = Reason(EMPTY, "not defined: every signature is empty")
+ALL_FULL = Reason(SATURATED, "not defined: every signature is all dimensions")
+ONE_SET = Reason(FEWER_THAN_TWO, "not defined: fewer than two signatures")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Stability:
     variance: float
     sets: int
     mean_size: float
-    reason: str = ""
+    reason: Reason = NOTHING
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the interval of the index (corollary 9); it means little for a handful of sets.
@@ -67,7 +68,7 @@ def nogueira_stability(selected: ArrayLike) -> Stability:
     frequency, sizes = z.mean(0), z.sum(1)
     mean_size = float(sizes.mean())
     nan = float("nan")
-    reason = ONE_SET if sets < 2 else EMPTY if not z.any() else FULL if z.all() else ""
+    reason = ONE_SET if sets < 2 else ALL_EMPTY if not z.any() else ALL_FULL if z.all() else Reason()
     if reason:
         return Stability(nan, nan, sets, mean_size, reason)
     share = mean_size / p

@@ -10,10 +10,13 @@ from numpy.typing import ArrayLike
 from scipy.stats import hypergeom
 
 from magsig_tf.errors import DataError
+from magsig_tf.reasons import EMPTY, NOTHING, SATURATED, Reason
 
-EMPTY = "not defined: both signatures are empty"
-ONE_EMPTY = "says nothing: one signature is empty"
-SATURATED = "says nothing: one signature is all dimensions, so the overlap follows from the sizes"
+BOTH_EMPTY = Reason(EMPTY, "not defined: both signatures are empty")
+ONE_EMPTY = Reason(EMPTY, "says nothing: one signature is empty")
+ALL_DIMENSIONS = Reason(
+    SATURATED, "says nothing: one signature is all dimensions, so the overlap follows from the sizes"
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Overlap:
     adjusted: float
     ceiling: float
     p_value: float
-    reason: str = ""
+    reason: Reason = NOTHING
 
 
 def measure_overlap(first: ArrayLike, second: ArrayLike) -> Overlap:
@@ -70,11 +73,12 @@ def measure_overlap(first: ArrayLike, second: ArrayLike) -> Overlap:
     shared = int((first & second).sum())
     nan = float("nan")
     if not any(sizes):
-        return Overlap(*sizes, p, shared, nan, nan, nan, nan, nan, EMPTY)
+        return Overlap(*sizes, p, shared, nan, nan, nan, nan, nan, BOTH_EMPTY)
     jaccard, ceiling = shared / (sum(sizes) - shared), min(sizes) / max(sizes)
     expected = expected_jaccard(*sizes, p)
     if 0 in sizes or p in sizes:
-        return Overlap(*sizes, p, shared, jaccard, expected, nan, ceiling, nan, ONE_EMPTY if 0 in sizes else SATURATED)
+        alone = ONE_EMPTY if 0 in sizes else ALL_DIMENSIONS
+        return Overlap(*sizes, p, shared, jaccard, expected, nan, ceiling, nan, alone)
     adjusted = (jaccard - expected) / (1 - expected)
     return Overlap(*sizes, p, shared, jaccard, expected, adjusted, ceiling, chance_of_sharing(shared, *sizes, p))
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from magsig_tf import reasons
 from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.errors import DataError
 from magsig_tf.evaluation.cells.catalogue import METRICS
+from magsig_tf.reasons import Reason, joined, of_texts
 from magsig_tf.signatures.sources import Source
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import Bootstrapped, interval
@@ -33,7 +35,8 @@ def score_columns(
         names: What the draws are for; the same names and cases give the same draws, so that methods are paired.
 
     Returns:
-        `auc`, `auc_low`, `auc_high` and so on, `cases_benign`, `cases_malignant`, `images` and `score_reason`.
+        `auc`, `auc_low`, `auc_high` and so on, `cases_benign`, `cases_malignant`, `images`, `score_reason` and
+        `score_reason_code`.
     """
     columns: dict[str, object] = {f"{name}{end}": float("nan") for name in SCORES for end in ("", "_low", "_high")}
     cases, position = np.unique(case, return_inverse=True)
@@ -41,25 +44,30 @@ def score_columns(
     counts = [0, 0] if has is None else [int(each.sum()) for each in has]
     columns |= {"cases_benign": counts[0], "cases_malignant": counts[1], "images": len(label)}
     if has is None:
-        return columns | {"score_reason": "no test rows"}
+        return columns | Reason(reasons.NO_TEST_ROWS, "no test rows").columns("score_")
     # a case with both labels is a stratum of its own, as in the summary
     drawn = case_multiplicities(np.where(has.all(0), 2, has[1].astype(int)), replicates, *names)
     scored = Replicates(image_units(position, label, probability), drawn)
-    reasons = []
+    absent = []
     if min(counts) < FEWEST_CASES:
-        reasons.append(f"no interval with fewer than {FEWEST_CASES} cases in a class")
+        absent.append(Reason(reasons.FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
     for name in SCORES:
         values = METRICS[name].values(scored)
         columns[name] = float(values[0])
         if np.isnan(values[0]):
-            reasons.append(f"{METRICS[name].title} not defined: {METRICS[name].undefined}")
+            undefined = METRICS[name].undefined
+            absent.append(Reason(undefined.code, f"{METRICS[name].title} not defined: {undefined}"))
         elif min(counts) >= FEWEST_CASES:
             number = Bootstrapped(values[0], values[1:], tuple(counts), METRICS[name].bounds)
             columns[f"{name}_low"], columns[f"{name}_high"] = interval(number)
-    return columns | {"score_reason": "; ".join(reasons)}
+    return columns | joined(absent).columns("score_")
 
 
-SATURATED = "saturated: nearly every dimension is selected, its overlap with others is trivial"
+NEARLY_ALL = Reason(
+    reasons.SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial"
+)
+SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
+DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might do better")
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class SparseClassifier:
     penalty: float
     rows: int
     gap: float
-    remarks: tuple[str, ...]
+    remarks: tuple[Reason, ...]
     predict: Callable[[np.ndarray], np.ndarray] = field(repr=False)
 
     @property
@@ -104,13 +112,14 @@ def fit_sparse_classifier(train: Embeddings, *names: object) -> SparseClassifier
     selected = np.zeros(train.dimensions, bool)
     selected[signature.indices] = True
     constant = signature.constant_dimensions
+    left_out = f"{constant} constant dimension{'s' if constant > 1 else ''} left out"
     remarks = [
-        words
-        for holds, words in (
-            (signature.saturated, SATURATED),
-            (signature.at_sparse_edge, "the choice is the first lambda of the path"),
-            (signature.at_dense_edge, "the choice is the last lambda of the path, a smaller one might do better"),
-            (constant, f"{constant} constant dimension{'s' if constant > 1 else ''} left out"),
+        reason
+        for holds, reason in (
+            (signature.saturated, NEARLY_ALL),
+            (signature.at_sparse_edge, SPARSE_EDGE),
+            (signature.at_dense_edge, DENSE_EDGE),
+            (constant, Reason(reasons.CONSTANT_DIMENSIONS, left_out)),
         )
         if holds
     ]
@@ -138,7 +147,7 @@ class SelectAt:
         return solve_at(features, label, self.penalty).coefficients[0] != 0
 
 
-EMPTY = "empty: no dimension is selected, every image gets the same probability"
+NONE_SELECTED = Reason(reasons.EMPTY, "empty: no dimension is selected, every image gets the same probability")
 
 
 @dataclass(frozen=True)
@@ -231,22 +240,25 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
     }
     remarks = list(classifier.remarks)
     if not classifier.size:
-        remarks.insert(0, EMPTY)
+        remarks.insert(0, NONE_SELECTED)
     probability = classifier.predict(test.embedding) if len(test) else test.label
     scores = score_columns(test.label, test.case, probability, replicates, source.data)
-    reason = "; ".join([*remarks, *filter(None, [scores.pop("score_reason")])])
-    row |= scores | {"reason": reason}
+    scored = of_texts(scores.pop("score_reason_code"), scores.pop("score_reason"))
+    row |= scores | joined([*remarks, *scored]).columns()
     return SourceSignature(source, classifier, tested, row, _scored(source, test, probability))
 
 
 def _absent(error: DataError) -> dict[str, object]:
     nan = float("nan")
+    scores = score_columns(*([[]] * 3), 1)
+    del scores["score_reason"], scores["score_reason_code"]
+    words = f"no signature: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
     return {
         "k": pd.NA,
         "share": nan,
         "penalty": nan,
         "C": nan,
         "duality_gap": nan,
-        **score_columns(*([[]] * 3), 1),
-        "reason": f"no signature: {error.expected[0].lower()}{error.expected[1:]}, {error.found}",
+        **scores,
+        **Reason(reasons.NO_SIGNATURE, words).columns(),
     }

@@ -15,6 +15,15 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from magsig_tf.errors import DataError
+from magsig_tf.reasons import (
+    NOTHING,
+    NOTHING_SELECTED,
+    NOTHING_STABLE,
+    TOO_MANY_DIMENSIONS,
+    VACUOUS_BOUND,
+    Reason,
+    joined,
+)
 from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
 
 PAIRS = 50
@@ -163,7 +172,7 @@ class FalseSelections:
     unimodal_bound: float
     mean_size: float
     threshold: float
-    reason: str = ""
+    reason: Reason = NOTHING
 
 
 def bound_false_selections(selected: ArrayLike, threshold: float = THRESHOLD) -> FalseSelections:
@@ -229,19 +238,20 @@ def unimodal_bound(mean_size: float, dimensions: int, threshold: float, pairs: i
     return factor * theta * mean_size
 
 
-def _reason(stable: int, bound: float, unimodal: float, q: float) -> str:
+def _reason(stable: int, bound: float, unimodal: float, q: float) -> Reason:
     if not q:
-        return "no half-sample selects anything"
+        return Reason(NOTHING_SELECTED, "no half-sample selects anything")
     if not stable:
-        return "no dimension is stable, so nothing can be false"
-    words = []
+        return Reason(NOTHING_STABLE, "no dimension is stable, so nothing can be false")
+    reasons = []
     if bound >= stable:
-        words.append(f"the bound {bound:.3g} says nothing about {stable} stable dimensions")
+        reasons.append(Reason(VACUOUS_BOUND, f"the bound {bound:.3g} says nothing about {stable} stable dimensions"))
     if math.isnan(unimodal):
-        words.append("half-samples select too many dimensions for the unimodal bound")
+        words = "half-samples select too many dimensions for the unimodal bound"
+        reasons.append(Reason(TOO_MANY_DIMENSIONS, words))
     elif unimodal >= stable:
-        words.append(f"nor does the unimodal one, {unimodal:.3g}")
-    return "; ".join(words)
+        reasons.append(Reason(VACUOUS_BOUND, f"nor does the unimodal one, {unimodal:.3g}"))
+    return joined(reasons)
 
 
 def _check(threshold: float) -> None:

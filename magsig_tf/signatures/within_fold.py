@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.errors import DataError
+from magsig_tf.reasons import NO_BOUND, NO_SIGNATURE, Reason, joined
 from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
 from magsig_tf.signatures.permuted_control import permuted
 from magsig_tf.signatures.rows import SelectAt, SourceSignature
 from magsig_tf.signatures.stability import PAIRS, THRESHOLD, bound_false_selections, select_on
 from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
 
-NO_SIGNATURE = "not computable: no signature"
+WITHOUT_SIGNATURE = Reason(NO_SIGNATURE, "not computable: no signature")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def _run(
     each: SourceSignature, bootstraps: int, pairs: int, processes: int, report: Callable[[int, int], None]
 ) -> tuple[dict[str, object], pd.DataFrame, Stability]:
     if each.classifier is None:
-        nothing = Stability(float("nan"), float("nan"), 0, float("nan"), NO_SIGNATURE)
-        return _columns(nothing, None) | _no_bound(NO_SIGNATURE), pd.DataFrame(), nothing
+        nothing = Stability(float("nan"), float("nan"), 0, float("nan"), WITHOUT_SIGNATURE)
+        return _columns(nothing, None) | _no_bound(WITHOUT_SIGNATURE), pd.DataFrame(), nothing
     train = each.source.read().of("train")
     data, select = (train.embedding, train.label, train.case), SelectAt(each.classifier.penalty)
     # the test of two methods takes their draws as independent, so each run has its own
@@ -86,7 +87,8 @@ def _run(
     try:
         halves = [half for pair in complementary_halves(train.label, train.case, pairs, *names) for half in pair]
     except DataError as error:
-        halves, reason = [], f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
+        words = f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
+        halves, reason = [], Reason(NO_BOUND, words)
     # bootstraps and halves in one go: starting the processes takes longer than many selections
     selected = select_on(select, data, [*samples, *halves], processes, report)
     drawn, halved = selected[:bootstraps], selected[bootstraps:].reshape(-1, 2, train.dimensions)
@@ -103,7 +105,7 @@ def _run(
             "stable": false.stable,
             "false_bound": false.bound,
             "false_bound_unimodal": false.unimodal_bound,
-            "bound_reason": false.reason,
+            **false.reason.columns("bound_"),
         }
     else:
         frequencies["half_sample_frequency"] = np.nan
@@ -120,11 +122,11 @@ def _columns(stability: Stability, control: Stability | None) -> dict[str, objec
         "nogueira_low": low,
         "nogueira_high": high,
         "control_nogueira": control.index if control else float("nan"),
-        "reason": stability.reason,
+        **stability.reason.columns(),
     }
 
 
-def _no_bound(reason: str) -> dict[str, object]:
+def _no_bound(reason: Reason) -> dict[str, object]:
     nan = float("nan")
     return {
         "half_sample_size": nan,
@@ -132,19 +134,20 @@ def _no_bound(reason: str) -> dict[str, object]:
         "stable": pd.NA,
         "false_bound": nan,
         "false_bound_unimodal": nan,
-        "bound_reason": reason,
+        **reason.columns("bound_"),
     }
 
 
 def _tests(stabilities: dict[tuple, Stability]) -> pd.DataFrame:
     """Test methods against each other where holdout, patient fold and seed are the same."""
-    names = ["holdout", "patient_fold", "seed", "first", "second", "difference", "p_value", "reason"]
+    names = ["holdout", "patient_fold", "seed", "first", "second", "difference", "p_value"]
     rows = []
     for (first, *where), (second, *there) in combinations(stabilities, 2):
         if where != there:
             continue
         one, other = stabilities[first, *where], stabilities[second, *there]
-        reasons = [f"{label}: {each.reason}" for label, each in ((first, one), (second, other)) if each.reason]
-        values = (one.index - other.index, same_stability_p_value(one, other), "; ".join(reasons))
-        rows.append(dict(zip(names, (*where, first, second, *values), strict=True)))
-    return pd.DataFrame(rows, columns=names)
+        sides = ((first, one.reason), (second, other.reason))
+        reason = joined(Reason(each.code, f"{label}: {each}") for label, each in sides if each)
+        values = (one.index - other.index, same_stability_p_value(one, other))
+        rows.append(dict(zip(names, (*where, first, second, *values), strict=True)) | reason.columns())
+    return pd.DataFrame(rows, columns=[*names, *Reason().columns()])

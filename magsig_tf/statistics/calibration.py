@@ -1,4 +1,7 @@
-"""Calibration: binned calibration error and the decomposition of the Brier score.
+"""Calibration: binned calibration error and the decomposition of the Brier score over bins.
+
+brier = reliability - resolution + uncertainty + a rest, which is what the bins hide because probabilities inside a bin
+differ (Murphy, J. Appl. Meteorol. 12 (1973) 595-600; Stephenson, Coelho & Jolliffe, Weather Forecast. 23 (2008)).
 
 Both work on sums per bin (count, labels, probabilities), whatever made the bins, so that the bootstrap can pass in sums
 of resampled data of any leading shape.
@@ -94,19 +97,6 @@ def calibration_error(sums: BinSums) -> np.ndarray:
     return ratio(np.abs(sums.label - sums.probability).sum(-1), sums.total)
 
 
-def expected_calibration_error(label: ArrayLike, probability: ArrayLike, bins: int = BINS, kind: str = "mass") -> float:
-    """Return the expected calibration error of one set of predictions.
-
-    Args:
-        label: 0 or 1, shape (n,).
-        probability: In [0, 1], shape (n,).
-        bins: Number of bins.
-        kind: "mass" (equally many predictions a bin) or "width" (equally wide bins).
-    """
-    bin_of = {"mass": equal_mass_bins, "width": equal_width_bins}[kind](probability, bins)
-    return float(calibration_error(bin_sums(label, probability, bin_of, bins)))
-
-
 def reliability(sums: BinSums) -> np.ndarray:
     """Return Murphy's reliability: sum (n_b / n) (mean probability - mean label)^2; 0 is best."""
     squares = ratio((sums.probability - sums.label) ** 2, sums.count)
@@ -124,33 +114,3 @@ def uncertainty(sums: BinSums) -> np.ndarray:
     """Return Murphy's uncertainty: base rate times (1 - base rate); a property of the data alone."""
     base_rate = ratio(sums.label.sum(-1), sums.total)
     return base_rate * (1 - base_rate)
-
-
-def brier_decomposition(label: ArrayLike, probability: ArrayLike, bins: int = BINS) -> dict[str, float]:
-    """Split the Brier score over equal-mass bins.
-
-    brier = reliability - resolution + uncertainty + within_bin, where the last term (Stephenson et al. 2008) is what
-    the bins hide because probabilities inside a bin differ: the mean of (p - mean p)^2 minus twice the mean of
-    (p - mean p)(y - mean y), means taken within the bin.
-
-    Args:
-        label: 0 or 1, shape (n,).
-        probability: In [0, 1], shape (n,).
-        bins: Number of bins.
-
-    Returns:
-        The four terms by name.
-
-    Source: Murphy, J. Appl. Meteorol. 12 (1973) 595-600; Stephenson, Coelho & Jolliffe, Weather Forecast. 23 (2008).
-    """
-    label, probability = np.asarray(label, float), np.asarray(probability, float)
-    bin_of = equal_mass_bins(probability, bins)
-    sums = bin_sums(label, probability, bin_of, bins)
-    p_off = probability - ratio(sums.probability, sums.count)[bin_of]
-    y_off = label - ratio(sums.label, sums.count)[bin_of]
-    return {
-        "reliability": float(reliability(sums)),
-        "resolution": float(resolution(sums)),
-        "uncertainty": float(uncertainty(sums)),
-        "within_bin": float(np.mean(p_off**2) - 2 * np.mean(p_off * y_off)),
-    }

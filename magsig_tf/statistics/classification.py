@@ -100,16 +100,6 @@ def f1(label: ArrayLike, predicted: ArrayLike) -> float:
     return float(f1_from_counts(*confusion(label, predicted)))
 
 
-def sensitivity(label: ArrayLike, predicted: ArrayLike) -> float:
-    """Return the share of malignant ones that were called malignant; NaN without malignant ones."""
-    return float(sensitivity_from_counts(*confusion(label, predicted)))
-
-
-def specificity(label: ArrayLike, predicted: ArrayLike) -> float:
-    """Return the share of benign ones that were called benign; NaN without benign ones."""
-    return float(specificity_from_counts(*confusion(label, predicted)))
-
-
 def squared_errors(label: ArrayLike, probability: ArrayLike) -> np.ndarray:
     """Return (p - y)^2 of each prediction, shape (n,)."""
     return (np.asarray(probability, float) - np.asarray(label, float)) ** 2

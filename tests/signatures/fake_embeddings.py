@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.signatures.rows import SATURATED, SparseClassifier
+from magsig_tf.signatures.rows import NEARLY_ALL, SparseClassifier
 from tests.evaluation.fake_runs import DATASET_HASH, HOLDOUTS, FakeStudy
 
 DIMENSIONS = 24
@@ -97,7 +97,7 @@ class FarApart:
             return 1 / (1 + np.exp(-2 * (score - middle))) if selected.any() else np.full(len(embedding), 0.5)
 
         return SparseClassifier(
-            selected, self.penalty, len(train), 1e-7, (SATURATED,) if selected.all() else (), predict
+            selected, self.penalty, len(train), 1e-7, (NEARLY_ALL,) if selected.all() else (), predict
         )
 
     @staticmethod

@@ -14,21 +14,22 @@ from magsig_tf.statistics.bootstrap import case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
 from magsig_tf.statistics.replicates import Replicates
 from magsig_tf.statistics.units import case_units, image_units
+from tests.statistics.one_sample import brier_terms, equal_width_error, expected_calibration_error
 
 PLAIN = {
     "auc": lambda u: metrics.auc(u.label, u.probability),
     "accuracy": lambda u: metrics.accuracy(u.label, u.predicted),
     "balanced_accuracy": lambda u: metrics.balanced_accuracy(u.label, u.predicted),
     "f1": lambda u: metrics.f1(u.label, u.predicted),
-    "sensitivity": lambda u: metrics.sensitivity(u.label, u.predicted),
-    "specificity": lambda u: metrics.specificity(u.label, u.predicted),
+    "sensitivity": lambda u: float(metrics.sensitivity_from_counts(*metrics.confusion(u.label, u.predicted))),
+    "specificity": lambda u: float(metrics.specificity_from_counts(*metrics.confusion(u.label, u.predicted))),
     "brier": lambda u: metrics.brier_score(u.label, u.probability),
     "log_loss": lambda u: metrics.log_loss(u.label, u.probability),
-    "ece": lambda u: calibration.expected_calibration_error(u.label, u.probability),
-    "ece_equal_width": lambda u: calibration.expected_calibration_error(u.label, u.probability, kind="width"),
-    "brier_reliability": lambda u: calibration.brier_decomposition(u.label, u.probability)["reliability"],
-    "brier_resolution": lambda u: calibration.brier_decomposition(u.label, u.probability)["resolution"],
-    "brier_uncertainty": lambda u: calibration.brier_decomposition(u.label, u.probability)["uncertainty"],
+    "ece": lambda u: expected_calibration_error(u.label, u.probability),
+    "ece_equal_width": lambda u: equal_width_error(u.label, u.probability),
+    "brier_reliability": lambda u: brier_terms(u.label, u.probability)["reliability"],
+    "brier_resolution": lambda u: brier_terms(u.label, u.probability)["resolution"],
+    "brier_uncertainty": lambda u: brier_terms(u.label, u.probability)["uncertainty"],
     "patient_recognition_rate": lambda u: float(np.mean(u.correct)),
 }
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.statistics.classification import balanced_accuracy
+from magsig_tf.statistics.replicates import Replicates
 from magsig_tf.statistics.units import case_units, choose_threshold, image_units
 
 
@@ -14,6 +16,13 @@ def test_a_case_is_the_mean_over_its_images():
     assert cases.case.tolist() == [0, 1]
     assert cases.label.tolist() == [0, 1]
     assert cases.probability.tolist() == pytest.approx([0.3, 0.55])
+
+
+def test_patient_recognition_rate_weighs_cases_not_images():
+    # four images of a malignant case, one of them missed, and one of a benign case, called malignant
+    cases = case_units(image_units([0] * 4 + [1], [1] * 4 + [0], [0.9, 0.9, 0.9, 0.1, 0.9]))
+    rate = METRICS["patient_recognition_rate"].values(Replicates(cases, np.ones((1, 2))))
+    assert rate == pytest.approx((3 / 4 + 0) / 2)
 
 
 def test_case_units_keep_the_share_of_correct_images_beside_the_decision_on_the_mean():

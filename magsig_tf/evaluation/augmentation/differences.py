@@ -6,6 +6,7 @@ from magsig_tf.evaluation.cells.catalogue import choose_metrics
 from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
+from magsig_tf.reasons import NEEDS_BOTH_BASELINES, NO_METHOD, OTHER_SETTINGS, Reason
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.settings import counterparts, differing
 from magsig_tf.statistics.units import LEVELS
@@ -29,7 +30,7 @@ class ExplainedDifferences:
         self.group, self.settings = group, settings
         self.expected = matrix.holdouts_of(group)
         self.targets = [*self.expected, POOLED] if len(self.expected) > 1 else self.expected
-        self.absent: dict[tuple[str, str], str] = {}
+        self.absent: dict[tuple[str, str], Reason] = {}
         """Why a pair, named by its two methods, is not there."""
         self.pairs: dict[tuple[str, str], Pair] = {}
         for method in (BASELINE, RESAMPLED):
@@ -46,10 +47,11 @@ class ExplainedDifferences:
         others = [other for other in matrix.groups if other.method == method]
         pairs = [pair_groups(self.group, other) for other in counterparts(self.group, others)]
         if not others:
-            self.absent[key] = f"not run: no {method}"
+            self.absent[key] = Reason(NO_METHOD, f"no {method}")
         elif not pairs:
             keys = sorted({name for other in others for name in differing(self.group, other)})
-            self.absent[key] = f"{method} was run with other {', '.join(keys) or 'magnifications or selection'}"
+            words = f"{method} was run with other {', '.join(keys) or 'magnifications or selection'}"
+            self.absent[key] = Reason(OTHER_SETTINGS, words)
         else:
             self.pairs[key] = max(pairs, key=lambda pair: len(pair.keys))
 
@@ -57,7 +59,7 @@ class ExplainedDifferences:
         """Pair the two baselines where both have a partner among the group's runs, so that the differences add up."""
         both = [self.pairs.get((self.group.method, method)) for method in (RESAMPLED, BASELINE)]
         if None in both:
-            self.absent[RESAMPLED, BASELINE] = "needs both baselines"
+            self.absent[RESAMPLED, BASELINE] = Reason(NEEDS_BOTH_BASELINES, "needs both baselines")
             return
         resampled, baseline = both
         common = resampled.keys & baseline.keys

@@ -21,10 +21,11 @@ from magsig_tf.evaluation.augmentation.gan_quality import (
     qualities_of,
 )
 from magsig_tf.evaluation.augmentation.sentence import explanation_sentence
-from magsig_tf.evaluation.cells.drop import NOT_RUN
+from magsig_tf.evaluation.cells.drop import NO_RUN
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.comparison.frame import comparison_rows, with_holm
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
+from magsig_tf.reasons import NOT_FILTERED, Reason
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
 from magsig_tf.statistics.intervals import INTERVAL_KIND
@@ -32,7 +33,7 @@ from magsig_tf.statistics.units import LEVELS
 from magsig_tf.workspace import Workspace
 
 ALL_FOLDS = "all"
-NOT_FILTERED = "not filtered"
+UNFILTERED = Reason(NOT_FILTERED, "not filtered")
 COLUMNS = (
     "config",
     "label",
@@ -52,6 +53,7 @@ COLUMNS = (
     "tests",
     "n",
     "words",
+    "reason_code",
 )
 
 
@@ -66,7 +68,7 @@ def row_of(group: Group, holdout: str, patient_fold: int | None = None, level: s
     """
     fold = ALL_FOLDS if patient_fold is None else str(patient_fold)
     names = {"config": group.config_hash, "label": group.label, "holdout": holdout, "patient_fold": fold}
-    texts = dict.fromkeys(("compared", "reference", "reference_method", "features", "words"), "")
+    texts = dict.fromkeys(("compared", "reference", "reference_method", "features", "words", "reason_code"), "")
     return names | {"level": level} | texts | {"value": float("nan"), "tests": 0, "n": 0}
 
 
@@ -81,10 +83,11 @@ def difference_rows(differences: ExplainedDifferences) -> Iterator[dict]:
                 base = row_of(group, target, fold, cells.level) | about
                 for row in comparison_rows(cells, target, expected, settings, fold):
                     numbers = {name: row[name] for name in ("value", "low", "high", "p")}
-                    yield base | numbers | {"quantity": row["metric"], "n": row["pairs"], "words": row["reason"]}
-    for (first, second), words in differences.absent.items():
+                    reason = Reason(row["reason_code"], row["reason"])
+                    yield base | numbers | {"quantity": row["metric"], "n": row["pairs"]} | _said(reason)
+    for (first, second), reason in differences.absent.items():
         compared = group.label if first == group.method else first
-        about = {"compared": compared, "reference": second, "reference_method": second, "words": words}
+        about = {"compared": compared, "reference": second, "reference_method": second} | _said(reason)
         for target, level, metric in product(differences.targets, LEVELS, EXPLAINED_METRICS):
             yield row_of(group, target, level=level) | about | {"quantity": metric}
 
@@ -115,15 +118,19 @@ def quality_rows(group: Group, targets: Sequence[str], folds: Sequence[FoldValue
             for metric in METRICS_TOLD:
                 yield from _metric_rows(base | {"features": features}, some, metric)
             shares = [share for (h, k, _), share in kept.items() if h in chosen and number in (None, k)]
-            words = "" if shares else NOT_FILTERED if some else NOT_RUN
+            reason = Reason() if shares else UNFILTERED if some else NO_RUN
             share = float(np.mean(shares)) if shares else float("nan")
-            yield base | {"quantity": "kept_share", "value": share, "n": len(shares), "words": words}
+            yield base | {"quantity": "kept_share", "value": share, "n": len(shares)} | _said(reason)
+
+
+def _said(reason: Reason) -> dict[str, str]:
+    return {"words": str(reason), "reason_code": reason.code}
 
 
 def _metric_rows(base: dict, folds: Sequence[FoldValues], metric: str) -> Iterator[dict]:
     mean = mean_quality(folds, metric)
     base = base | {"n": mean.gans}
-    yield base | {"quantity": metric, "value": mean.value, "words": mean.words if folds else NOT_RUN}
+    yield base | {"quantity": metric, "value": mean.value} | _said(mean.reason if folds else NO_RUN)
     yield base | {"quantity": f"{metric}_floor", "value": mean.floor}
     if metric == "kid":
         yield base | {"quantity": "kid_above_floor", "value": mean.above_floor}

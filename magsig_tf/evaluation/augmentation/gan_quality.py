@@ -13,6 +13,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.evaluation.cells.drop import RunKey
+from magsig_tf.reasons import GAN_QUALITY, NOTHING, Reason, joined
 from magsig_tf.runs.matrix import Group
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
@@ -194,14 +195,14 @@ class MeanQuality:
         floor: Of real images in their place; NaN where there is none.
         above_floor: Share of the GANs with a floor and an interval whose interval lies above the floor.
         gans: Number of GANs with a value.
-        words: Why a value is absent, or what is to be said of it.
+        reason: Why a value is absent, or what is to be said of it.
     """
 
     value: float
     floor: float
     above_floor: float
     gans: int
-    words: str = ""
+    reason: Reason = NOTHING
 
 
 def mean_quality(folds: Sequence[FoldValues], metric: str) -> MeanQuality:
@@ -209,8 +210,8 @@ def mean_quality(folds: Sequence[FoldValues], metric: str) -> MeanQuality:
     gans = [gan for fold in folds for gan in fold.values[metric]]
     floors = [gan.floor for gan in gans if np.isfinite(gan.floor)]
     above = [gan.low > gan.floor for gan in gans if np.isfinite(gan.low) and np.isfinite(gan.floor)]
-    words = dict.fromkeys(words for fold in folds for words in fold.words[metric])
-    return MeanQuality(_mean([gan.value for gan in gans]), _mean(floors), _mean(above), len(gans), "; ".join(words))
+    reason = joined(Reason(GAN_QUALITY, words) for fold in folds for words in fold.words[metric])
+    return MeanQuality(_mean([gan.value for gan in gans]), _mean(floors), _mean(above), len(gans), reason)
 
 
 def _mean(values: Sequence[float]) -> float:

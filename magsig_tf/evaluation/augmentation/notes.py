@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
 from magsig_tf.evaluation.augmentation.gan_quality import FEATURES, METRICS_TOLD
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import marked, some
+from magsig_tf.reasons import RUN_IS_MISSING, of_texts
 from magsig_tf.runs.settings import told_apart
 
 _CLEAR = 0.05
@@ -66,8 +66,8 @@ def _differences(whole) -> list[str]:
     """List why differences are absent or rest on less than they should."""
     cells: dict[str, dict[str, None]] = {}
     rows = whole[(whole["reference_method"] != "") & (whole["words"] != "")]
-    for row in rows[~rows["words"].str.startswith(NOT_RUN)].itertuples():
-        for words in row.words.split("; "):
+    for row in rows[~rows["reason_code"].isin(RUN_IS_MISSING)].itertuples():
+        for words in of_texts(row.reason_code, row.words):
             cells.setdefault(words, {})[f"{row.compared} - {row.reference} {row.holdout}"] = None
     return [f"{some(list(names))}: {words}." for words, names in cells.items()]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.augmentation.differences import BASELINE, RESAMPLED
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.printed import number, significant
 from magsig_tf.evaluation.summary.frame import POOLED
 
@@ -32,7 +31,7 @@ def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
     own = differences[differences["compared"] == label]
     where = "over all holdouts" if holdout == POOLED else f"at {holdout}"
     if not own["n"].any():
-        reasons = dict.fromkeys(own["words"].str.removeprefix(f"{NOT_RUN}: "))
+        reasons = dict.fromkeys(own["words"])
         return f"{label} {where}: nothing to compare: {'; '.join(reasons)}."
     effects = _of_auc(
         _effect(own, "auc", BASELINE),

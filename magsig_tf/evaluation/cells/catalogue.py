@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from magsig_tf.errors import UsageError, nearest
+from magsig_tf.reasons import NO_BENIGN, NO_MALIGNANT, NO_PREDICTIONS, NOTHING_MALIGNANT, ONE_CLASS, Reason
 from magsig_tf.statistics import calibration
 from magsig_tf.statistics import classification as metrics
 from magsig_tf.statistics.intervals import SHARE
 from magsig_tf.statistics.replicates import Replicates
 from magsig_tf.statistics.units import LEVELS
+
+CellT = TypeVar("CellT")
+
+_NO_PREDICTIONS = Reason(NO_PREDICTIONS, "no predictions")
+_ONE_CLASS = Reason(ONE_CLASS, "one class")
+_NOTHING_MALIGNANT = Reason(NOTHING_MALIGNANT, "nothing malignant, nothing called malignant")
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Metric:
         title: As in printed tables.
         better: Which direction is better; "neither" for a property of the data.
         values: Returns the metric of every replicate, shape (R,).
-        undefined: Why it is NaN where it is.
+        undefined: Why it is NaN where it is, as a clause with its code.
         threshold: Whether it depends on the decision threshold.
         binned: Whether it is made of bins, whose errors grow when cases are drawn more than once.
         bounds: Between which values it lies; an interval stays inside.
@@ -40,12 +47,22 @@ class Metric:
     title: str
     better: Literal["higher", "lower", "neither"]
     values: Callable[[Replicates], np.ndarray]
-    undefined: str = "no predictions"
+    undefined: Reason = _NO_PREDICTIONS
     over_folds: Literal["mean", "joined"] = "joined"
     levels: tuple[str, ...] = LEVELS
     threshold: bool = False
     binned: bool = False
     bounds: tuple[float, float] = SHARE
+
+    def change(self, now: CellT, before: CellT, minus: Callable[[CellT, CellT], CellT]) -> CellT:
+        """Return `now` minus `before`, its sign turned where lower is better, so that minus always means worse.
+
+        Args:
+            now: A value.
+            before: What it is compared with.
+            minus: Subtracts its second argument from its first.
+        """
+        return minus(before, now) if self.better == "lower" else minus(now, before)
 
     @property
     def bounds_of_difference(self) -> tuple[float, float]:
@@ -54,7 +71,9 @@ class Metric:
         return low - high, high - low
 
 
-def _of_counts(name: str, title: str, formula: Callable[..., np.ndarray], undefined: str = "no predictions") -> Metric:
+def _of_counts(
+    name: str, title: str, formula: Callable[..., np.ndarray], undefined: Reason = _NO_PREDICTIONS
+) -> Metric:
     return Metric(name, title, "higher", lambda r: formula(*r.confusion), undefined, threshold=True)
 
 
@@ -63,12 +82,14 @@ def _of_bins(name: str, title: str, better: str, formula: Callable[[calibration.
 
 
 _ALL = (
-    Metric("auc", "AUC", "higher", Replicates.auc, "one class", over_folds="mean"),
+    Metric("auc", "AUC", "higher", Replicates.auc, _ONE_CLASS, over_folds="mean"),
     _of_counts("accuracy", "accuracy", metrics.accuracy_from_counts),
-    _of_counts("balanced_accuracy", "bal. acc.", metrics.balanced_accuracy_from_counts, "one class"),
-    _of_counts("f1", "F1", metrics.f1_from_counts, "nothing malignant, nothing called malignant"),
-    _of_counts("sensitivity", "sensitivity", metrics.sensitivity_from_counts, "no malignant ones"),
-    _of_counts("specificity", "specificity", metrics.specificity_from_counts, "no benign ones"),
+    _of_counts("balanced_accuracy", "bal. acc.", metrics.balanced_accuracy_from_counts, _ONE_CLASS),
+    _of_counts("f1", "F1", metrics.f1_from_counts, _NOTHING_MALIGNANT),
+    _of_counts(
+        "sensitivity", "sensitivity", metrics.sensitivity_from_counts, Reason(NO_MALIGNANT, "no malignant ones")
+    ),
+    _of_counts("specificity", "specificity", metrics.specificity_from_counts, Reason(NO_BENIGN, "no benign ones")),
     Metric("brier", "Brier", "lower", Replicates.mean_squared_error),
     Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss, bounds=(0.0, math.inf)),
     _of_bins("ece", "ECE", "lower", calibration.calibration_error),

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from magsig_tf.evaluation.cells.values import CellValue, GroupCells, average, difference
+from magsig_tf.reasons import NOT_RUN, NOTHING, SOME_DROPS, SOME_PAIRS_OF_RUNS, Reason, joined
 from magsig_tf.runs.matrix import Matrix
 from magsig_tf.runs.run import Run
 
-NOT_RUN = "not run"
+NO_RUN = Reason(NOT_RUN, "not run")
 RunKey = tuple[str, int, int]
 """Holdout, patient fold, seed."""
 
@@ -21,20 +22,20 @@ class Drop:
     """The drop at one holdout, for every metric by name.
 
     Args:
-        held_out_minus_source: Empty where it is not run.
+        change: Held out minus as a source, minus always worse (`Metric.change`); empty where it is not run.
         as_source: The same test cases and magnification, in runs with other holdouts.
         runs: The held-out runs that have a partner: what both sides rest on.
         reason: Why it is absent or rests on fewer runs than it should; else empty.
     """
 
-    held_out_minus_source: dict[str, CellValue] = field(repr=False)
+    change: dict[str, CellValue] = field(repr=False)
     as_source: dict[str, CellValue] = field(repr=False)
     runs: list[Run] = field(repr=False)
-    reason: str = ""
+    reason: Reason = NOTHING
 
 
 def drop_at(cells: GroupCells, matrix: Matrix, holdout: str) -> Drop:
-    """Return held-out minus source at one magnification.
+    """Return what it changes that one magnification was not a source, minus always worse.
 
     A pair is a held-out run and the run of the same seed and patient fold with another holdout, on the same images. For
     a seed and another holdout, both sides use the patient folds that have the pair. Differences are averaged over the
@@ -59,28 +60,32 @@ def drop_at(cells: GroupCells, matrix: Matrix, holdout: str) -> Drop:
                 used |= {(fold, seed): group.runs[holdout, fold, seed] for fold in folds}
                 pairs += len(folds)
         if of_seed:
-            drops.append(_by_metric([{name: difference(h[name], s[name]) for name in h} for h, s in of_seed]))
+            changes = [{m.name: m.change(h[m.name], s[m.name], difference) for m in cells.metrics} for h, s in of_seed]
+            drops.append(_by_metric(changes))
             sources.append(_by_metric([source for _, source in of_seed]))
     if not drops:
-        return Drop({}, {}, [], NOT_RUN)
+        return Drop({}, {}, [], NO_RUN)
     expected = len(others) * len(group.folds) * len(group.seeds)
-    reason = "" if pairs == expected else f"drop from {pairs} of {expected} pairs of runs"
+    partial = Reason(SOME_PAIRS_OF_RUNS, f"drop from {pairs} of {expected} pairs of runs")
+    reason = Reason() if pairs == expected else partial
     return Drop(_by_metric(drops), _by_metric(sources), list(used.values()), reason)
 
 
 def mean_drop(drops: Sequence[Drop]) -> Drop:
     """Return the unweighted mean of the drops at several holdouts, those not run left out."""
-    known = [drop for drop in drops if drop.held_out_minus_source]
+    known = [drop for drop in drops if drop.change]
     if not known:
-        return Drop({}, {}, [], NOT_RUN)
-    reasons = [] if len(known) == len(drops) else [f"drop of {len(known)} of {len(drops)} holdouts"]
+        return Drop({}, {}, [], NO_RUN)
+    reasons = []
+    if len(known) < len(drops):
+        reasons.append(Reason(SOME_DROPS, f"drop of {len(known)} of {len(drops)} holdouts"))
     if any(drop.reason for drop in known):
-        reasons.append("some of its drops lack pairs of runs")
+        reasons.append(Reason(SOME_PAIRS_OF_RUNS, "some of its drops lack pairs of runs"))
     return Drop(
-        _by_metric([drop.held_out_minus_source for drop in known]),
+        _by_metric([drop.change for drop in known]),
         _by_metric([drop.as_source for drop in known]),
         [run for drop in known for run in drop.runs],
-        "; ".join(reasons),
+        joined(reasons),
     )
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from magsig_tf.errors import RunError, UsageError, nearest
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.cells.paired import Pair, PairedCells, PairedValue, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, count_behind, numbers_of
+from magsig_tf.reasons import NO_PAIR, SOME_HOLDOUTS, Reason
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
 from magsig_tf.runs.settings import differing
@@ -22,7 +22,7 @@ from magsig_tf.statistics.intervals import INTERVAL_KIND
 from magsig_tf.statistics.significance import bootstrap_p_value, holm
 from magsig_tf.statistics.units import LEVELS
 
-NO_PAIR = f"{NOT_RUN}: no two runs on the same split, patient fold and seed"
+WITHOUT_PAIR = Reason(NO_PAIR, "no two runs on the same split, patient fold and seed")
 
 
 def comparison_rows(
@@ -40,8 +40,9 @@ def comparison_rows(
     pair = cells.pair
     holdouts = [name for name in (expected if target == POOLED else [target]) if name in pair.holdouts]
     values, counts = cells.values(holdouts, fold), count_behind(pair.runs_at(holdouts, fold), "test")
-    pooling = f"pools {len(holdouts)} of {len(expected)} holdouts" if target == POOLED and holdouts else ""
-    reason = NO_PAIR if not values else pooling if len(holdouts) < len(expected) else ""
+    reason = Reason() if values else WITHOUT_PAIR
+    if values and target == POOLED and len(holdouts) < len(expected):
+        reason = Reason(SOME_HOLDOUTS, f"pools {len(holdouts)} of {len(expected)} holdouts")
     means = _holdout_means(cells, holdouts) if target == POOLED else {}
     base = {
         **_names(pair),
@@ -74,11 +75,11 @@ def _names(pair: Pair) -> dict[str, str]:
 
 
 def _numbers(
-    metric: Metric, value: PairedValue | None, counts: dict[str, int], reason: str, settings: IntervalSettings
+    metric: Metric, value: PairedValue | None, counts: dict[str, int], reason: Reason, settings: IntervalSettings
 ) -> dict[str, object]:
     """Return the difference, both sides and the p-value, which is absent where the interval is."""
     numbers = numbers_of(metric, value and value.difference, counts, reason, settings, difference=True)
-    shown = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason")
+    shown = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
     tested = value is not None and np.isfinite(numbers["low"])
     return {
         **{name: numbers[name] for name in shown},

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.evaluation.comparison.frame import NO_PAIR, Comparison
+from magsig_tf.evaluation.comparison.frame import Comparison
 from magsig_tf.evaluation.summary.frame import POOLED
-from magsig_tf.evaluation.summary.notes import few_cases, marked, partial_folds, some
+from magsig_tf.evaluation.summary.notes import few_cases, marked, partial_folds, reasons_of_metric, some
+from magsig_tf.reasons import NO_PAIR
 
 
 def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
@@ -57,11 +57,10 @@ def _left_out(comparison: Comparison) -> list[str]:
 
 def _reasons(shown) -> list[str]:
     cells: dict[str, dict[str, None]] = {}
-    for row in shown[~shown["reason"].isin(["", NO_PAIR])].itertuples():
-        for reason in row.reason.split("; "):
-            title = f"{METRICS[row.metric].title} " if "not defined" in reason else ""
-            cells.setdefault(title + reason, {})[f"{row.label} {row.holdout}"] = None
-    return [f"{some(list(names))}: {reason}." for reason, names in cells.items()]
+    for row in shown[shown["reason_code"] != NO_PAIR].to_dict("records"):
+        for words in reasons_of_metric(row):
+            cells.setdefault(words, {})[f"{row['label']} {row['holdout']}"] = None
+    return [f"{some(list(names))}: {words}." for words, names in cells.items()]
 
 
 def _pooled_ranks(shown) -> list[str]:

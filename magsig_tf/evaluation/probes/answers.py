@@ -18,6 +18,7 @@ from magsig_tf.evaluation.probes.magnification import (
     shuffled_magnifications,
 )
 from magsig_tf.evaluation.probes.rows import SCOPES, SOURCES, ProbedRows
+from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, NOTHING, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.statistics.classification import ratio
 
 
@@ -107,7 +108,8 @@ def factor_scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
 
 
 MAGNIFICATION, CASE = "magnification", "case"
-CONFOUNDED = "origin confounded"
+CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
+APART = Reason(ZOOMS_APART, "zooms never meet their own source")
 SCORES: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
     **dict.fromkeys(KINDS, magnification_scores),
     "identity": identity_scores,
@@ -143,8 +145,11 @@ class Answer:
     images: int
     cases: np.ndarray = field(repr=False)
     sums: np.ndarray | None = field(repr=False)
-    reason: str = ""
-    note: str = ""
+    reason: Reason = NOTHING
+    note: Reason = NOTHING
+
+
+NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
 
 
 def answer_all(work: tuple[ProbedRows, tuple[str, ...]]) -> list[Answer]:
@@ -163,14 +168,15 @@ def _answers(everything: ProbedRows, names: tuple[str, ...]) -> list[Answer]:
     for scope in SCOPES:
         rows = everything.within(scope)
         no_sources = scope == SOURCES and not rows.sources
-        answers += _magnification(rows, scope, names, "no source magnification is known" if no_sources else "")
-        answers.append(_identity(rows, scope, "no source magnification is known" if no_sources else ""))
+        absent = NO_SOURCES if no_sources else Reason()
+        answers += _magnification(rows, scope, names, absent)
+        answers.append(_identity(rows, scope, absent))
         answers += _factors(rows, scope)
     return answers
 
 
-def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason: str) -> list[Answer]:
-    note = CONFOUNDED if rows.zoomed is not None and rows.zoomed.any() else ""
+def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason: Reason) -> list[Answer]:
+    note = CONFOUNDED if rows.zoomed is not None and rows.zoomed.any() else NOTHING
     answers = []
     for kind in KINDS:
         for shuffled in (False, True):
@@ -186,19 +192,19 @@ def _magnification(rows: ProbedRows, scope: str, names: tuple[str, ...], reason:
     return answers
 
 
-def _identity(rows: ProbedRows, scope: str, reason: str) -> Answer:
+def _identity(rows: ProbedRows, scope: str, reason: Reason) -> Answer:
     def sums() -> tuple[np.ndarray, np.ndarray]:
         found = identity_probe(rows.embedding, rows.magnification, rows.case, rows.picture)
         return found.case, identity_values(found)
 
-    note = "zooms never meet their own source" if rows.zoomed is not None and rows.zoomed.any() else ""
+    note = APART if rows.zoomed is not None and rows.zoomed.any() else NOTHING
     return _answer(rows, "identity", CASE, scope, False, sums, reason, note)
 
 
 def _factors(rows: ProbedRows, scope: str) -> list[Answer]:
     if not rows.factors:
         return []
-    found, reason = {}, ""
+    found, reason = {}, Reason()
     try:
         found = factor_probe(rows.embedding, rows.factors, rows.case, rows.label)
     except NotDefinedError as error:
@@ -210,7 +216,7 @@ def _factors(rows: ProbedRows, scope: str) -> list[Answer]:
             varying = require_varying(found, name)
             return varying.case, factor_values(varying)
 
-        answers.append(_answer(rows, "ridge", name, scope, False, sums, reason, ""))
+        answers.append(_answer(rows, "ridge", name, scope, False, sums, reason, NOTHING))
     return answers
 
 
@@ -221,8 +227,8 @@ def _answer(
     scope: str,
     shuffled: bool,
     sums: Callable[[], tuple[np.ndarray, np.ndarray]],
-    reason: str,
-    note: str,
+    reason: Reason,
+    note: Reason,
 ) -> Answer:
     cases = np.unique(rows.case)
     about = (rows.subject, rows.holdout, rows.seed, probe, target, scope, shuffled, len(rows.case), cases)
@@ -234,4 +240,4 @@ def _answer(
         return Answer(*about, None, error.reason, note)
     summed = CaseSums(cases, values.shape[1])
     summed.add(case, values)
-    return Answer(*about, summed.sums, "", note)
+    return Answer(*about, summed.sums, Reason(), note)

@@ -10,6 +10,7 @@ import numpy as np
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes.magnification import FOLDS, case_folds
 from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.reasons import DOES_NOT_VARY
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties from which cross-validation chooses, on the scale of the mean squared error."""
@@ -76,7 +77,8 @@ def require_varying(answers: Mapping[str, FactorAnswers], name: str) -> FactorAn
         NotDefinedError: the factor is the same in every row.
     """
     if name not in answers:
-        raise NotDefinedError(f"Expected {name} to vary", "found the same value in every row", "Probe other rows")
+        found = "found the same value in every row"
+        raise NotDefinedError(f"Expected {name} to vary", found, "Probe other rows", DOES_NOT_VARY)
     return answers[name]
 
 

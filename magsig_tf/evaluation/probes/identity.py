@@ -8,6 +8,7 @@ import numpy as np
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.reasons import NO_CASE_TWICE, ONE_CASE, ONE_MAGNIFICATION
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ def identity_probe(
     """
     names = np.unique(magnification)
     if len(names) < 2:
-        raise NotDefinedError("Expected two magnifications or more", "found one magnification", "Probe more of them")
+        found = "found one magnification"
+        raise NotDefinedError("Expected two magnifications or more", found, "Probe more of them", ONE_MAGNIFICATION)
     if len(np.unique(case)) < 2:
-        raise NotDefinedError("Expected two cases or more", "found one case", "Probe more of them")
+        raise NotDefinedError("Expected two cases or more", "found one case", "Probe more of them", ONE_CASE)
     rows_at = {name: np.flatnonzero(magnification == name) for name in names}
     directions = {name: _directions(embedding[rows]) for name, rows in rows_at.items()}
     found, chance, cases = [], [], []
@@ -71,7 +73,10 @@ def identity_probe(
     kept = chance > 0
     if not kept.any():
         raise NotDefinedError(
-            "Expected cases with images at several magnifications", "found no case at two magnifications", "Add some"
+            "Expected cases with images at several magnifications",
+            "found no case at two magnifications",
+            "Add some",
+            NO_CASE_TWICE,
         )
     return IdentityAnswers(cases[kept], found[kept], chance[kept], int((~kept).sum()))
 

@@ -15,6 +15,7 @@ from magsig_tf.linear_models.probe_classifiers import (
     neighbour_probabilities,
 )
 from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.reasons import FEWER_CASES_THAN_FOLDS, MAGNIFICATION_IN_ONE_FOLD, ONE_MAGNIFICATION
 from magsig_tf.seeding import generator_for
 from magsig_tf.statistics.case_folds import deal_cases
 
@@ -92,7 +93,8 @@ def magnification_probe(
     """
     classes, target = np.unique(magnification, return_inverse=True)
     if len(classes) < 2:
-        raise NotDefinedError("Expected two magnifications or more", "found one magnification", "Probe more of them")
+        found = "found one magnification"
+        raise NotDefinedError("Expected two magnifications or more", found, "Probe more of them", ONE_MAGNIFICATION)
     fold = case_folds(case, label, folds)
     probability = np.empty((len(target), len(classes)))
     for held in range(folds):
@@ -103,6 +105,7 @@ def magnification_probe(
                 "Expected each magnification in the training cases of each fold",
                 f"found {classes[absent[0]]} in the cases of one fold only",
                 "Probe more test cases, or fewer magnifications",
+                MAGNIFICATION_IN_ONE_FOLD,
             )
         probability[test] = _predict(KINDS[kind], embedding, target, train, inner & train, test, len(classes))
     loss = -np.log(probability[np.arange(len(target)), target])
@@ -131,6 +134,7 @@ def case_folds(case: np.ndarray, label: np.ndarray, folds: int = FOLDS) -> np.nd
             f"Expected at least {folds} cases",
             f"found fewer cases than folds ({cases} of {folds})",
             "Probe more test cases",
+            FEWER_CASES_THAN_FOLDS,
         )
     return deal_cases(label, case, folds, "probe folds", folds, shuffled_by_label=False)
 

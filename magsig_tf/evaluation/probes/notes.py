@@ -29,7 +29,7 @@ def probe_notes(table: pd.DataFrame, absent_controls: Sequence[str] = ()) -> lis
 
 
 def _confounded(table: pd.DataFrame) -> list[str]:
-    rows = table[table["note"].str.contains(CONFOUNDED)]
+    rows = table[table["note_code"] == CONFOUNDED.code]
     if rows.empty:
         return []
     scopes = " and ".join("source rows" if scope == SOURCES else "all rows" for scope in rows["rows"].unique())

@@ -13,6 +13,7 @@ from magsig_tf.data.manifest import magnification_order
 from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
 from magsig_tf.evaluation.probes.rows import ProbedRows
 from magsig_tf.parallel_work import available_cores, map_in_order
+from magsig_tf.reasons import FEW_CASES, Reason, joined
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
 from magsig_tf.statistics.classification import ratio
 from magsig_tf.statistics.intervals import percentile_interval
@@ -45,7 +46,7 @@ def summarise_probes(
 
     Returns:
         A tidy frame, one row for each subject, probe, target, scope, control and metric. `value` is NaN where it is not
-        defined, and then `reason` says why.
+        defined, and then `reason` says why; `reason_code` is its code, one of `magsig_tf.reasons`.
     """
     names = tuple(magnification_order(magnifications))
     labels: dict[str, int] = {}
@@ -93,29 +94,31 @@ def _records(
         "rows": first.scope,
         "control": "shuffled" if first.shuffled else "none",
     }
-    partial = "; ".join(f"{reason} ({count} of {len(answers)})" for reason, count in reasons.items())
+    partial = joined(Reason(each.code, f"{each} ({count} of {len(answers)})") for each, count in reasons.items())
+    note = joined(answer.note for answer in answers)
     common = {
         "embeddings": len(defined),
         "images": sum(answer.images for answer in defined),
         "replicates": len(multiplicities) - 1,
-        "note": "; ".join(dict.fromkeys(answer.note for answer in answers if answer.note)),
+        "note": str(note),
+        "note_code": note.code,
     }
     if not defined:
         empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan"))
         metrics = _metrics_of(first.probe)
         reason = partial if len(answers) > 1 else first.reason
-        yield from (about | {"metric": m} | empty | {"cases": 0} | common | {"reason": reason} for m in metrics)
+        yield from (about | {"metric": m} | empty | {"cases": 0} | common | reason.columns() for m in metrics)
         return
     scores, scored = _joined(defined, cases, multiplicities)
     chance = scores.pop("chance", np.array([CHANCE_OF_R2]))[0]
     few = min(np.bincount(np.unique(strata[scored], return_inverse=True)[1])) < FEWEST_CASES
-    too_few = f"no interval: fewer than {FEWEST_CASES} cases in a class" if few else ""
+    too_few = Reason(FEW_CASES, f"no interval: fewer than {FEWEST_CASES} cases in a class") if few else Reason()
     for metric, values in scores.items():
         low, high = (float("nan"),) * 2 if few else _interval(values)
         found = {"value": float(values[0]), "low": low, "high": high}
         found["chance"] = 0.0 if metric == "mutual_information" else float(chance)
-        reason = "; ".join(filter(None, (partial, too_few)))
-        yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | {"reason": reason}
+        reason = joined((partial, too_few)).columns()
+        yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | reason
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

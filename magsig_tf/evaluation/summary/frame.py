@@ -13,8 +13,9 @@ import pandas as pd
 
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
-from magsig_tf.evaluation.cells.drop import NOT_RUN, Drop, drop_at, mean_drop
+from magsig_tf.evaluation.cells.drop import NO_RUN, Drop, drop_at, mean_drop
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average
+from magsig_tf.reasons import FEW_CASES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.run import Run, run_name
@@ -64,13 +65,16 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         "compared": group in matrix.compared(holdouts),
     }
     absent = len(set(holdouts) - {run.holdout for run in runs})
-    pooling = f"pools {len(holdouts) - absent} of {len(holdouts)} holdouts" if absent and runs else ""
-    not_in_study = "" if target in (*expected, POOLED) else f"{NOT_RUN}: {target} is not in its study"
+    reason = Reason()
+    if absent and runs:
+        reason = Reason(SOME_HOLDOUTS, f"pools {len(holdouts) - absent} of {len(holdouts)} holdouts")
+    elif target not in (*expected, POOLED):
+        reason = Reason(NOT_IN_STUDY, f"{NO_RUN}: {target} is not in its study")
     quantities = (
-        ("held_out", _over_seeds(cells, holdouts, "test"), runs, "test", pooling or not_in_study),
-        ("in_domain", _over_seeds(cells, holdouts, "in_domain_test"), runs, "in_domain_test", pooling or not_in_study),
+        ("held_out", _over_seeds(cells, holdouts, "test"), runs, "test", reason),
+        ("in_domain", _over_seeds(cells, holdouts, "in_domain_test"), runs, "in_domain_test", reason),
         ("as_source", drop.as_source, drop.runs, "test", drop.reason),
-        ("drop", drop.held_out_minus_source, drop.runs, "test", drop.reason),
+        ("drop", drop.change, drop.runs, "test", drop.reason),
     )
     counts = {quantity: count_behind(behind, part) for quantity, _, behind, part, _ in quantities}
     joined = ("held_out", "in_domain") if target == POOLED else ()
@@ -129,7 +133,7 @@ def numbers_of(
     metric: Metric,
     cell: CellValue | None,
     counts: dict[str, int],
-    reason: str,
+    reason: Reason,
     settings: IntervalSettings,
     *,
     difference: bool = False,
@@ -155,7 +159,7 @@ def numbers_of(
         "undefined_folds": 0,
         "replicates": 0,
         "partial_replicates": 0,
-        "reason": reason or NOT_RUN,
+        **(reason or NO_RUN).columns(),
     }
     if cell is None:
         return numbers
@@ -163,21 +167,21 @@ def numbers_of(
     numbers["undefined_folds"] = len(cell.undefined_folds)
     reasons = [reason]
     if np.isnan(cell.value):
-        reasons.append(f"not defined: {metric.undefined}")
+        reasons.append(Reason(metric.undefined.code, f"not defined: {metric.undefined}"))
     else:
         if cell.undefined_folds and metric.over_folds == "mean":
             folds = ", ".join(map(str, cell.undefined_folds))
-            reasons.append(f"without patient fold {folds}, not defined there: {metric.undefined}")
+            words = f"without patient fold {folds}, not defined there: {metric.undefined}"
+            reasons.append(Reason(SOME_FOLDS, words))
         fewest = min(counts["cases_benign"], counts["cases_malignant"])
         if fewest < FEWEST_CASES:
-            reasons.append(f"no interval with fewer than {FEWEST_CASES} cases in a class")
+            reasons.append(Reason(FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
         else:
             number = _bootstrapped(metric, cell, counts, difference)
             numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
             numbers["replicates"] = len(number.known)
             numbers["partial_replicates"] = int(cell.partial[1:].sum())
-    numbers["reason"] = "; ".join(filter(None, reasons))
-    return numbers
+    return numbers | joined(reasons).columns()
 
 
 def _bootstrapped(metric: Metric, cell: CellValue, counts: dict[str, int], difference: bool) -> Bootstrapped:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.evaluation.cells.drop import NOT_RUN
 from magsig_tf.evaluation.summary.frame import POOLED, Summary
+from magsig_tf.reasons import NOT_IN_STUDY, NOT_RUN, OF_ONE_METRIC, RUN_IS_MISSING, of_row
 from magsig_tf.runs.matrix import Basis, Group, Matrix
 from magsig_tf.runs.run import run_name
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES
@@ -183,23 +183,31 @@ def _reasons(shown: pd.DataFrame) -> list[str]:
     explained = set()
     for quantity in ("held_out", "drop"):
         rows = shown[(shown["quantity"] == quantity) & (shown["reason"] != "")]
-        for row in rows.itertuples():
-            cell = f"{row.label} {row.holdout}"
-            if not row.reason.startswith(NOT_RUN) and not (quantity == "drop" and cell in explained):
-                for reason in row.reason.split("; "):
-                    # what is not defined is so for one metric; the other reasons hold for all
-                    title = f"{METRICS[row.metric].title} " if "not defined" in reason else ""
-                    cells.setdefault(title + reason, []).append(cell)
+        for row in rows[~rows["reason_code"].isin(RUN_IS_MISSING)].to_dict("records"):
+            cell = f"{row['label']} {row['holdout']}"
+            if not (quantity == "drop" and cell in explained):
+                for words in reasons_of_metric(row):
+                    cells.setdefault(words, []).append(cell)
         explained |= {f"{row.label} {row.holdout}" for row in rows.itertuples()}
     rows = shown["label"] + " " + shown["holdout"]
-    everything = set(rows[shown["value"].notna() | ~shown["reason"].str.startswith(NOT_RUN)])
+    everything = set(rows[shown["value"].notna() | ~shown["reason_code"].isin(RUN_IS_MISSING)])
     return [f"{_cells(names, everything)}: {reason}." for reason, names in cells.items()]
 
 
+def reasons_of_metric(row: Mapping[str, object]) -> list[str]:
+    """Return the reasons of a row; those that hold for its metric alone begin with the metric.
+
+    Args:
+        row: A row with the columns metric, reason and reason_code.
+    """
+    title = METRICS[row["metric"]].title
+    return [f"{title} {reason}" if reason.code in OF_ONE_METRIC else str(reason) for reason in of_row(row)]
+
+
 def _drop_not_run(shown: pd.DataFrame) -> list[str]:
-    tested = shown[(shown["quantity"] == "held_out") & ~shown["reason"].str.startswith(NOT_RUN)]
+    tested = shown[(shown["quantity"] == "held_out") & ~shown["reason_code"].isin([NOT_RUN, NOT_IN_STUDY])]
     tested = set(tested["label"] + " " + tested["holdout"])
-    absent = shown[(shown["quantity"] == "drop") & (shown["reason"] == NOT_RUN) & (shown["holdout"] != "pooled")]
+    absent = shown[(shown["quantity"] == "drop") & (shown["reason_code"] == NOT_RUN) & (shown["holdout"] != "pooled")]
     names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in tested]
     if not names:
         return []

@@ -7,13 +7,14 @@ import pandas as pd
 
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.evaluation.summary.frame import summarise
+from magsig_tf.reasons import NO_TEST_IMAGES, Reason
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.run import Run
 
 TRAINED, SERVED = "trained", "served"
 COLUMNS = (
     *("outputs", "part", "magnification", "level", "metric", "value", "low", "high"),
-    *("cases_benign", "cases_malignant", "images", "reason"),
+    *("cases_benign", "cases_malignant", "images", "reason", "reason_code"),
 )
 
 
@@ -57,7 +58,7 @@ def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
 _ABSENT = {
     **dict.fromkeys(("value", "low", "high"), float("nan")),
     **dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0),
-    "reason": "not run: no test images at this magnification",
+    **Reason(NO_TEST_IMAGES, "not run: no test images at this magnification").columns(),
 }
 
 

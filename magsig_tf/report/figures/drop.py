@@ -56,7 +56,8 @@ class HeldOutAgainstSource(Figure):
         source = table[table["quantity"] == "as_source"][[*keys, "value"]].rename(columns={"value": "as_source"})
         joined = drops.merge(source, on=keys)
         # not the held-out value of the summary, which may rest on more runs than have a partner
-        joined["held_out"] = joined["as_source"] + joined["drop"]
+        lower = METRICS[self._metric].better == "lower"  # then the sign of the drop is turned
+        joined["held_out"] = joined["as_source"] + joined["drop"] * (-1 if lower else 1)
         return joined[[*keys, "as_source", "held_out", "drop", "low", "high", *counts]]
 
     def _height(self, frame: pd.DataFrame) -> float:
@@ -75,7 +76,8 @@ class HeldOutAgainstSource(Figure):
             handles[row.label] = draw_interval(right, place, row.drop, row.low, row.high, look, across=True)
         title = METRICS[self._metric].title
         _finish(left, holdouts, f"{title}: hollow as a source,\nfilled held out")
-        _finish(right, holdouts, f"held out minus source\n({title})")
+        lower = METRICS[self._metric].better == "lower"
+        _finish(right, holdouts, f"{'source minus held out' if lower else 'held out minus source'}\n({title})")
         left.set_ylabel("magnification")
         drawing.supxlabel(said_counts(frame), fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), list(handles))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from magsig_tf.evaluation.augmentation.frame import Explanation
 from magsig_tf.evaluation.printed import number
+from magsig_tf.evaluation.probes.rows import COLOURS
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import some
 from magsig_tf.report.page.result_tables import ResultTables
@@ -192,7 +193,7 @@ def answer_invariance(tables: ResultTables) -> list[str]:
             f"{label}: the better of two probes is right about the magnification in {interval_words(row)} "
             f"(balanced accuracy; chance {number(row['chance'])}): {verdict}."
         )
-    untrained = frame[(frame["kind"] == "control") & frame["subject"].str.startswith("random")]
+    untrained = frame[(frame["kind"] == "control") & (frame["subject"] != COLOURS)]
     if len(untrained):
         said.append(f"The encoder before training gives {number(untrained['value'].max())}.")
     return said

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claim, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
-from magsig_tf.report.page.blocks import Cell, PageTable, Row
+from magsig_tf.report.tables.table import Cell, Column, Row, Table
 
 # a sign beside the colour and the words: none of the three is needed to read the others
 _KINDS = {
@@ -82,12 +82,12 @@ def count_verdicts(claims: Claims) -> str:
     )
 
 
-def claims_page_table(claims: Claims) -> PageTable:
+def claims_page_table(claims: Claims) -> Table:
     """Return the claims as a table, for its files."""
     other = f" ({OTHER_DATA})" if claims.of_other_data else ""
     rows = [
         Row([Cell(str(c.number)), Cell(c.statement), Cell(c.paper), Cell(c.ours), Cell(f"{c.verdict}{other}")])
         for c in cards_of(claims)
     ]
-    columns = {"no.": True, "claim": False, "paper": False, "ours": False, "verdict": False}
-    return PageTable("claims", "What the paper states, and what these runs say", columns, rows, claims.table)
+    columns = [Column("no."), *(Column(title, "", False) for title in ("claim", "paper", "ours", "verdict"))]
+    return Table("claims", "What the paper states, and what these runs say", columns, rows, claims.table)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import replacing, write_text, writing
 from magsig_tf.report.figures import Figure
-from magsig_tf.report.page.blocks import Cell, PageTable
+from magsig_tf.report.tables.table import Cell, Table
 
 LARGEST_SVG = 1_000_000
 """A drawing of more bytes than this stands in the page as pixels, so that the page stays small."""
@@ -83,7 +83,7 @@ _LONG = 30
 _HEAD = "% Written by magsig; needs \\usepackage{booktabs,longtable} and \\usepackage[T1]{fontenc}.\n"
 
 
-def write_page_table(table: PageTable, folder: Path) -> list[Path]:
+def write_page_table(table: Table, folder: Path) -> list[Path]:
     """Write one table as CSV and LaTeX.
 
     Args:
@@ -103,13 +103,12 @@ def write_page_table(table: PageTable, folder: Path) -> list[Path]:
     return [numbers, printed]
 
 
-def as_latex(table: PageTable) -> str:
+def as_latex(table: Table) -> str:
     """Return the printed rows of a table as a LaTeX `longtable` with the rules of booktabs; text is escaped."""
-    rows = table.rows if table.short is None else table.short
-    titles = [_one_line(title) for title in table.columns]
+    rows, titles = table.printed().rows, [_one_line(column.name) for column in table.columns]
     frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=titles)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    columns = [_column(frame.iloc[:, place], numeric) for place, numeric in enumerate(table.columns.values())]
+    columns = [_column(frame.iloc[:, place], column.numeric) for place, column in enumerate(table.columns)]
     text = style.to_latex(
         environment="longtable",
         hrules=True,
@@ -117,8 +116,9 @@ def as_latex(table: PageTable) -> str:
         caption=_escaped(table.title),
         label=f"tab:{table.name}",
     )
+    legend = f"{{\\noindent\\footnotesize {_escaped(table.legend)}\\par}}\n" if table.legend else ""
     # a bracket that begins a row would be read as the height of the row before it
-    return _HEAD + re.sub(r"(?m)^\[", "{[}", text)
+    return _HEAD + re.sub(r"(?m)^\[", "{[}", text) + legend
 
 
 def _column(texts: pd.Series, numeric: bool) -> str:
@@ -128,7 +128,8 @@ def _column(texts: pd.Series, numeric: bool) -> str:
 
 
 def _words(cell: Cell) -> str:
-    return _one_line(f"{cell.text} [{cell.detail}]" if cell.detail else cell.text)
+    second = " to ".join(cell.ends) or cell.below
+    return _one_line(f"{cell.text} [{second}]" if second else cell.text)
 
 
 def _one_line(text: str) -> str:

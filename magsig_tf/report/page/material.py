@@ -16,7 +16,6 @@ from magsig_tf.evaluation.augmentation.frame import Explanation
 from magsig_tf.evaluation.claims.judge import Claims
 from magsig_tf.evaluation.comparison.frame import Comparison
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.page.blocks import Picture
 from magsig_tf.report.page.result_tables import ResultTables
 
 if TYPE_CHECKING:
@@ -80,6 +79,27 @@ class Material:
     def labels(self) -> list[str]:
         """Labels of the methods, in the order of tables."""
         return [group.label for group in self.matrix.groups]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what is known of it.
+
+    Args:
+        source: As a data address; empty where the pixels are not there.
+        alternative: What it shows, for those who do not see it.
+        title: The first line below it.
+        lines: Lines below the title.
+        method: Label that it is about.
+        holdout: Holdout that it is about.
+    """
+
+    source: str = field(repr=False)
+    alternative: str
+    title: str
+    lines: list[str]
+    method: str
+    holdout: str
 
 
 LARGEST = 160

@@ -13,10 +13,10 @@ from magsig_tf import __version__
 from magsig_tf.evaluation.claims.judge import OTHER_DATA
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.report.figures import Palette
-from magsig_tf.report.page.blocks import Section
 from magsig_tf.report.page.claim_cards import cards_of, count_verdicts
 from magsig_tf.report.page.files import Drawn
 from magsig_tf.report.page.material import Material
+from magsig_tf.report.page.sections import Section
 from magsig_tf.report.page.status import Status
 
 TEMPLATE = "report.html.j2"

@@ -25,7 +25,7 @@ WANTED = {
     "signature_predictions": COLUMNS["signature_predictions"],
     "probes": (
         *("subject", "kind", "probe", "target", "rows", "control", "metric"),
-        *("value", "low", "high", "chance", "cases", "embeddings", "images", "note", "reason"),
+        *("value", "low", "high", "chance", "cases", "embeddings", "images", "note", "note_code", "reason"),
     ),
 }
 """The tables that the report reads, and the columns that it needs."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
-from magsig_tf.report.terminal.summary import WIDTH
+from magsig_tf.report.terminal.render import WIDTH
 
 _STYLES = {Verdict.HOLDS: "bold", Verdict.DOES_NOT_HOLD: "bold", Verdict.INCONCLUSIVE: "", Verdict.NOT_RUN: "dim"}
 

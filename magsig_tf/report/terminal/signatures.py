@@ -1,278 +1,77 @@
-"""Signatures in the terminal: one row a run, pairs of holdouts beside chance, stability when cases are drawn again."""
+"""Signatures in the terminal: the runs, holdouts compared, and cases drawn again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from magsig_tf.evaluation.printed import number
-from magsig_tf.signatures.permuted_control import DRAWS
+from magsig_tf.report.tables import signatures as described
+from magsig_tf.report.tables.table import Table
+from magsig_tf.report.terminal.render import print_table
 from magsig_tf.signatures.sources import UNTRAINED
 from magsig_tf.signatures.study import SignatureStudy
 
-_WIDEST = 20
-_OF_A_PAIR = ("Nogueira of", "minus")
-SCORES = {"auc": "AUC", "f1": "F1", "brier": "Brier"}
-_IN_A_CELL = {
-    "no signature": "no\nsignature",
-    "empty": "empty",
-    "all dimensions": "saturated",
-    "not matched": "not\nmatched",
-    "does not vary": "does not\nvary",
-    "a permutation": "-",
-    "fewer than two": "one\nholdout",
-    "different length": "other\nlength",
-    "no bound": "too few\ncases",
-    "too many": "too many",
-    "one class": "one\nclass",
-    "nothing malignant": "none\nmalignant",
-    "no test rows": "no test\nrows",
-}
-"""Words of a reason, and what fits into a cell for it; the whole reason stands below the table."""
+NEVER_TRAINED = (
+    "random: an encoder that was never trained. Its features are the same at every holdout, so CKA is 1 and matching "
+    "changes nothing; its J shows how far a signature moves with the training rows alone."
+)
+_FOLD = ("patient fold", "seed")
 
 
 def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[str] = ()) -> None:
-    """Print every table of a study with notes below.
+    """Print every table of a study, each with what its columns mean above and notes below.
 
     Args:
         study: What to print.
         console: Where to.
         missing: Sentences about runs that are not there.
     """
-    console.print(Text(f"{study.name}: sparse signatures, scored on test cases", style="bold"))
-    console.print(runs_table(study.runs))
-    console.print(
-        Text(
-            "k of p dimensions selected; C = 1 / (n lambda). Below each score: 95% interval, "
-            f"{study.replicates} bootstraps over cases.",
-            style="dim",
-        )
+    for table in signature_tables(study):
+        print_table(table, console)
+    for words in missing:
+        console.print(Text(words))
+
+
+def signature_tables(study: SignatureStudy) -> Iterator[Table]:
+    """Yield the tables that are printed, in their order.
+
+    Args:
+        study: The study; what it has not measured has no table.
+    """
+    runs = described.signature_table(study.runs, replicates=study.replicates).without("remark").without_constant(*_FOLD)
+    title, notes = (
+        f"{study.name}: sparse signatures, scored on test cases",
+        described.reasons_of_rows(study.runs, ("label", "holdout")),
     )
-    _print_notes(console, _reasons(study.runs, ("label", "holdout"), ("reason",)))
+    yield replace(runs, title=title, notes=notes)
     if study.methods is not None:
-        console.print(Text("\nHoldouts compared", style="bold"))
-        for label in dict.fromkeys(study.pairs["label"]) if len(study.pairs) else ():
-            console.print(heat_table(label, study.pairs[study.pairs["label"] == label]))
-        if len(study.pairs):
-            console.print(pairs_table(study.pairs))
-        console.print(methods_table(study.methods))
-        console.print(Text(_COMPARED, style="dim"))
-        if (study.methods["method"] == UNTRAINED).any():
-            console.print(Text(_NEVER_TRAINED, style="dim"))
-        _print_notes(console, _reasons(study.methods[~study.methods["control"]], ("label",), ("reason",)))
-        if len(study.pairs):
-            _print_notes(console, _reasons(study.pairs, ("label", "first", "second"), ("reason", "matched_reason")))
-            _print_notes(console, _forced(study.methods))
+        yield from _compared(study.pairs, study.methods)
     if study.within is not None:
-        console.print(Text("\nCases drawn again, lambda as chosen", style="bold"))
-        console.print(stability_table(study.within.stability))
-        if len(study.within.tests):
-            console.print(tests_table(study.within.tests))
-        console.print(Text(_WITHIN, style="dim"))
-        _print_notes(console, _reasons(study.within.stability, ("label", "holdout"), ("reason", "bound_reason")))
-    _print_notes(console, missing)
+        table = described.stability_table(study.within.stability).without_constant(*_FOLD)
+        notes = described.reasons_of_rows(study.within.stability, ("label", "holdout"), ("", "bound_"))
+        tests = described.tests_table(study.within.tests).without_constant(*_FOLD)
+        yield replace(table, title=f"\n{table.title}", notes=[] if tests.rows else notes)
+        if tests.rows:
+            yield replace(tests, notes=notes)
 
 
-_COMPARED = (
-    "J: shared / joint dimensions. chance: J of two random sets of these sizes. adjusted: 0 is chance, 1 the same set. "
-    "ceiling: highest J of these sizes. p: against random sets only. matched: after pairing dimensions that respond "
-    f"alike. permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws."
-)
-_NEVER_TRAINED = (
-    "random: an encoder that was never trained. Its features are the same at every holdout, so CKA is 1 and matching "
-    "changes nothing; its J shows how far a signature moves with the training rows alone."
-)
-_WITHIN = (
-    "stable: dimensions in 90% of the half-samples; false: at most so many of them expected to be no better than "
-    "chance (Shah and Samworth 2013), in brackets under unimodality."
-)
-
-
-def runs_table(frame: pd.DataFrame) -> Table:
-    """Draw one row a run: size of the signature and scores with their intervals below."""
-    repeats = _repeats(frame)
-    table = _table(
-        "method", "held\nout", *(name.replace("_", "\n") for name in repeats), "k", "k/p", "C", *SCORES.values()
-    )
-    last = None
-    for row in frame.to_dict("records"):
-        if pd.isna(row["k"]):
-            size, cells = _word(row["reason"]), [Text("-", style="dim")] * (2 + len(SCORES))
-        else:
-            size, cells = f"{row['k']} of {row['p']}", [_number(row["share"], ""), f"{row['C']:.3g}"]
-            cells += [_with_interval(row, name, _of_score(row["reason"], title)) for name, title in SCORES.items()]
-        method = "" if row["label"] == last else row["label"]
-        last = row["label"]
-        table.add_row(method, row["holdout"], *(str(row[name]) for name in repeats), size, *cells)
-    return table
-
-
-def heat_table(label: str, pairs: pd.DataFrame) -> Table:
-    """Draw the Jaccard indices of a method's holdouts as a matrix, mean over patient folds and seeds."""
-    holdouts = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
-    table = _table(f"J, {label}", *holdouts)
-    for one in holdouts:
-        between = [pairs[pairs["first"].isin((one, other)) & pairs["second"].isin((one, other))] for other in holdouts]
-        table.add_row(one, *map(_heat, between))
-    return table
-
-
-def pairs_table(pairs: pd.DataFrame) -> Table:
-    """Draw one row a method and pair of holdouts, means over patient folds and seeds (p: the median)."""
-    table = _table(
-        "method", "pair", "k", "J", "chance", "adjusted", "ceiling", "p", "matched\nJ", "matched\nadj.", "CKA"
-    )
-    last = None
-    for (label, first, second), rows in pairs.groupby(["label", "first", "second"], sort=False):
-        reason, unmatched = _joined(rows["reason"]), _joined(rows["matched_reason"])
-        sizes = [rows[name].mean() for name in ("first_size", "second_size")]
-        table.add_row(
-            "" if label == last else label,
-            f"{first} {second}",
-            Text("-", style="dim") if pd.isna(sizes).any() else f"{sizes[0]:.0f} {sizes[1]:.0f}",
-            *(_number(rows[name].mean(), reason) for name in ("jaccard", "expected", "adjusted", "ceiling")),
-            _p_value(rows["p_value"].median(), reason),
-            *(
-                _number(rows[name].mean(), unmatched or reason)
-                for name in ("matched_jaccard", "matched_adjusted", "cka")
-            ),
-        )
-        last = label
-    return table
-
-
-def methods_table(methods: pd.DataFrame) -> Table:
-    """Draw two rows a method: means over all pairs, and the same for permuted signatures."""
-    names = ("J", "chance", "adjusted", "p", "Nogueira", "matched\nJ", "matched\nadj.", "CKA")
-    table = _table("method", "mean k", *names)
-    for row in methods.to_dict("records"):
-        values = [_number(row[name], row["reason"]) for name in ("jaccard", "expected", "adjusted")]
-        values += [_p_value(row["median_p_value"], row["reason"]), _number(row["nogueira"], row["reason"])]
-        matched = ("matched_jaccard", "matched_adjusted", "cka")
-        values += [_number(row[name], row["matched_reason"]) for name in matched]
-        size = Text("-", style="dim") if pd.isna(row["mean_size"]) else f"{row['mean_size']:.0f}"
-        table.add_row("  permuted" if row["control"] else row["label"], size, *values)
-    return table
-
-
-def stability_table(frame: pd.DataFrame) -> Table:
-    """Draw one row a run: Nogueira's index over bootstraps with its interval, and the bounds on false dimensions."""
-    repeats = _repeats(frame)
-    names = ("mean k", "Nogueira", "permuted", "k of\nhalves", "stable", "false")
-    table = _table("method", "held\nout", *(name.replace("_", "\n") for name in repeats), *names)
-    last = None
-    for row in frame.to_dict("records"):
-        bound = _number(row["false_bound"], row["bound_reason"], "{:.3g}")
-        if not pd.isna(row["false_bound"]):
-            unimodal = row["false_bound_unimodal"]
-            bound.append(" (-)" if pd.isna(unimodal) else f" ({unimodal:.3g})")
-        table.add_row(
-            "" if row["label"] == last else row["label"],
-            row["holdout"],
-            *(str(row[name]) for name in repeats),
-            _number(row["mean_size"], row["reason"], "{:.1f}"),
-            _with_interval(row, "nogueira", row["reason"]),
-            _number(row["control_nogueira"], row["reason"]),
-            _number(row["half_sample_size"], row["bound_reason"], "{:.1f}"),
-            _word(row["bound_reason"]) if pd.isna(row["stable"]) else str(row["stable"]),
-            bound,
-        )
-        last = row["label"]
-    return table
-
-
-def tests_table(tests: pd.DataFrame) -> Table:
-    """Draw one row a pair of methods and holdout: difference of Nogueira's index and its p-value."""
-    repeats = _repeats(tests)
-    table = _table("held\nout", *(name.replace("_", "\n") for name in repeats), *_OF_A_PAIR, "difference", "p")
-    for row in tests.to_dict("records"):
-        difference = Text(number(row["difference"], True)) if not row["reason"] else _word(row["reason"])
-        where = [str(row[name]) for name in ("holdout", *repeats)]
-        table.add_row(*where, row["first"], row["second"], difference, _p_value(row["p_value"], row["reason"]))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for place, column in enumerate(columns):
-        named = place == 0 or column in _OF_A_PAIR
-        table.add_column(
-            column, justify="right" if place else "left", no_wrap=not named, max_width=_WIDEST if named else None
-        )
-    return table
-
-
-def _repeats(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that are needed to tell rows apart: patient fold and seed, where they differ."""
-    return [name for name in ("patient_fold", "seed") if frame[name].nunique() > 1]
-
-
-def _number(value: float, reason: str, form: str = "") -> Text:
-    if pd.isna(value):
-        return _word(reason)
-    return Text(form.format(value) if form else number(value))
-
-
-def _p_value(value: float, reason: str) -> Text:
-    if pd.isna(value):
-        return _word(reason)
-    return Text("<.001" if value < 0.001 else number(value))
-
-
-def _word(reason: str) -> Text:
-    """Return a reason in a word or two; notes below the table have the whole of it."""
-    return Text(next((short for words, short in _IN_A_CELL.items() if words in reason), "not\ndefined"), style="dim")
-
-
-def _with_interval(row: dict[str, object], name: str, reason: str) -> Text:
-    text = _number(row[name], reason)
-    if not pd.isna(row[f"{name}_low"]):
-        text.append(f"\n{number(row[f'{name}_low'])}-{number(row[f'{name}_high'])}", style="dim")
-    return text
-
-
-def _of_score(reason: str, title: str) -> str:
-    """Return the part of a run's reason that tells why a score is absent: a signature may be peculiar for others."""
-    return next((part for part in reason.split("; ") if part.startswith(f"{title} not defined")), "no test rows")
-
-
-def _heat(pairs: pd.DataFrame) -> Text:
-    if pairs.empty:
-        return Text("")
-    value = pairs["jaccard"].mean()
-    if pd.isna(value):
-        return _word(_joined(pairs["reason"]))
-    shade = round(255 - 200 * value)
-    return Text(f" {number(value)} ", style=f"black on rgb({shade},{shade},255)")
-
-
-def _joined(reasons: pd.Series) -> str:
-    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
-
-
-def _reasons(frame: pd.DataFrame, names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Return each reason once, with the rows that it belongs to."""
-    said: dict[str, list[str]] = {}
-    for row in frame.to_dict("records"):
-        for column in columns:
-            if row[column]:
-                said.setdefault(row[column], []).append(" ".join(str(row[name]) for name in names))
-    return [f"{', '.join(dict.fromkeys(rows))}: {reason}." for reason, rows in said.items()]
-
-
-def _forced(methods: pd.DataFrame) -> list[str]:
-    rows = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
-    return [
-        f"{row['label']}: sets of these sizes share at least {row['fewest_shared']:.0f} dimensions in the mean pair."
-        for row in rows.to_dict("records")
-    ]
-
-
-def _print_notes(console: Console, notes: Iterable[str]) -> None:
-    for note in notes:
-        console.print(Text(note))
+def _compared(pairs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[Table]:
+    title = "\nHoldouts compared"
+    for label in dict.fromkeys(pairs["label"]) if len(pairs) else ():
+        yield replace(described.heat_table(label, pairs[pairs["label"] == label]), title=title)
+        title = ""
+    notes = [NEVER_TRAINED] if (methods["method"] == UNTRAINED).any() else []
+    notes += described.reasons_of_rows(methods[~methods["control"]], ("label",))
+    if len(pairs):
+        yield replace(described.overlap_table(described.mean_pairs(pairs)).without(*_FOLD, "remark"), title=title)
+        notes += described.reasons_of_rows(pairs, ("label", "first", "second"), ("", "matched_"))
+        forced = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
+        notes += [
+            f"{row.label}: sets of these sizes share at least {row.fewest_shared:.0f} dimensions in the mean pair."
+            for row in forced.itertuples()
+        ]
+    yield replace(described.methods_table(methods), title=title, notes=notes)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from magsig_tf.atomic_files import write_text
+from magsig_tf.reasons import RUN_IS_MISSING
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def _value(rows: pd.DataFrame, metric: str) -> str:
 
 def _interval(row) -> str:
     if row.value != row.value:
-        return "not run" if str(row.reason).startswith("not run") else "not defined"
+        return "not run" if row.reason_code in RUN_IS_MISSING else "not defined"
     interval = f" ({number(row.low)} to {number(row.high)})" if row.low == row.low else ""
     return number(row.value) + interval
 

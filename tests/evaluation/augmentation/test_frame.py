@@ -240,7 +240,7 @@ def test_what_was_not_run_is_said(tmp_path):
     study = small_study(tmp_path)
     explanation = explained(study)
     missing = row(explanation, "40X", "auc", level="image", compared="gan", reference="baseline-resampled")
-    assert missing["words"] == "not run: no baseline-resampled"
+    assert (missing["reason_code"], missing["words"]) == ("no_method", "no baseline-resampled")
     assert "AUC against baseline-resampled not run" in explanation.sentences("image")[0]
     for path in study.workspace.runs("fake").glob("baseline/*/*/run.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))

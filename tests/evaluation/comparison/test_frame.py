@@ -136,7 +136,8 @@ def test_only_runs_on_the_same_split_fold_and_seed_are_paired_and_the_rest_is_na
     comparison = compare(load_runs(study.workspace, study.dataset), "grl", "baseline", metrics=["auc"], replicates=100)
     found = row(comparison, "40X", "auc")
     assert (found.pairs, found.left_out, found.seeds) == (2, 2, 1)
-    assert row(comparison, "100X", "auc").reason.startswith("not run: no two runs on the same split")
+    assert row(comparison, "100X", "auc").reason.startswith("no two runs on the same split")
+    assert row(comparison, "100X", "auc").reason_code == "no_pair"
     assert row(comparison, "pooled", "auc").reason == "pools 1 of 2 holdouts"
     (pair,) = comparison.pairs
     assert set(pair.left_out.values()) == {

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, roc_auc_score
 
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.evaluation import LoadedRuns, load_runs, summarise, summary_notes
+from magsig_tf.evaluation import METRICS, LoadedRuns, load_runs, summarise, summary_notes
 from magsig_tf.statistics.units import choose_threshold
 from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
 
@@ -98,6 +98,15 @@ def test_the_method_that_loses_more_has_the_larger_drop(summary):
     worse, better = (cell(summary, label, "pooled", "auc", "drop") for label in ("baseline", "grl"))
     assert worse["value"] < better["value"] < 0
     assert worse["high"] < 0
+
+
+def test_a_loss_is_below_0_for_every_metric(study, summary):
+    assert METRICS["brier"].better == "lower"
+    held_out, source, drop = (cell(summary, "baseline", "40X", "brier", q) for q in ("held_out", "as_source", "drop"))
+    assert held_out["value"] > source["value"]
+    # every run has all its partners here, so that both sides of the drop are those of the summary
+    assert drop["value"] == pytest.approx(source["value"] - held_out["value"], abs=1e-12)
+    assert drop["low"] < drop["value"] < drop["high"] < 0
 
 
 def test_case_level_scores_the_mean_probability_of_each_case(study, summary):

@@ -10,6 +10,7 @@ from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.evaluation.curves.roc import roc_table
 from magsig_tf.report.figures import (
     CaseStrips,
+    HeldOutAgainstSource,
     MetricsPerHoldout,
     Palette,
     PooledCalibration,
@@ -257,3 +258,10 @@ def test_a_shortened_label_keeps_the_mark_of_moving_statistics():
             found = shortened(label, longest)
             assert len(found) <= longest
             assert found.endswith("moving")
+
+
+def test_both_sides_of_a_drop_are_the_metric_itself_whatever_its_sign():
+    rows = summary_rows().assign(value=[0.2, 0.3, 0.4], metric="brier")
+    drops = rows.assign(quantity="drop", value=-0.1, low=-0.2, high=0.0)
+    frame = HeldOutAgainstSource(pd.concat([rows.assign(quantity="as_source"), drops]), "brier").frame()
+    assert frame["held_out"].tolist() == pytest.approx([0.3, 0.4, 0.5])

@@ -75,6 +75,11 @@ def test_an_embedding_is_never_called_free_of_magnification():
     frame = pd.DataFrame(
         [row | {"subject": "a", "value": 0.8, "low": 0.7}, row | {"subject": "b", "value": 0.4, "low": 0.3}]
     )
+    control = row | {"kind": "control", "low": 0.5}
+    colours = control | {"subject": "colour mean and SD", "value": 0.9}
+    untrained = pd.DataFrame([control | {"subject": "random tiny", "value": 0.6}, colours])
+    *_, last = answer_invariance(ResultTables({"probes": pd.concat([frame, untrained])}, {}, []))
+    assert last == "The encoder before training gives .600."
     first, second = answer_invariance(ResultTables({"probes": frame}, {}, []))
     assert first.endswith("magnification can still be read.")
     assert second.endswith("which does not show that no probe can.")

@@ -115,12 +115,10 @@ def test_figures_and_tables_are_files(written):
 
 
 def test_latex_of_a_hostile_name_is_escaped():
-    from magsig_tf.report.page.blocks import Cell, PageTable, Row
+    from magsig_tf.report.tables.table import Cell, Column, Row, Table
 
     name = "[2ex] a_b & 50% $x$ #1 {y} \\input{z} ~^\n\nend"
-    table = PageTable(
-        "t", name, {name: False, "n": True}, [Row([Cell(name), Cell("1", 1.0, "0 to 2")])], pd.DataFrame()
-    )
+    table = Table("t", name, [Column(name, "", False), Column("n")], [Row([Cell(name), Cell("1", 1.0, ("0", "2"))])])
     text = as_latex(table)
     assert not re.search(r"(?<!\\)[$#]", text.split("longtable", 2)[2])
     assert "\\input" not in text

@@ -82,7 +82,8 @@ def test_a_part_may_read_the_tables_of_all_without_a_remark(study):
 
 def test_probes_of_fewer_runs_are_told(study):
     common = {"kind": "method", "probe": "linear", "target": "magnification", "rows": "source", "control": "none"}
-    numbers = {"value": 0.8, "low": 0.7, "high": 0.9, "chance": 0.3, "cases": 26, "images": 9, "note": "", "reason": ""}
+    numbers = {"value": 0.8, "low": 0.7, "high": 0.9, "chance": 0.3, "cases": 26, "images": 9}
+    numbers |= dict.fromkeys(("note", "note_code", "reason"), "")
     rows = [
         {"subject": name, "embeddings": runs, "metric": "balanced_accuracy", **common, **numbers}
         for name, runs in (("baseline", 4), ("grl", 2), ("gone", 4))

@@ -53,6 +53,16 @@ def printed(frame):
     return console.file.getvalue()
 
 
+def test_no_heading_and_no_number_is_cut_where_intervals_are_long():
+    frame = quality()
+    kid = (frame["metric"] == "kid") & (frame["kind"] == "synthetic")
+    frame.loc[kid, ["value", "low", "high"]] = [-2.278, -2.885, -1.884]
+    text = printed(frame)
+    assert "-2.885 -1.884" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
 def test_fits_100_columns_and_shows_every_number_above_its_floor():
     lines = printed(quality()).splitlines()
     assert max(map(len, lines)) <= 100
@@ -64,7 +74,7 @@ def test_fits_100_columns_and_shows_every_number_above_its_floor():
 
 def test_one_row_for_each_gan_and_feature_space():
     text = printed(quality())
-    for name in ("random CNN", "ImageNet ", "pixels"):
+    for name in ("random ", "ImageNet ", "pixels"):
         assert text.count(f" {name}") >= 2
     assert "malignant" in text
     assert "40X" in text

@@ -10,7 +10,8 @@ from rich.console import Console
 from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import ProbedRows
 from magsig_tf.evaluation.probes.summary import summarise_probes
-from magsig_tf.report.terminal.probes import print_probes, probe_tables
+from magsig_tf.report.tables.probes import probe_tables
+from magsig_tf.report.terminal.probes import print_probes
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted
 
 
@@ -44,9 +45,8 @@ CASES = {
 def test_a_cell_without_a_number_says_why(shown):
     rows, reason = CASES[shown]
     table = summarise_probes([rows], MAGNIFICATIONS, total=1, replicates=100, workers=1)
-    cells = [
-        " ".join(str(c).split()) for drawn in probe_tables(table) for column in drawn.columns for c in column.cells
-    ]
+    tables = probe_tables(table, "title", probe_notes(table))
+    cells = [" ".join(cell.text.split()) for each in tables for row in each.rows for cell in row.cells]
     assert shown in cells
     assert not {"nan", "not defined"} & set(cells)
     assert any(reason in note for note in probe_notes(table))

@@ -1,0 +1,81 @@
+"""Who is wrong, and the runs themselves, as tables."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from magsig_tf.report.tables.models import METHOD
+from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table, rows_of
+from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.record import RunRecord
+
+
+def case_table(strips: pd.DataFrame) -> Table:
+    """Return the share of each case's images that each method gets wrong, the worst on average first.
+
+    Args:
+        strips: `CaseStrips.frame()`.
+    """
+    labels = list(dict.fromkeys(strips["label"]))
+    wide = strips.pivot(index=["case", "class"], columns="label", values="wrong").reindex(columns=labels)
+    wide = wide.assign(mean=wide.mean(axis=1)).sort_values("mean", ascending=False, kind="stable")
+    scale, rows = Scale(0.0, 1.0), []
+    for (case, truth), shares in zip(wide.index, wide.to_numpy(float), strict=True):
+        cells = [Cell(str(case)), Cell(str(truth))]
+        cells += [Cell.number(share, absent="not tested", scale=scale) for share in shares]
+        rows.append(Row(cells, (), (), {"truth": str(truth)}))
+    columns = [Column("case", "", False), Column("truth", "", False)]
+    columns += [*(Column(f"{label}, wrong") for label in labels), Column("mean of methods")]
+    filters = [Filter("truth", {name: name for name in sorted(set(strips["class"]))})]
+    title = "Share of each case's images decided wrongly at held-out magnifications"
+    return Table("cases", title, columns, rows, strips, filters=filters)
+
+
+_RUN_COLUMNS = [
+    replace(METHOD, of=lambda row: Cell.of_method(row["label"])),
+    Column("held out", "", False, of=lambda row: Cell.place(row["holdout"], row["order"])),
+    Column("fold", "patient fold", of=lambda row: Cell.count(row["patient_fold"])),
+    Column("seed", of=lambda row: Cell.count(row["seed"])),
+    Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
+    Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
+    Column("selection", "how the checkpoint was chosen", False, of=lambda row: Cell(row["selection"])),
+    Column("chosen epoch", of=lambda row: Cell.count(row["epoch"])),
+    Column("lambda there", "strength of the gradient reversal", of=lambda row: Cell.number(row["lambda"], absent="")),
+    Column("seconds", of=lambda row: Cell.count(row["seconds"], "{:.0f}")),
+    Column("precision", "", False, of=lambda row: Cell(row["precision"])),
+    Column("versions", "", False, of=lambda row: Cell(row["versions"])),
+]
+
+
+def run_table(matrix: Matrix) -> Table:
+    """Return one row a run: what it is, which epoch was chosen, how long it took, and the versions that made it.
+
+    Args:
+        matrix: The runs.
+    """
+    records = []
+    for group in matrix.groups:
+        for holdout, fold, seed in sorted(group.runs, key=lambda key: (matrix.holdouts.index(key[0]), *key[1:])):
+            run = group.runs[holdout, fold, seed]
+            record = _record(group.label, run.record) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
+            record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
+            records.append(record | {"batch_statistics": run.batch_statistics})
+    ordered = [record | {"order": matrix.holdouts} for record in records]
+    rows = rows_of(_RUN_COLUMNS, ordered, lambda row: {"methods": (row["label"],), "holdouts": (row["holdout"],)})
+    return Table("runs", "The runs", _RUN_COLUMNS, rows, pd.DataFrame(records))
+
+
+def _record(label: str, record: RunRecord) -> dict[str, object]:
+    """Return what run.json says, as far as the run has come."""
+    chosen = record.chosen
+    return {
+        "label": label,
+        "epoch": math.nan if chosen is None or chosen.epoch is None else chosen.epoch + 1,
+        "lambda": math.nan if chosen is None else chosen.state.get("lambda", math.nan),
+        "seconds": record.seconds if record.finished else math.nan,
+        "precision": record.precision or "",
+        "versions": ", ".join(f"{name} {version}" for name, version in (record.versions or {}).items()),
+    }

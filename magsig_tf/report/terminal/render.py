@@ -1,0 +1,111 @@
+"""Any described table in the terminal: at most 100 columns wide, plain text where it is piped."""
+
+from __future__ import annotations
+
+import math
+from textwrap import wrap
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table as Drawn
+from rich.text import Text
+
+from magsig_tf.report.tables.table import Cell, Column, Row, Table
+
+WIDTH = 100
+
+
+def output_console() -> Console:
+    """Return a console on standard output, 100 columns wide when that is no terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table with its title and legend above and its notes below; in parts where it is too wide.
+
+    Args:
+        table: What to print.
+        console: Where to.
+    """
+    if table.title:
+        console.print(Text(table.title, style="bold"))
+    if table.legend:
+        console.print(Text(table.legend, style="dim"))
+    for part in parts(table, console.width):
+        console.print(draw(part))
+    for note in table.notes:
+        console.print(Text(note))
+
+
+def parts(table: Table, width: int) -> list[Table]:
+    """Return a table in parts that each fit a width and have its key columns.
+
+    Args:
+        table: What to print.
+        width: Columns of text that a part may take.
+    """
+    keys = [place for place, column in enumerate(table.columns) if column.key]
+    others = [place for place, column in enumerate(table.columns) if not column.key]
+    found: list[Table] = []
+    first = 0
+    for end in range(1, len(others) + 1):
+        part = table.take([*keys, *others[first:end]])
+        if keys and end - first > 1 and _width(part) > width:
+            first = end - 1
+            found.append(table.take([*keys, *others[first:end]]))
+        else:
+            found[-1:] = [part]
+    return found
+
+
+def draw(table: Table) -> Drawn:
+    """Return a table for `rich.console.Console.print`; below each value its interval."""
+    drawn = Drawn(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column in table.columns:
+        drawn.add_column(column.title, justify="right" if column.numeric else "left", no_wrap=True)
+    above: Row | None = None
+    for place, row in enumerate(table.rows):
+        same = _repeats(table.columns, row, above)
+        cells = [
+            Text() if repeated and column.once else _text(cell, column.width)
+            for cell, column, repeated in zip(row.cells, table.columns, same, strict=True)
+        ]
+        after = table.rows[place + 1] if place + 1 < len(table.rows) else None
+        begins = after is None or not all(_repeats(table.columns, after, row)[: _leading(table.columns)])
+        drawn.add_row(*cells, end_section=table.ruled and begins)
+        above = row
+    return drawn
+
+
+def _leading(columns: list[Column]) -> int:
+    """Return the number of first columns whose words are not repeated: a section has the same in all of them."""
+    return next((place for place, column in enumerate(columns) if not column.once), len(columns))
+
+
+def _repeats(columns: list[Column], row: Row, above: Row | None) -> list[bool]:
+    """Say of each cell whether it and those of the once-columns before it are as in the row above."""
+    found, same = [], above is not None
+    for place, column in enumerate(columns):
+        equal = same and row.cells[place].text == above.cells[place].text
+        found.append(equal)
+        same = equal if column.once else same
+    return found
+
+
+def _text(cell: Cell, width: int) -> Text:
+    lines = [piece for line in cell.text.split("\n") for piece in (wrap(line, width) if width else [line])]
+    style = "bold" if cell.strong else "dim" if cell.faint else ""
+    if not math.isnan(cell.shade):
+        shade = round(255 - 200 * cell.shade)
+        style = f"black on rgb({shade},{shade},255)"
+    text = Text("\n".join(lines), style=style)
+    second = cell.between.join(cell.ends) or cell.below
+    return text.append(f"\n{second}", style="not bold dim") if second else text
+
+
+def _width(table: Table) -> int:
+    """Return the columns of text that a table takes where nothing is shortened."""
+    unlimited = Console(width=10_000)
+    return Measurement.get(unlimited, unlimited.options, draw(table)).maximum
