@@ -220,7 +220,10 @@ def test_a_slice_may_hold_any_number_of_synthetic_images(workspace, synthetic):
     for mask in (np.array(synthetic), None):
         parts = build_parts(config, prepared, split_of(config, prepared))
         batch = Batch(
-            prepared.images[:6], np.eye(2, 3).reshape(6, 1).astype(np.float32), np.arange(6, dtype=np.int32) % 3
+            prepared.images[:6],
+            np.eye(2, 3).reshape(6, 1).astype(np.float32),
+            np.arange(6, dtype=np.int32) % 3,
+            np.arange(6, dtype=np.int32),
         )
         logs.append(
             {
