@@ -30,10 +30,10 @@ class Run:
     def of(cls, workspace: Workspace, config: Config) -> Run:
         """Return the run that a config with single values names."""
         s = config.settings
-        # magnifications of other data sets can hold any character
-        holdout = quote(s.holdout[0], safe=" ")
+        # magnifications of other data sets can hold any character, and a method's import path a colon
+        method, holdout = (quote(name, safe=" ") for name in (s.method[0], s.holdout[0]))
         name = f"fold{s.patient_fold[0]}-seed{s.seed[0]}-{config.identity_hash()}"
-        return cls(config, workspace.runs(s.dataset) / s.method[0] / holdout / name, workspace)
+        return cls(config, workspace.runs(s.dataset) / method / holdout / name, workspace)
 
     @property
     def title(self) -> str:

@@ -24,6 +24,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.released_graphs import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.locking import holding
+from magsig_tf.registry import naming_plugins
 from magsig_tf.runs.run_folder import Run
 from magsig_tf.training.inference import write_outputs
 from magsig_tf.training.method_data import batch_change
@@ -69,7 +70,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
         try:
             provided = provide(run, prepared, observer, workers, execute)
             began = time.perf_counter()  # what it needs has counted its own time
-            with workers.watched():
+            with _naming_plugins(run), workers.watched():
                 loop, outcome = _train(run, prepared, split, provided, observer, workers)
             return workers.from_chief(lambda: _finish(run, prepared, split, loop, record | outcome, spent, observer))
         except UsageError:
@@ -83,6 +84,11 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
                 status = {"status": "failed" if failed else "running", "error": str(error), "seconds": spent()}
                 write_json(run.folder / "run.json", record | status)
             raise
+
+
+def _naming_plugins(run: Run) -> contextlib.AbstractContextManager[None]:
+    settings = run.config.settings
+    return naming_plugins(("methods", settings.method[0]), ("encoders", settings.encoder))
 
 
 def _begin(run: Run, prepared: PreparedDataset, split: Split, held: contextlib.ExitStack) -> dict[str, Any]:
