@@ -110,9 +110,7 @@ def export_run(
 
 
 def _classifier_of(run: FinishedRun) -> keras.Model:
-    encoder = run.record["encoder"]
-    if ":" not in encoder:
-        registry("encoders").load(encoder)  # a plugin's own layers must be known before its model is read
+    registry("encoders").load(run.record["encoder"])  # its own layers must be known before the model is read
     return load_saved_model(run.folder / "model.keras")
 
 
