@@ -130,9 +130,15 @@ def _said(run: Run, record: dict) -> str:
     oracle = " by the oracle (it looks at the holdout)" if record["selection"] == "oracle" else ""
     moving = f" ({MARK})" if rule_of(record, {}) == MOVING else ""
     return (
-        f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}{state}. "
+        f"{_weights(chosen)} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}{state}. "
         f"{duration(record['seconds'])}. {run.folder}"
     )
+
+
+def _weights(chosen: dict) -> str:
+    if "window" in chosen:
+        return "Mean weights of steps {first_step} to {last_step}".format_map(chosen["window"])
+    return f"Epoch {chosen['epoch'] + 1}"
 
 
 def duration(seconds: float) -> str:

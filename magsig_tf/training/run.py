@@ -173,7 +173,10 @@ def _finish(
     observer: Observer,
 ) -> dict[str, Any]:
     """Write what the run leaves, then mark it done."""
-    write_outputs(run.folder, loop.parts.evaluated, loop.used.inference, prepared, split, loop.rule)
+    with _naming_plugins(run):
+        record |= loop.used.adapt(split.rows)
+    loop.used.check_saved()
+    write_outputs(run.folder, loop.parts.saved, loop.used.inference, prepared, split, loop.rule.part)
     check = loop.used.check_training_rows()
     for sentence in check.sentences:
         observer.note(sentence)

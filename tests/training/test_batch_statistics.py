@@ -11,8 +11,8 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.runs.run_folder import Run
+from magsig_tf.training.evaluated_network import cross_entropy
 from magsig_tf.training.run import execute
-from magsig_tf.training.selection import cross_entropy
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 from tests.training.slow_encoders import ENCODERS
