@@ -250,7 +250,7 @@ def survives_a_kill(trial: MethodTrial) -> None:
 
 
 def takes_the_same_first_step_on_two_replicas(trial: MethodTrial) -> None:
-    """The gradients of the first step are those of one replica: no norms over batches, no dropout, float32."""
+    """The gradients of the first step reach most weights and are those of one replica (without norms, in float32)."""
     from magsig_tf.training.step import TrainingStep
 
     found = []
@@ -261,7 +261,8 @@ def takes_the_same_first_step_on_two_replicas(trial: MethodTrial) -> None:
     one, two = found
     assert parts.strategy.num_replicas_in_sync == 2, "expected two replicas"
     largest = max(float(np.abs(gradient).max()) for gradient in one.values())
-    assert largest > 0, "expected a gradient"
+    reached = np.mean([gradient.any() for gradient in one.values()])
+    assert reached > 0.6, f"expected a gradient of most weights, found one of {reached:.0%}"
     for name, gradient in one.items():
         apart = float(np.abs(gradient - two[name]).max())
         assert apart <= TOLERANCE * max(largest, 1.0), (

@@ -75,8 +75,10 @@ class StepObjective:
                     parts.method.update_networks(step)
             value, logs = loss(step)
             scaled = parts.optimizer.scale_loss(value)
+        variables = self.weights + flat
+        gradients = tape.gradient(scaled, variables)
         # what a loss leaves out gets zeros, so that a method can add gradients up
-        gradients = tape.gradient(scaled, self.weights + flat, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.zeros(v.shape) if g is None else g for g, v in zip(gradients, variables, strict=True)]
         if parts.precision == "mixed_float16":
             scale = parts.optimizer.scale_loss(tf.constant(1.0))  # a power of two: nothing is lost
             gradients = [gradient / scale for gradient in gradients]

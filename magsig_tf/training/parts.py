@@ -273,7 +273,7 @@ def _with_layers_of(method: Method, plain: keras.Model) -> keras.Model:
         raise RunError(
             f"Expected `network` of the method {type(method).__name__} to return the classifier with layers put in",
             f"found one {f'without its weight {lost[0]}' if lost else f'with outputs {sorted(classifier.output)}'}",
-            "Use `insert_after` of magsig_tf.models.inserted_layers",
+            "Use `insert_after` of magsig_tf.models.classifier",
         )
     return classifier
 

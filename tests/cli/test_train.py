@@ -268,7 +268,7 @@ def test_methods_of_the_current_folder_train_and_a_broken_one_costs_its_own_runs
     assert [record["method"] for record in answer["done"]] == ["my_methods:Weighted"]
     (failed,) = answer["failed"]
     assert "Expected the method 'my_methods:Broken' to work, found AttributeError in" in failed["error"]
-    assert "my_methods.py, line 22: 'StepTensors' object has no attribute 'no_such_tensor'" in failed["error"]
+    assert "my_methods.py, line 21: 'StepTensors' object has no attribute 'no_such_tensor'" in failed["error"]
     assert "Traceback" not in errors
     log = [json.loads(line) for line in (Path(answer["done"][0]["folder"]) / "log.jsonl").read_text().splitlines()]
     assert log[0]["loss"] == pytest.approx(2 * log[0]["classification_loss"])

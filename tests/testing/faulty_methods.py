@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from magsig_tf.methods.contract import Method
-from magsig_tf.models.inserted_layers import insert_after
+from magsig_tf.models.classifier import insert_after
 
 
 class OfOneReplica(Method):
@@ -51,12 +51,20 @@ class ChangedNetwork(Method):
         return insert_after(classifier, "conv0", Doubling())
 
 
-class OtherDropout(Method):
-    """A network of another seed."""
+class OtherStart(Method):
+    """Weights that no other method of the seed starts from."""
 
     def network(self, classifier):
-        classifier.get_layer("dropout").seed_generator = keras.random.SeedGenerator(3)
+        kernel = classifier.get_layer("logit").kernel
+        kernel.assign(kernel.value * 2)
         return classifier
+
+
+class Cloned(Method):
+    """A network of other layers than the one that was built."""
+
+    def network(self, classifier):
+        return keras.models.clone_model(classifier)
 
 
 class HeadOnly(Method):
@@ -64,6 +72,14 @@ class HeadOnly(Method):
 
     def loss(self, step):
         return step.mean(step.head(tf.stop_gradient(step.embedding)) ** 2), {}
+
+
+class IdleNetwork(Method):
+    """A network that no loss trains."""
+
+    def build(self):
+        self.networks["idle"] = keras.Sequential([keras.Input((self.task.embedding_length,)), keras.layers.Dense(2)])
+        self.optimizers["idle"] = keras.optimizers.Adam()
 
 
 class Silent(Method):

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.replicas import gather, own_part
-from magsig_tf.models.inserted_layers import insert_after
+from magsig_tf.models.classifier import insert_after
 
 
 class MixedStatistics(keras.layers.Layer):
