@@ -1,5 +1,7 @@
 """One set of checks runs over every registered method and over throw-away ones: what makes a method."""
 
+from pathlib import Path
+
 import pytest
 
 from magsig_tf.registry import registry
@@ -17,3 +19,9 @@ def trial(request, tmp_path_factory):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_a_method_keeps_the_contract(trial, check):
     check(trial)
+
+
+@pytest.mark.parametrize("name", THROW_AWAY)
+def test_a_throw_away_method_takes_at_most_thirty_lines(name):
+    file = Path(__file__).parent / "throw_away" / f"{name.partition(':')[0]}.py"
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 30

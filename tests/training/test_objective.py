@@ -127,3 +127,26 @@ class Lazy(Method):
         import tensorflow as tf
 
         return [tf.zeros(variable.shape) for variable in variables], {}
+
+
+class Paired(Method):
+    """Asks for pairs, and logs the share of neighbours in the batch that are of one case at other magnifications."""
+
+    @classmethod
+    def pairs_cases(cls, options):
+        return True
+
+    def loss(self, step):
+        import tensorflow as tf
+
+        cases, domains = (tf.reshape(step.gather(each), [-1, 3]) for each in (step.cases, step.domains))
+        same = tf.reduce_all(cases == cases[:, :1], axis=1)
+        others = tf.reduce_all(tf.sort(domains, axis=1) == tf.range(3), axis=1)
+        loss, logs = super().loss(step)
+        return loss, logs | {"paired": step.share(tf.reduce_mean(tf.cast(same & others, tf.float32)))}
+
+
+@pytest.mark.parametrize("strategy", ["one", "mirrored"])
+def test_a_method_can_have_images_of_one_case_side_by_side(trial_of, strategy):
+    _, logs = trial_of("Paired", strategy=strategy).trained(2)
+    assert [record["paired"] for record in logs] == [1, 1]
