@@ -246,7 +246,7 @@ def write_run(
         return head.logits(embeddings[rows]), embeddings[rows]
 
     rule = selection_rule(settings.selection, settings.select_from)
-    write_outputs(run.folder, classifier, answers, prepared, split, rule)
+    write_outputs(run.folder, classifier, answers, prepared, split, rule.part)
     trained, weights = trained_weights(classifier)
     record = record.with_changes(
         chosen={
@@ -279,7 +279,7 @@ def _training_rows(
 
 
 def _loss(prepared: PreparedDataset, rows: np.ndarray, logits: np.ndarray) -> float:
-    from magsig_tf.training.selection import cross_entropy
+    from magsig_tf.training.evaluated_network import cross_entropy
 
     return cross_entropy(prepared.labels[rows], logits, prepared.manifest["magnification"].to_numpy()[rows])
 

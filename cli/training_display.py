@@ -102,7 +102,7 @@ class TrainingDisplay(Observer):
         oracle = " by the oracle (it uses the holdout)" if record["selection"] == "oracle" else ""
         moving = f" ({MARK})" if rule_of(record, {}) == MOVING else ""
         self.note(
-            f"Epoch {chosen['epoch'] + 1} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}"
+            f"{_weights(chosen)} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}"
             f"{state}. {duration(record['seconds'])}. {folder}"
         )
         self._end()
@@ -144,3 +144,10 @@ class TrainingDisplay(Observer):
         if self._task is not None:
             figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
             self._progress.update(self._task, figures=figures)
+
+
+def _weights(chosen: dict[str, Any]) -> str:
+    """Return which weights became the model, in words."""
+    if "window" in chosen:
+        return "Mean weights of steps {first_step} to {last_step}".format_map(chosen["window"])
+    return f"Epoch {chosen['epoch'] + 1}"

@@ -72,18 +72,26 @@ def method_options() -> dict[str, type[MethodOptions]]:
     methods = registry("methods")
     for name in methods.names():
         try:
-            method = methods.load(name)
+            methods.load(name)
         except PluginError:
             continue
-        clash = set(method.Options.model_fields) & set(Settings.model_fields)
-        if clash:
-            raise PluginError(
-                f"Expected options of the method {name!r} to have names of their own",
-                f"found {min(clash)!r}, which is a general setting",
-                f"Rename it in {methods.find(name).source}",
-            )
-        found[name] = method.Options
+        found[name] = _options_of(name, methods.find(name).source)
     return found
+
+
+def _options_of(name: str, source: str) -> type[MethodOptions]:
+    """Return the `Options` of one method, registered or named by import path; `source` says whose it is."""
+    options = getattr(registry("methods").load(name), "Options", None)
+    if not (isinstance(options, type) and issubclass(options, MethodOptions)):
+        raise UsageError(f"Expected a method class at {name}", "found none with `Options`", "Derive it from Method")
+    clash = set(options.model_fields) & set(Settings.model_fields)
+    if clash:
+        raise PluginError(
+            f"Expected options of the method {name!r} to have names of their own",
+            f"found {min(clash)!r}, which is a general setting",
+            f"Rename it in {source}",
+        )
+    return options
 
 
 def build_config(raw: Mapping[str, Any]) -> Config:
@@ -110,6 +118,8 @@ def build_config(raw: Mapping[str, Any]) -> Config:
     classes = method_options()
     for name in settings.method:
         registry("methods").load(name)  # says why where a method is unknown, taken twice or broken
+        if name not in classes:
+            classes[name] = _options_of(name, name)
     known = {key for options in classes.values() for key in options.model_fields} | set(Settings.model_fields)
     for key in raw:
         if key not in known:

@@ -6,12 +6,16 @@ same way. Nothing is imported until it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
 import sys
+import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from magsig_tf.errors import MagsigError, UsageError, nearest
 
@@ -42,9 +46,12 @@ GROUPS = {
     "datasets": "magsig.datasets",
 }
 
+BY_PATH = {"methods": "a method class", "encoders": "an encoder function"}
+"""Kinds of which `package.module:attribute` is a name too, and what lies there."""
+
 
 class PluginError(MagsigError):
-    """An installed plugin cannot be used: it fails to import, or its name is taken twice."""
+    """A plugin cannot be used: it fails to import, its name is taken twice, or its code raises an error."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,23 @@ class Registry:
         return found[0]
 
     def load(self, name: str) -> object:
-        """Import and return what `name` stands for; raises as `find` and `Plugin.load` do."""
-        return self.find(name).load()
+        """Import and return what `name` stands for: a registered name, or an import path where `BY_PATH` has the kind.
+
+        Raises:
+            UsageError: nothing has that name, or nothing can be imported from that path.
+            PluginError: two sources claim it, or importing it fails.
+        """
+        if self.kind not in BY_PATH or ":" not in name:
+            return self.find(name).load()
+        module, _, attribute = name.partition(":")
+        try:
+            return import_by_path(module, attribute)
+        except Exception as error:  # a stranger's module may raise anything at import
+            raise UsageError(
+                f"Expected {BY_PATH[self.kind]} at {name}",
+                f"found {type(error).__name__}: {error}",
+                "Name it as package.module:attribute, in an installed package or in this folder",
+            ) from error
 
 
 def _plugin(kind: str, point: EntryPoint) -> Plugin:
@@ -134,3 +156,53 @@ def _order(plugin: Plugin) -> tuple[str, str, str]:
 def registry(kind: str) -> Registry:
     """Return the registry of one kind, read once a process."""
     return Registry(kind)
+
+
+@contextlib.contextmanager
+def naming_plugins(*plugins: tuple[str, str]) -> Iterator[None]:
+    """Turn an error that a plugin's code raises inside into one that names the plugin.
+
+    Errors of magsig's own code, and those that magsig words for users, pass as they are.
+
+    Args:
+        plugins: Kind and name of each that takes part.
+
+    Raises:
+        PluginError: the code of one of them raised something.
+    """
+    try:
+        yield
+    except MagsigError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything
+        for kind, name in plugins:
+            where = _place_in(error, registry(kind).load(name))
+            if where:
+                lines = str(error).strip().splitlines() or ["no message"]
+                raise PluginError(
+                    f"Expected the {kind[:-1]} {name!r} to work",
+                    f"found {type(error).__name__} in {where}: {lines[0]}",
+                    "The error is in that plugin, not in magsig: mend it, or ask its author",
+                ) from error
+        raise
+
+
+def _place_in(error: BaseException, plugin: object) -> str:
+    """Return the innermost file and line of a plugin's package that an error came through; empty where none did."""
+    module = str(getattr(plugin, "__module__", ""))
+    top = module.partition(".")[0]
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in (top, module))
+    file = next(filter(None, files), None)  # a namespace package has none
+    if top == __name__.partition(".")[0] or not file:
+        return ""
+    place = Path(file).resolve()
+    place = place.parent if place.name == "__init__.py" else place
+    seen: BaseException | None = error
+    while seen is not None:
+        for frame in reversed(traceback.extract_tb(seen.__traceback__)):
+            if Path(frame.filename).resolve().is_relative_to(place):
+                return f"{frame.filename}, line {frame.lineno}"
+        seen = seen.__cause__ or seen.__context__
+    # an operation that fails while a graph runs names in its message where it was made
+    lines = [line.strip() for line in str(error).splitlines() if str(place) in line]
+    return lines[-1] if lines else ""

@@ -102,7 +102,7 @@ def _tensorflow_is_set_up_first(request):
     """Set TensorFlow up before the first test runs an operation, where any collected test needs it."""
     folders = {Path(item.path).relative_to(ROOT / "tests").parts[0] for item in request.session.items}
     if (
-        folders & {"benchmarks", "cli", "gan", "methods", "models", "serving", "training", "workflows"}
+        folders & {"benchmarks", "cli", "execution", "gan", "methods", "models", "serving", "training", "workflows"}
         or "tensorflow" in sys.modules
     ):
         request.getfixturevalue("tensorflow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,12 +20,14 @@ class Batch:
         images: uint8 [n, height, width, 3].
         labels: float32 [n, 1], 1 is malignant.
         domains: int32 [n], index of the source magnification.
+        cases: int32 [n], index of the case; -1 where the plan knows none.
         synthetic: bool [n], whether a GAN drew the image; None where none is synthetic.
     """
 
     images: np.ndarray
     labels: np.ndarray
     domains: np.ndarray
+    cases: np.ndarray
     synthetic: np.ndarray | None = None
 
 
@@ -38,16 +41,28 @@ class BatchPlan:
     A batch holds `images_per_magnification` images of each source magnification. An epoch has as many steps as the
     largest magnification needs; smaller ones are reshuffled and cycled.
 
+    A paired plan keeps the order of the largest magnification. Beside each of its images stands one of the same case at
+    every other magnification, or any other image there where the case has none.
+
     Args:
         rows_by_domain: Domain index to the training rows at that magnification, int64.
         images_per_magnification: Images of each magnification in a batch.
         seed_names: Names that the order derives from (split and seed, never the method).
+        cases: Index of the case of each row of the data set, int32 [N]; None where it does not matter.
+        paired: Whether images are paired by case.
     """
 
-    def __init__(self, rows_by_domain: Mapping[int, np.ndarray], images_per_magnification: int, seed_names: tuple):
+    def __init__(
+        self,
+        rows_by_domain: Mapping[int, np.ndarray],
+        images_per_magnification: int,
+        seed_names: tuple,
+        cases: np.ndarray | None = None,
+        paired: bool = False,
+    ):
         self.rows_by_domain = dict(rows_by_domain)
         self.images_per_magnification = images_per_magnification
-        self.seed_names = seed_names
+        self.seed_names, self.cases, self.paired = seed_names, cases, paired
         largest = max(len(rows) for rows in self.rows_by_domain.values())
         self.steps_per_epoch = -(-largest // images_per_magnification)
 
@@ -62,14 +77,32 @@ class BatchPlan:
         Returns:
             int64 [steps, images_per_magnification, domains].
         """
-        needed = self.steps_per_epoch * self.images_per_magnification
-        columns = []
-        for domain, rows in sorted(self.rows_by_domain.items()):
-            random = generator_for("order", *self.seed_names, epoch, domain)
-            rounds = -(-needed // len(rows))
-            order = np.concatenate([random.permutation(rows) for _ in range(rounds)])[:needed]
-            columns.append(order.reshape(self.steps_per_epoch, self.images_per_magnification))
-        return np.stack(columns, axis=-1)
+        orders = {domain: self._order(epoch, domain) for domain in sorted(self.rows_by_domain)}
+        if self.paired:
+            first = max(orders, key=lambda domain: len(self.rows_by_domain[domain]))
+            partners = {domain: self._partners(orders[first], orders[domain]) for domain in orders if domain != first}
+            orders |= partners
+        shape = (self.steps_per_epoch, self.images_per_magnification)
+        return np.stack([order.reshape(shape) for order in orders.values()], axis=-1)
+
+    def cases_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the case of each row, int32; -1 where the plan knows none."""
+        return np.full(len(rows), -1, np.int32) if self.cases is None else self.cases[rows]
+
+    def _order(self, epoch: int, domain: int) -> np.ndarray:
+        """Return the rows of one magnification in the order of an epoch, as many as the epoch needs."""
+        rows, needed = self.rows_by_domain[domain], self.steps_per_epoch * self.images_per_magnification
+        random = generator_for("order", *self.seed_names, epoch, domain)
+        rounds = -(-needed // len(rows))
+        return np.concatenate([random.permutation(rows) for _ in range(rounds)])[:needed]
+
+    def _partners(self, leading: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Return for each leading row one of `order` of the same case, in turn; of any case where there is none."""
+        turns: dict[int, Iterator[int]] = {}
+        for case in np.unique(self.cases[order]):
+            turns[int(case)] = itertools.cycle(dict.fromkeys(order[self.cases[order] == case].tolist()))
+        anyone = itertools.cycle(order.tolist())
+        return np.array([next(turns.get(int(case), anyone)) for case in self.cases[leading]], order.dtype)
 
 
 def read_batches(
@@ -104,7 +137,7 @@ def read_batches(
     def read(item: tuple[int, np.ndarray]) -> Batch:
         step, step_rows = item
         flat = step_rows.reshape(-1)[mine]
-        batch = Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine])
+        batch = Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine], plan.cases_of(flat))
         return batch if change is None else change(batch, epoch, step, mine)
 
     yield from read_ahead(read, enumerate(rows, first_step), ahead)

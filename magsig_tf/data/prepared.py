@@ -82,6 +82,11 @@ class PreparedDataset:
         return (self.manifest["label"] == "malignant").to_numpy(np.int64)
 
     @cached_property
+    def cases(self) -> np.ndarray:
+        """Index of each image's case in the sorted case names, int32 [N]."""
+        return np.unique(self.manifest["case"].to_numpy(str), return_inverse=True)[1].astype(np.int32)
+
+    @cached_property
     def truth(self) -> pd.DataFrame | None:
         """What is known beyond the manifest (phantom), in the manifest's row order; None where there is nothing."""
         path = self.folder / "truth.parquet"

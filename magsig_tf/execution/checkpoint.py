@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def resume(
-    path: Path, variables: Mapping[str, Any], identity: Mapping[str, str], workers: Workers
+    path: Path,
+    variables: Mapping[str, Any],
+    identity: Mapping[str, str],
+    workers: Workers,
+    take: Callable[[dict[str, np.ndarray], dict[str, Any]], None] = lambda arrays, meta: None,
 ) -> dict[str, Any] | None:
     """Assign a training's last checkpoint to its variables in every process; the chief alone reads it.
 
@@ -86,6 +90,7 @@ def resume(
         variables: By name.
         identity: Hashes that it must carry.
         workers: The processes.
+        take: Called in the chief with the arrays and the description, to take out what belongs to no variable.
 
     Returns:
         The rest of its description; None where there is no checkpoint yet.
@@ -100,6 +105,7 @@ def resume(
             return None
         stored, meta = read_checkpoint(path)
         check_identity(meta.pop("identity"), identity, path, "checkpoint")
+        take(stored, meta)
         check_matching(variables, stored)
         arrays.update(stored)
         return meta

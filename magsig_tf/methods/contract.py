@@ -7,19 +7,35 @@ TensorFlow inside functions, so that their options can be listed quickly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from magsig_tf.config import MethodOptions
+from magsig_tf.methods.step import StepTensors
+from magsig_tf.seeding import seed_for
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from magsig_tf.methods.averaging import Averaging
     from magsig_tf.methods.needs import ChangedImages, FoldGansNeeded, RunNeeded
+    from magsig_tf.methods.unlabelled import UnlabelledRows
 
 __all__ = ["Method", "MethodOptions", "StepTensors", "Task"]
+
+Logs = dict[str, "tf.Tensor"]
+Loss = Callable[[StepTensors], tuple["tf.Tensor", Logs]]
+
+
+class Objective(Protocol):
+    """The objective of one step, to be evaluated as often as a method wants."""
+
+    def __call__(
+        self, loss: Loss | None = None, moved_by: Sequence[tf.Tensor] | None = None
+    ) -> tuple[list[tf.Tensor], Logs]:
+        """Return the gradients, summed over replicas, and what to log; see `Method.gradients`."""
 
 
 @dataclass(frozen=True)
@@ -41,51 +57,35 @@ class Task:
     label_smoothing: float = 0.0
 
 
-@dataclass
-class StepTensors:
-    """One replica's share of one training step.
-
-    Args:
-        labels: float32 [n, 1], 1 is malignant.
-        domains: int32 [n], index into `Task.source_magnifications`.
-        embedding: float32 [n, p].
-        logits: float32 [n, 1] of the label head.
-        progress: float32 scalar in [0, 1), share of training done.
-        global_batch: Images in the step over all replicas.
-    """
-
-    labels: tf.Tensor
-    domains: tf.Tensor
-    embedding: tf.Tensor
-    logits: tf.Tensor
-    progress: tf.Tensor
-    global_batch: int
-
-    def mean(self, values: tf.Tensor) -> tf.Tensor:
-        """Return this replica's share of the mean of per-image values over the global batch (sum the replicas)."""
-        import tensorflow as tf
-
-        return tf.reduce_sum(tf.cast(values, tf.float32)) / self.global_batch
-
-
 class Method:
     """Base of every method; on its own it is empirical risk minimisation.
 
-    Override `loss`; add networks with their own optimizer in `build` where the objective needs them.
+    Override what the objective needs, most often `loss`; add networks with their own optimizer in `build`.
 
     Args:
         options: The validated `Options` of this class.
         task: What is known about the run.
+
+    Attributes:
+        networks: The method's own networks by name.
+        optimizers: One for each of them, under the same name.
+        state: Variables that change during training, scalars or arrays; all are checkpointed, scalars are logged.
+        random: Seed generator for draws that are the same on every replica; set from (seed, step) before each step.
     """
 
     Options: type[MethodOptions] = MethodOptions
 
     def __init__(self, options: MethodOptions, task: Task):
+        import keras
+
         self.options, self.task = options, task
         self.networks: dict[str, keras.Model] = {}
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         self.state: dict[str, Any] = {}
+        self.random = keras.random.SeedGenerator(seed_for("method", task.seed))
         self.build()
+
+    # what a run needs and what it trains on, asked before anything is built
 
     @classmethod
     def needs(cls, options: MethodOptions) -> tuple[FoldGansNeeded | RunNeeded, ...]:
@@ -97,25 +97,81 @@ class Method:
         """Return how training batches are changed; None leaves them as they are."""
         return None
 
+    @classmethod
+    def pairs_cases(cls, options: MethodOptions) -> bool:
+        """Return whether images that stand side by side in a batch are of one case at every source magnification."""
+        return False
+
+    # once, before training
+
     def build(self) -> None:
-        """Create `networks`, their `optimizers` (same keys) and `state` (scalar variables, logged and checkpointed)."""
+        """Create `networks`, their `optimizers` (same keys) and `state` (`keras.Variable`s)."""
+
+    def network(self, classifier: keras.Model) -> keras.Model:
+        """Return the classifier to train: the given one, perhaps with layers put in by `insert_after`.
+
+        Called for the network that trains and for the one that is evaluated. Such layers change nothing outside
+        training: the saved model does without them.
+        """
+        return classifier
+
+    def averaging(self) -> Averaging | None:
+        """Return how weights are averaged; None leaves it to the setting `ema`."""
+        return None
+
+    # every step, in the graph
 
     def before_step(self, progress: tf.Tensor) -> None:
-        """Assign `state` for the coming step; runs in the graph, once a step, outside the replicas."""
+        """Assign `state` for the coming step; runs once a step, outside the replicas."""
+
+    def batch(
+        self, pixels: tf.Tensor, labels: tf.Tensor, domains: tf.Tensor, cases: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the augmented global batch to train on, mixed as the method wants; draw through `random`.
+
+        Args:
+            pixels: float32 [global_batch, height, width, 3] in 0 to 255.
+            labels: float32 [global_batch, 1].
+            domains: int32 [global_batch].
+            cases: int32 [global_batch].
+
+        Returns:
+            The same four, of the same shapes. Synthetic images stay in their places.
+        """
+        return pixels, labels, domains, cases
 
     def update_networks(self, step: StepTensors) -> None:
         """Take further optimizer steps of `networks` alone; the embedding must be stopped by the method."""
 
-    def loss(self, step: StepTensors) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def loss(self, step: StepTensors) -> tuple[tf.Tensor, Logs]:
         """Return this replica's share of the objective and of what to log.
 
         Its gradient trains the encoder and the label head, and `networks` through their own optimizers.
 
         Returns:
-            A float32 scalar, and float32 scalars by name; all are summed over replicas, so build them with `step.mean`.
+            A float32 scalar, and float32 scalars by name; all are summed over replicas, so build them with `step.mean`
+            or `step.share`.
         """
         classification = self.classification_loss(step)
         return classification, {"classification_loss": classification}
+
+    def gradients(self, objective: Objective, variables: list[keras.Variable]) -> tuple[list[tf.Tensor], Logs]:
+        """Return the gradients of the classifier's `variables` to train with, and what to log.
+
+        Override to evaluate the objective more than once. The first evaluation trains `networks` and moves the moving
+        statistics; the others leave both, and `state`, alone.
+
+        Args:
+            objective: Called as `objective()`, it returns both for `loss`, the gradients summed over replicas;
+                `objective(loss)` does so for another loss, `objective(moved_by=moves)` at the weights plus `moves`.
+            variables: What the gradients belong to, in order.
+        """
+        return objective()
+
+    # after training
+
+    def adapt(self, network: keras.Model, rows: UnlabelledRows) -> None:
+        """Change the chosen network in place, with images whose labels are not known."""
 
     def epoch_warnings(self, logs: Mapping[str, float], progress: float) -> list[str]:
         """Return sentences for the user where an epoch went wrong in a way that only the method can tell.

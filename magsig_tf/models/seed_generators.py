@@ -24,7 +24,9 @@ def seed_generators(*roots: object) -> list[keras.random.SeedGenerator]:
     return list(_find(roots, set()))
 
 
-def assign_seeds(generators: Sequence[keras.random.SeedGenerator], seed: int, step: tf.Tensor | int) -> None:
+def assign_seeds(
+    generators: Sequence[keras.random.SeedGenerator], seed: int, step: tf.Tensor | int, per_replica: bool = True
+) -> None:
     """Set each generator to a state that depends on (its position, seed, step) only.
 
     Called before a training step, it makes the step's random draws repeatable whatever ran before it. Inside a replica
@@ -35,9 +37,10 @@ def assign_seeds(generators: Sequence[keras.random.SeedGenerator], seed: int, st
         generators: From `seed_generators`.
         seed: The run's seed.
         step: Global step, an integer or an integer tensor; inside a `tf.function` it is no constant of the graph.
+        per_replica: Whether replicas differ; False for draws that all of them must make alike.
     """
     context = tf.distribute.get_replica_context()
-    replica = context.replica_id_in_sync_group if context is not None else 0
+    replica = context.replica_id_in_sync_group if context is not None and per_replica else 0
     for position, generator in enumerate(generators):
         dtype = generator.state.dtype
         first = tf.constant(seed_for("seed generator", position, seed), dtype)

@@ -28,12 +28,14 @@ class Chosen(_Part):
 
     Args:
         epoch: Index of the epoch after which they were taken; None where they are an average over a window.
+        window: Its first and last step, where there is one.
         step: Global steps taken by then.
         validation_loss: Cross-entropy in nats by which they were chosen.
         state: The method's state by then, for instance lambda.
     """
 
     epoch: int | None = None
+    window: dict[str, int] | None = None
     step: int
     validation_loss: float
     state: dict[str, float] = {}
@@ -96,7 +98,10 @@ class RunRecord(_Part):
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values as `run.json` holds them."""
-        return {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
+        found = {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
+        if self.chosen is not None:
+            found["chosen"] = {key: value for key, value in found["chosen"].items() if value is not None}
+        return found
 
 
 def read_record(path: Path) -> RunRecord:

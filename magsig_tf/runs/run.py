@@ -52,8 +52,9 @@ class Run:
         """Return the run that a config with single values names."""
         s, name = config.settings, config.identity_hash()
         method, holdout, fold, seed = s.method[0], s.holdout[0], s.patient_fold[0], s.seed[0]
-        # magnifications of other data sets can hold any character
-        place = workspace.runs(s.dataset) / method / quote(holdout, safe=" ") / f"fold{fold}-seed{seed}-{name}"
+        # magnifications of other data sets can hold any character, and a method's import path a colon
+        above = workspace.runs(s.dataset) / quote(method, safe=" ") / quote(holdout, safe=" ")
+        place = above / f"fold{fold}-seed{seed}-{name}"
         return cls(place, method, holdout, fold, seed, name, config)
 
     @classmethod

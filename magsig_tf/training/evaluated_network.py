@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,21 @@ import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.errors import RunError
 from magsig_tf.execution.batch_statistics import BatchStatistics
+from magsig_tf.methods.contract import Method
+from magsig_tf.methods.unlabelled import UnlabelledRows
 from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.inference import Inference
 from magsig_tf.training.parts import RunParts
-from magsig_tf.training.selection import cross_entropy
 
 STATISTICS_IMAGES = 512
 """Training images, at most, from which batch statistics are estimated."""
 _BATCH = 64
 APART_NATS, APART_SHARE = 0.05, 0.1
+_ROUNDING = 1e-5
+_UNLABELLED = {"train": "train", "validation": "validation", "held_out": "validation_holdout"}
+"""Parts that a method may adapt to, and their names in the split; no tested case is among them."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,15 @@ class EvaluatedNetwork:
         if self.parts.batch_statistics == REESTIMATED:
             self._statistics.estimate(self._batches())
 
+    def take_mean(self, means: Sequence[np.ndarray]) -> None:
+        """Take mean weights over a window, and estimate the batch statistics that belong to them.
+
+        Args:
+            means: Of the classifier's trainable variables, in order.
+        """
+        self.parts.put_average_to_use(means)
+        self._statistics.estimate(self._batches())
+
     def variables(self) -> dict[str, Any]:
         """Return the network's variables by name, batch statistics among them."""
         return {f"classifier/{i}": v for i, v in enumerate(self.parts.evaluated.weights)}
@@ -88,6 +102,39 @@ class EvaluatedNetwork:
         """Return the label cross-entropy of rows in nats, averaged over magnifications, and their logits [n]."""
         logits, _ = self.inference(rows)
         return self._cross_entropy(rows, logits), logits
+
+    def adapt(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Let the method adapt the network to images without labels; return what `run.json` says of it.
+
+        Args:
+            rows: Part name to rows, of the split.
+        """
+        method = self.parts.method
+        if type(method).adapt is Method.adapt:
+            return {}
+        parts = {name: rows[part] for name, part in _UNLABELLED.items()}
+        unlabelled = UnlabelledRows(self.prepared.images, parts, self.inference.batch_size)
+        method.adapt(self.parts.evaluated, unlabelled)
+        return {"adapted": {name: unlabelled.count(name) for name in parts}}
+
+    def check_saved(self) -> None:
+        """Refuse a method whose layers change the network outside training: the saved model lacks them.
+
+        Raises:
+            RunError: the network that is saved gives other outputs.
+        """
+        if self.parts.saved is self.parts.evaluated:
+            return
+        pixels = next(self._batches())
+        found, wanted = (model(pixels, training=False) for model in (self.parts.saved, self.parts.evaluated))
+        apart = max(float(np.abs(found[name] - wanted[name]).max() / np.abs(wanted[name]).max()) for name in found)
+        if not apart <= _ROUNDING:
+            raise RunError(
+                f"Expected layers that the method {type(self.parts.method).__name__} puts into the network to change "
+                "nothing outside training",
+                f"found outputs that differ by {apart:.2g} of the largest",
+                "Return the input as it is unless `training` is set",
+            )
 
     def check_training_rows(self) -> TrainingRowsCheck:
         """Hold the network in inference mode against itself with the statistics of each batch."""
@@ -113,3 +160,15 @@ class EvaluatedNetwork:
 
     def _batches(self) -> Iterator[np.ndarray]:
         return (self.prepared.images[rows].astype(np.float32) for rows in self.rows())
+
+
+def cross_entropy(labels: np.ndarray, logits: np.ndarray, magnifications: np.ndarray) -> float:
+    """Return the binary cross-entropy in nats, averaged within and then over magnifications.
+
+    Args:
+        labels: 0 or 1, [n].
+        logits: [n].
+        magnifications: Name of each row's magnification, [n].
+    """
+    losses = np.logaddexp(0.0, logits.astype(np.float64)) - labels * logits.astype(np.float64)
+    return float(np.mean([losses[magnifications == name].mean() for name in np.unique(magnifications)]))

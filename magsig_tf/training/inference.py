@@ -13,7 +13,6 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split
 from magsig_tf.errors import RunError
 from magsig_tf.parallel_work import read_ahead
-from magsig_tf.training.selection import SelectionRule
 
 if TYPE_CHECKING:
     import keras
@@ -67,7 +66,7 @@ def write_outputs(
     inference: Inference,
     prepared: PreparedDataset,
     split: Split,
-    rule: SelectionRule,
+    looked_at: str,
 ) -> None:
     """Write `model.keras`, `predictions.parquet` and `embeddings.npz` of the chosen weights.
 
@@ -76,13 +75,13 @@ def write_outputs(
         classifier: With the chosen weights.
         inference: Over the same classifier.
         prepared: The data.
-        split: Its parts; the oracle's validation rows are predicted only where the rule used them.
-        rule: The selection rule.
+        split: Its parts.
+        looked_at: The part that the selection rule used; predicted too where it is another than those of every run.
 
     Raises:
         RunError: a prediction is not finite.
     """
-    parts = [*EMBEDDED_PARTS, *([rule.part] if rule.is_oracle else [])]
+    parts = dict.fromkeys((*EMBEDDED_PARTS, looked_at))
     parts = [part for part in parts if len(split.rows[part])]
     rows = np.concatenate([split.rows[part] for part in parts])
     names = np.repeat(parts, [len(split.rows[part]) for part in parts])

@@ -16,7 +16,8 @@ from magsig_tf.config import Settings
 from magsig_tf.data.batches import Change, read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
-from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
+from magsig_tf.execution.averaging import StretchMean
+from magsig_tf.execution.checkpoint import resume, snapshot, write_checkpoint
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
@@ -24,7 +25,7 @@ from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.statistics.classification import auc
 from magsig_tf.training.evaluated_network import EvaluatedNetwork
 from magsig_tf.training.parts import RunParts
-from magsig_tf.training.selection import SelectionRule
+from magsig_tf.training.selection import AveragedChoice, EpochChoice, SelectionRule
 from magsig_tf.training.step import TrainingStep
 
 
@@ -39,7 +40,7 @@ class Memory:
     Args:
         step: Global steps taken.
         sums: Sums of the logged scalars over the steps of the current epoch.
-        best: The chosen epoch so far: epoch, step, validation_loss, state.
+        best: What is chosen so far: epoch or window, step, validation_loss, state.
         epochs_since_best: For early stopping.
     """
 
@@ -82,9 +83,13 @@ class Loop:
         self.parts, self.prepared, self.rows, self.settings = parts, prepared, rows, settings
         self.rule, self.identity, self.observer, self.workers = rule, dict(identity), observer, workers
         self.checkpoint_path = folder / "checkpoint" / "last.npz"
-        self.best_path = folder / "checkpoint" / "best.npz"
         self.log_path = folder / "log.jsonl"
         self.used = EvaluatedNetwork(parts, prepared, settings)
+        if isinstance(parts.average, StretchMean):
+            steps, loss = parts.plan.steps_per_epoch, lambda: self._validate()[0]
+            self.choice = AveragedChoice(self.used, rule, parts.averaging, parts.average, steps, loss)
+        else:
+            self.choice = EpochChoice(self.used, rule, folder / "checkpoint" / "best.npz")
         self._pending: list[dict[str, Any]] = []
         self.memory = Memory()
 
@@ -92,7 +97,7 @@ class Loop:
         """Train from the last checkpoint to the end, then put the chosen weights into `parts.evaluated`.
 
         Returns:
-            The chosen epoch: epoch, step, validation_loss, state.
+            What was chosen: epoch (or the window of averaged steps), step, validation_loss, state.
 
         Raises:
             Diverged: the loss or the gradient is not finite; the last good checkpoint stays.
@@ -104,18 +109,15 @@ class Loop:
         step = TrainingStep(self.parts)
         with contextlib.closing(log), Interruption() as interruption:
             for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
-                if self._stops_early():
-                    self.observer.note(f"Stopped early before epoch {epoch + 1}: no better validation loss")
+                if why := self._stops_early():
+                    self.observer.note(f"Stopped early before epoch {epoch + 1}: {why}")
                     break
                 self._train_epoch(step, epoch, log, interruption)
         if self.memory.best is None:
             raise RunError(
                 "Expected an epoch with a finite validation loss", "found none", "Lower --learning-rate and repeat"
             )
-        if self.workers.is_chief:
-            arrays, _ = read_checkpoint(self.best_path)
-            restore(self.used.variables(), arrays)
-        return self.memory.best
+        return self.workers.from_chief(lambda: self.choice.finish(self.memory.best))
 
     def _open_log(self) -> RunLog:
         events = event_files(
@@ -127,13 +129,22 @@ class Loop:
         return RunLog(self.log_path, self.memory.step, events)
 
     def _resume(self) -> None:
-        meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers)
+        meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers, self._take_windows)
         if meta is not None:
             self.memory = Memory(**meta)
             self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
 
-    def _stops_early(self) -> bool:
-        return bool(self.settings.early_stop) and self.memory.epochs_since_best >= self.settings.early_stop
+    def _take_windows(self, stored: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        """Give the choice what it had stored, and take it out of what belongs to the variables."""
+        windows = {name: stored.pop(name) for name in list(stored) if name.startswith("window.")}
+        self.choice.resume(windows, meta.pop("choice", {}))
+
+    def _stops_early(self) -> str:
+        """Return why training ends before its last epoch; nothing where it goes on."""
+        if self.workers.any(self.choice.closed):
+            return "the window of averaged weights has ended"
+        waits = self.settings.early_stop and self.memory.epochs_since_best >= self.settings.early_stop
+        return "no better validation loss" if waits else ""
 
     def _train_epoch(self, step: TrainingStep, epoch: int, log: RunLog, interruption: Interruption) -> None:
         first = self.memory.step - epoch * self.parts.plan.steps_per_epoch
@@ -150,6 +161,9 @@ class Loop:
                 self.observer.step_done(self.memory.step)
                 if len(self._pending) >= self.settings.log_every:
                     self._flush(log)
+                if first + taken < self.parts.plan.steps_per_epoch and self.choice.validates_after(first + taken):
+                    self._flush(log)
+                    self._validate_within(epoch, log)
                 interrupted = interruption.agreed(self.workers, self.memory.step, self.settings.log_every)
                 if first + taken == self.parts.plan.steps_per_epoch:
                     break  # stored once it is validated: a state in between would be resumed in the next epoch
@@ -191,8 +205,7 @@ class Loop:
         steps = self.parts.plan.steps_per_epoch
         logs = {name: total / steps for name, total in self.memory.sums.items()}
         self.memory.sums = {}
-        loss, validation_auc, self.memory.best = self.workers.from_chief(lambda: self._judge(epoch))
-        chosen = self.memory.best is not None and self.memory.best["epoch"] == epoch
+        loss, validation_auc, chosen = self._judge(epoch, (epoch + 1) / self.parts.epochs)
         self.memory.epochs_since_best = 0 if chosen or self.memory.best is None else self.memory.epochs_since_best + 1
         summary = EpochSummary(
             epoch, self.parts.epochs, self.memory.step, logs, loss, validation_auc, self._state(), chosen, rate
@@ -206,15 +219,23 @@ class Loop:
             log.write("warning", self.memory.step, text=warning)
             self.observer.note(f"Warning: {warning}")
 
-    def _judge(self, epoch: int) -> tuple[float, float | None, dict[str, Any] | None]:
-        """Validate the weights that would be used, store them if they are the best; return loss, AUC and the best."""
-        self.used.take_weights()
-        loss, validation_auc = self._validate()
-        best = self.memory.best
-        if self.rule.prefers(loss, (epoch + 1) / self.parts.epochs, best and best["validation_loss"]):
-            best = {"epoch": epoch, "step": self.memory.step, "validation_loss": loss, "state": self._state()}
-            write_checkpoint(self.best_path, snapshot(self.used.variables()), {})
-        return loss, validation_auc, best
+    def _validate_within(self, epoch: int, log: RunLog) -> None:
+        loss, validation_auc, chosen = self._judge(epoch, self.memory.step / self.parts.total_steps)
+        log.write("validation", self.memory.step, validation_loss=loss, validation_auc=validation_auc, chosen=chosen)
+
+    def _judge(self, epoch: int, progress: float) -> tuple[float, float | None, bool]:
+        """Validate the weights that would be used; return loss, AUC and whether they are chosen so far."""
+
+        def judged() -> tuple[float, float | None, dict[str, Any] | None]:
+            self.used.take_weights()
+            loss, validation_auc = self._validate()
+            now = {"epoch": epoch, "step": self.memory.step, "state": self._state()}
+            return loss, validation_auc, self.choice.take(loss, progress, now, self.memory.best)
+
+        loss, validation_auc, self.memory.best = self.workers.from_chief(judged)
+        if isinstance(self.parts.average, StretchMean):
+            self.parts.average.empty()
+        return loss, validation_auc, self.memory.best is not None and self.memory.best["step"] == self.memory.step
 
     def _validate(self) -> tuple[float, float | None]:
         rows = self.rows[self.rule.part]
@@ -232,7 +253,14 @@ class Loop:
             "best": self.memory.best,
             "epochs_since_best": self.memory.epochs_since_best,
         }
-        self.workers.from_chief(lambda: write_checkpoint(self.checkpoint_path, snapshot(self.parts.variables()), meta))
+
+        def write() -> None:
+            arrays = snapshot(self.parts.variables()) | self.choice.arrays()
+            write_checkpoint(self.checkpoint_path, arrays, meta | {"choice": self.choice.facts()})
+
+        self.workers.from_chief(write)
 
     def _state(self) -> dict[str, float]:
-        return {name: float(variable.numpy()) for name, variable in self.parts.method.state.items()}
+        """Return the method's numbers, to be logged; its arrays are in the checkpoint alone."""
+        state = self.parts.method.state
+        return {name: float(variable.numpy()) for name, variable in state.items() if len(variable.shape) == 0}

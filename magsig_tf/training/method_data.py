@@ -15,6 +15,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import Workers
 from magsig_tf.gan.fold import LABELS
 from magsig_tf.methods.needs import ChangedImages
+from magsig_tf.registry import registry
 from magsig_tf.training.changed_batches import ChangedBatches
 from magsig_tf.training.prerequisites import Provided, method_of
 from magsig_tf.training.synthetic_filter import REASONS, counts, filtered, read_kept
@@ -108,6 +109,7 @@ def _judged(
                 "found none",
                 "Let `needs` of the method ask for RunNeeded('baseline')",
             )
+        registry("encoders").load(run.config.settings.encoder)  # its own layers must be known before it is read
         judge = provided.runs["baseline"].folder / "model.keras"
         batch = run.config.settings.inference_batch
         table = filtered(provided.synthetic, prepared, split.rows["train"], judge, asked.confidence, batch)

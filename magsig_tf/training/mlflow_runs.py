@@ -174,7 +174,10 @@ def numbers_of(run: Run, record: RunRecord) -> Iterator[tuple[str, float, int]]:
         if logged.get("kind") == "epoch":
             yield from ((name, value, logged["step"]) for name, value in scalars(logged, chance).items())
     chosen, last = record.chosen, record.steps
-    yield "chosen/epoch", chosen.epoch + 1, last
+    if chosen.window:
+        yield from ((f"chosen/window_{name}", step, last) for name, step in chosen.window.items())
+    else:
+        yield "chosen/epoch", chosen.epoch + 1, last
     yield "chosen/validation_loss", chosen.validation_loss, last
     yield "seconds", record.seconds, last
     predictions = pd.read_parquet(run.folder / "predictions.parquet")

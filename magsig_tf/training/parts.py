@@ -13,70 +13,20 @@ from magsig_tf.config import Config, Settings
 from magsig_tf.data.batches import BatchPlan
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split
-from magsig_tf.errors import UsageError
-from magsig_tf.execution.averaging import WeightAverage
+from magsig_tf.errors import RunError, UsageError
+from magsig_tf.execution.averaging import StretchMean, WeightAverage
+from magsig_tf.execution.optimizer import build_optimizer
 from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
-from magsig_tf.statistics_rule import FROZEN, REESTIMATED
+from magsig_tf.statistics_rule import FROZEN, MOVING, REESTIMATED
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
-
-
-_NOT_DECAYED = ["bias", "gamma", "beta"]
-
-
-class TwoRatesAdamW(keras.optimizers.AdamW):
-    """AdamW whose variables learn at multiples of one schedule.
-
-    Args:
-        factors: Of the learning rate, one for each variable in the order in which `build` gets them.
-        **kwargs: Those of `keras.optimizers.AdamW`. Weight decay is the same for all variables.
-    """
-
-    def __init__(self, factors: Sequence[float], **kwargs):
-        super().__init__(**kwargs)
-        self.factors = tuple(factors)
-
-    def update_step(self, gradient, variable, learning_rate):
-        """Take a step of one variable at its own rate."""
-        factor = self.factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
-
-
-def build_optimizer(
-    settings: Settings, classifier: keras.Model, steps_per_epoch: int, precision: str
-) -> keras.optimizers.Optimizer:
-    """Return the optimizer of a run, built for the classifier's trainable variables.
-
-    Args:
-        settings: Rates, warm-up, decay and epochs of the run.
-        classifier: From `build_classifier`: what is not in the layer `encoder` is the label head.
-        steps_per_epoch: Steps of one epoch.
-        precision: Under mixed_float16 the loss is scaled.
-    """
-    total = settings.epochs * steps_per_epoch
-    warmup = min(int(settings.warmup * total), total - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else settings.learning_rate,
-        decay_steps=total - warmup,
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    encoder = {id(variable) for variable in classifier.get_layer("encoder").trainable_variables}
-    variables = classifier.trainable_variables
-    head = (settings.head_learning_rate or settings.learning_rate) / settings.learning_rate
-    factors = [1.0 if id(variable) in encoder else head for variable in variables]
-    optimizer = TwoRatesAdamW(factors, learning_rate=schedule, weight_decay=settings.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
-    if precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(variables)
-    return optimizer
 
 
 @dataclass
@@ -85,14 +35,17 @@ class RunParts:
 
     `evaluated` is a second classifier outside the strategy: `put_weights_to_use` fills it, then it validates, predicts
     and is saved. So averaged weights never stand in the way of training, and a saved model holds plain variables.
+    `saved` is `evaluated`, the same variables, without the layers that the method put in.
     """
 
     classifier: keras.Model
     evaluated: keras.Model
+    saved: keras.Model
     method: Method
     optimizer: keras.optimizers.Optimizer
     augmentation: keras.Layer
-    average: WeightAverage | None
+    averaging: Averaging
+    average: WeightAverage | StretchMean | None
     plan: BatchPlan
     strategy: tf.distribute.Strategy
     strategy_name: str
@@ -114,10 +67,21 @@ class RunParts:
         return self.plan.batch_size
 
     def assign_seeds(self, step: tf.Tensor) -> None:
-        """Set every random generator (dropout, augmentation, nested ones) from the run's seed and the step."""
+        """Set every random generator (dropout, augmentation, nested ones, the method's) from the seed and the step."""
         from magsig_tf.models.seed_generators import assign_seeds
 
         assign_seeds(self._generators, self.seed, step)
+        assign_seeds([self.method.random], seed_for("method", self.seed), step, per_replica=False)
+
+    def assign_batch_seed(self, step: tf.Tensor) -> None:
+        """Set the method's generator for mixing the batch of a step; its loss draws other numbers."""
+        from magsig_tf.models.seed_generators import assign_seeds
+
+        assign_seeds([self.method.random], seed_for("batch", self.seed), step, per_replica=False)
+
+    def random_states(self) -> list[Any]:
+        """Return the variables that hold the states of all random generators."""
+        return [generator.state for generator in (*self._generators, self.method.random)]
 
     def learning_rate(self) -> float:
         """Return the classifier's learning rate of the next step, where its schedule has come to."""
@@ -125,9 +89,16 @@ class RunParts:
 
     def put_weights_to_use(self) -> None:
         """Give `evaluated` the classifier's weights, or their moving average where that is on."""
+        self._put(self.average.averages if isinstance(self.average, WeightAverage) else None)
+
+    def put_average_to_use(self, means: Sequence[np.ndarray]) -> None:
+        """Give `evaluated` the mean of the trainable weights over a window, and the rest as it is."""
+        self._put([keras.ops.convert_to_tensor(mean) for mean in means])
+
+    def _put(self, means: Sequence[Any] | None) -> None:
         values = {id(variable): variable for variable in self.classifier.weights}
-        if self.average is not None:
-            values |= {id(v): mean for v, mean in zip(self.average.variables, self.average.averages, strict=True)}
+        if means is not None:
+            values |= {id(v): mean for v, mean in zip(self.average.variables, means, strict=True)}
         for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
             target.assign(variable.numpy())
 
@@ -141,14 +112,16 @@ class RunParts:
         found |= {f"state/{name}": v for name, v in self.method.state.items()}
         if self.average is not None:
             found |= {f"average/{i}": v for i, v in enumerate(self.average.averages)}
+        if isinstance(self.average, StretchMean):
+            found["averaged_steps"] = self.average.steps
         return found
 
 
 def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers: Workers = ALONE) -> RunParts:
     """Build what one run trains with.
 
-    Initial weights depend on (encoder, seed) alone, the data order and augmentation on (split, seed) and never on the
-    method.
+    Initial weights depend on (encoder, seed) alone, augmentation on (split, seed) and never on the method; so does the
+    data order, unless the method pairs images by case.
 
     Args:
         config: The config of one run.
@@ -157,7 +130,8 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         workers: The processes that train it.
 
     Raises:
-        UsageError: the global batch cannot be divided among the replicas, or the encoder lacks the block to freeze.
+        UsageError: the global batch cannot be divided among the replicas, the encoder lacks the block to freeze, or the
+            method averages weights and the settings say otherwise.
     """
     import keras
 
@@ -169,7 +143,15 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
     from magsig_tf.models.seed_generators import seed_generators
 
     settings, seed = config.settings, config.settings.seed[0]
-    plan = BatchPlan(_rows_by_domain(prepared, split), settings.images_per_magnification, (split.hash, seed))
+    name = settings.method[0]
+    method_class, options = registry("methods").load(name), config.options[name]
+    plan = BatchPlan(
+        _rows_by_domain(prepared, split),
+        settings.images_per_magnification,
+        (split.hash, seed),
+        prepared.cases,
+        method_class.pairs_cases(options),
+    )
     strategy_name, strategy = resolve_strategy(settings, workers)
     if plan.batch_size % strategy.num_replicas_in_sync:
         raise UsageError(
@@ -179,7 +161,6 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         )
     precision = resolve_precision(settings.precision)
     keras.config.set_dtype_policy(precision)
-    name = settings.method[0]
     rule = batch_statistics_rule(settings)
 
     def networks() -> keras.Model:
@@ -189,30 +170,36 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         freeze(encoder, settings.freeze_until, rule == FROZEN)
         return build_classifier(encoder, settings.dropout, seed)
 
-    evaluated = networks()
+    saved = networks()
     with strategy.scope():
-        classifier = networks()
+        plain = networks()
         task = Task(
-            embedding_length=classifier.output["embedding"].shape[-1],
+            embedding_length=plain.output["embedding"].shape[-1],
             source_magnifications=split.source_magnifications,
             seed=seed,
             global_batch=plan.batch_size,
             label_smoothing=settings.label_smoothing,
         )
-        method = registry("methods").load(name)(config.options[name], task)
+        method = method_class(options, task)
+        classifier = _with_layers_of(method, plain)
         optimizer = build_optimizer(settings, classifier, plan.steps_per_epoch, precision)
         for network_name, network in method.networks.items():
             method.optimizers[network_name].build(network.trainable_variables)
         augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
-        average = WeightAverage(classifier.trainable_variables, settings.ema) if settings.ema else None
-        # a generator's seed depends on its place: a method's networks come last, so that they move nobody else's
-        generators = seed_generators(classifier, augmentation, *method.networks.values())
+        averaging = _averaging(method, settings, rule)
+        average = _average(averaging, classifier)
+        # a generator's seed depends on its place: what a method adds comes last, so that it moves nobody else's
+        found = seed_generators(plain, augmentation, *method.networks.values(), classifier)
+        generators = [generator for generator in found if generator is not method.random]
+    evaluated = _with_layers_of(method, saved)
     return RunParts(
         classifier=classifier,
         evaluated=evaluated,
+        saved=saved,
         method=method,
         optimizer=optimizer,
         augmentation=augmentation,
+        averaging=averaging,
         average=average,
         plan=plan,
         strategy=strategy,
@@ -224,6 +211,45 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
         seed=seed_for("steps", split.hash, seed),
         _generators=generators,
     )
+
+
+def _with_layers_of(method: Method, plain: keras.Model) -> keras.Model:
+    """Return the classifier with the layers that the method puts in; it must be made of the plain one's layers."""
+    classifier = method.network(plain)
+    known = {id(variable) for variable in classifier.weights}
+    lost = [variable.path for variable in plain.weights if id(variable) not in known]
+    if lost or set(classifier.output) != set(plain.output):
+        raise RunError(
+            f"Expected `network` of the method {type(method).__name__} to return the classifier with layers put in",
+            f"found one {f'without its weight {lost[0]}' if lost else f'with outputs {sorted(classifier.output)}'}",
+            "Use `insert_after` of magsig_tf.models.classifier",
+        )
+    return classifier
+
+
+def _averaging(method: Method, settings: Settings, rule: str) -> Averaging:
+    """Return how weights are averaged: as the method says, or else the setting."""
+    declared = method.averaging()
+    if declared is None:
+        return MovingAverage(settings.ema) if settings.ema else NoAverage()
+    name = settings.method[0]
+    if settings.ema:
+        raise UsageError(
+            f"Expected ema 0 with the method {name}, which averages by its own rule", f"found {settings.ema}", ""
+        )
+    if isinstance(declared, AverageWindow) and rule == MOVING:
+        raise UsageError(
+            f"Expected reestimated or frozen batch statistics with the method {name}, which averages over a window",
+            "found moving ones, which belong to no average",
+            "Leave out --batch-statistics",
+        )
+    return declared
+
+
+def _average(averaging: Averaging, classifier: keras.Model) -> WeightAverage | StretchMean | None:
+    if isinstance(averaging, MovingAverage):
+        return WeightAverage(classifier.trainable_variables, averaging.decay)
+    return StretchMean(classifier.trainable_variables) if isinstance(averaging, AverageWindow) else None
 
 
 def batch_statistics_rule(settings: Settings) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from magsig_tf.gan.fold import FoldGans
 from magsig_tf.gan.synthetic_images import RECORD, SyntheticImages, fold_status, share_synthetic_images
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
-from magsig_tf.registry import registry
+from magsig_tf.registry import PluginError, naming_plugins, registry
 
 if TYPE_CHECKING:
     from magsig_tf.runs.run import Run
@@ -65,7 +65,9 @@ def method_of(run: Run) -> type[Method]:
 
 def needs_of(run: Run) -> tuple[FoldGansNeeded | RunNeeded, ...]:
     """Return what a run's method declares."""
-    return method_of(run).needs(run.config.options[run.config.settings.method[0]])
+    name = run.config.settings.method[0]
+    with naming_plugins(("methods", name)):
+        return method_of(run).needs(run.config.options[name])
 
 
 def needed_run(run: Run, need: RunNeeded) -> Run:
@@ -138,7 +140,7 @@ def provide(
     return provided
 
 
-@contextmanager
+@contextlib.contextmanager
 def _needed_by(run: Run, what: str) -> Iterator[None]:
     """Say of an error whose prerequisite failed."""
     try:
@@ -170,7 +172,8 @@ def prerequisites(runs: Sequence[Run], prepared: PreparedDataset) -> list[Prereq
     """
     found: dict[str, Prerequisite] = {}
     for run in runs:
-        found |= {each.folder: each for each in _prerequisites(run, prepared)}
+        with contextlib.suppress(PluginError):  # that run fails by itself, and says why
+            found |= {each.folder: each for each in _prerequisites(run, prepared)}
     return list(found.values())
 
 

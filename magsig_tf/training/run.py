@@ -18,6 +18,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumable_folder import ResumableFolder, begun
 from magsig_tf.execution.runtime import released_graphs
 from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.registry import naming_plugins
 from magsig_tf.runs.record import FILE, VERSION, RunRecord, parse_record
 from magsig_tf.runs.run import Run
 from magsig_tf.training.inference import write_outputs
@@ -66,7 +67,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
                 return parse_record(record, folder.path)
             provided = provide(run, prepared, observer, workers, execute)
             folder.start_clock()  # what it needs has counted its own time
-            with workers.watched():
+            with _naming_plugins(run), workers.watched():
                 loop, outcome = _train(run, prepared, split, provided, observer, workers)
             finished = workers.from_chief(
                 lambda: folder.finish(outcome | _write_outputs(run, prepared, split, loop, observer))
@@ -126,14 +127,21 @@ def _train(
     }
 
 
+def _naming_plugins(run: Run) -> contextlib.AbstractContextManager[None]:
+    return naming_plugins(("methods", run.method), ("encoders", run.config.settings.encoder))
+
+
 def _write_outputs(run: Run, prepared: PreparedDataset, split: Split, loop: Loop, observer: Observer) -> dict[str, Any]:
     """Write what the run leaves, and return what its record says of it."""
-    write_outputs(run.folder, loop.parts.evaluated, loop.used.inference, prepared, split, loop.rule)
+    with _naming_plugins(run):
+        adapted = loop.used.adapt(split.rows)
+    loop.used.check_saved()
+    write_outputs(run.folder, loop.parts.saved, loop.used.inference, prepared, split, loop.rule.part)
     check = loop.used.check_training_rows()
     for sentence in check.sentences:
         observer.note(sentence)
     write_random_encoder(run.folder.parents[2], run.config.settings, prepared, observer)
-    return {"training_rows": dataclasses.asdict(check)}
+    return adapted | {"training_rows": dataclasses.asdict(check)}
 
 
 def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Mapping[str, Any]) -> RunRecord:

@@ -1,10 +1,19 @@
-"""Which epoch's weights become the model."""
+"""Which weights become the model: those of an epoch, or their mean over a window of steps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from magsig_tf.errors import RunError
+from magsig_tf.execution.averaging import StretchMean, WindowChoice
+from magsig_tf.execution.checkpoint import read_checkpoint, restore, snapshot, write_checkpoint
+from magsig_tf.methods.averaging import AverageWindow
+from magsig_tf.training.evaluated_network import EvaluatedNetwork
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,126 @@ def selection_rule(name: str, select_from: float) -> SelectionRule:
     return SelectionRule(name, part, select_from)
 
 
-def cross_entropy(labels: np.ndarray, logits: np.ndarray, magnifications: np.ndarray) -> float:
-    """Return the binary cross-entropy in nats, averaged within and then over magnifications.
+class EpochChoice:
+    """Keeps the weights of the epoch with the lowest validation loss.
 
     Args:
-        labels: 0 or 1, [n].
-        logits: [n].
-        magnifications: Name of each row's magnification, [n].
+        used: The network that validates, with the weights that would be used.
+        rule: The selection rule.
+        path: File of the best weights so far.
     """
-    losses = np.logaddexp(0.0, logits.astype(np.float64)) - labels * logits.astype(np.float64)
-    return float(np.mean([losses[magnifications == name].mean() for name in np.unique(magnifications)]))
+
+    closed = False
+
+    def __init__(self, used: EvaluatedNetwork, rule: SelectionRule, path: Path):
+        self.used, self.rule, self.path = used, rule, path
+
+    def validates_after(self, step: int) -> bool:
+        """Return whether weights are validated after a step inside an epoch, counted from 1; not before its end."""
+        return False
+
+    def take(
+        self, loss: float, progress: float, now: dict[str, Any], best: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """Look at weights that were just validated; return what is chosen so far.
+
+        Args:
+            loss: Their validation loss.
+            progress: Share of training done.
+            now: Their epoch, step and the method's state.
+            best: What this returned before.
+        """
+        if not self.rule.prefers(loss, progress, best and best["validation_loss"]):
+            return best
+        write_checkpoint(self.path, snapshot(self.used.variables()), {})
+        return now | {"validation_loss": loss}
+
+    def finish(self, best: dict[str, Any]) -> dict[str, Any]:
+        """Put the chosen weights into `used`; return what was chosen, as `run.json` stores it."""
+        arrays, _ = read_checkpoint(self.path)
+        restore(self.used.variables(), arrays)
+        return best
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what a checkpoint must hold beside the variables."""
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a checkpoint must say of it."""
+        return {}
+
+    def resume(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Go on from what `arrays` and `facts` returned."""
+
+
+class AveragedChoice:
+    """Averages the weights over the window of steps that validation chooses (see `AverageWindow`).
+
+    Args:
+        used: The network that validates the weights of the moment.
+        rule: The selection rule; the window begins no earlier than it allows.
+        declared: What the method asks for.
+        average: The mean weights since the last validation.
+        steps_per_epoch: Steps of one epoch.
+        loss: Returns the validation loss of `used`.
+    """
+
+    def __init__(
+        self,
+        used: EvaluatedNetwork,
+        rule: SelectionRule,
+        declared: AverageWindow,
+        average: StretchMean,
+        steps_per_epoch: int,
+        loss: Callable[[], float],
+    ):
+        self.used, self.rule, self.average, self.loss = used, rule, average, loss
+        self.choice = WindowChoice(declared.patience_start, declared.patience_end, declared.tolerance)
+        self._steps = declared.validation_steps(steps_per_epoch)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the window has ended, and training with it."""
+        return self.choice.closed
+
+    def validates_after(self, step: int) -> bool:
+        """Return whether weights are validated after a step inside an epoch, counted from 1."""
+        return step in self._steps
+
+    def take(
+        self, loss: float, progress: float, now: dict[str, Any], best: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """Look at weights that were just validated; return the window so far (see `EpochChoice.take`)."""
+        if progress < self.rule.select_from:
+            return best
+        self.choice.take(self.average.stretch(now["step"], loss))
+        window = self.choice.window()
+        if window is None:
+            return best
+        state = now["state"] if window.last_step == now["step"] or best is None else best["state"]
+        steps = {"first_step": window.first_step, "last_step": window.last_step}
+        return {"window": steps, "step": window.last_step, "validation_loss": window.loss, "state": state}
+
+    def finish(self, best: dict[str, Any]) -> dict[str, Any]:
+        """Put the mean weights of the window into `used`, with statistics of their own; return what was chosen."""
+        self.used.take_mean(self.choice.window().mean())
+        loss = self.loss()
+        if not np.isfinite(loss):
+            raise RunError(
+                "Expected a finite validation loss of the averaged weights",
+                f"found {loss}",
+                "Lower --learning-rate and repeat",
+            )
+        return best | {"validation_loss": loss}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the running sums."""
+        return self.choice.arrays()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the window is so far."""
+        return self.choice.facts()
+
+    def resume(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Go on from what `arrays` and `facts` returned."""
+        self.choice.restore(arrays, facts)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from magsig_tf.data.batches import Batch
 from magsig_tf.execution.batch_statistics import BatchStatistics
 from magsig_tf.execution.replica_slices import replica_slices
-from magsig_tf.methods.contract import StepTensors
+from magsig_tf.methods import replicas
+from magsig_tf.methods.contract import Method, StepTensors
+from magsig_tf.training.objective import StepObjective
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -31,16 +36,28 @@ class TrainingStep:
         self._compiled = tf.function(self._step, autograph=False)
         # one trace a run is right; TensorFlow counts the runs of a matrix together and would warn after the fifth
         self._compiled._omit_frequent_tracing_warning = True
+        self._compiled_gradients = tf.function(self._gradients, autograph=False)
         self._gather = tf.function(lambda: parts.strategy.run(self._gather_on_replicas), autograph=False)
 
     def __call__(self, batch: Batch, step: int) -> dict[str, tf.Tensor]:
         """Take global step `step`; return scalars to log, not yet read by the host."""
         import tensorflow as tf
 
-        arrays = (batch.images, batch.labels, batch.domains)
-        if batch.synthetic is not None:
-            arrays = (*arrays, batch.synthetic)
-        return self._compiled(tf.constant(step, tf.int64), *self._distribute(arrays))
+        return self._compiled(tf.constant(step, tf.int64), *self._arrays(batch))
+
+    def gradients(self, batch: Batch, step: int) -> dict[str, np.ndarray]:
+        """Return the gradients of global step `step` by variable, summed over replicas; the classifier stays as it is.
+
+        The method's own networks take the updates that they take before its loss.
+        """
+        import tensorflow as tf
+
+        found = self._compiled_gradients(tf.constant(step, tf.int64), *self._arrays(batch))
+        return {name: gradient.numpy() for name, gradient in found.items()}
+
+    def _arrays(self, batch: Batch) -> tuple:
+        arrays = (batch.images, batch.labels, batch.domains, batch.cases)
+        return self._distribute(arrays if batch.synthetic is None else (*arrays, batch.synthetic))
 
     def gather_statistics(self) -> None:
         """Give every replica the mean of the replicas' moving statistics, which drift apart while training."""
@@ -62,45 +79,75 @@ class TrainingStep:
     def _distribute(self, arrays: tuple) -> tuple:
         return replica_slices(self.parts.strategy, arrays, self.parts.global_batch)
 
-    def _step(self, step, images, labels, domains, synthetic=None):
+    def _step(self, step, *arrays):
         import tensorflow as tf
 
         parts = self.parts
         progress = tf.cast(step, tf.float32) / parts.total_steps
         parts.method.before_step(progress)
-        logs = parts.strategy.run(self._replica_step, args=(step, progress, images, labels, domains, synthetic))
+        logs = parts.strategy.run(self._replica_step, args=(step, progress, *arrays))
         if parts.average is not None:
             parts.average.update(step)
         return {
             name: parts.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()
         }
 
-    def _replica_step(self, step, progress, images, labels, domains, synthetic):
+    def _gradients(self, step, *arrays):
+        import tensorflow as tf
+
+        progress = tf.cast(step, tf.float32) / self.parts.total_steps
+        self.parts.method.before_step(progress)
+
+        def on_replica(*given):
+            objective = self._objective(*given)
+            gradients, _ = self._method_gradients(objective)
+            return gradients, [replicas.total(gradient) for gradient in objective.network_gradients]
+
+        own, of_networks = self.parts.strategy.run(on_replica, args=(step, progress, *arrays))
+        named = {f"classifier/{number}": gradient for number, gradient in enumerate(own)}
+        named |= {f"networks/{number}": gradient for number, gradient in enumerate(of_networks)}
+        return {name: self.parts.strategy.experimental_local_results(value)[0] for name, value in named.items()}
+
+    def _replica_step(self, *arrays):
+        objective = self._objective(*arrays)
+        gradients, logs = self._method_gradients(objective)
+        norm = self._apply(gradients, objective.weights)
+        self._apply_networks(objective.network_gradients, objective.networks)
+        return {**logs, "gradient_norm": norm / self.parts.strategy.num_replicas_in_sync}
+
+    def _method_gradients(self, objective: StepObjective):
+        gradients, logs = self.parts.method.gradients(objective, objective.weights)
+        if objective.network_gradients is None:
+            raise ValueError("`gradients` of a method must evaluate the objective")
+        return gradients, logs
+
+    def _objective(self, step, progress, images, labels, domains, cases, synthetic=None) -> StepObjective:
+        """Return the objective of this replica's images, augmented and mixed."""
         import tensorflow as tf
 
         parts = self.parts
         parts.assign_seeds(step)
         pixels = parts.augmentation(tf.cast(images, tf.float32), training=True)
-        networks = {name: network.trainable_variables for name, network in parts.method.networks.items()}
-        weights = parts.classifier.trainable_variables
-        with tf.GradientTape() as tape:
-            outputs = self._outputs(pixels, synthetic)
-            tensors = StepTensors(labels, domains, outputs["embedding"], outputs["logit"], progress, parts.global_batch)
-            with tape.stop_recording():
-                parts.method.update_networks(tensors)
-            loss, logs = parts.method.loss(tensors)
-            scaled = parts.optimizer.scale_loss(loss)
-        flat_networks = [variable for variables in networks.values() for variable in variables]
-        gradients = tape.gradient(scaled, weights + flat_networks)
-        scale = parts.optimizer.scale_loss(tf.constant(1.0))
-        norm = self._apply(gradients[: len(weights)], weights, scale)
-        self._apply_networks(gradients[len(weights) :], networks, scale)
-        replicas = parts.strategy.num_replicas_in_sync
-        length = tf.norm(tf.cast(outputs["embedding"], tf.float32), axis=-1)
-        return {"loss": loss, **logs, "embedding_norm": tensors.mean(length), "gradient_norm": norm / replicas}
+        if type(parts.method).batch is not Method.batch:  # gathering the images of all replicas costs time
+            parts.assign_batch_seed(step)
+            whole = [replicas.gather(each) for each in (pixels, labels, domains, cases)]
+            mixed = parts.method.batch(*whole)
+            pixels, labels, domains, cases = (replicas.own_part(each) for each in mixed)
+        tensors = functools.partial(
+            StepTensors,
+            labels=labels,
+            domains=domains,
+            progress=progress,
+            global_batch=parts.global_batch,
+            domain_count=len(parts.plan.rows_by_domain),
+            cases=cases,
+            pixels=pixels,
+        )
+        apart = functools.partial(self._apart, synthetic)
+        return StepObjective(parts, apart, tensors, pixels, functools.partial(parts.assign_seeds, step))
 
-    def _outputs(self, pixels, synthetic):
-        """Return the network's outputs in training; synthetic images are normalised apart from real ones.
+    def _apart(self, synthetic, function, values):
+        """Return `function` of the values, a dictionary; synthetic images are normalised apart from real ones.
 
         The network is used on real images, with statistics of real images. Were both kinds normalised together it
         would be trained on activations that no real image has there (Xie et al. 2020, Adversarial examples improve
@@ -109,12 +156,12 @@ class TrainingStep:
         import tensorflow as tf
 
         if synthetic is None or not self._normalises_by_batch:
-            return self.parts.classifier(pixels, training=True)
+            return function(values)
         groups = [tf.where(kind)[:, 0] for kind in (tf.logical_not(synthetic), synthetic)]
         # a slice that has one kind only sends an image through as the other kind too, for nothing
         empty = [tf.zeros([tf.cast(tf.equal(tf.size(places), 0), tf.int32)], places.dtype) for places in groups]
         padded = [tf.concat(both, 0) for both in zip(groups, empty, strict=True)]
-        found = [self.parts.classifier(tf.gather(pixels, places), training=True) for places in padded]
+        found = [function(tf.gather(values, places)) for places in padded]
         counts = [tf.size(places) for places in groups]
         order = tf.argsort(tf.concat(groups, 0))
 
@@ -123,27 +170,30 @@ class TrainingStep:
 
         return {name: joined(name) for name in found[0]}
 
-    def _apply(self, gradients, weights, scale):
-        """Clip by the norm of the summed gradient and apply; return that norm."""
+    def _apply(self, gradients, weights):
+        """Clip gradients that are summed over replicas by their norm and apply them; return that norm."""
         import tensorflow as tf
 
-        replicas = self.parts.strategy.num_replicas_in_sync
-        if replicas > 1:
-            # the optimizer clips before it sums over replicas: sum first, and hand it equal shares of the sum
-            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        parts = self.parts
+        replica_count = parts.strategy.num_replicas_in_sync
         norm = tf.linalg.global_norm(gradients)
-        if self.parts.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.parts.clip_norm * scale, use_norm=norm)
-        gradients = [gradient / replicas for gradient in gradients] if replicas > 1 else gradients
-        self.parts.optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        return norm / scale
+        if parts.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, parts.clip_norm, use_norm=norm)
+        if replica_count > 1:
+            # the optimizer clips before it sums over replicas: hand it equal shares of the clipped sum
+            gradients = [gradient / replica_count for gradient in gradients]
+        if parts.precision == "mixed_float16":
+            scale = parts.optimizer.scale_loss(tf.constant(1.0))
+            gradients = [gradient * scale for gradient in gradients]
+        parts.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return norm
 
-    def _apply_networks(self, gradients, networks, scale) -> None:
+    def _apply_networks(self, gradients, networks) -> None:
         import tensorflow as tf
 
         gradients = iter(gradients)
         for name, variables in networks.items():
-            own = [next(gradients) / scale for _ in variables]
+            own = [next(gradients) for _ in variables]
             if self.parts.precision == "mixed_float16":
                 # a step that overflowed is skipped by the loss-scaling optimizer; here its gradient counts as nothing
                 finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in own])

@@ -13,7 +13,7 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import build_config
 from magsig_tf.data.splits import split_of
 from magsig_tf.evaluation import load_runs, summarise
-from magsig_tf.training.selection import cross_entropy
+from magsig_tf.training.evaluated_network import cross_entropy
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_dataset
 

@@ -231,3 +231,46 @@ def test_words_after_an_option_that_takes_several_are_its_values():
         *("--seed", "0", "--seed", "1", "--seed", "2", "--epochs", "3", "--holdout", "40X", "--holdout", "100X")
     ]
     assert _spread(["--seed=4", "--json"], several) == ["--seed=4", "--json"]
+
+
+METHOD_FILE = """
+from pydantic import Field
+
+from magsig_tf.methods.contract import Method, MethodOptions
+
+
+class WeightedOptions(MethodOptions):
+    loss_weight: float = Field(1.0, gt=0, description="weighted: what the loss is multiplied by")
+
+
+class Weighted(Method):
+    Options = WeightedOptions
+
+    def loss(self, step):
+        loss, logs = super().loss(step)
+        return self.options.loss_weight * loss, logs
+
+
+class Broken(Method):
+    def loss(self, step):
+        return step.no_such_tensor, {}
+"""
+
+
+def test_methods_of_the_current_folder_train_and_a_broken_one_costs_its_own_runs(magsig, tmp_path, monkeypatch):
+    (tmp_path / "my_methods.py").write_text(METHOD_FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    command = ["train", "--method", "my_methods:Broken", "my_methods:Weighted", "--set", "loss_weight=2"]
+    code, out, errors = magsig(*command, "--holdout", "100X", *QUICK, "--json")
+    answer = json.loads(out)
+    assert code == 1
+    assert [record["method"] for record in answer["done"]] == ["my_methods:Weighted"]
+    (failed,) = answer["failed"]
+    assert "Expected the method 'my_methods:Broken' to work, found AttributeError in" in failed["error"]
+    assert "my_methods.py, line 21: 'StepTensors' object has no attribute 'no_such_tensor'" in failed["error"]
+    assert "Traceback" not in errors
+    log = [json.loads(line) for line in (Path(answer["done"][0]["folder"]) / "log.jsonl").read_text().splitlines()]
+    assert log[0]["loss"] == pytest.approx(2 * log[0]["classification_loss"])
+    summary = {row["method"] for row in answer["summary"]}
+    assert summary == {"my_methods:Weighted"}

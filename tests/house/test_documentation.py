@@ -13,7 +13,7 @@ from magsig_tf.cli.configuration_table import own_commands
 from magsig_tf.cli.main import cli
 from magsig_tf.config_files import parse_assignments, shipped_configs
 from magsig_tf.errors import UsageError
-from tests.house.documentation import FENCE, ROOT, Shown, pages, shown_commands, shown_files
+from tests.house.documentation import FENCE, ROOT, Shown, blocks, pages, shown_commands, shown_files
 
 PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*")
 COMMANDS = own_commands()
@@ -135,5 +135,16 @@ def test_lists_and_tables_begin_after_a_blank_line(page):
 
 def test_the_worked_plugin_encoder_and_method_are_spelled_out():
     assert set(shown_files(ROOT / "docs" / "extending.md")) == {
-        *("pyproject.toml", "magsig_coral.py", "networks.py", "grl_with_synthetic_images.py")
+        *("pyproject.toml", "magsig_coral.py", "networks.py", "grl_with_synthetic_images.py", "sam.py", "mixup.py")
     }
+
+
+def test_the_base_class_of_methods_is_quoted_whole():
+    quoted = [
+        content.partition("\n")
+        for _, content in blocks((ROOT / "docs" / "extending.md").read_text(encoding="utf-8"))
+        if content.startswith("# quoted from ")
+    ]
+    ((first, _, shown),) = quoted
+    source = (ROOT / first.removeprefix("# quoted from ").strip()).read_text(encoding="utf-8")
+    assert source[source.index("class Method:") :] == shown

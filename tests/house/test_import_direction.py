@@ -22,6 +22,9 @@ ALLOWED = {
     "execution": {"root", "data", "models", "execution"},
     "gan": {"root", "statistics", "linear_models", "data", "models", "execution", "gan"},
     "training": {"root", "statistics", "data", "runs", "models", "methods", "execution", "gan", "training"},
+    "testing": {
+        *("root", "data", "runs", "models", "methods", "execution", "gan", "training", "testing"),
+    },
     "serving": {"root", "statistics", "data", "runs", "models", "serving"},
     "evaluation": {"root", "statistics", "linear_models", "data", "runs", "evaluation"},
     "signatures": {"root", "statistics", "linear_models", "data", "runs", "evaluation", "signatures"},
@@ -31,7 +34,7 @@ ALLOWED = {
 ALLOWED["workflows"] = {*ALLOWED, "workflows"}
 ALLOWED["cli"] = {*ALLOWED, "cli"}
 # where a module that imports TensorFlow at its top would make every command slow, or tie a table to a network library
-NO_TENSORFLOW = {*ALLOWED} - {"models", "execution", "gan", "training", "serving"}
+NO_TENSORFLOW = {*ALLOWED} - {"models", "execution", "gan", "training", "testing", "serving"}
 TENSORFLOW = {"tensorflow", "keras"}
 
 

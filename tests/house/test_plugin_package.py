@@ -77,6 +77,19 @@ def test_its_data_set_method_encoder_and_command_work_together(installed, magsig
     assert all(record["covariance_distance"] > 0 for record in log)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["coral", "sam:Sam", "mixup:Mixup"])
+def test_the_methods_that_are_shown_keep_the_contract(installed, tmp_path, name):
+    for file, content in shown_files(ROOT / "docs" / "extending.md").items():
+        (tmp_path / file).write_text(content, encoding="utf-8")
+    code = f"from magsig_tf.testing import check_method; check_method({name!r})"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed), str(tmp_path)])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def write_images(folder):
     """Write LABEL/CASE/MAGNIFICATION/NUMBER.png: twelve cases at three magnifications, malignant ones darker."""
     import numpy as np

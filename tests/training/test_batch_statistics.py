@@ -11,8 +11,8 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.runs.run import Run
+from magsig_tf.training.evaluated_network import cross_entropy
 from magsig_tf.training.run import execute
-from magsig_tf.training.selection import cross_entropy
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 from tests.training.slow_encoders import ENCODERS
@@ -220,7 +220,10 @@ def test_a_slice_may_hold_any_number_of_synthetic_images(workspace, synthetic):
     for mask in (np.array(synthetic), None):
         parts = build_parts(config, prepared, split_of(config, prepared))
         batch = Batch(
-            prepared.images[:6], np.eye(2, 3).reshape(6, 1).astype(np.float32), np.arange(6, dtype=np.int32) % 3
+            prepared.images[:6],
+            np.eye(2, 3).reshape(6, 1).astype(np.float32),
+            np.arange(6, dtype=np.int32) % 3,
+            np.arange(6, dtype=np.int32),
         )
         logs.append(
             {

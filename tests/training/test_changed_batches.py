@@ -144,6 +144,7 @@ def test_the_number_of_synthetic_images_is_the_share_rounded(share, step):
         np.zeros((PLAN.batch_size, SMALL, SMALL, 3), np.uint8),
         np.ones((PLAN.batch_size, 1), np.float32),
         np.zeros(PLAN.batch_size, np.int32),
+        np.zeros(PLAN.batch_size, np.int32),
     )
     changed = change(asked, made_up_pool())(blank, 0, step, slice(0, PLAN.batch_size))
     assert (changed.images.max(axis=(1, 2, 3)) > 0).sum() == int(share * PLAN.batch_size + 0.5)

@@ -61,8 +61,8 @@ def test_no_operation_of_a_step_calls_the_host(dataset, tensorflow):
     parts = build_parts(config, dataset, split_of(config, dataset))
     step = TrainingStep(parts)
     batch = next(iter(read_batches(dataset.images, dataset.labels, parts.plan, 0)))
-    tensors = step._distribute((batch.images, batch.labels, batch.domains))
-    graph = step._compiled.get_concrete_function(*tensors, tensorflow.constant(0, tensorflow.int64)).graph
+    tensors = step._arrays(batch)
+    graph = step._compiled.get_concrete_function(tensorflow.constant(0, tensorflow.int64), *tensors).graph
     kinds = {op.type for op in graph.get_operations()}
     kinds |= {node.op for function in graph.as_graph_def().library.function for node in function.node_def}
     assert "FusedBatchNormV3" in kinds

@@ -63,7 +63,7 @@ def test_float16_scales_the_loss_and_logs_the_true_gradient_norm(prepared):
 def test_two_replicas_without_batch_statistics_take_the_same_first_step_as_one(prepared, tensorflow):
     # batch norm sees half a batch on each replica, so an encoder without it is compared; SGD-like first step of AdamW
     # turns rounding into steps of the learning rate, so gradients are compared through their norm and the loss
-    common = {"encoder": "tests.training.plain_encoder:build", "augment": [], "dropout": 0.0, "method": ["grl"]}
+    common = {"encoder": "magsig_tf.testing.plain_encoder:build", "augment": [], "dropout": 0.0, "method": ["grl"]}
     one, logs_one = train(prepared, steps=1, strategy="one", **common)
     two, logs_two = train(prepared, steps=1, strategy="mirrored", **common)
     assert two.strategy.num_replicas_in_sync == 2

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from magsig_tf.training.selection import cross_entropy, selection_rule
+from magsig_tf.training.evaluated_network import cross_entropy
+from magsig_tf.training.selection import selection_rule
 
 
 def test_cross_entropy_is_averaged_over_magnifications_not_images():

@@ -11,7 +11,7 @@ from magsig_tf.config import WEIGHT_WORDS, weight_file_path
 from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, swap_grouped_convolution
 from magsig_tf.models.weight_file import load_weight_file
-from magsig_tf.registry import import_by_path, registry
+from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 
 WEIGHT_SUFFIXES = (".h5", ".keras")
@@ -37,7 +37,7 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
         UsageError: no such encoder, function, weights or weight file, or the function raises an error.
         RunError: the function returned something else than such a model.
     """
-    function = _find(name)
+    function = registry("encoders").load(name)
     weights = _resolved(function, weights)
     path = _weight_path(weights)
     keras.utils.set_random_seed(seed_for("initialisation", name, seed))
@@ -61,25 +61,11 @@ def is_pretrained(name: str, weights: str) -> bool:
     Raises:
         UsageError: there is no such encoder or function.
     """
-    return _resolved(_find(name), weights) != "none"
+    return _resolved(registry("encoders").load(name), weights) != "none"
 
 
 def _resolved(function: Callable[..., keras.Model], weights: str) -> str:
     return getattr(function, "default_weights", "none") if weights == "auto" else weights
-
-
-def _find(name: str) -> Callable[..., keras.Model]:
-    if ":" not in name:
-        return registry("encoders").load(name)
-    module, _, attribute = name.partition(":")
-    try:
-        return import_by_path(module, attribute)
-    except Exception as error:  # a plugin's module may raise anything at import
-        raise UsageError(
-            f"Expected an encoder function at {name}",
-            f"found {type(error).__name__}: {error}",
-            "Name it as package.module:function, in an installed package or in this folder",
-        ) from error
 
 
 def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[int, int, int], weights: str) -> object:

@@ -137,9 +137,7 @@ def export_run(
 
 
 def _classifier_of(run: Run) -> keras.Model:
-    encoder = run.record.encoder
-    if ":" not in encoder:
-        registry("encoders").load(encoder)  # a plugin's own layers must be known before its model is read
+    registry("encoders").load(str(run.record.encoder))  # its own layers must be known before the model is read
     return load_saved_model(run.folder / "model.keras")
 
 
