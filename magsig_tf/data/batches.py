@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,7 @@ def read_batches(
     ahead: int = 2,
     share: tuple[int, int] = (0, 1),
     change: Change | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yield the batches of an epoch from `first_step` on, read ahead by a thread.
 
     Args:
