@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,12 @@ class SourceSignature:
     row: dict[str, object] = field(repr=False)
     scored: pd.DataFrame | None = field(default=None, repr=False)
 
+    @property
+    def selected(self) -> np.ndarray:
+        """Which dimensions its classifier keeps, bool [p]; where there is a classifier."""
+        assert self.classifier is not None, "sources without a classifier are not compared"
+        return self.classifier.selected
+
 
 def fit_sources(
     sources: Sequence[Source],
@@ -205,7 +212,7 @@ def _scored(source: Source, test: Embeddings, probability: np.ndarray) -> pd.Dat
     if test.row is None:
         return None
     names = ("method", "config", "holdout", "patient_fold", "seed")
-    columns = {name: source.columns[name] for name in names}
+    columns: dict[str, Any] = {name: source.columns[name] for name in names}
     truth = {"row": test.row, "case": test.case.astype(str), "malignant": test.label.astype("int8")}
     return pd.DataFrame({**truth, "probability": probability}).assign(**columns)[[*names, *truth, "probability"]]
 
@@ -234,19 +241,19 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
         remarks.insert(0, EMPTY)
     probability = classifier.predict(test.embedding) if len(test) else test.label
     scores = score_columns(test.label, test.case, probability, replicates, source.data)
-    reason = "; ".join([*remarks, *filter(None, [scores.pop("score_reason")])])
+    reason = "; ".join(filter(None, [*remarks, str(scores.pop("score_reason"))]))
     row |= scores | {"reason": reason}
     return SourceSignature(source, classifier, tested, row, _scored(source, test, probability))
 
 
 def _absent(error: DataError) -> dict[str, object]:
-    nan = float("nan")
+    nan, nothing = float("nan"), np.empty(0)
     return {
         "k": pd.NA,
         "share": nan,
         "penalty": nan,
         "C": nan,
         "duality_gap": nan,
-        **score_columns(*([[]] * 3), 1),
+        **score_columns(nothing, nothing, nothing, 1),
         "reason": f"no signature: {error.expected[0].lower()}{error.expected[1:]}, {error.found}",
     }
