@@ -23,7 +23,11 @@ WEIGHT_WORDS = ("auto", "imagenet", "none")
 
 MOST_FOLDS = 50
 
-DEFAULT_AUGMENTATION = ["QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}}]
+DEFAULT_AUGMENTATION: list[str | dict[str, dict[str, Any]]] = [
+    "QuarterTurns",
+    {"StainJitter": {"strength": 0.2}},
+    {"CropZoom": {"strength": 0.2}},
+]
 
 
 def _operational(default: Any, **keywords: Any) -> Any:
@@ -166,6 +170,13 @@ class Config:
         }
         settings = self.settings.model_copy(update=axes)
         return Config(settings, {method: self.options[method]})
+
+    @property
+    def tested_fold(self) -> int:
+        """The patient fold of the config of one run."""
+        fold = self.settings.patient_fold[0]
+        assert isinstance(fold, int), "a run's config names one fold"
+        return fold
 
     def flat(self) -> dict[str, Any]:
         """Return every key with its value, defaults included, ready for YAML."""

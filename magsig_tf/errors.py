@@ -24,13 +24,13 @@ class MagsigError(Exception):
 
     exit_code = 1
 
-    def __init__(self, expected: str, found: str = "", remedy: str = ""):
+    def __init__(self, expected: str, found: str = "", remedy: str = "") -> None:
         self.expected, self.found, self.remedy = expected, found, remedy
         first = ", ".join(part.rstrip(".") for part in (expected, found) if part)
         text = ". ".join(part.rstrip(".") for part in (first, remedy) if part)
         super().__init__(f"{text}?" if remedy.startswith("Did you mean") and "?" not in remedy else f"{text}.")
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[MagsigError], tuple[str, str, str]]:
         # worker processes hand their errors to the parent: the three parts must survive the trip
         return type(self), (self.expected, self.found, self.remedy)
 

@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from magsig_tf.errors import MagsigError, UsageError, nearest
 
 
-def import_by_path(module: str, attribute: str) -> object:
+def import_by_path(module: str, attribute: str) -> Any:
     """Return `attribute` of `module`, which may lie in the current folder.
 
     The command `magsig` does not search that folder as `python -m` does. It is added once a user has named a module,
@@ -71,7 +72,7 @@ class Plugin:
     source: str
     entry_point: EntryPoint
 
-    def load(self) -> object:
+    def load(self) -> Any:
         """Import what the name stands for.
 
         Raises:
@@ -123,7 +124,7 @@ class Registry:
             )
         return found[0]
 
-    def load(self, name: str) -> object:
+    def load(self, name: str) -> Any:
         """Import and return what `name` stands for: a registered name, or an import path where `BY_PATH` has the kind.
 
         Raises:

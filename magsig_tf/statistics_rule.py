@@ -8,10 +8,11 @@ and shown, but marked, and never put beside others as if they were alike.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
-REESTIMATED, MOVING, FROZEN = "reestimated", "moving", "frozen"
-RULES = (REESTIMATED, MOVING, FROZEN)
+Rule = Literal["reestimated", "moving", "frozen"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+REESTIMATED, MOVING, FROZEN = RULES
 KEY = "batch_statistics"
 """Names the rule in `run.json` and `config.yaml`."""
 OLD_KEY = "freeze_batch_statistics"

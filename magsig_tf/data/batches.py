@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +114,7 @@ def read_batches(
     ahead: int = 2,
     share: tuple[int, int] = (0, 1),
     change: Change | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yield the batches of an epoch from `first_step` on, read ahead by a thread.
 
     Args:

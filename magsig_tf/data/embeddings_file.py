@@ -56,13 +56,14 @@ class Embeddings:
         Args:
             rows: Numbers of images, each once among `row`.
         """
-        order = np.argsort(self.row)
-        return self._chosen(order[np.searchsorted(self.row, rows, sorter=order)])
+        known = np.asarray(self.row)
+        order = np.argsort(known)
+        return self._chosen(order[np.searchsorted(known, rows, sorter=order)])
 
     def _chosen(self, which: np.ndarray) -> Embeddings:
         row = None if self.row is None else self.row[which]
-        arrays = (self.embedding, self.label, self.case, self.magnification, self.part)
-        return Embeddings(*(array[which] for array in arrays), row)
+        arrays = self.embedding[which], self.label[which], self.case[which], self.magnification[which], self.part[which]
+        return Embeddings(*arrays, row)
 
 
 def read_embeddings(path: Path, remedy: str = _REMEDY) -> Embeddings:
@@ -140,8 +141,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:  # numpy and zipfile raise all of these on bytes that are no NPZ file
-        missing = "found none" if not Path(path).exists() else f"found: {' '.join(str(error).split())[:200]}"
-        raise _wrong("a readable NPZ file of embeddings", path, missing) from error
+        found = "found none" if not Path(path).exists() else f"found: {' '.join(str(error).split())[:200]}"
+        raise _wrong("a readable NPZ file of embeddings", path, found) from error
 
 
 def _rows(row: np.ndarray | None, part: np.ndarray, path: Path) -> np.ndarray | None:

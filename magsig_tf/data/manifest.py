@@ -27,9 +27,9 @@ def magnification_order(values: Iterable[str]) -> list[str]:
         The names ordered by their leading number where every one has it, else in alphabetical order.
     """
     names = sorted({str(value) for value in values})
-    numbers = [re.match(r"\d+(\.\d+)?", name, re.ASCII) for name in names]
-    if all(numbers):
-        return [name for _, name in sorted(zip((float(number[0]) for number in numbers), names, strict=True))]
+    numbers = [float(found[0]) for name in names if (found := re.match(r"\d+(\.\d+)?", name, re.ASCII))]
+    if len(numbers) == len(names):
+        return [name for _, name in sorted(zip(numbers, names, strict=True))]
     return names
 
 

@@ -43,7 +43,7 @@ def downsampled(images: np.ndarray, size: int) -> np.ndarray:
         return np.array(images)
     small = np.empty((len(images), size, size, 3), np.uint8)
     for place, image in enumerate(images):
-        small[place] = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+        small[place] = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
     return small
 
 
@@ -110,7 +110,7 @@ def _fade(size: int) -> np.ndarray:
     radius = np.hypot(order[:, None], order[None, :]) / size
     last = 1 - 6 / size
     position = np.clip((radius - _PASSED * last) / ((1 - _PASSED) * last), 0, 1)
-    return np.float32(0.5 + 0.5 * np.cos(np.pi * position))
+    return (0.5 + 0.5 * np.cos(np.pi * position)).astype(np.float32)
 
 
 def _cosines(channels: np.ndarray, kept: int) -> np.ndarray:
@@ -157,6 +157,6 @@ def _noise(image: np.ndarray, size: int) -> np.ndarray:
     It makes the error of rounding white, with a variance that does not depend on the image (Wannamaker et al. 2000, A
     theory of nonsubtractive dither). It is drawn from the small image itself: the same wherever that image turns up.
     """
-    random = generator_for("rounding noise", hashlib.sha256(np.ascontiguousarray(image)).hexdigest())
+    random = generator_for("rounding noise", hashlib.sha256(np.ascontiguousarray(image).data).hexdigest())
     first, second = np.frombuffer(random.bytes(6 * size * size), np.uint8).reshape(2, 3, size, size)
     return np.subtract(first, second, dtype=np.float32) / np.float32(256)

@@ -28,7 +28,7 @@ def split_of(config: Config, prepared: PreparedDataset) -> Split:
         prepared.manifest,
         content_hash=prepared.content_hash,
         holdout=s.holdout[0],
-        patient_fold=s.patient_fold[0],
+        patient_fold=config.tested_fold,
         folds=s.folds,
         split_seed=s.split_seed,
         group_by=s.group_by,
@@ -161,8 +161,8 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
             raise DataError(
                 "Expected each case in one cohort", f"found {min(both)} in two", "Correct the column cohort"
             )
-    imaged_at = dealt.groupby("group")["magnification"].agg(lambda seen: tuple(magnification_order(seen)))
-    strata = sorted(set(imaged_at))
+    imaged_at = {group: tuple(magnification_order(seen)) for group, seen in dealt.groupby("group")["magnification"]}
+    strata = sorted(set(imaged_at.values()))
     # without strata a fold may get only cases that were never imaged at some holdout's source magnifications
     stratum = dealt["group"].map(imaged_at).map(strata.index).to_numpy(np.int64)
     fold = deal_cases(dealt["label"], dealt["group"], folds, "patient folds", split_seed, stratum=stratum)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 class BatchStatistics:
@@ -38,7 +39,7 @@ class BatchStatistics:
         self.variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
 
         @functools.partial(tf.function, autograph=False)
-        def forward(inputs):
+        def forward(inputs: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
             with _normalising_by_batch(self.layers):
                 outputs = model(inputs, training=False)
             # with a momentum of 0 the moving statistics are those of this batch
@@ -120,5 +121,7 @@ def _normalising_by_batch(layers: list[keras.layers.Layer]) -> Iterator[None]:
         yield
 
 
-def _call_by_batch(call, inputs, training=None, mask=None):
+def _call_by_batch(
+    call: Callable[..., tf.Tensor], inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+) -> tf.Tensor:
     return call(inputs, training=True, mask=mask)

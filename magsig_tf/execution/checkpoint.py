@@ -55,9 +55,9 @@ def check_matching(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray
 
 def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
     """Write arrays and their JSON-serialisable description to `path`, whole or not at all."""
-    text = np.frombuffer(json.dumps(dict(meta)).encode(), dtype=np.uint8)
+    content: dict[str, Any] = {_META: np.frombuffer(json.dumps(dict(meta)).encode(), dtype=np.uint8), **arrays}
     with replacing(path) as temporary:
-        np.savez(temporary, **{_META: text}, **arrays)
+        np.savez(temporary, **content)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

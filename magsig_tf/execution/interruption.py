@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 from magsig_tf.execution.workers import Workers
@@ -16,9 +17,9 @@ class Interruption:
         requested: Whether a signal has come.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.requested = False
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Interruption:
         # handlers can be set in the main thread only; elsewhere signals act as they always do

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +29,8 @@ def replica_slices(strategy: tf.distribute.Strategy, arrays: Sequence[np.ndarray
     share = global_batch // strategy.num_replicas_in_sync
     here = len(arrays[0]) // share
 
-    def values_of(array):
-        def value(context):
+    def values_of(array: np.ndarray) -> Callable[[tf.distribute.experimental.ValueContext], tf.Tensor]:
+        def value(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
             first = context.replica_id_in_sync_group % here * share
             return tf.constant(array[first : first + share])
 

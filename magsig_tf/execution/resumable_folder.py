@@ -88,7 +88,7 @@ class ResumableFolder:
         Args:
             outcome: What the record says beyond its opening.
         """
-        record = self.record | {"finished": now(), "seconds": self.spent()} | outcome | {"status": "done"}
+        record = {**self.record, "finished": now(), "seconds": self.spent(), **outcome, "status": "done"}
         record.pop("error", None)
         write_json(self.path, record)
         self._drop_checkpoint()

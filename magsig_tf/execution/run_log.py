@@ -7,9 +7,9 @@ import importlib.util
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from magsig_tf.atomic_files import write_text, writing
 from magsig_tf.errors import UsageError
@@ -63,7 +63,7 @@ class EventFiles:
 
     def __init__(self, folder: Path, chance: float | None, warn: Callable[[str], None]):
         self._folder, self._chance, self._warn = folder, chance, warn
-        self._file = None
+        self._file: BinaryIO | None = None
 
     def begin(self, kept: Iterable[Mapping[str, Any]]) -> None:
         """Write the records that a log begins with, in place of what was there."""
@@ -107,7 +107,7 @@ class EventFiles:
         self._records.write(event.SerializeToString())
 
     @contextlib.contextmanager
-    def _told(self):
+    def _told(self) -> Iterator[None]:
         try:
             yield
         except (OSError, ImportError) as error:

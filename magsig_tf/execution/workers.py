@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -142,6 +142,8 @@ class ClusterWorkers(Workers):
         RunError: TensorFlow has already run in this process, or a process did not come.
     """
 
+    strategy: tf.distribute.Strategy
+
     def __init__(self, cluster: Cluster):
         import tensorflow as tf
 
@@ -163,7 +165,8 @@ class ClusterWorkers(Workers):
 
     def from_chief(self, compute: Callable[[], Json]) -> Json:
         """Call `compute` in the chief alone; every process returns its result or raises its error."""
-        said, raised = {}, None
+        said: dict[str, Any] = {}
+        raised: MagsigError | None = None
         if self.is_chief:
             try:
                 said = {"result": compute()}
@@ -179,7 +182,7 @@ class ClusterWorkers(Workers):
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set in any process; all must call it."""
-        return bool(self._sum(np.int32(flag), everyone=True) > 0)
+        return bool(self._sum(np.array(flag, np.int32), everyone=True) > 0)
 
     def share(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the chief's arrays in every process; others pass arrays of the same shapes and types."""
@@ -205,7 +208,7 @@ class ClusterWorkers(Workers):
 
     def _tell(self, text: str) -> str:
         content = np.frombuffer(text.encode() if self.is_chief else b"", np.uint8).astype(np.int32)
-        length = int(self._sum(np.int64(len(content))))
+        length = int(self._sum(np.array(len(content), np.int64)))
         return self._sum(content if self.is_chief else np.zeros(length, np.int32)).astype(np.uint8).tobytes().decode()
 
     def _sum(self, array: np.ndarray, everyone: bool = False) -> np.ndarray:
@@ -214,7 +217,7 @@ class ClusterWorkers(Workers):
 
         replicas = self.strategy.num_replicas_in_sync // self.count
 
-        def brought(context):
+        def brought(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
             replica = context.replica_id_in_sync_group
             counts = replica % replicas == 0 if everyone else replica == 0
             return tf.constant(array) if counts else tf.zeros_like(array)

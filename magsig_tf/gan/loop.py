@@ -147,6 +147,7 @@ class GanLoop:
             with self.workers.watched():
                 for images in reading:
                     self._take(step, images, log, interruption)
+        assert self.memory.best is not None, "the last step is a check"
         if self.workers.is_chief:
             arrays, _ = read_checkpoint(self.best_path)
             restore(self.parts.evaluated_variables(), arrays)

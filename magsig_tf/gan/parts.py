@@ -67,7 +67,7 @@ class GanParts:
 
     def variables(self) -> dict[str, Any]:
         """Return every variable that a resumed training needs, by name."""
-        found = {}
+        found: dict[str, Any] = {}
         for name in ("generator", "discriminator"):
             optimizer = getattr(self, f"{name}_optimizer")
             found |= {f"{name}/{i}": v for i, v in enumerate(getattr(self, name).weights)}

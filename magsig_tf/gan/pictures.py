@@ -94,8 +94,10 @@ def _paste(sheet: Image.Image, images: np.ndarray, left: int, top: int, side: in
         sheet.paste(tile, (left + number * (side + _GAP), top))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow's other font comes in one size"
+    return font
 
 
 TILES = 6

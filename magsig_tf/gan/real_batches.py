@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +42,7 @@ class RealBatches:
             images[chosen] = turned[:, :, ::-1] if number >= 4 else turned
         return images
 
-    def read(self, first: int, last: int, share: tuple[int, int] = (0, 1)) -> Iterator[np.ndarray]:
+    def read(self, first: int, last: int, share: tuple[int, int] = (0, 1)) -> Generator[np.ndarray]:
         """Yield the images of the steps from `first` up to `last`, read ahead by a thread.
 
         Args:

@@ -75,7 +75,7 @@ class Sampler:
         self.generator, self.batch = generator, batch
 
         @tf.function(input_signature=[tf.TensorSpec((batch, generator.input_shape[-1]), tf.float32)], autograph=False)
-        def draw(latents):
+        def draw(latents: tf.Tensor) -> tf.Tensor:
             pixels = generator(latents, training=False)
             return tf.cast(tf.clip_by_value(tf.round((pixels + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
 

@@ -10,6 +10,7 @@ from magsig_tf.execution.replica_slices import replica_slices
 from magsig_tf.seeding import seed_for
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
     from magsig_tf.gan.parts import GanParts
@@ -72,7 +73,7 @@ class GanStep:
         (images,) = replica_slices(self.parts.strategy, (images,), self.parts.options.gan_batch)
         return self._compiled(images, tf.constant(step, tf.int64))
 
-    def _step(self, images, step):
+    def _step(self, images: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 
         logs = self.parts.strategy.run(self._replica_step, args=(images, step))
@@ -81,7 +82,7 @@ class GanStep:
         reduce = self.parts.strategy.reduce
         return {name: reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()}
 
-    def _replica_step(self, images, step):
+    def _replica_step(self, images: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 
         parts, options = self.parts, self.parts.options
@@ -116,7 +117,7 @@ class GanStep:
             "synthetic_accuracy": self._share(synthetic_logits <= 0.0),
         }
 
-    def _draws(self, step):
+    def _draws(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return this replica's latent vectors and augmentation draws; all replicas together have those of one."""
         import tensorflow as tf
 
@@ -126,22 +127,24 @@ class GanStep:
         share = batch // replicas
         first = tf.distribute.get_replica_context().replica_id_in_sync_group * share
 
-        def mine(draws):
+        def mine(draws: tf.Tensor) -> tf.Tensor:
             return draws if replicas == 1 else tf.slice(draws, [first, 0], [share, draws.shape[1]])
 
-        def seed(names_seed):
+        def seed(names_seed: int) -> tf.Tensor:
             return tf.stack([tf.constant(names_seed, tf.int64), step])
 
         latents = tf.random.stateless_normal([batch, self.parts.options.gan_latent], seed(self._latent_seed))
         changes = tf.random.stateless_uniform([2, batch, DRAWS], seed(self._change_seed))
         return mine(latents), mine(changes[0]), mine(changes[1])
 
-    def _changed(self, pixels, draws):
+    def _changed(self, pixels: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         from magsig_tf.models.diff_augment import diff_augment
 
         return diff_augment(pixels, draws) if self.parts.options.gan_diffaugment else pixels
 
-    def _apply(self, gradients, weights, optimizer):
+    def _apply(
+        self, gradients: list[tf.Tensor], weights: list[keras.Variable], optimizer: keras.optimizers.Optimizer
+    ) -> tf.Tensor:
         """Apply the sum of the replicas' gradients; return this replica's share of its norm."""
         import tensorflow as tf
 
@@ -154,7 +157,7 @@ class GanStep:
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return norm / replicas
 
-    def _share(self, right):
+    def _share(self, right: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         return tf.reduce_sum(tf.cast(right, tf.float32)) / self.parts.options.gan_batch

@@ -90,7 +90,7 @@ def _train(
     from magsig_tf.gan.quality.kid import distance_to
     from magsig_tf.gan.train import train_gan
 
-    distances = []
+    distances: list[Callable[[np.ndarray], float]] = []
 
     def distance(samples: np.ndarray) -> float:
         # built at the first check: a GAN that is done needs none, and the loop clears what came before it

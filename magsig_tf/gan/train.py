@@ -125,4 +125,4 @@ def _options_hash(options: GanOptions) -> str:
 
 
 def _images_hash(images: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()

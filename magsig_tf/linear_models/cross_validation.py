@@ -109,8 +109,8 @@ def cross_validate(
     penalties = _penalties(scaling, embedding, label)
     task = partial(_fit_part, penalties=penalties, tolerance=tolerance)
     with closing(map_in_order(task, _parts(embedding, label, fold, folds), workers)) as results:
-        path, *deviances = results
-    return scaling, path, CrossValidation(penalties, np.stack(deviances))
+        (path, _), *held_out = results
+    return scaling, path, CrossValidation(penalties, np.stack([deviance for _, deviance in held_out]))
 
 
 def _penalties(scaling: Scaling, embedding: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -132,14 +132,14 @@ def _parts(embedding: np.ndarray, label: np.ndarray, fold: np.ndarray, folds: in
         yield embedding[~held_out], label[~held_out], embedding[held_out], label[held_out]
 
 
-def _fit_part(part: tuple, penalties: np.ndarray, tolerance: float) -> SparsePath | np.ndarray:
-    """Return the path where nothing is held out, else the deviance of the held-out rows, (values,)."""
+def _fit_part(part: tuple, penalties: np.ndarray, tolerance: float) -> tuple[SparsePath, np.ndarray]:
+    """Return the path and the deviance of the held-out rows, (values,); of none where nothing is held out."""
     embedding, label, held_out, held_out_label = part
     scaling = fit_scaling(embedding)
     whole = held_out is None
     tolerance = tolerance if whole else max(tolerance, FOLD_TOLERANCE)
     path = fit_sparse_path(scaling.apply(embedding), label, penalties, tolerance=tolerance)
     if whole:
-        return path
+        return path, np.empty(0)
     scores = scaling.apply(held_out) @ path.coefficients.T + path.intercepts
-    return 2 * np.mean(np.logaddexp(0, scores) - held_out_label[:, None] * scores, axis=0)
+    return path, 2 * np.mean(np.logaddexp(0, scores) - held_out_label[:, None] * scores, axis=0)

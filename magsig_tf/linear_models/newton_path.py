@@ -167,28 +167,26 @@ class NewtonPath:
         """Take one Newton step; False where not even the fresh Hessian lowers the objective (rounding is reached)."""
         # an accuracy far below what this step can gain would be wasted
         accuracy = GAIN_SHARE * gap
-        fresh = self._refresh(working)
+        hessian = self._refreshed(working)
         while accuracy > gap * GAIN_SHARE**4:
-            change = self._hessian.direction(
-                working, self.coefficients, self._gradient, self._residual, penalty, accuracy
-            )
+            change = hessian.direction(working, self.coefficients, self._gradient, self._residual, penalty, accuracy)
             if change.any() and self._search(working, change, penalty, objective):
                 return True
-            if fresh:
+            if hessian.is_new:
                 accuracy *= GAIN_SHARE
             else:
                 self._hessian = None
-                fresh = self._refresh(working)
+                hessian = self._refreshed(working)
         return False
 
-    def _refresh(self, working: np.ndarray) -> bool:
-        """Compute the Hessian anew where it is too old or lacks a dimension; tell whether that was done."""
+    def _refreshed(self, working: np.ndarray) -> _Hessian:
+        """Return the Hessian, computed anew where it is too old or lacks a dimension."""
         weights = np.maximum(self._probability * (1 - self._probability), SMALLEST_WEIGHT)
         if self._hessian is not None and self._hessian.serves(working, weights):
             self._hessian.is_new = False
-            return False
-        self._hessian = _Hessian(self._columns_single, working, weights)
-        return True
+        else:
+            self._hessian = _Hessian(self._columns_single, working, weights)
+        return self._hessian
 
     def _search(self, working: np.ndarray, change: np.ndarray, penalty: float, objective: float) -> bool:
         before = self.coefficients[working]

@@ -196,7 +196,7 @@ def _check(target: np.ndarray, case: np.ndarray, classes: Sequence[str], what: s
     if counts.min() < FOLDS:
         raise NotDefinedError(
             f"Expected at least {FOLDS} images of each {what}",
-            f"found fewer than {FOLDS} images of {classes[counts.argmin()]}",
+            f"found fewer than {FOLDS} images of {classes[int(counts.argmin())]}",
             "Use more images",
         )
 

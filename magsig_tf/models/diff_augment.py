@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 LARGEST_SHIFT = 1 / 8
@@ -35,7 +37,7 @@ def diff_augment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     return _moved(_coloured(images, draws), moved, _outside(centre, square, size))
 
 
-def _coloured(images, draws):
+def _coloured(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """Apply brightness, saturation and contrast at once.
 
     With b, s, c the three draws, m a pixel's grey and M the image's mean, the three in a row come to
@@ -50,7 +52,7 @@ def _coloured(images, draws):
     )
 
 
-def _outside(centre, square, size):
+def _outside(centre: tf.Tensor, square: int, size: int) -> tf.Tensor:
     """Return 1.0 outside the square round each centre and 0.0 inside, [batch, size, size]."""
     first = centre[:, :, None] - square // 2
     places = tf.range(size)[None, None, :]
@@ -58,7 +60,7 @@ def _outside(centre, square, size):
     return 1.0 - inside[:, 0, :, None] * inside[:, 1, None, :]
 
 
-def _moved(images, moved, kept):
+def _moved(images: tf.Tensor, moved: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
     """Move images by whole pixels and multiply by `kept`; the gradient is the way back, another gather.
 
     TensorFlow's own gradient of a gather adds up one pixel after another, though here no two fall on the same.
@@ -66,8 +68,8 @@ def _moved(images, moved, kept):
     there, back = _gather_plan(-moved, images.shape[1]), _gather_plan(moved, images.shape[1])
 
     @tf.custom_gradient
-    def move(images):
-        def gradient(upstream):
+    def move(images: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return _gathered(upstream * kept[..., None], *back)
 
         return _gathered(images, *there) * kept[..., None], gradient
@@ -75,7 +77,7 @@ def _moved(images, moved, kept):
     return move(images)
 
 
-def _gather_plan(moved, size):
+def _gather_plan(moved: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the flat index that each pixel is taken from, and 1.0 where it lies inside the image, else 0.0."""
     source = tf.range(size)[None, None, :] + moved[:, :, None]
     inside = tf.cast((source >= 0) & (source < size), tf.float32)
@@ -85,5 +87,5 @@ def _gather_plan(moved, size):
     return flat, inside[:, 0, :, None] * inside[:, 1, None, :]
 
 
-def _gathered(images, source, inside):
+def _gathered(images: tf.Tensor, source: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
     return tf.gather(tf.reshape(images, [-1, images.shape[-1]]), source) * inside[..., None]

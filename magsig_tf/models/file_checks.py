@@ -11,7 +11,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import h5py
 import keras
@@ -56,7 +56,7 @@ def check_keras_archive(path: Path) -> dict[str, type[keras.Layer]]:
     return {layer.__name__: layer for layer in known if layer}
 
 
-def check_hdf5(source: Path | BinaryIO) -> int:
+def check_hdf5(source: Path | IO[bytes]) -> int:
     """Refuse an HDF5 file that points to other files, and count its arrays.
 
     Args:

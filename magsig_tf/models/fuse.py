@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -78,9 +78,9 @@ def swap_depthwise_convolution(model: keras.Model, quick: bool = True) -> keras.
 
 
 def _swapped(
-    model: keras.Model, chosen: Callable[[keras.layers.Layer], bool], new: type, **changes: object
+    model: keras.Model, chosen: Callable[[keras.layers.Layer], bool], new: type[keras.layers.Layer], **changes: object
 ) -> keras.Model:
-    def clone(layer):
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         if chosen(layer):
             return new.from_config(layer.get_config() | changes)
         return type(layer).from_config(layer.get_config())
@@ -92,10 +92,10 @@ def _swapped(
     return copy
 
 
-def _is_graph(model) -> bool:
+def _is_graph(model: keras.layers.Layer) -> bool:
     return isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
 
 
-def _flat(model):
+def _flat(model: keras.Model) -> Iterator[keras.layers.Layer]:
     for layer in model.layers:
         yield from _flat(layer) if _is_graph(layer) else (layer,)

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -77,7 +77,7 @@ def without_top(
 
 
 @contextlib.contextmanager
-def _download_errors(name: str):
+def _download_errors(name: str) -> Iterator[None]:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(30)  # Keras sets none, and would wait for ever behind a wall that drops packets
     try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class _Tensor:
     strides: tuple[int, ...]
 
 
-def _rebuild_tensor(storage, offset, size, strides, requires_grad, backward_hooks) -> _Tensor:
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, strides: Any, *_: object) -> _Tensor:
     if not isinstance(storage, _Storage):
         raise pickle.UnpicklingError("a tensor without storage")
     return _Tensor(storage, int(offset), tuple(map(int, size)), tuple(map(int, strides)))
@@ -54,21 +55,22 @@ _ALLOWED = {
 class _RestrictedUnpickler(pickle._Unpickler):  # the pure Python one: its instructions can be taken away
     """Resolves the four names that a file of tensors needs, refuses every other, and sets no attributes."""
 
-    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
 
-    def load_build(self):
+    def load_build(self) -> None:
         self.stack.pop()  # PyTorch's notes on versions, which arrays do not need
         if type(self.stack[-1]) is not OrderedDict:
             raise pickle.UnpicklingError("it sets attributes, which no file of tensors needs")
 
     dispatch[pickle.BUILD[0]] = load_build
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no file of tensors needs")
         return _ALLOWED[module, name]
 
-    def persistent_load(self, identifier):
+    def persistent_load(self, identifier: Any) -> _Storage:
         kind, dtype, key, _, count, view = identifier
         if kind != "storage" or not isinstance(dtype, np.dtype) or view is not None:
             raise pickle.UnpicklingError("an unknown kind of storage")
@@ -106,11 +108,11 @@ def read_legacy_torch(stream: BinaryIO) -> dict[str, np.ndarray]:
         raise DataError("Expected tensors in PyTorch's legacy format", f"found: {error}", REMEDY) from error
 
 
-def _unpickle(stream):
+def _unpickle(stream: BinaryIO) -> Any:
     return _RestrictedUnpickler(stream, encoding="ascii").load()
 
 
-def _read_storages(stream, keys, declared) -> dict[str, np.ndarray]:
+def _read_storages(stream: BinaryIO, keys: Any, declared: dict[str, _Storage]) -> dict[str, np.ndarray]:
     storages = {}
     for key in keys:
         storage = declared[key]
@@ -122,7 +124,7 @@ def _read_storages(stream, keys, declared) -> dict[str, np.ndarray]:
     return storages
 
 
-def _resolve(tensor: _Tensor, storages) -> np.ndarray:
+def _resolve(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
     storage = storages[tensor.storage.key]
     numbers = (tensor.offset, *tensor.size, *tensor.strides)
     last = tensor.offset + sum((side - 1) * stride for side, stride in zip(tensor.size, tensor.strides, strict=True))

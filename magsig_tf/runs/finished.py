@@ -69,7 +69,7 @@ def load_runs(
     found = [run for run in find_runs(workspace, dataset) if folders is None or run.folder in folders]
     kept = _chosen(found, methods, configs)
     finished = [run for run in kept if run.record.status == "done"]
-    unfinished = [(run.name, run.record.status) for run in kept if run.record.status != "done"]
+    unfinished: list[tuple[str, str]] = [(run.name, run.record.status) for run in kept if run.record.status != "done"]
     if not finished:
         states = f": {len(unfinished)} running or failed" if unfinished else ""
         raise RunError(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from magsig_tf.atomic_files import read_json, write_json
 from magsig_tf.errors import RunError
-from magsig_tf.statistics_rule import RULES
+from magsig_tf.statistics_rule import RULES, Rule
 
 FILE = "run.json"
 VERSION = 2
@@ -74,7 +74,7 @@ class RunRecord(_Part):
     config_hash: str = Field(description="text")
     encoder: str | None = Field(None, description="text")
     selection: Literal["source", "oracle"] = Field("source", description="source or oracle")
-    batch_statistics: Literal[RULES] | None = Field(None, description=f"{', '.join(RULES[:-1])} or {RULES[-1]}")
+    batch_statistics: Rule | None = Field(None, description=f"{', '.join(RULES[:-1])} or {RULES[-1]}")
     cases_per_class: dict[str, dict[str, int]] | None = Field(None, description="numbers by part and class")
     images: dict[str, int] | None = Field(None, description="numbers by part")
     warnings: list[str] = Field([], description="a list of sentences")

@@ -51,7 +51,8 @@ class Run:
     def of(cls, workspace: Workspace, config: Config) -> Run:
         """Return the run that a config with single values names."""
         s, name = config.settings, config.identity_hash()
-        method, holdout, fold, seed = s.method[0], s.holdout[0], s.patient_fold[0], s.seed[0]
+        method, holdout, fold, seed = s.method[0], s.holdout[0], config.tested_fold, s.seed[0]
+        assert s.dataset is not None, "a run's config names its data set"
         # magnifications of other data sets can hold any character, and a method's import path a colon
         above = workspace.runs(s.dataset) / quote(method, safe=" ") / quote(holdout, safe=" ")
         place = above / f"fold{fold}-seed{seed}-{name}"

@@ -82,7 +82,7 @@ def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
     columns = first.source.columns
     del columns["holdout"]
     row = columns | {"first": first.source.holdout, "second": second.source.holdout}
-    one, other = first.classifier.selected, second.classifier.selected
+    one, other = first.selected, second.selected
     if len(one) != len(other):
         words = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
         nothing = Reason(reasons.OTHER_LENGTH, words)
@@ -154,8 +154,8 @@ def _summary(
     values = {name: float(pairs[prefix + name if name in own else name].mean()) for name in means}
     if prefix:
         values |= dict.fromkeys(("matched_jaccard", "matched_adjusted", "cka"), float("nan"))
-    groups = [group for group in groups if len({len(each.classifier.selected) for each in group}) == 1]
-    sets = [[each.classifier.selected for each in group] for group in groups]
+    groups = [group for group in groups if len({len(each.selected) for each in group}) == 1]
+    sets = [[each.selected for each in group] for group in groups]
     indices = [
         permuted_stability(each, _name(group[0])) if prefix else nogueira_stability(each)
         for each, group in zip(sets, groups, strict=True)

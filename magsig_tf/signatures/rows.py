@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,6 +170,12 @@ class SourceSignature:
     row: dict[str, object] = field(repr=False)
     scored: pd.DataFrame | None = field(default=None, repr=False)
 
+    @property
+    def selected(self) -> np.ndarray:
+        """Which dimensions its classifier keeps, bool [p]; where there is a classifier."""
+        assert self.classifier is not None, "sources without a classifier are not compared"
+        return self.classifier.selected
+
 
 def fit_sources(
     sources: Sequence[Source],
@@ -214,7 +221,7 @@ def _scored(source: Source, test: Embeddings, probability: np.ndarray) -> pd.Dat
     if test.row is None:
         return None
     names = ("method", "config", "holdout", "patient_fold", "seed")
-    columns = {name: source.columns[name] for name in names}
+    columns: dict[str, Any] = {name: source.columns[name] for name in names}
     truth = {"row": test.row, "case": test.case.astype(str), "malignant": test.label.astype("int8")}
     return pd.DataFrame({**truth, "probability": probability}).assign(**columns)[[*names, *truth, "probability"]]
 
@@ -249,8 +256,8 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
 
 
 def _absent(error: DataError) -> dict[str, object]:
-    nan = float("nan")
-    scores = score_columns(*([[]] * 3), 1)
+    nan, nothing = float("nan"), np.empty(0)
+    scores = score_columns(nothing, nothing, nothing, 1)
     del scores["score_reason"], scores["score_reason_code"]
     words = f"no signature: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
     return {

@@ -137,6 +137,7 @@ def _receive(select: Select, data: Data) -> None:
 
 
 def _select_rows(rows: np.ndarray) -> np.ndarray:
+    assert _received is not None, "every worker begins with _receive"
     select, data = _received
     return select(*(part[rows] for part in data))
 

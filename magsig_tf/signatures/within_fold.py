@@ -94,7 +94,7 @@ def _run(
     drawn, halved = selected[:bootstraps], selected[bootstraps:].reshape(-1, 2, train.dimensions)
     stability = nogueira_stability(drawn)
     control = nogueira_stability(permuted(drawn, *names))
-    frequencies = {"dimension": np.arange(train.dimensions), "selected": each.classifier.selected}
+    frequencies: dict[str, object] = {"dimension": np.arange(train.dimensions), "selected": each.selected}
     frequencies["bootstrap_frequency"] = drawn.mean(0)
     if len(halved):
         false = bound_false_selections(halved)

@@ -64,7 +64,8 @@ def complementary_halves(
             )
             for i in (0, 1)
         ]
-        yield tuple(np.concatenate([rows[index] for index in half]) for half in halves)
+        one, other = (np.concatenate([rows[index] for index in half]) for half in halves)
+        yield one, other
 
 
 def _cases_by_label(label: np.ndarray, case: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from magsig_tf.errors import DataError
 from magsig_tf.seeding import generator_for
 
 
 def deal_cases(
-    label: np.ndarray,
-    case: np.ndarray,
+    label: ArrayLike,
+    case: ArrayLike,
     folds: int,
     *names: object,
     shuffled_by_label: bool = True,
@@ -40,8 +41,8 @@ def deal_cases(
     names_of_cases, label_of_case, first, place = _cases(label, case)
     if shuffled_by_label:
         members = [np.flatnonzero(label_of_case == value) for value in np.unique(label_of_case)]
-        order = [generator_for(*names, label_of_case[some[0]]).permutation(some) for some in members]
-        order = np.concatenate(order) if order else np.empty(0, np.int64)
+        shuffled = [generator_for(*names, label_of_case[some[0]]).permutation(some) for some in members]
+        order = np.concatenate([np.empty(0, np.int64), *shuffled])
     else:
         order = generator_for(*names).permutation(len(names_of_cases))
     strata = np.zeros(len(first), np.int64) if stratum is None else np.asarray(stratum)[first]
@@ -103,7 +104,7 @@ def deal_cases_of_many_classes(target: np.ndarray, case: np.ndarray, folds: int,
     return fold
 
 
-def check_one_label(label: np.ndarray, case: np.ndarray) -> None:
+def check_one_label(label: ArrayLike, case: ArrayLike) -> None:
     """Refuse a case with two labels.
 
     Args:
@@ -116,7 +117,7 @@ def check_one_label(label: np.ndarray, case: np.ndarray) -> None:
     _cases(label, case)
 
 
-def _cases(label: np.ndarray, case: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _cases(label: ArrayLike, case: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the names of the cases in order, their labels, the first row of each, and the place of each row's case."""
     label = np.asarray(label)
     names, first, place = np.unique(np.asarray(case).astype(str), return_index=True, return_inverse=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+Counts = int | np.ndarray
+"""Numbers of decisions of one kind: of one sample, or of many at once."""
 LOG_LOSS_CLIP = float(np.finfo(np.float64).eps)
 """Probabilities are clipped to [eps, 1 - eps] before the logarithm, eps = 2**-52 (as scikit-learn does)."""
 
@@ -56,31 +58,32 @@ def confusion(label: ArrayLike, predicted: ArrayLike) -> tuple[int, int, int, in
         predicted: Decision for malignant, 0 or 1, shape (n,).
     """
     label, predicted = np.asarray(label, bool), np.asarray(predicted, bool)
-    counts = (label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted)
-    return tuple(int(cell.sum()) for cell in counts)
+    cells = (label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted)
+    tp, fp, fn, tn = (int(cell.sum()) for cell in cells)
+    return tp, fp, fn, tn
 
 
-def accuracy_from_counts(tp, fp, fn, tn):
+def accuracy_from_counts(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> np.ndarray:
     """Return the share of correct decisions, from counts of any shape."""
     return ratio(tp + tn, tp + fp + fn + tn)
 
 
-def sensitivity_from_counts(tp, fp, fn, tn):
+def sensitivity_from_counts(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> np.ndarray:
     """Return the share of malignant ones found; NaN without malignant ones."""
     return ratio(tp, tp + fn)
 
 
-def specificity_from_counts(tp, fp, fn, tn):
+def specificity_from_counts(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> np.ndarray:
     """Return the share of benign ones left alone; NaN without benign ones."""
     return ratio(tn, tn + fp)
 
 
-def balanced_accuracy_from_counts(tp, fp, fn, tn):
+def balanced_accuracy_from_counts(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> np.ndarray:
     """Return the mean of sensitivity and specificity; NaN with one class only."""
     return (sensitivity_from_counts(tp, fp, fn, tn) + specificity_from_counts(tp, fp, fn, tn)) / 2
 
 
-def f1_from_counts(tp, fp, fn, tn):
+def f1_from_counts(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> np.ndarray:
     """Return F1 = 2 TP / (2 TP + FP + FN), malignant positive; NaN if nothing is malignant nor called so."""
     return ratio(2 * tp, 2 * tp + fp + fn)
 
@@ -98,6 +101,16 @@ def balanced_accuracy(label: ArrayLike, predicted: ArrayLike) -> float:
 def f1(label: ArrayLike, predicted: ArrayLike) -> float:
     """Return F1 with malignant as the positive class (van Rijsbergen 1979)."""
     return float(f1_from_counts(*confusion(label, predicted)))
+
+
+def sensitivity(label: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the share of malignant ones that were called malignant; NaN without malignant ones."""
+    return float(sensitivity_from_counts(*confusion(label, predicted)))
+
+
+def specificity(label: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the share of benign ones that were called benign; NaN without benign ones."""
+    return float(specificity_from_counts(*confusion(label, predicted)))
 
 
 def squared_errors(label: ArrayLike, probability: ArrayLike) -> np.ndarray:

@@ -97,10 +97,11 @@ def student_interval(number: Bootstrapped, level: float) -> tuple[float, float]:
         return max(low, number.value - reach), min(high, number.value + reach)
     if math.isfinite(low) and math.isfinite(high):
         share, span = (number.value - low) / (high - low), high - low
-        step = reach / (span * share * (1 - share))
-        return tuple(low + span * float(expit(logit(share) + sign * step)) for sign in (-1, 1))
+        middle, step = logit(share), reach / (span * share * (1 - share))
+        return low + span * float(expit(middle - step)), low + span * float(expit(middle + step))
     if math.isfinite(low):
-        return tuple(low + (number.value - low) * math.exp(sign * reach / (number.value - low)) for sign in (-1, 1))
+        height = number.value - low
+        return low + height * math.exp(-reach / height), low + height * math.exp(reach / height)
     return number.value - reach, number.value + reach
 
 

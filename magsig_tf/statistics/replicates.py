@@ -80,8 +80,11 @@ def _cut(case: np.ndarray, label: np.ndarray, probability: np.ndarray, cases: in
     values = probability[order]
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1], [True]]))
     next_start = starts[np.searchsorted(starts, np.arange(n + 1))]
-    columns = ((case[order], cases), (label[order].astype(float), 0.0), (values, 0.0))
-    return _Blocks(*(np.pad(c, (0, fill), constant_values=pad).reshape(-1, length) for c, pad in columns), next_start)
+
+    def blocks(column: np.ndarray, padding: float) -> np.ndarray:
+        return np.pad(column, (0, fill), constant_values=padding).reshape(-1, length)
+
+    return _Blocks(blocks(case[order], cases), blocks(label[order].astype(float), 0.0), blocks(values, 0.0), next_start)
 
 
 def _sums(blocks: _Blocks, tables: list[np.ndarray], weights: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
@@ -155,7 +158,8 @@ class Replicates:
         """True positives, false positives, false negatives and true negatives of each replicate, each shape (R,)."""
         label, predicted = self.units.label.astype(bool), self.units.predicted.astype(bool)
         cells = (label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted)
-        return tuple(self._weighted_sum(cell) for cell in cells)
+        tp, fp, fn, tn = map(self._weighted_sum, cells)
+        return tp, fp, fn, tn
 
     def mean_squared_error(self) -> np.ndarray:
         """Return the mean of (p - y)^2 of each replicate, shape (R,)."""

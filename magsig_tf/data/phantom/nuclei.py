@@ -101,7 +101,9 @@ def touch(nuclei: Nuclei, points: int, pitch: float, margin: float, whole: bool)
     return Touched(column[near], row[near], nucleus[near], depth[near])
 
 
-def _span(centre, half, pitch, middle, points, whole):
+def _span(
+    centre: np.ndarray, half: np.ndarray, pitch: float, middle: float, points: int, whole: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return first and one-past-last grid index of intervals; empty ones have equal ends."""
     first = np.ceil((centre - half) / pitch + middle).astype(np.int64)
     last = np.floor((centre + half) / pitch + middle).astype(np.int64) + 1

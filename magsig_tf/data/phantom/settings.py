@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from magsig_tf.errors import UsageError, nearest
 
@@ -59,7 +60,7 @@ class PhantomSettings:
     colour_cast: float = 1.0
     confounding: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least, most in _WHOLE_NUMBERS:
             self._set(name, _whole_number(name, getattr(self, name), least, most))
         for name, least, most in _NUMBERS:
@@ -101,7 +102,7 @@ class PhantomSettings:
         return self.field_um(magnification) / self.size
 
     @classmethod
-    def from_options(cls, options: Mapping[str, object]) -> PhantomSettings:
+    def from_options(cls, options: Mapping[str, Any]) -> PhantomSettings:
         """Build settings from a config or from command line options.
 
         Args:
@@ -117,7 +118,7 @@ class PhantomSettings:
         return cls(**options)
 
 
-_WHOLE_NUMBERS = (
+_WHOLE_NUMBERS: tuple[tuple[str, float, float], ...] = (
     ("size", 16, 1024),
     ("tiles", 1, 10_000),
     ("development_benign", 1, 100_000),
@@ -134,13 +135,13 @@ _NUMBERS = (
 )
 
 
-def _whole_number(name: str, value: object, least: int, most: int) -> int:
+def _whole_number(name: str, value: Any, least: float, most: float) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise UsageError(f"Phantom setting {name} must be a whole number", f"Found {value!r}")
     return int(_within(name, int(value), least, most))
 
 
-def _number(name: str, value: object, least: float, most: float) -> float:
+def _number(name: str, value: Any, least: float, most: float) -> float:
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):

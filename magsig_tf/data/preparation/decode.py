@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from magsig_tf.data.preparation.measures import measure
 from magsig_tf.data.sources.images import DecodedImage, SourceImage, UnreadableImage, printable
@@ -102,7 +102,7 @@ def _opened(encoded: bytes) -> tuple[Image.Image, str]:
         return _as_rgb(image)
 
 
-def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
+def _as_rgb(image: ImageFile.ImageFile) -> tuple[Image.Image, str]:
     # Pillow cuts 16-bit colour to 8 bits while reading; only the raw mode of the tile still tells
     deep = any("16" in str(tile.args) for tile in image.tile) and image.format in ("PNG", "TIFF")
     image.load()
@@ -124,7 +124,7 @@ def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
     return image.convert("RGB"), kind
 
 
-def bytes_of(content: object) -> bytes:
+def bytes_of(content: Path | bytes) -> bytes:
     """Return the bytes of an image file.
 
     Args:

@@ -26,7 +26,7 @@ def measure(pixels: np.ndarray) -> dict[str, object]:
     """
     colours = colour_statistics(pixels)
     return {
-        "pixel_sha256": hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        "pixel_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
         "perceptual_hash": perceptual_hash(pixels),
         **dict(zip(COLOUR_COLUMNS, colours.tolist(), strict=True)),
     }

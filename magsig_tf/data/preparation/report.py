@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -100,8 +101,9 @@ def _images_by_slide(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(chosen: pd.DataFrame) -> list[str]:
-    stacked = chosen.stack()
-    return [f"{slide} at {magnification}" for slide, magnification in stacked.index[stacked]]
+    rows, columns = chosen.to_numpy().nonzero()
+    pairs = zip(chosen.index[rows], chosen.columns[columns], strict=True)
+    return [f"{slide} at {magnification}" for slide, magnification in pairs]
 
 
 def _identical(manifest: pd.DataFrame, across_cases: bool) -> list[str]:
@@ -170,7 +172,7 @@ def validation_report(
     }
 
 
-def _counts(manifest: pd.DataFrame, known: pd.DataFrame | None) -> list[dict[str, object]]:
+def _counts(manifest: pd.DataFrame, known: pd.DataFrame | None) -> list[dict[Hashable, Any]]:
     keys = ["label", "subtype", "magnification"]
     counts = manifest.groupby(keys).agg(images=("path", "size"), cases=("case", "nunique"))
     if known is not None:

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class Spool:
         with writing(self.folder):
             for result in results:
                 if isinstance(result, UnreadableImage):
-                    record = {"path": result.path, "slot": None, "reason": result.reason}
+                    record: dict[str, object] = {"path": result.path, "slot": None, "reason": result.reason}
                     self.unreadable += 1
                 else:
                     self._pixels.write(np.ascontiguousarray(result.pixels).data)
@@ -148,7 +149,7 @@ class Spool:
                 if isinstance(record, dict) and {"path", "slot"} <= record.keys():
                     yield record
 
-    def _holds(self, pixels, record: dict) -> bool:
+    def _holds(self, pixels: BinaryIO, record: dict) -> bool:
         pixels.seek(HEADER + record["slot"] * self.bytes_per_image)
         found = hashlib.sha256(pixels.read(self.bytes_per_image)).hexdigest()
         return found == record["measured"]["pixel_sha256"]

@@ -6,6 +6,7 @@ import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from magsig_tf.data.sources.images import printable
 from magsig_tf.errors import DataError, MagsigError
@@ -24,7 +25,7 @@ class _Bounded(tarfile.TarInfo):
     """
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Bounded:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         header = super().frombuf(buf, encoding, errors)
         _check_size(header, LARGEST_HEADER if header.type in _HEADER_TYPES else LARGEST_MEMBER)
         if header.type == tarfile.GNUTYPE_SPARSE:
@@ -40,10 +41,10 @@ class _Header(_Bounded):
     """A member header inside an archive: tarfile would take an archive cut between two members for a complete one."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Header:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
             return super().frombuf(buf, encoding, errors)
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing from the stubs
             raise
         except tarfile.HeaderError as error:
             raise DataError(
@@ -96,7 +97,7 @@ class TarStream:
         try:
             with open(self.path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*", tarinfo=_Header) as archive:
                 while (member := archive.next()) is not None:
-                    archive.members = []  # tarfile would remember every header
+                    archive.members = []  # type: ignore[attr-defined]  # not in the stubs; would keep every header
                     name = _checked_name(member)
                     self._position = raw.tell()
                     last = name
@@ -157,7 +158,9 @@ def _in_words(size: int) -> str:
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    content = archive.extractfile(member).read()
+    stream = archive.extractfile(member)
+    assert stream is not None, "folders are passed over, and so much as a link is refused"
+    content = stream.read()
     if len(content) != member.size:
         raise tarfile.ReadError("unexpected end of data")
     return content

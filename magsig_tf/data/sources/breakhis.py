@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -29,9 +29,10 @@ class BreakHis(DataSource):
     """
 
     kind = "breakhis"
+    source: Path
     shortens_paths = True
 
-    def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
+    def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
         super().__init__(source, options)
         # a pipe would be waited for without end
         if self.source is None or not (self.source.is_dir() or self.source.is_file()):
@@ -66,7 +67,7 @@ class BreakHis(DataSource):
     def images(self) -> Iterator[SourceImage]:
         """Yield the images: in the archive's order, or sorted for a folder."""
         found = 0
-        for image in self._from_folder() if self._archive is None else self._from_archive():
+        for image in self._from_folder() if self._archive is None else self._from_archive(self._archive):
             found += 1
             yield image
         if not found:
@@ -87,9 +88,9 @@ class BreakHis(DataSource):
         """Return the counts of the whole BreaKHis."""
         return known_breakhis_counts()
 
-    def _from_archive(self) -> Iterator[SourceImage]:
+    def _from_archive(self, archive: TarStream) -> Iterator[SourceImage]:
         self.ignored = IgnoredFiles()
-        for name, content in self._archive.files(lambda name: parse_name(PurePosixPath(name).name) is not None):
+        for name, content in archive.files(lambda name: parse_name(PurePosixPath(name).name) is not None):
             if content is None:
                 self._ignore(name)
             else:
@@ -149,6 +150,7 @@ def _refuse_unlisted(error: OSError) -> None:
     ) from error
 
 
-def _source_image(name: str, content: object) -> SourceImage:
-    row = dataclasses.asdict(parse_name(PurePosixPath(name).name))
-    return SourceImage(printable(name), row | {"origin": "file"}, content)
+def _source_image(name: str, content: Path | bytes) -> SourceImage:
+    parsed = parse_name(PurePosixPath(name).name)
+    assert parsed is not None, "files of other names are ignored"
+    return SourceImage(printable(name), dataclasses.asdict(parsed) | {"origin": "file"}, content)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib.resources
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUBTYPES = {
     "A": "adenosis",
@@ -68,7 +72,7 @@ def parse_name(file_name: str) -> BreakhisName | None:
     )
 
 
-def known_breakhis_counts():
+def known_breakhis_counts() -> pd.DataFrame:
     """Return how many images each slide has at each magnification in the whole data set.
 
     Returns:
@@ -82,7 +86,7 @@ def known_breakhis_counts():
     return wide.melt(id_vars=["slide", "case", "label", "subtype"], var_name="magnification", value_name="images")
 
 
-def is_whole_breakhis(manifest) -> bool:
+def is_whole_breakhis(manifest: pd.DataFrame) -> bool:
     """Tell whether there are as many images as BreaKHis has, of each slide of each case at each magnification.
 
     Args:
@@ -91,6 +95,6 @@ def is_whole_breakhis(manifest) -> bool:
     axes = ["slide", "case", "magnification"]
     # a CSV manifest may name slides as folders do, with `_` where files have `-`
     known = known_breakhis_counts().assign(slide=lambda frame: frame["slide"].str.replace("-", "_"))
-    known = known[known["images"] > 0].set_index(axes)["images"]
+    images = known[known["images"] > 0].set_index(axes)["images"]
     found = manifest.assign(slide=manifest["slide"].astype(str).str.replace("-", "_")).groupby(axes).size()
-    return len(found) == len(known) and bool(found.reindex(known.index).eq(known).all())
+    return len(found) == len(images) and bool(found.reindex(images.index).eq(images).all())

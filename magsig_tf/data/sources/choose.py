@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from magsig_tf.data.sources.source import DataSource
@@ -9,7 +10,9 @@ from magsig_tf.errors import UsageError
 from magsig_tf.registry import PluginError, registry
 
 
-def choose_source(path: Path | None, kind: str | None = None, options: dict[str, str] | None = None) -> DataSource:
+def choose_source(
+    path: Path | None, kind: str | None = None, options: Mapping[str, object] | None = None
+) -> DataSource:
     """Return the data source for a path.
 
     Args:
@@ -46,7 +49,7 @@ def choose_source(path: Path | None, kind: str | None = None, options: dict[str,
 
 
 def _loadable() -> dict[str, type[DataSource]]:
-    known = {}
+    known: dict[str, type[DataSource]] = {}
     for name in registry("datasets").names():
         try:
             known[name] = registry("datasets").load(name)

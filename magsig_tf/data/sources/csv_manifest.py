@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -31,8 +31,9 @@ class CsvManifest(DataSource):
     """
 
     kind = "csv"
+    source: Path
 
-    def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
+    def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
         super().__init__(source, options)
         if self.source is None or not self.source.is_file():
             raise DataError("Expected a CSV manifest", f"found no file {self.source}", "Check --source")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +22,8 @@ class SourceImage:
     """
 
     path: str
-    row: dict[str, str]
-    content: object
+    row: dict[str, Any]
+    content: Any
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class UnreadableImage:
     reason: str
 
 
-Reader = Callable[[Sequence[SourceImage]], list[DecodedImage | UnreadableImage]]
+Reader = Callable[[Sequence[SourceImage]], Sequence[DecodedImage | UnreadableImage]]
 
 
 def printable(name: str) -> str:

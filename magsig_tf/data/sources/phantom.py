@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -39,7 +39,7 @@ class PhantomSource(DataSource):
     default_size = 64
     option_names = tuple(field.name for field in dataclasses.fields(PhantomSettings) if field.name != "size")
 
-    def __init__(self, source: Path | None = None, options: dict[str, object] | None = None):
+    def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
         super().__init__(None, options)
         if source is not None:
             raise UsageError("Expected no file for the phantom", f"found {source}", "Leave out --source or --phantom")
@@ -53,10 +53,10 @@ class PhantomSource(DataSource):
     def images(self) -> Iterator[SourceImage]:
         """Yield the rows of the phantom, sorted by path."""
         # width and height follow the prepared size, which only the reader knows
-        columns = [column for column in self._manifest if column not in ("width", "height")]
-        rows = self._manifest[columns].to_dict("records")
-        for number, row in enumerate(rows):
+        columns = [str(column) for column in self._manifest if column not in ("width", "height")]
+        for number, values in enumerate(self._manifest[columns].itertuples(index=False, name=None)):
             self._passed = number + 1
+            row = dict(zip(columns, values, strict=True))
             yield SourceImage(row["path"], row, number)
 
     def fraction_read(self) -> float:
@@ -98,9 +98,9 @@ class PhantomReader:
         rendered = render_rows(self.settings, [image.content for image in images])
         return [self._decoded(image.path, pixels) for image, pixels in zip(images, rendered, strict=True)]
 
-    def _decoded(self, path: str, pixels) -> DecodedImage:
+    def _decoded(self, path: str, pixels: np.ndarray) -> DecodedImage:
         size = self.settings.size
-        sha256 = hashlib.sha256(pixels).hexdigest()
+        sha256 = hashlib.sha256(pixels.data).hexdigest()
         return DecodedImage(path, pixels, {"width": size, "height": size, "sha256": sha256, **measure(pixels)})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -59,7 +59,7 @@ class DataSource:
     option_names: ClassVar[tuple[str, ...]] = ()
     shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
 
-    def __init__(self, source: Path | None = None, options: dict[str, str] | None = None):
+    def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
         self.source = None if source is None else Path(source)
         self.options = dict(options or {})
         self.ignored = IgnoredFiles()

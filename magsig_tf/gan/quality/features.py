@@ -109,7 +109,7 @@ def pixel_features() -> Features:
 
 
 def _cells(images: np.ndarray) -> np.ndarray:
-    small = [Image.fromarray(image).resize((_CELLS, _CELLS), Image.Resampling.BOX) for image in images]
+    small = [np.asarray(Image.fromarray(image).resize((_CELLS, _CELLS), Image.Resampling.BOX)) for image in images]
     return np.stack(small).reshape(len(images), -1).astype(np.float32)
 
 
@@ -122,7 +122,7 @@ class _Extractor:
         self.size, self.length = size, encoder.output_shape[-1]
 
         @tf.function(input_signature=[tf.TensorSpec((_BATCH, size, size, 3), tf.uint8)])
-        def forward(pixels):
+        def forward(pixels: tf.Tensor) -> tf.Tensor:
             return encoder(tf.cast(pixels, tf.float32), training=False)
 
         self._forward = forward

@@ -147,8 +147,8 @@ def neighbour_scores(distances: Distances) -> NeighbourScores:
     """
     near, wide = NEIGHBOURS_OF_PRECISION, NEIGHBOURS_OF_DENSITY
     real, drawn = distances.cross.shape
-    recalled = (distances.cross <= squared_radii(distances.synthetic, near)).any(axis=1)
-    precise = (distances.cross <= squared_radii(distances.real, near)[:, None]).any(axis=0)
+    recalled = np.any(distances.cross <= squared_radii(distances.synthetic, near), axis=1)
+    precise = np.any(distances.cross <= squared_radii(distances.real, near)[:, None], axis=0)
     inside = (distances.cross <= squared_radii(distances.real, wide)[:, None]).sum(axis=1)
     return NeighbourScores(precise, recalled, inside * (real / (wide * drawn)), inside > 0)
 

@@ -210,9 +210,9 @@ def _magnification(rows: PartRows, synthetic: np.ndarray, replicates: int) -> It
         return
     of_class = {"images_real": len(case), "cases": cases}
     draws = bootstrap_draws(cases, replicates, *names)
-    accuracy, *bounds = probe.balanced_accuracy(draws)
+    accuracy, low, high = probe.balanced_accuracy(draws)
     chance = 1 / len(probe.classes)
-    blind = "" if bounds[0] > chance else "the probe does not tell real magnifications apart"
+    blind = "" if low > chance else "the probe does not tell real magnifications apart"
     mixes = {"synthetic": probe.sample_mix(synthetic), "floor": probe.mix(rows.own)}
     yield of_class | _record("synthetic", "magnification_shift", mix_distance(*mixes.values()), reason=blind)
     floor = probe.halved(rows.own, halves(cases, HALVINGS, *names))
@@ -222,5 +222,5 @@ def _magnification(rows: PartRows, synthetic: np.ndarray, replicates: int) -> It
             yield of_class | _record(kind, f"looks_like {name}", float(mix[probe.classes.index(name)]))
         if rows.intended:
             yield of_class | _record(kind, "as_intended", float(mix[probe.classes.index(rows.intended)]))
-    yield of_class | _record("floor", "probe_accuracy", accuracy, tuple(bounds))
+    yield of_class | _record("floor", "probe_accuracy", accuracy, (low, high))
     yield of_class | _record("floor", "probe_chance", chance)

@@ -52,10 +52,11 @@ class MagnificationProbe:
             NotDefinedError: one magnification only, fewer cases than folds, a magnification with fewer images than
                 folds, or in the cases of one fold only.
         """
-        classes, target = np.unique(magnification, return_inverse=True)
+        present, target = np.unique(magnification, return_inverse=True)
+        classes = tuple(present.tolist())
         seed = seed_for("gan magnification probe", *names)
         probe = cross_fitted(features, target, case, classes, "magnification", seed)
-        return cls(tuple(classes.tolist()), target, case, probe)
+        return cls(classes, target, case, probe)
 
     def mix(self, chosen: np.ndarray) -> np.ndarray:
         """Return the predicted share of each magnification among some images, given as bool [n]."""

@@ -126,9 +126,10 @@ def told_apart(
     position = np.unique(case, return_inverse=True)[1]
     cases = int(position.max()) + 1
     groups = np.concatenate([position, cases + np.arange(len(synthetic))])
-    settings = {"balanced": True, "most_steps": 1000}
     seed = seed_for("spectrum probe", *names)
-    right = cross_fitted(features, target, groups, ("real", "synthetic"), "side", seed, **settings).predicted == target
+    sides = ("real", "synthetic")
+    fitted = cross_fitted(features, target, groups, sides, "side", seed, balanced=True, most_steps=1000)
+    right = fitted.predicted == target
     of_real, of_synthetic = right[: len(real)], right[len(real) :]
     found: dict[str, object] = {"value": float((of_real.mean() + of_synthetic.mean()) / 2)}
     random = generator_for("spectrum probe bootstrap", *names)

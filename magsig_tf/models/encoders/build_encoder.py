@@ -41,8 +41,7 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
     weights = _resolved(function, weights)
     path = _weight_path(weights)
     keras.utils.set_random_seed(seed_for("initialisation", name, seed))
-    model = _built(name, function, tuple(input_shape), "none" if path else weights)
-    _check(name, model, input_shape)
+    model = _checked(name, _built(name, function, input_shape, "none" if path else weights), input_shape)
     if getattr(function, "fuse", True):
         model = swap_depthwise_convolution(swap_grouped_convolution(swap_batch_normalization(model)))
     if path:
@@ -90,11 +89,11 @@ def _weight_path(weights: str) -> Path | None:
     return known
 
 
-def _check(name: str, model: object, input_shape: tuple[int, int, int]) -> None:
+def _checked(name: str, model: object, input_shape: tuple[int, int, int]) -> keras.Model:
     if isinstance(model, keras.Model):
         shape = model.compute_output_shape((None, *input_shape))
         if isinstance(shape, tuple) and len(shape) == 2 and shape[1]:
-            return
+            return model
         found = f"a model with output shape {shape}"
     else:
         found = type(model).__name__

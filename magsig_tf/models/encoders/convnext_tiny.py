@@ -6,6 +6,7 @@ import functools
 
 import keras
 
+from magsig_tf.models.encoders.weight_choice import encoder
 from magsig_tf.models.fuse import swap_grouped_convolution
 from magsig_tf.models.imagenet_preprocessing import imagenet_standardization
 from magsig_tf.models.keras_application import without_top
@@ -13,6 +14,7 @@ from magsig_tf.models.keras_application import without_top
 NAME = "convnext_tiny"
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return ConvNeXt-Tiny without its label head: pixels 0..255 -> embedding of length 768.
 
@@ -37,6 +39,3 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     for layer in model._flatten_layers():
         layer.name = layer.name.removeprefix(f"{NAME}_")  # so that --freeze-until stage_1 finds its layers
     return swap_grouped_convolution(model)
-
-
-build.default_weights = "imagenet"

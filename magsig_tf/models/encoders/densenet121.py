@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from magsig_tf.models.encoders.weight_choice import encoder
 from magsig_tf.models.imagenet_preprocessing import imagenet_standardization
 from magsig_tf.models.keras_application import keras_application
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return DenseNet-121 without its label head: pixels 0..255 -> embedding of length 1024.
 
@@ -21,6 +23,3 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     """
     constructor = keras.applications.DenseNet121
     return keras_application("densenet121", constructor, input_shape, weights, imagenet_standardization())
-
-
-build.default_weights = "imagenet"

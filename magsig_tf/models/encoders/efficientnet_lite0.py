@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 from keras import layers
 
-from magsig_tf.models.encoders.weight_choice import check_weight_choice
+from magsig_tf.models.encoders.weight_choice import check_weight_choice, encoder
 from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.lite0_weights import lite0_weights
@@ -25,6 +25,7 @@ STAGES = (
 STEM, HEAD = 32, 1280
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return EfficientNet-Lite0 without its label head: pixels 0..255 -> embedding of length 1280.
 
@@ -56,9 +57,6 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     return model
 
 
-build.default_weights = "imagenet"
-
-
 def _blocks() -> Iterator[tuple[str, int, int, int, int]]:
     number = 0
     for repeats, kernel, stride, expansion, filters in STAGES:
@@ -67,13 +65,17 @@ def _blocks() -> Iterator[tuple[str, int, int, int, int]]:
             number += 1
 
 
-def _convolve(x, name, convolution, activate=True):
+def _convolve(
+    x: keras.KerasTensor, name: str, convolution: keras.layers.Layer, activate: bool = True
+) -> keras.KerasTensor:
     x = convolution(x)
     x = FusedBatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_norm")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 
-def _block(inputs, name, kernel, stride, expansion, filters):
+def _block(
+    inputs: keras.KerasTensor, name: str, kernel: int, stride: int, expansion: int, filters: int
+) -> keras.KerasTensor:
     x, channels = inputs, inputs.shape[-1]
     if expansion != 1:
         expand = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")

@@ -6,10 +6,12 @@ import functools
 
 import keras
 
+from magsig_tf.models.encoders.weight_choice import encoder
 from magsig_tf.models.imagenet_preprocessing import imagenet_standardization
 from magsig_tf.models.keras_application import keras_application
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return EfficientNetV2-B0 without its label head: pixels 0..255 -> embedding of length 1280.
 
@@ -23,6 +25,3 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     """
     constructor = functools.partial(keras.applications.EfficientNetV2B0, include_preprocessing=False)
     return keras_application("efficientnetv2b0", constructor, input_shape, weights, imagenet_standardization())
-
-
-build.default_weights = "imagenet"

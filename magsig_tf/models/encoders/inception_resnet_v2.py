@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from magsig_tf.models.encoders.weight_choice import encoder
 from magsig_tf.models.imagenet_preprocessing import scaling_to_one
 from magsig_tf.models.keras_application import keras_application
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return Inception-ResNet-v2 without its label head: pixels 0..255 -> embedding of length 1536.
 
@@ -21,6 +23,3 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     """
     constructor = keras.applications.InceptionResNetV2
     return keras_application("inception_resnet_v2", constructor, input_shape, weights, scaling_to_one(), smallest=75)
-
-
-build.default_weights = "imagenet"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from magsig_tf.models.encoders.weight_choice import encoder
 from magsig_tf.models.imagenet_preprocessing import scaling_to_one
 from magsig_tf.models.keras_application import keras_application
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return MobileNetV2 without its label head: pixels 0..255 -> embedding of length 1280.
 
@@ -22,6 +24,3 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     """
     constructor = keras.applications.MobileNetV2
     return keras_application("mobilenetv2", constructor, input_shape, weights, scaling_to_one())
-
-
-build.default_weights = "imagenet"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from magsig_tf.models.encoders.weight_choice import encoder
 from magsig_tf.models.keras_application import keras_application
 from magsig_tf.models.layers.caffe_preprocessing import CaffePreprocessing
 
 
+@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return ResNet-50 without its label head: pixels 0..255 -> embedding of length 2048.
 
@@ -21,6 +23,3 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     """
     preprocessing = CaffePreprocessing(dtype="float32", name="preprocessing")
     return keras_application("resnet50", keras.applications.ResNet50, input_shape, weights, preprocessing)
-
-
-build.default_weights = "imagenet"

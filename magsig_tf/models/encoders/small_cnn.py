@@ -5,13 +5,14 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from magsig_tf.models.encoders.weight_choice import check_weight_choice
+from magsig_tf.models.encoders.weight_choice import check_weight_choice, encoder
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 # filters, kernel, stride, pooling of each block
 BLOCKS = ((24, 3, 2, 1), (48, 3, 1, 2), (64, 3, 1, 2), (96, 3, 1, 1), (128, 1, 1, 1))
 
 
+@encoder(default_weights="none")
 def build(input_shape: tuple[int, int, int], weights: str = "none") -> keras.Model:
     """Return the small network: pixels 0..255 -> embedding of length 128.
 
@@ -25,6 +26,7 @@ def build(input_shape: tuple[int, int, int], weights: str = "none") -> keras.Mod
     return _small_cnn(input_shape, weights, FusedBatchNormalization, dropout=0.0)
 
 
+@encoder(default_weights="none", fuse=False)
 def build_with_dropout(input_shape: tuple[int, int, int], weights: str = "none") -> keras.Model:
     """Return the small network with dropout in every block and Keras's own, unfused batch normalization.
 
@@ -33,12 +35,9 @@ def build_with_dropout(input_shape: tuple[int, int, int], weights: str = "none")
     return _small_cnn(input_shape, weights, layers.BatchNormalization, dropout=0.1)
 
 
-build.default_weights = "none"
-build_with_dropout.default_weights = "none"
-build_with_dropout.fuse = False
-
-
-def _small_cnn(input_shape, weights, normalization, dropout) -> keras.Model:
+def _small_cnn(
+    input_shape: tuple[int, int, int], weights: str, normalization: type[keras.layers.Layer], dropout: float
+) -> keras.Model:
     check_weight_choice("small_cnn", weights, ("none",))
     inputs = keras.Input(input_shape, dtype="float32", name="pixels")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="preprocessing")(inputs)

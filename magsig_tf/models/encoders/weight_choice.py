@@ -1,8 +1,28 @@
-"""The check that every built-in encoder makes first."""
+"""What every built-in encoder says of its weights, and the check of them that it makes first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from magsig_tf.errors import UsageError, nearest
+
+Build = TypeVar("Build", bound=Callable[..., object])
+
+
+def encoder(*, default_weights: str, fuse: bool = True) -> Callable[[Build], Build]:
+    """Give a function that builds an encoder the attributes that `build_encoder` reads.
+
+    Args:
+        default_weights: What the weights `auto` mean.
+        fuse: Whether quicker layers may take the place of Keras's own.
+    """
+
+    def marked(build: Build) -> Build:
+        vars(build).update(default_weights=default_weights, fuse=fuse)
+        return build
+
+    return marked
 
 
 def check_weight_choice(encoder: str, weights: str, choices: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,15 +24,15 @@ class Augmentation(keras.layers.Layer):
         training: Passed on; False makes random layers the identity.
     """
 
-    def __init__(self, steps: Sequence[keras.layers.Layer] = (), **kwargs):
+    def __init__(self, steps: Sequence[keras.layers.Layer] = (), **kwargs: Any) -> None:
         # augmented pixels are not whole numbers: bfloat16 would round them to whole levels
         super().__init__(**{"dtype": "float32", **kwargs})
         self.steps = list(steps)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Nothing depends on the input's shape; the steps build themselves when first called."""
 
-    def call(self, images, training=True):
+    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
         """Return the augmented images, float32 in 0..255."""
         images = tf.cast(images, tf.float32)
         for step in self.steps:
@@ -40,16 +41,16 @@ class Augmentation(keras.layers.Layer):
             images = tf.cast(step(images, **keywords), tf.float32)
         return tf.clip_by_value(images, 0.0, 255.0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "steps": [keras.saving.serialize_keras_object(step) for step in self.steps]}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Augmentation:
         """Rebuild the layer and its steps."""
         steps = [keras.saving.deserialize_keras_object(step) for step in config.pop("steps")]
         return cls(steps, **config)
@@ -73,7 +74,7 @@ class CropZoom(keras.layers.Layer):
         training: False returns the images as they are.
     """
 
-    def __init__(self, strength: float = 0.2, seed: int | None = None, **kwargs):
+    def __init__(self, strength: float = 0.2, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= strength < 1:
             raise ValueError(f"strength must be in [0, 1), not {strength}")
@@ -81,7 +82,7 @@ class CropZoom(keras.layers.Layer):
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=True):
+    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
         """Return the enlarged parts in the input's dtype."""
         if not training:
             return images
@@ -93,11 +94,11 @@ class CropZoom(keras.layers.Layer):
         zoomed = tf.image.crop_and_resize(images, boxes, tf.range(count), tf.shape(images)[1:3])
         return tf.ensure_shape(tf.cast(zoomed, images.dtype), images.shape)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "strength": self.strength, "seed": self.seed}
 
@@ -131,12 +132,12 @@ class QuarterTurns(keras.layers.Layer):
         training: False returns the images as they are.
     """
 
-    def __init__(self, seed: int | None = None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=True):
+    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
         """Return the turned images."""
         if not training:
             return images
@@ -149,11 +150,11 @@ class QuarterTurns(keras.layers.Layer):
         turned = tf.gather(tf.reshape(images, [-1, channels]), source)
         return tf.reshape(turned, tf.shape(images))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "seed": self.seed}
 
@@ -194,7 +195,9 @@ class StainJitter(keras.layers.Layer):
         37(9), 2126-2136 (the jitter).
     """
 
-    def __init__(self, strength: float = 0.2, shift: float | None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self, strength: float = 0.2, shift: float | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 <= strength < 1:
             raise ValueError(f"strength must be in [0, 1), not {strength}")
@@ -205,7 +208,7 @@ class StainJitter(keras.layers.Layer):
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=True):
+    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
         """Return the jittered images, clipped to 0..255, in the input's dtype."""
         if not training:
             return images
@@ -224,10 +227,10 @@ class StainJitter(keras.layers.Layer):
         jittered = tf.reshape(jittered, tf.shape(images))
         return tf.cast(jittered, images.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "strength": self.strength, "shift": self.shift, "seed": self.seed}

@@ -19,10 +19,10 @@ class CaffePreprocessing(keras.layers.Layer):
         **kwargs: Those of `keras.layers.Layer`.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the zero-centred BGR image."""
         return tf.reverse(inputs, axis=[-1]) - tf.constant(IMAGENET_MEAN_BGR, dtype=inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's shape."""
         return input_shape

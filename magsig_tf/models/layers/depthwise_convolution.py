@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -40,7 +42,7 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
             and layer.data_format == "channels_last"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return the convolved inputs in the layer's compute dtype."""
         sizes_known = None not in tuple(inputs.shape[1:])
         if not (self.serves(self) and sizes_known) or tf.config.list_physical_devices("GPU"):
@@ -67,8 +69,8 @@ def depthwise_convolution(images: tf.Tensor, kernel: tf.Tensor, stride: int, pad
     strides = [1, stride, stride, 1]
 
     @tf.custom_gradient
-    def convolve(images, kernel):
-        def gradient(upstream):
+    def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, tf.Tensor]]]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return (
                 _images_gradient(images, kernel, upstream, strides, padding),
                 _kernel_gradient(images, kernel, upstream, strides, padding),
@@ -79,7 +81,9 @@ def depthwise_convolution(images: tf.Tensor, kernel: tf.Tensor, stride: int, pad
     return convolve(images, kernel)
 
 
-def _images_gradient(images, kernel, upstream, strides, padding):
+def _images_gradient(
+    images: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, strides: list[int], padding: str
+) -> tf.Tensor:
     # with strides oneDNN has no depthwise kernel of this gradient for bfloat16, and takes many times as long
     dtype = tf.float32 if strides[1] > 1 else images.dtype
     found = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
@@ -92,7 +96,9 @@ def _images_gradient(images, kernel, upstream, strides, padding):
     return tf.cast(found, images.dtype)
 
 
-def _kernel_gradient(images, kernel, upstream, strides, padding):
+def _kernel_gradient(
+    images: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, strides: list[int], padding: str
+) -> tf.Tensor:
     rows, columns = kernel.shape[:2]
     dtype, paddings = images.dtype, []
     if columns > WIDEST:
@@ -132,7 +138,7 @@ class DepthwiseGroups(keras.layers.Conv2D):
     Input shape: [batch, height, width, channels]. Output shape: [batch, height', width', filters].
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Return the convolution without bias; each input channel gives filters / groups output channels."""
         height, width, _, filters = kernel.shape
         return tf.nn.depthwise_conv2d(

@@ -28,7 +28,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         mask: As in Keras.
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
         """Return the normalised inputs in the layer's compute dtype."""
         # on a GPU under op determinism the kernel has no gradient through moving statistics
         frozen = training and not self.trainable
@@ -55,7 +55,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
         return outputs
 
-    def _kernel_applies(self, inputs) -> bool:
+    def _kernel_applies(self, inputs: tf.Tensor) -> bool:
         return (
             len(inputs.shape) == 4
             and self.axis in (-1, 3)
@@ -66,7 +66,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             and self.variable_dtype == "float32"
         )
 
-    def _update_moving_statistics(self, inputs, mean, variance) -> None:
+    def _update_moving_statistics(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> None:
         # the kernel returns the unbiased variance, n/(n-1) times the one that Keras averages; for n = 1 it is 0
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
         variance = variance * ((count - 1.0) / tf.maximum(count, 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -33,14 +35,14 @@ class SpectralNormalization(keras.layers.Layer):
         training: Keep the vectors of this call's power iteration for the next one.
     """
 
-    def __init__(self, layer: keras.layers.Layer, seed: int = 0, **kwargs):
+    def __init__(self, layer: keras.layers.Layer, seed: int = 0, **kwargs: Any) -> None:
         # the kernel must be read in float32 here, while inputs and outputs keep the layer's precision
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         if getattr(layer, "use_bias", False):
             raise ValueError(f"{layer.name} must have no bias: this layer adds one after the division")
         self.layer, self.seed = layer, seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the bias and the vector of the power iteration."""
         if not self.layer.built:
             self.layer.build(input_shape)
@@ -49,7 +51,7 @@ class SpectralNormalization(keras.layers.Layer):
         first = keras.initializers.RandomNormal(seed=seed_for("power iteration", self.seed))
         self.vector = self.add_weight(shape=(1, outputs), initializer=first, trainable=False, name="vector")
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return the normalized layer's outputs in its compute dtype."""
         outputs = self.layer(inputs)
         matrix = tf.reshape(tf.convert_to_tensor(self.layer.kernel), [-1, self.layer.kernel.shape[-1]])
@@ -62,16 +64,16 @@ class SpectralNormalization(keras.layers.Layer):
         scale = tf.cast(1.0 / tf.maximum(largest, SMALLEST), outputs.dtype)
         return outputs * scale + tf.cast(tf.convert_to_tensor(self.bias), outputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         config = {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer), "seed": self.seed}
         return {name: value for name, value in config.items() if name not in ("dtype", "autocast")}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> SpectralNormalization:
         """Rebuild the layer and the one inside."""
         return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
 
-def _unit(vector):
+def _unit(vector: tf.Tensor) -> tf.Tensor:
     return vector / tf.maximum(tf.linalg.norm(vector), SMALLEST)

@@ -72,8 +72,8 @@ def fit_temperature(validation: pd.DataFrame) -> Temperature:
 
 
 PARTS = ("test", "in_domain_test")
-_OF_DECISIONS = ("accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity")
-_OF_PROBABILITIES = ("auc", "brier_score", "log_loss")
+_OF_DECISIONS = (metrics.accuracy, metrics.balanced_accuracy, metrics.f1, metrics.sensitivity, metrics.specificity)
+_OF_PROBABILITIES = (metrics.auc, metrics.brier_score, metrics.log_loss)
 
 
 def served_metrics(predictions: pd.DataFrame, temperature: float, threshold: float) -> list[dict[str, object]]:
@@ -101,8 +101,8 @@ def _row(
     part: str, magnification: str, chosen: pd.DataFrame, temperature: float, threshold: float
 ) -> dict[str, object]:
     label, probability = chosen["label"].to_numpy(), expit(chosen["logit"].to_numpy(float) / temperature)
-    values = {name: getattr(metrics, name)(label, probability >= threshold) for name in _OF_DECISIONS}
-    values |= {name: getattr(metrics, name)(label, probability) for name in _OF_PROBABILITIES}
+    values = {metric.__name__: metric(label, probability >= threshold) for metric in _OF_DECISIONS}
+    values |= {metric.__name__: metric(label, probability) for metric in _OF_PROBABILITIES}
     return {
         "part": part,
         "magnification": magnification,
