@@ -8,8 +8,8 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 _END = object()
 
 
-def read_ahead(read: Callable[[Item], Result], items: Iterable[Item], depth: int = 2) -> Iterator[Result]:
+def read_ahead(read: Callable[[Item], Result], items: Iterable[Item], depth: int = 2) -> Generator[Result]:
     """Yield `read(item)` for each item in order, computed by one thread at most `depth` results ahead.
 
     Args:
@@ -78,7 +78,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result]:
     """Apply a function to items in worker processes.
 
     Args:
@@ -108,7 +108,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
             ) from error
 
 
-def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result]:
     """Apply a function to items in threads, for work that leaves Python's lock alone.
 
     Args:
@@ -125,7 +125,7 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], th
 
 def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
     """Yield results in the order of the items, with at most so many of them handed out."""
-    waiting = deque()
+    waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
@@ -146,5 +146,7 @@ def _end_with_parent() -> None:
 
 
 def _exit_after_parent() -> None:
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only worker processes come here"
+    wait([parent.sentinel])
     os._exit(1)

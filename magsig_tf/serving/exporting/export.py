@@ -138,6 +138,7 @@ def export_run(
 
 def _classifier_of(run: Run) -> keras.Model:
     encoder = run.record.encoder
+    assert encoder is not None  # `open_whole` refuses a run without one
     if ":" not in encoder:
         registry("encoders").load(encoder)  # a plugin's own layers must be known before its model is read
     return load_saved_model(run.folder / "model.keras")
