@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -74,7 +75,7 @@ class Export:
     """
 
     folder: Path
-    facts: dict[str, object]
+    facts: dict[str, Any]
     checked: CheckedExport
     temperature: Temperature | None
 
