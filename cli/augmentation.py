@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import show_numbers
-from magsig_tf.cli.options import csv_option, json_option, level_option, runs_options
+from magsig_tf.cli.options import level_option, numbers_options, runs_options
 from magsig_tf.cli.progress import progress_bar
 
 
 @click.command()
 @runs_options()
 @level_option
-@csv_option
-@json_option
-def augmentation(level, as_json, **chosen) -> None:
+@numbers_options
+def augmentation(level: str, as_json: bool, **chosen: Any) -> None:
     """Show what synthetic images did, and how good their GANs were, for each held-out magnification.
 
     `magsig evaluate` prints the same table below its summary. Writes results/DATASET/explanation.csv and

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import show_numbers
-from magsig_tf.cli.options import csv_option, json_option, margin_option, runs_options
+from magsig_tf.cli.options import margin_option, numbers_options, runs_options
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from magsig_tf.evaluation.claims.judge import Claims
     from magsig_tf.workflows.finished_runs import Numbers
 
 
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Judge another paper's claims: a YAML file.",
 )
-@csv_option
-@json_option
-def claims(as_json, **chosen) -> None:
+@numbers_options
+def claims(as_json: bool, **chosen: Any) -> None:
     """Judge the statements of a paper: its number, ours with an interval, a verdict, and why.
 
     Reads all methods, and the tables of `magsig signatures --compare-folds`. Writes results/DATASET/claims.csv and
@@ -35,7 +35,7 @@ def claims(as_json, **chosen) -> None:
     print_judged(workflows.claims(**chosen, progress=progress_bar), as_json)
 
 
-def print_judged(judged: Numbers, as_json: bool = False) -> None:
+def print_judged(judged: Numbers[Claims], as_json: bool = False) -> None:
     """Print claims with their verdicts.
 
     Args:

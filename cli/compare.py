@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import show_numbers, shown_metrics
-from magsig_tf.cli.options import csv_option, json_option, metrics_option, runs_options, threshold_option
+from magsig_tf.cli.options import metrics_option, numbers_options, runs_options, threshold_option
 from magsig_tf.cli.progress import progress_bar
 
 
@@ -14,11 +16,10 @@ from magsig_tf.cli.progress import progress_bar
 @runs_options(methods=False)
 @metrics_option
 @threshold_option
-@csv_option
-@json_option
+@numbers_options
 @click.argument("method")
 @click.argument("reference")
-def compare(metrics, as_json, **chosen) -> None:
+def compare(metrics: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
     """Show the differences METHOD minus REFERENCE on the same runs, with intervals and p-values.
 
     Runs are paired by split, patient fold and seed; images and cases have a table each. Writes every number to

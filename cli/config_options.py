@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import typing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,16 +14,29 @@ if TYPE_CHECKING:
 
 
 class ConfigCommand(click.Command):
-    """A command whose options include every config key.
+    """A command whose options are `--config`, `--set` and every config key, besides its own.
 
     The options are made when the command is used, not when it is imported: listing commands stays quick. An option
     that takes several values takes them in one go (`--seed 0 1 2`) or repeated.
+
+    Args:
+        config_required: Whether a config must be named.
     """
+
+    def __init__(self, *, config_required: bool = False, **attributes: Any):
+        super().__init__(**attributes)
+        shipped = "A shipped config (baseline, demo, grl, paper, paper_lite0) or a YAML file."
+        config = click.Option(["--config", "config_name"], required=config_required, help=shipped)
+        meaning = "Set any config key; values are YAML."
+        given = click.Option(["--set", "assignments"], multiple=True, metavar="KEY=VALUE", help=meaning)
+        self.params[:0] = [config, given]
+
+    @functools.cached_property
+    def _config_options(self) -> list[click.Option]:
+        return config_options()
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own options and one for every config key."""
-        if not hasattr(self, "_config_options"):
-            self._config_options = config_options()
         own = super().get_params(ctx)
         # click puts --help last; keep it there
         return [*own[:-1], *self._config_options, own[-1]]
@@ -33,6 +48,39 @@ class ConfigCommand(click.Command):
         }
         return super().parse_args(ctx, _spread(args, several))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Hand the command `given`, a `GivenConfig`, in the place of every option that describes a config."""
+        keys = {option.name: ctx.params.pop(option.name) for option in self._config_options if option.name}
+        ctx.params["given"] = GivenConfig(ctx.params.pop("config_name"), ctx.params.pop("assignments"), keys)
+        return super().invoke(ctx)
+
+
+@dataclass(frozen=True)
+class GivenConfig:
+    """What a command line says of a config.
+
+    Args:
+        name: Of `--config`; None for the defaults alone.
+        assignments: Of `--set`.
+        keys: Values of the options that are config keys.
+    """
+
+    name: str | None
+    assignments: tuple[str, ...]
+    keys: dict[str, Any]
+
+    def load(self, **fixed: Any) -> Config:
+        """Return the config: what is given, then keys that the command itself sets.
+
+        Raises:
+            UsageError: there is no such config or key, or a value does not fit.
+        """
+        from magsig_tf.config_files import load_config, parse_assignments
+
+        given = {key: value for key, value in self.keys.items() if value is not None and value != ()}
+        given = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+        return load_config(self.name, parse_assignments(self.assignments), given | fixed)
+
 
 def config_options() -> list[click.Option]:
     """Return an option for every config key: general settings first, then those of each method."""
@@ -43,38 +91,6 @@ def config_options() -> list[click.Option]:
     for options in method_options().values():
         fields.update(options.model_fields)
     return [_option(name, field) for name, field in fields.items()]
-
-
-def config_option(*, required: bool = False):
-    """Add `--config` and `--set`; the command receives `config_name` and `assignments`.
-
-    Args:
-        required: Whether a config must be named.
-    """
-    shipped = "A shipped config (baseline, demo, grl, paper, paper_lite0) or a YAML file."
-    config = click.option("--config", "config_name", required=required, help=shipped)
-    meaning = "Set any config key; values are YAML."
-    given = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help=meaning)
-    return lambda command: config(given(command))
-
-
-def config_of(name: str | None, assignments: tuple[str, ...], keys: dict[str, Any], **fixed: Any) -> Config:
-    """Return the config that a command line describes.
-
-    Args:
-        name: Of `--config`.
-        assignments: Of `--set`.
-        keys: The keyword arguments of a command that belong to config keys.
-        **fixed: Keys that the command itself sets.
-
-    Raises:
-        UsageError: there is no such config or key, or a value does not fit.
-    """
-    from magsig_tf.config_files import load_config, parse_assignments
-
-    given = {key: value for key, value in keys.items() if value is not None and value != ()}
-    given = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
-    return load_config(name, parse_assignments(assignments), given | fixed)
 
 
 def _option(name: str, field: Any) -> click.Option:

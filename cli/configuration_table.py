@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import click
 
 from magsig_tf.atomic_files import write_text
 from magsig_tf.cli.config_options import ConfigCommand
+from magsig_tf.cli.main import load_command
 from magsig_tf.config import AXES, Settings, deciding_settings
-from magsig_tf.config_files import read_config_file, shipped_config_text, shipped_configs
+from magsig_tf.config_files import method_options, read_config_file, shipped_config_text, shipped_configs
 from magsig_tf.errors import MagsigError
-from magsig_tf.registry import registry
+from magsig_tf.registry import Plugin, registry
 
 PAGE = Path("docs/configuration.md")
 _OWN_DISTRIBUTION = "magsig"
@@ -112,16 +114,16 @@ def command_table() -> str:
 def own_commands() -> dict[str, click.Command]:
     """Return the commands that magsig itself declares, by name."""
     plugins = registry("commands").plugins
-    return {plugin.name: plugin.load() for plugin in plugins if _is_own(plugin)}
+    return {plugin.name: load_command(plugin) for plugin in plugins if _is_own(plugin)}
 
 
 def _keys() -> dict[str, tuple[Any, list[str]]]:
     """Return every key's field and the methods it is for; methods that share a key share its row."""
     found = {name: (field, ["all"]) for name, field in Settings.model_fields.items()}
-    for plugin in registry("methods").plugins:
-        if _is_own(plugin):
-            for name, field in plugin.load().Options.model_fields.items():
-                found.setdefault(name, (field, []))[1].append(plugin.name)
+    options = method_options()
+    for method in [plugin.name for plugin in registry("methods").plugins if _is_own(plugin)]:
+        for name, field in options[method].model_fields.items():
+            found.setdefault(name, (field, []))[1].append(method)
     return found
 
 
@@ -135,7 +137,7 @@ def _options(command: click.Command) -> list[click.Option]:
     return [p for p in parameters if isinstance(p, click.Option) and not p.hidden and "--help" not in p.opts]
 
 
-def _is_own(plugin: Any) -> bool:
+def _is_own(plugin: Plugin) -> bool:
     distribution = plugin.entry_point.dist
     return distribution is not None and distribution.name == _OWN_DISTRIBUTION
 
@@ -186,7 +188,7 @@ def _values(field: Any) -> str:
     return f" ({found})" if found else ""
 
 
-def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import show_numbers, shown_metrics
-from magsig_tf.cli.options import (
-    csv_option,
-    json_option,
-    level_option,
-    metrics_option,
-    runs_options,
-    threshold_option,
-)
+from magsig_tf.cli.options import level_option, metrics_option, numbers_options, runs_options, threshold_option
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from magsig_tf.workflows.evaluation import Evaluated
 
 
@@ -27,9 +23,8 @@ if TYPE_CHECKING:
 @level_option
 @metrics_option
 @threshold_option
-@csv_option
-@json_option
-def evaluate(level, metrics, as_json, **chosen) -> None:
+@numbers_options
+def evaluate(level: str, metrics: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
     """Show how well finished runs do at the magnification that was held out.
 
     Prints one row for each held-out magnification and method, with intervals from a bootstrap over cases, and writes
@@ -44,7 +39,9 @@ def evaluate(level, metrics, as_json, **chosen) -> None:
     print_evaluated(workflows.evaluate(**chosen, progress=progress_bar), level, shown, as_json)
 
 
-def print_evaluated(evaluated: Evaluated, level: str = "image", shown: list[str] = (), as_json: bool = False) -> None:
+def print_evaluated(
+    evaluated: Evaluated, level: str = "image", shown: Sequence[str] = (), as_json: bool = False
+) -> None:
     """Print a summary and, where it has one, the table of what synthetic images did.
 
     Args:
@@ -56,7 +53,7 @@ def print_evaluated(evaluated: Evaluated, level: str = "image", shown: list[str]
     from magsig_tf.report.terminal.explanation import print_explanation
     from magsig_tf.report.terminal.summary import print_summary
 
-    def draw(console) -> None:
+    def draw(console: Console) -> None:
         print_summary(evaluated.found, level, shown or shown_metrics(()), console)
         if evaluated.augmentation:
             console.print()

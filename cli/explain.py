@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import print_lines
-from magsig_tf.cli.options import json_option
+from magsig_tf.cli.options import FILE, FOLDER, json_option
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -19,17 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--model",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Exported model: its folder (the latest version) or one version.",
+    "--model", required=True, type=FOLDER, help="Exported model: its folder (the latest version) or one version."
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Picture to write; its ending decides the format.",
-)
+@click.option("--out", required=True, type=FILE, help="Picture to write; its ending decides the format.")
 @click.option(
     "--columns", type=click.IntRange(1, 8), default=3, show_default=True, help="Images in a row of the sheet."
 )
@@ -38,7 +30,7 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.argument("image", type=click.Path(path_type=Path))
-def explain(as_json: bool, **chosen) -> None:
+def explain(as_json: bool, **chosen: Any) -> None:
     """Draw which parts of IMAGE look malignant to the model (Grad-CAM); a folder gives a contact sheet.
 
     Needs the exported model alone. The colours are relative to the strongest place of each image: they show where,
@@ -60,9 +52,13 @@ def _print(explained: Explained, as_json: bool) -> None:
 
     unreadable = explained.unreadable
     if as_json:
-        record = {"model": explained.title, "out": str(explained.out), "files": explained.files}
-        record["images"] = [each.facts() for each in explained.images]
-        record["unreadable"] = [{"file": each.path, "error": each.reason} for each in unreadable]
+        record = {
+            "model": explained.title,
+            "out": str(explained.out),
+            "files": explained.files,
+            "images": [each.facts() for each in explained.images],
+            "unreadable": [{"file": each.path, "error": each.reason} for each in unreadable],
+        }
         click.echo(json.dumps(record))
         return
     lines = [f"{each.path}: {tile.said}" for each, tile in zip(explained.images, explained.tiles, strict=True)]

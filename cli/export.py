@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import print_lines
-from magsig_tf.cli.options import json_option, workspace_option
+from magsig_tf.cli.options import FOLDER, dataset_option, json_option, workspace_option
 from magsig_tf.cli.progress import waiting
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING
 
@@ -21,26 +21,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @workspace_option
-@click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
+@dataset_option
 @click.option("--method", help="Export the best seed of this method, by validation loss.")
 @click.option("--holdout", help="The magnification that was left out.")
 @click.option("--patient-fold", type=click.IntRange(0), default=0, show_default=True, help="The tested patient fold.")
 @click.option("--config-hash", help="First digits of the config's hash, where the method has several.")
-@click.option(
-    "--run", "run_folder", type=click.Path(file_okay=False, path_type=Path), help="Export this run's folder instead."
-)
+@click.option("--run", "run_folder", type=FOLDER, help="Export this run's folder instead.")
 @click.option("--name", help="Name of the model.  [default: METHOD-HOLDOUT in lower case]")
 @click.option("--with-signature", is_flag=True, help="Serve the run's sparse signature beside the label head.")
 @click.option("--temperature", is_flag=True, help="Fit a temperature on source validation and serve with it.")
 @click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("saved_models"),
-    show_default=True,
-    help="Folder of all exported models.",
+    "--output", type=FOLDER, default=Path("saved_models"), show_default=True, help="Folder of all exported models."
 )
 @json_option
-def export(as_json: bool, **chosen) -> None:
+def export(as_json: bool, **chosen: Any) -> None:
     """Write a finished run as a SavedModel that TensorFlow Serving and other programs can call.
 
     The next version of saved_models/NAME/ takes pixels or encoded images of any size. It is loaded again in a process
@@ -62,7 +56,7 @@ def export(as_json: bool, **chosen) -> None:
     print_lines(output_console(), [*lines, f"Written: {written.folder}"])
 
 
-def _of_run(facts: dict, seeds: list[Run]) -> list[str]:
+def _of_run(facts: dict[str, Any], seeds: list[Run]) -> list[str]:
     from magsig_tf.workflows.chosen_run import validation_loss
 
     said = [f"{facts['name']} version {facts['version']}: {facts['run']}"]

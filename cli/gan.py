@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.config_options import ConfigCommand, config_of, config_option
+from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
 from magsig_tf.cli.numbers import as_records, print_lines
-from magsig_tf.cli.options import csv_option, json_option, workspace_option
+from magsig_tf.cli.options import numbers_options, workspace_option
 
 if TYPE_CHECKING:
     from magsig_tf.workflows.training import TrainedGans
+    from magsig_tf.workspace import Workspace
 
 
 @click.command(cls=ConfigCommand)
-@config_option()
 @click.option("--per-magnification", is_flag=True, help="One GAN per class and source magnification.")
 @workspace_option
-@csv_option
-@json_option
-def gan(config_name, assignments, per_magnification, workspace, csv_path, as_json, **keys):
+@numbers_options
+def gan(
+    given: GivenConfig, per_magnification: bool, workspace: Workspace, csv_path: Path | None, as_json: bool
+) -> None:
     """Train the DCGANs of folds, one per class, and measure how good they are.
 
     A GAN sees the training images of its fold and no others. What is done is skipped; what was interrupted goes on
@@ -37,10 +39,9 @@ def gan(config_name, assignments, per_magnification, workspace, csv_path, as_jso
     """
     from magsig_tf.cli.training_display import TrainingDisplay
 
-    fixed = {"method": ["gan"]} | ({"gan_per_magnification": True} if per_magnification else {})
+    fixed: dict[str, Any] = {"method": ["gan"]} | ({"gan_per_magnification": True} if per_magnification else {})
     with TrainingDisplay() as display:
-        config = config_of(config_name, assignments, keys, **fixed)
-        trained = workflows.gan(config, workspace, csv_path=csv_path, observer=display)
+        trained = workflows.gan(given.load(**fixed), workspace, csv_path=csv_path, observer=display)
     if as_json:
         click.echo(_as_json(trained))
     else:
@@ -78,7 +79,7 @@ def _print(trained: TrainedGans) -> None:
         print_lines(console, [f"Real beside synthetic: {picture}", f"All numbers: {numbers}", ""])
 
 
-def _chosen(record: dict) -> str:
+def _chosen(record: dict[str, Any]) -> str:
     """Say which step of each GAN was taken, and how long they took."""
     parts = record["parts"].items()
     steps = ", ".join(f"{name} {part['chosen']['step']}" for name, part in parts)

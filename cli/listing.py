@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 from magsig_tf.cli.numbers import print_lines
-from magsig_tf.workflows.planning import run_row
 from magsig_tf.workflows.training import counted, duration
 
 if TYPE_CHECKING:
@@ -25,12 +24,13 @@ def print_plan(plan: Plan, console: Console) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    look = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
-    table = Table(title=f"{counted(len(plan.runs), 'run')} on {plan.dataset}", title_justify="left", **look)
+    title = f"{counted(len(plan.runs), 'run')} on {plan.dataset}"
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )
     for column in ("method", "holdout", "patient fold", "seed", "state", "time"):
         table.add_column(column, justify="right" if column == "time" else "left")
-    for run in plan.runs:
-        row = run_row(run)
+    for row in plan.frame.head(len(plan.runs)).to_dict("records"):  # below them: what they need, and steps
         axes = (str(row[name]) for name in ("method", "holdout", "patient_fold", "seed", "state"))
         table.add_row(*axes, _time(row["seconds"]))
     console.print(table)

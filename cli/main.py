@@ -8,9 +8,25 @@ import click
 
 from magsig_tf import __version__
 from magsig_tf.errors import MagsigError, nearest
-from magsig_tf.registry import PluginError, registry
+from magsig_tf.registry import Plugin, PluginError, registry
 
 INTERRUPTED = 130
+
+
+def load_command(plugin: Plugin) -> click.Command:
+    """Import a command.
+
+    Raises:
+        PluginError: importing fails, or what is registered is no command.
+    """
+    command = plugin.load()
+    if not isinstance(command, click.Command):
+        raise PluginError(
+            f"Expected a command at {plugin.value} from {plugin.source}",
+            f"found no click command but {type(command).__name__}",
+            "Decorate it with @click.command()",
+        )
+    return command
 
 
 class CommandGroup(click.Group):
@@ -24,9 +40,11 @@ class CommandGroup(click.Group):
         """Import and return one command; None where there is none of that name."""
         if cmd_name not in registry("commands").names():
             return None
-        return registry("commands").load(cmd_name)
+        return load_command(registry("commands").find(cmd_name))
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve as click does, offering the nearest name."""
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             ctx.fail(f"Expected a command, found {args[0]!r}. {nearest(args[0], self.list_commands(ctx))}.")
@@ -37,7 +55,7 @@ class CommandGroup(click.Group):
         rows = []
         for name in self.list_commands(ctx):
             try:
-                rows.append((name, self.get_command(ctx, name).get_short_help_str(limit=90)))
+                rows.append((name, load_command(registry("commands").find(name)).get_short_help_str(limit=90)))
             except PluginError as error:
                 rows.append((name, f"(broken: {error.found})"))
         with formatter.section("Commands"):

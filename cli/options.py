@@ -2,93 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from magsig_tf.workspace import Workspace
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def _as_workspace(_context: click.Context, _parameter: click.Parameter, value: Path) -> Workspace:
     return Workspace(value)
 
 
-def workspace_option(command):
-    """Add `--workspace`; the command receives `workspace`, a `magsig_tf.workspace.Workspace`."""
-    return click.option(
-        "--workspace",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("workspace"),
-        envvar="MAGSIG_WORKSPACE",
-        show_envvar=True,
-        show_default="./workspace",
-        callback=_as_workspace,
-        help="Folder that holds prepared data, runs and results.",
-    )(command)
+workspace_option = click.option(
+    "--workspace",
+    type=FOLDER,
+    default=Path("workspace"),
+    envvar="MAGSIG_WORKSPACE",
+    show_envvar=True,
+    show_default="./workspace",
+    callback=_as_workspace,
+    help="Folder that holds prepared data, runs and results.",
+)
+"""Adds `--workspace`; the command receives `workspace`, a `magsig_tf.workspace.Workspace`."""
+
+dataset_option = click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
+"""Adds `--dataset`; the command receives `dataset`."""
+
+_method_option = click.option("--method", "methods", multiple=True, help="Only this method; repeat for several.")
+_config_option = click.option(
+    "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so; repeat for several."
+)
+_replicates_option = click.option(
+    "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
+)
 
 
-def runs_options(*, methods: bool = True):
+def runs_options(*, methods: bool = True) -> Callable[[Command], Command]:
     """Add the options of commands that read finished runs: their place, a choice of them, and the bootstrap.
 
     The command receives `workspace`, `dataset`, `configs`, `replicates` and, where `methods` is set, `methods`.
     """
-    choice = [
-        click.option("--dataset", help="Name of the data set.  [default: the only one with runs]"),
-        click.option("--method", "methods", multiple=True, help="Only this method; repeat for several."),
-        click.option(
-            "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so; repeat for several."
-        ),
-        click.option(
-            "--replicates",
-            type=click.IntRange(100),
-            default=2000,
-            show_default=True,
-            help="Bootstrap replicates over cases.",
-        ),
-    ]
 
-    def add(command):
-        for option in reversed(choice if methods else [choice[0], *choice[2:]]):
-            command = option(command)
-        return workspace_option(command)
+    def add(command: Command) -> Command:
+        command = _config_option(_replicates_option(command))
+        return workspace_option(dataset_option(_method_option(command) if methods else command))
 
     return add
 
 
-def embeddings_option(command):
-    """Add `--embeddings`; the command receives `files`."""
-    return click.option(
-        "--embeddings",
-        "files",
-        multiple=True,
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="NPZ file of another model instead of runs; repeat for several.",
-    )(command)
+embeddings_option = click.option(
+    "--embeddings",
+    "files",
+    multiple=True,
+    type=FILE,
+    help="NPZ file of another model instead of runs; repeat for several.",
+)
+"""Adds `--embeddings`; the command receives `files`."""
 
+metrics_option = click.option(
+    "--metric", "metrics", multiple=True, help="Metric to show; repeat for several.  [default: auc, f1, brier, ece]"
+)
+"""Adds `--metric`; the command receives `metrics`."""
 
-def metrics_option(command):
-    """Add `--metric`; the command receives `metrics`."""
-    return click.option(
-        "--metric", "metrics", multiple=True, help="Metric to show; repeat for several.  [default: auc, f1, brier, ece]"
-    )(command)
+level_option = click.option(
+    "--level",
+    type=click.Choice(["image", "case"]),
+    default="image",
+    show_default=True,
+    help="What the table counts: images or cases.",
+)
+"""Adds `--level`; the command receives `level`."""
 
-
-def level_option(command):
-    """Add `--level`; the command receives `level`."""
-    kinds = click.Choice(["image", "case"])
-    return click.option(
-        "--level", type=kinds, default="image", show_default=True, help="What the table counts: images or cases."
-    )(command)
-
-
-def margin_option(command):
-    """Add `--margin`; the command receives `margin`."""
-    return click.option(
-        "--margin",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        help="Differences of AUC, F1 or overlap up to this size count as equivalent.  [default: equivalence_margin of "
-        "the runs' configs]",
-    )(command)
+margin_option = click.option(
+    "--margin",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Differences of AUC, F1 or overlap up to this size count as equivalent.  [default: equivalence_margin of "
+    "the runs' configs]",
+)
+"""Adds `--margin`; the command receives `margin`."""
 
 
 class Threshold(click.ParamType):
@@ -96,7 +93,7 @@ class Threshold(click.ParamType):
 
     name = "number|validation"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """Return the threshold, or fail with what was expected."""
         if value == "validation":
             return value
@@ -109,35 +106,32 @@ class Threshold(click.ParamType):
         return number
 
 
-def threshold_option(command):
-    """Add `--threshold`; the command receives `threshold`."""
-    return click.option(
-        "--threshold",
-        type=Threshold(),
-        default=0.5,
-        show_default=True,
-        help="Probability from which an image is called malignant; validation chooses it on the validation part.",
-    )(command)
+threshold_option = click.option(
+    "--threshold",
+    type=Threshold(),
+    default=0.5,
+    show_default=True,
+    help="Probability from which an image is called malignant; validation chooses it on the validation part.",
+)
+"""Adds `--threshold`; the command receives `threshold`."""
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print a machine-readable summary instead of tables."
+)
+"""Adds `--json`; the command receives `as_json` and prints one JSON document on standard output when it is set."""
+
+csv_option = click.option("--csv", "csv_path", type=FILE, help="Also write the numbers here.")
+"""Adds `--csv`; the command receives `csv_path`, a further place for the numbers of its table, or None."""
 
 
-def json_option(command):
-    """Add `--json`; the command receives `as_json` and prints one JSON document on standard output when it is set."""
-    return click.option("--json", "as_json", is_flag=True, help="Print a machine-readable summary instead of tables.")(
-        command
-    )
+def numbers_options(command: Command) -> Command:
+    """Add `--csv` and `--json`, as every command that prints numbers has them."""
+    return csv_option(json_option(command))
 
 
-def csv_option(command):
-    """Add `--csv`; the command receives `csv_path`, a further place for the numbers of its table, or None."""
-    return click.option(
-        "--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the numbers here."
-    )(command)
-
-
-def mlflow_option(command):
-    """Add `--mlflow`; the command receives `mlflow`."""
-    return click.option(
-        "--mlflow",
-        is_flag=True,
-        help="Log each finished run to MLflow: $MLFLOW_TRACKING_URI, or mlflow.db in the workspace (extra mlflow).",
-    )(command)
+mlflow_option = click.option(
+    "--mlflow",
+    is_flag=True,
+    help="Log each finished run to MLflow: $MLFLOW_TRACKING_URI, or mlflow.db in the workspace (extra mlflow).",
+)
+"""Adds `--mlflow`; the command receives `mlflow`."""

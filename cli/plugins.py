@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import csv_option, json_option
+from magsig_tf.cli.options import numbers_options
 
 
 @click.command()
-@csv_option
-@json_option
+@numbers_options
 def plugins(csv_path: Path | None, as_json: bool) -> None:
     """List commands, methods, encoders and data sets, and where each comes from.
 

@@ -6,28 +6,31 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import json_option
+from magsig_tf.cli.main import INTERRUPTED
+from magsig_tf.cli.options import FILE, FOLDER, json_option
 from magsig_tf.cli.progress import prediction_bar
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from magsig_tf.serving.predicting.predict import Predicted
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER|CSV...")
 @click.option(
-    "--model", required=True, type=click.Path(file_okay=False, path_type=Path),
+    "--model", required=True, type=FOLDER,
     help="Folder of an exported model (its latest version is taken), or of one version.",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("predictions.csv"), show_default=True,
+    "--out", type=FILE, default=Path("predictions.csv"), show_default=True,
     help="CSV with one row per image; an existing file is replaced.",
 )  # fmt: skip
 @click.option(
-    "--cases", type=click.Path(dir_okay=False, path_type=Path),
+    "--cases", type=FILE,
     help="CSV with one row per case, where cases are known.  [default: OUT with -cases before its ending]",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images in a batch.")
@@ -35,7 +38,7 @@ INTERRUPTED = 130
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
 @click.option("--resume", is_flag=True, help="Continue after the rows that an interrupted call left in OUT.partial.")
 @json_option
-def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **chosen) -> None:
+def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **chosen: Any) -> None:
     """Predict images with an exported model; nothing but its folder is needed.
 
     Folders are searched for images, those below them too. A CSV has a column path and, where they are known, case,
@@ -65,7 +68,7 @@ def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **c
         raise click.exceptions.Exit(1)
 
 
-def _print_result(predicted, out: Path, seconds: float, as_json: bool) -> None:
+def _print_result(predicted: Predicted, out: Path, seconds: float, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_summary(predicted, out, seconds), indent=2))
         return
@@ -73,7 +76,7 @@ def _print_result(predicted, out: Path, seconds: float, as_json: bool) -> None:
         click.echo(line)
 
 
-def _summary(predicted, out: Path, seconds: float) -> dict[str, object]:
+def _summary(predicted: Predicted, out: Path, seconds: float) -> dict[str, object]:
     tally, model = predicted.tally, predicted.model
     return {
         "model": model.name,
@@ -95,7 +98,7 @@ def _summary(predicted, out: Path, seconds: float) -> dict[str, object]:
     }
 
 
-def _lines(predicted, out: Path, seconds: float) -> Iterator[str]:
+def _lines(predicted: Predicted, out: Path, seconds: float) -> Iterator[str]:
     tally, model, images = predicted.tally, predicted.model, predicted.images
     counts = ", ".join(f"{count:,} {label}" for label, count in sorted(tally.labels.items())) or "none readable"
     earlier = f", {predicted.resumed:,} of them by an earlier call" if predicted.resumed else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,7 +56,9 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 )
 @workspace_option
 @json_option
-def prepare(source, phantom, kind, workspace, as_json, **chosen):
+def prepare(
+    source: Path | None, phantom: bool, kind: str | None, workspace: Workspace, as_json: bool, **chosen: Any
+) -> None:
     """Decode and check a data set once; training reads the result.
 
     Images are read from BreaKHis as it is distributed (archive or unpacked folder), from any data set that a CSV with

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import show_numbers
-from magsig_tf.cli.options import csv_option, embeddings_option, json_option, runs_options
+from magsig_tf.cli.options import embeddings_option, numbers_options, runs_options
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 @runs_options()
 @embeddings_option
 @click.option("--workers", type=click.IntRange(1), help="Processes to use.  [default: one per core]")
-@csv_option
-@json_option
-def probe(as_json, **chosen) -> None:
+@numbers_options
+def probe(as_json: bool, **chosen: Any) -> None:
     """Measure how well magnification, case and known factors can be read from frozen embeddings.
 
     Prints one row for each method and control, with the value that chance gives, intervals from a bootstrap over

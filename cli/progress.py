@@ -5,6 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+    from magsig_tf.data.preparation.prepare import PrepareProgress
 
 
 @contextlib.contextmanager
@@ -24,7 +30,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
-def preparation_bar(name: str) -> Iterator[Callable[[object], None]]:
+def preparation_bar(name: str) -> Iterator[Callable[[PrepareProgress], None]]:
     """Show the images prepared and their rate; yields what takes a `PrepareProgress`.
 
     Args:
@@ -35,7 +41,7 @@ def preparation_bar(name: str) -> Iterator[Callable[[object], None]]:
         task = bar.add_task(name, total=1.0, images=0, rate=0.0)
         started = time.monotonic()
 
-        def show(state) -> None:
+        def show(state: PrepareProgress) -> None:
             rate = (state.images - state.resumed) / max(time.monotonic() - started, 1e-3)
             bar.update(task, completed=state.fraction, images=state.images, rate=rate)
 
@@ -78,7 +84,7 @@ def waiting(title: str) -> Iterator[Callable[..., None]]:
         yield lambda *state: None
 
 
-def _bar(title: str, *columns):
+def _bar(title: str, *columns: str | ProgressColumn) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import print_lines
-from magsig_tf.cli.options import json_option, margin_option, runs_options
+from magsig_tf.cli.options import FOLDER, json_option, margin_option, runs_options
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @margin_option
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder for the page, its figures and tables.  [default: results/DATASET in the workspace]",
 )
 @click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
 @json_option
-def report(opened, as_json, **chosen) -> None:
+def report(opened: bool, as_json: bool, **chosen: Any) -> None:
     """Write the study as one web page, with its figures and tables as files.
 
     The page, report.html, reads like a short paper, needs no network and can be sent to others by itself. Figures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.config_options import ConfigCommand, config_of, config_option
+from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
 from magsig_tf.cli.numbers import as_records
-from magsig_tf.cli.options import csv_option, json_option, mlflow_option, workspace_option
+from magsig_tf.cli.options import mlflow_option, numbers_options, workspace_option
 from magsig_tf.cli.prepare import prepare_where_missing
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from magsig_tf.workflows.planning import Plan
+    from magsig_tf.workspace import Workspace
 
 STEPS = workflows.STEPS
 
 
-@click.command(cls=ConfigCommand)
-@config_option(required=True)
+@click.command(cls=ConfigCommand, config_required=True)
 @click.option(
     "--until",
     type=click.Choice(STEPS),
@@ -35,9 +36,10 @@ STEPS = workflows.STEPS
 )
 @mlflow_option
 @workspace_option
-@csv_option
-@json_option
-def reproduce(config_name, assignments, until, dry_run, mlflow, workspace, csv_path, as_json, **keys):
+@numbers_options
+def reproduce(
+    given: GivenConfig, until: str, dry_run: bool, workspace: Workspace, as_json: bool, **chosen: Any
+) -> None:
     """Carry out a whole study: the runs, the tables, the report. Repeat it to continue after an interruption.
 
     A data set that needs no download (the phantom) is prepared first where it is missing, by --dry-run too. The tables
@@ -48,20 +50,21 @@ def reproduce(config_name, assignments, until, dry_run, mlflow, workspace, csv_p
     magsig reproduce --config demo
     magsig reproduce --config paper --dry-run
     """
-    config = config_of(config_name, assignments, keys)
+    config = given.load()
     prepare_where_missing(config.settings.dataset, workspace)
-    name = Path(config_name).stem
+    name = Path(given.name or "").stem
     if dry_run:
         steps = STEPS[: STEPS.index(until) + 1]
-        _print_plan(workflows.plan(config, workspace, steps=steps, name=name), csv_path, as_json)
+        _print_plan(workflows.plan(config, workspace, steps=steps, name=name), chosen["csv_path"], as_json)
         return
     from magsig_tf.cli.training_display import TrainingDisplay
 
-    # one JSON document; the other commands have --json of their own
-    chosen = {"until": STEPS[0] if as_json else until, "mlflow": mlflow, "csv_path": csv_path}
-    watching = {"progress": progress_bar, "step_done": partial(_print_step, as_json=as_json)}
+    chosen["until"] = STEPS[0] if as_json else until  # one JSON document; the other commands have --json of their own
+    shown = partial(_print_step, as_json=as_json)
     with TrainingDisplay() as display:
-        study = workflows.reproduce(config, workspace, name, **chosen, observer=display, **watching)
+        study = workflows.reproduce(
+            config, workspace, name, **chosen, observer=display, progress=progress_bar, step_done=shown
+        )
     if not study.trained.complete:
         raise SystemExit(1)
 
@@ -89,7 +92,10 @@ def _print_step(step: str, result: Any, *, as_json: bool) -> None:
         print_evaluated(result, as_json=as_json)
         return
     click.echo()
-    if step == "report":
-        click.echo(f"Report: {result.page}")
-    else:
-        {"signatures": print_signature_study, "probe": print_probed, "claims": print_judged}[step](result)
+    drawn: dict[str, Callable[[Any], None]] = {
+        "signatures": print_signature_study,
+        "probe": print_probed,
+        "claims": print_judged,
+        "report": lambda report: click.echo(f"Report: {report.page}"),
+    }
+    drawn[step](result)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.numbers import as_records, show_numbers
-from magsig_tf.cli.options import csv_option, embeddings_option, json_option, runs_options
+from magsig_tf.cli.options import embeddings_option, numbers_options, runs_options
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ LONG = ("selection_frequencies", "signature_predictions")
     help="Also show the untrained encoder, once per split and seed.  [default: yes, unless --method is given]",
 )
 @embeddings_option
-@csv_option
-@json_option
-def signatures(as_json, **chosen) -> None:
+@numbers_options
+def signatures(as_json: bool, **chosen: Any) -> None:
     """Show the sparse signatures of finished runs, and how stable they are.
 
     Prints one row for each run and writes tidy tables to results/DATASET/signatures.csv and its neighbours. With

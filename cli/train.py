@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.config_options import ConfigCommand, config_of, config_option
+from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
 from magsig_tf.cli.numbers import as_records
-from magsig_tf.cli.options import csv_option, json_option, mlflow_option, workspace_option
+from magsig_tf.cli.options import mlflow_option, numbers_options, workspace_option
 from magsig_tf.cli.progress import progress_bar
 from magsig_tf.errors import MagsigError
 
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=ConfigCommand)
-@config_option()
 @mlflow_option
 @workspace_option
-@csv_option
-@json_option
-def train(config_name, assignments, mlflow, workspace, csv_path, as_json, **keys):
+@numbers_options
+def train(given: GivenConfig, mlflow: bool, workspace: Workspace, csv_path: Path | None, as_json: bool) -> None:
     """Train every combination of method, holdout, patient fold and seed that is asked for.
 
     A run that is done is skipped; one that was interrupted goes on from its last checkpoint and ends with the same
@@ -41,8 +39,7 @@ def train(config_name, assignments, mlflow, workspace, csv_path, as_json, **keys
     from magsig_tf.cli.training_display import TrainingDisplay
 
     with TrainingDisplay() as display:
-        config = config_of(config_name, assignments, keys)
-        trained = workflows.train(config, workspace, mlflow=mlflow, observer=display)
+        trained = workflows.train(given.load(), workspace, mlflow=mlflow, observer=display)
     if trained.is_chief:
         _print_trained(trained, workspace, csv_path, as_json)
     if not trained.complete:
@@ -56,8 +53,14 @@ def _print_trained(trained: Trained, workspace: Workspace, csv_path: Path | None
     records: list | None = []
     try:
         if trained.done:
-            chosen = {"folders": trained.folders, "csv_path": csv_path, "augmentation": False}
-            evaluated = workflows.evaluate(workspace, trained.dataset, **chosen, progress=progress_bar)
+            evaluated = workflows.evaluate(
+                workspace,
+                trained.dataset,
+                folders=trained.folders,
+                augmentation=False,
+                csv_path=csv_path,
+                progress=progress_bar,
+            )
             if as_json:
                 records = json.loads(as_records(evaluated.frame))
             else:

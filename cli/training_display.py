@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.statistics_rule import MARK, MOVING, rule_of
@@ -39,7 +39,7 @@ class TrainingDisplay(Observer):
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = None
+        self._task: TaskID | None = None
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()
@@ -71,7 +71,8 @@ class TrainingDisplay(Observer):
 
     def step_done(self, step: int) -> None:
         """Advance the bar."""
-        self._progress.update(self._task, completed=step)
+        if self._task is not None:
+            self._progress.update(self._task, completed=step)
 
     def interval(self, step: int, logs: dict[str, float]) -> None:
         """Show the newest losses."""

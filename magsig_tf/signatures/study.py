@@ -41,6 +41,11 @@ class SignatureStudy:
     replicates: int = 2000
     predictions: pd.DataFrame | None = field(default=None, repr=False)
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a run."""
+        return self.runs
+
     def frames(self) -> dict[str, pd.DataFrame]:
         """Return the tables by the names of their files."""
         frames = {"signatures": self.runs, "signature_pairs": self.pairs, "signature_methods": self.methods}

@@ -6,7 +6,28 @@ Nothing is loaded before it is asked for, and TensorFlow only by what trains, ex
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from magsig_tf.workflows.embeddings import probe as probe
+    from magsig_tf.workflows.embeddings import signatures as signatures
+    from magsig_tf.workflows.evaluation import augmentation as augmentation
+    from magsig_tf.workflows.evaluation import claims as claims
+    from magsig_tf.workflows.evaluation import compare as compare
+    from magsig_tf.workflows.evaluation import evaluate as evaluate
+    from magsig_tf.workflows.exporting import export as export
+    from magsig_tf.workflows.planning import configure as configure
+    from magsig_tf.workflows.planning import plan as plan
+    from magsig_tf.workflows.plugins import list_plugins as list_plugins
+    from magsig_tf.workflows.predicting import explain as explain
+    from magsig_tf.workflows.predicting import predict as predict
+    from magsig_tf.workflows.preparation import prepare as prepare
+    from magsig_tf.workflows.preparation import prepare_without_source as prepare_without_source
+    from magsig_tf.workflows.reporting import report as report
+    from magsig_tf.workflows.reproduction import reproduce as reproduce
+    from magsig_tf.workflows.step_times import STEPS as STEPS
+    from magsig_tf.workflows.training import gan as gan
+    from magsig_tf.workflows.training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "preparation": ("prepare", "prepare_without_source"),
@@ -25,7 +46,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -15,13 +15,13 @@ import pandas as pd
 
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.errors import UsageError
-from magsig_tf.evaluation import arrange, load_runs
+from magsig_tf.evaluation import LoadedRuns, arrange, load_runs
 from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import Known, ProbedRows, control_rows, file_rows, plan_controls, run_rows
 from magsig_tf.evaluation.probes.summary import summarise_probes
 from magsig_tf.evaluation.summary.notes import run_notes
 from magsig_tf.runs.result_files import write_frame
-from magsig_tf.signatures.sources import Source, sources_of_files, sources_of_random_encoders, sources_of_runs
+from magsig_tf.signatures.sources import sources_of_files, sources_of_random_encoders, sources_of_runs
 from magsig_tf.signatures.study import SignatureStudy, study_signatures, write_study
 from magsig_tf.workflows.finished_runs import Numbers, Progress, choose_dataset, file_name, silent
 from magsig_tf.workspace import Workspace
@@ -31,16 +31,13 @@ from magsig_tf.workspace import Workspace
 class Signatures(Numbers[SignatureStudy]):
     """The signatures of runs.
 
+    Its frame has one row a run; `found.frames()` has the other tables.
+
     Args:
         notes: What a reader must know of them.
     """
 
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row a run; `found.frames()` has the other tables."""
-        return self.found.runs
 
 
 def signatures(
@@ -87,31 +84,23 @@ def signatures(
             "found both",
             "Leave out --dataset, --method, --config-hash and --random-encoder",
         )
+    notes: list[str] = []
     if files:
-        title, sources, notes = f"embeddings-{files[0].stem}", sources_of_files(files), []
+        title, sources = f"embeddings-{files[0].stem}", sources_of_files(files)
     else:
         title = choose_dataset(workspace, dataset)
-        controls = not methods if random_encoder is None else random_encoder
-        sources, notes = _sources(workspace, title, methods, configs, folders, controls)
-    settings = {"compare_folds": compare_folds, "bootstraps": bootstraps, "replicates": replicates}
-    study = study_signatures(title, sources, **settings, progress=progress)
+        loaded = load_runs(workspace, title, methods=methods, configs=configs, folders=folders or None)
+        matrix = arrange(loaded.runs)
+        sources, notes = sources_of_runs(matrix), run_notes(matrix, loaded.unfinished)
+        if not methods if random_encoder is None else random_encoder:
+            untrained, absent = sources_of_random_encoders(matrix, workspace, title)
+            sources += untrained
+            notes += [f"Control {text}." for text in absent]
+    study = study_signatures(
+        title, sources, compare_folds=compare_folds, bootstraps=bootstraps, replicates=replicates, progress=progress
+    )
     written = write_study(study, workspace.results(), name or "-".join([*methods, *configs]))
     return Signatures(study, [*written, *write_frame(study.runs, Path(), "", csv_path)], notes)
-
-
-def _sources(
-    workspace: Workspace, dataset: str, methods, configs, folders, controls: bool
-) -> tuple[list[Source], list[str]]:
-    """Return the sources of finished runs and of their controls, and what a reader must know of them."""
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
-    matrix = arrange(loaded.runs)
-    said = run_notes(matrix, loaded.unfinished)
-    sources = sources_of_runs(matrix)
-    if controls:
-        untrained, absent = sources_of_random_encoders(matrix, workspace, dataset)
-        sources += untrained
-        said += [f"Control {text}." for text in absent]
-    return sources, said
 
 
 @dataclass(frozen=True)
@@ -167,10 +156,12 @@ def probe(
         study, folder = _probed_files(files, dataset or methods or configs), Path()
     else:
         dataset = choose_dataset(workspace, dataset)
-        study, folder = _probed_runs(workspace, dataset, methods, configs, folders), workspace.results() / dataset
-    settings = {"total": study.total, "replicates": replicates, "workers": workers}
+        loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
+        study, folder = _probed_runs(loaded, workspace), workspace.results() / dataset
     with progress("probes") as report:
-        table = summarise_probes(study.rows, study.magnifications, **settings, progress=report)
+        table = summarise_probes(
+            study.rows, study.magnifications, total=study.total, replicates=replicates, workers=workers, progress=report
+        )
     written = write_frame(table, folder, file_name("probes", name, methods, configs, folders, files), csv_path)
     return Numbers(Probes(study.title, table, [*study.notes, *probe_notes(table, study.absent)]), written)
 
@@ -187,12 +178,11 @@ class _Probed:
     absent: list[str]
 
 
-def _probed_runs(workspace: Workspace, dataset: str, methods, configs, folders) -> _Probed:
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
-    matrix, known = arrange(loaded.runs), Known.of(workspace.data(dataset))
-    controls, absent = plan_controls(matrix, known, workspace, dataset)
+def _probed_runs(loaded: LoadedRuns, workspace: Workspace) -> _Probed:
+    matrix, known = arrange(loaded.runs), Known.of(workspace.data(loaded.dataset))
+    controls, absent = plan_controls(matrix, known, workspace, loaded.dataset)
     return _Probed(
-        title=f"{dataset}: probes of frozen embeddings of test cases",
+        title=f"{loaded.dataset}: probes of frozen embeddings of test cases",
         rows=chain(run_rows(matrix, known), control_rows(controls, known)),
         total=len(loaded.runs) + len(controls),
         magnifications={name for group in matrix.groups for name in group.magnifications},

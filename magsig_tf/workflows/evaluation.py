@@ -113,8 +113,9 @@ def compare(
     # all methods are read: the draws of cases, and the names of the rows, are those of the summary
     loaded = load_runs(workspace, dataset, configs=configs)
     with progress("bootstrap") as report:
-        settings = {"replicates": replicates, "threshold": threshold}
-        comparison = compare_methods(loaded, method, reference, **settings, progress=report)
+        comparison = compare_methods(
+            loaded, method, reference, replicates=replicates, threshold=threshold, progress=report
+        )
     name = file_name(comparison_name(method, reference), "", configs)
     return Numbers(comparison, write_frame(comparison.table, workspace.results() / dataset, name, csv_path))
 
@@ -153,21 +154,13 @@ def claims(
     loaded = load_runs(workspace, dataset, configs=configs, folders=folders or None)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
     folder = workspace.results() / dataset
-    settings = {
-        "margin": margin,
-        "replicates": replicates,
-        "results": read_signature_results(folder, name),
-        "claims": file,
-    }
+    results = read_signature_results(folder, name)
     with progress("claims") as report:
-        judged = judge_claims(loaded, workspace, **settings, progress=report)
-    files = write_frame(
-        judged.table,
-        folder,
-        file_name(f"claims-of-{file.stem}" if file else "claims", name, configs, folders),
-        csv_path,
-    )
-    return Numbers(judged, files)
+        judged = judge_claims(
+            loaded, workspace, margin=margin, replicates=replicates, results=results, claims=file, progress=report
+        )
+    kind = f"claims-of-{file.stem}" if file else "claims"
+    return Numbers(judged, write_frame(judged.table, folder, file_name(kind, name, configs, folders), csv_path))
 
 
 def augmentation(

@@ -76,8 +76,20 @@ def export(
     """
     from magsig_tf.tensorflow_import import load_tensorflow
 
-    choice = (dataset, method, holdout, config_hash)
-    folder, seeds = _chosen(workspace, *choice, patient_fold) if run_folder is None else _named(run_folder, choice)
+    seeds: list[Run] = []
+    if run_folder is None:
+        if not (method and holdout):
+            raise UsageError(
+                "Expected --method and --holdout, or --run",
+                f"found {'only one of them' if method or holdout else 'none of them'}",
+                "For example: magsig export --method grl --holdout 400X",
+            )
+        seeds = choose_run(workspace, choose_dataset(workspace, dataset), method, holdout, patient_fold, config_hash)
+    elif dataset or method or holdout or config_hash:
+        raise UsageError(
+            "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
+        )
+    folder = run_folder or seeds[0].folder
     workspace = _workspace_of(folder, workspace)
     load_tensorflow()
     from magsig_tf.serving.exporting.export import export_run, open_whole
@@ -96,25 +108,6 @@ def export(
             write_card=lambda extra, version: write_card(extra, folder, name=name, version=version),
         )
     return Exported(exported, seeds)
-
-
-def _named(folder: Path, choice: tuple) -> tuple[Path, list[Run]]:
-    if any(choice):
-        raise UsageError(
-            "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
-        )
-    return folder, []
-
-
-def _chosen(workspace: Workspace, dataset, method, holdout, config_hash, patient_fold) -> tuple[Path, list[Run]]:
-    if not (method and holdout):
-        raise UsageError(
-            "Expected --method and --holdout, or --run",
-            f"found {'only one of them' if method or holdout else 'none of them'}",
-            "For example: magsig export --method grl --holdout 400X",
-        )
-    runs = choose_run(workspace, choose_dataset(workspace, dataset), method, holdout, patient_fold, config_hash)
-    return runs[0].folder, runs
 
 
 def default_name(run: Run) -> str:

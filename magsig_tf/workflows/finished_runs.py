@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import pandas as pd
 
@@ -15,7 +15,17 @@ from magsig_tf.workspace import Workspace
 
 Progress = Callable[[str], AbstractContextManager[Callable[..., None]]]
 """Called with what is being done; gives a context of what is told how much is done, and of how much."""
-Found = TypeVar("Found")
+
+
+class Tidy(Protocol):
+    """What was calculated, with its numbers as one tidy frame."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The frame."""
+
+
+Found = TypeVar("Found", bound=Tidy)
 
 
 def silent(title: str) -> AbstractContextManager[Callable[..., None]]:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from magsig_tf.runs.run import Run
 
 
 def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Path:
@@ -46,7 +52,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
     return extra / FILE
 
 
-def _run(folder: Path):
+def _run(folder: Path) -> tuple[Run, Workspace]:
     from magsig_tf.runs.finished import load_runs
 
     folder = folder.resolve()
@@ -60,14 +66,14 @@ def _labels(path: Path) -> list[str]:
     return list(found["labels"] if isinstance(found, dict) else found)
 
 
-def _dataset(workspace: Workspace, run) -> dict[str, object] | None:
+def _dataset(workspace: Workspace, run: Run) -> dict[str, object] | None:
     """Return the `dataset.json` that the run was trained on; another data set of that name is none of its."""
     path = workspace.data(run.record.dataset) / "dataset.json"
     found = read_json(path) if path.exists() else None
     return found if found and found.get("content_hash") == run.dataset_hash else None
 
 
-def _study(workspace: Workspace, run):
+def _study(workspace: Workspace, run: Run) -> pd.DataFrame | None:
     """Return the rows of the run's method and config in the newest summary that has them."""
     import pandas as pd
 

@@ -57,7 +57,7 @@ class Plan:
     @property
     def frame(self) -> pd.DataFrame:
         """One row for each run, prerequisite and step."""
-        rows = [run_row(run) for run in self.runs]
+        rows = [_run_row(run) for run in self.runs]
         rows += [
             {"kind": "run" if each.is_run else "gans", "title": each.title, "state": each.status}
             | {"seconds": each.seconds, "folder": each.folder}
@@ -102,7 +102,7 @@ def dataset_of(config: Config, workspace: Workspace) -> PreparedDataset:
     return PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
 
 
-def run_row(run: Run) -> dict[str, object]:
+def _run_row(run: Run) -> dict[str, object]:
     """Return a run of a plan as a row of its frame."""
     status = run.status
     axes = {"method": run.method, "holdout": run.holdout, "patient_fold": run.patient_fold, "seed": run.seed}

@@ -17,6 +17,7 @@ from magsig_tf.workflows.finished_runs import Progress, silent
 
 if TYPE_CHECKING:
     from magsig_tf.report.figures.heat_picture import HeatTile
+    from magsig_tf.serving.predicting.explain import Explanation
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 
@@ -57,9 +58,18 @@ def predict(
 
     described = ModelDescription.open(model)
     load_tensorflow()
-    settings = {"cases": cases, "batch": batch, "threads": threads, "strict": strict, "resume": resume}
     with progress(described.title) as show:
-        return predict_files(described, images, out, **settings, progress=show)
+        return predict_files(
+            described,
+            images,
+            out,
+            cases=cases,
+            batch=batch,
+            threads=threads,
+            strict=strict,
+            resume=resume,
+            progress=show,
+        )
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Explained:
 
     title: str
     out: Path
-    images: list
+    images: list[Explanation]
     tiles: list[HeatTile] = field(repr=False)
     unreadable: list[UnreadableImage]
     files: int
@@ -123,7 +133,7 @@ def explain(
     return Explained(title, out, images, tiles, unreadable, len(files))
 
 
-def _asked(model: Path, files: list[Path], progress: Progress) -> tuple[str, list]:
+def _asked(model: Path, files: list[Path], progress: Progress) -> tuple[str, list[Explanation | UnreadableImage]]:
     from magsig_tf.tensorflow_import import load_tensorflow
 
     find_version(model)  # a wrong path is told before TensorFlow is loaded

@@ -62,8 +62,9 @@ def prepare(
         DataError: the source is hostile, damaged, empty, or more than 5 % of its images are unreadable.
         RunError: another process is preparing this data set.
     """
-    chosen = {"name": name, "size": size, "resize": resize, "overwrite": overwrite, "kind": kind, "options": options}
-    preparation = Preparation(source, workspace, **chosen)
+    preparation = Preparation(
+        source, workspace, name=name, size=size, resize=resize, overwrite=overwrite, kind=kind, options=options
+    )
     began = time.monotonic()
     if (there := preparation.existing()) is not None:
         return Prepared(there, True, time.monotonic() - began)
@@ -84,6 +85,6 @@ def prepare_without_source(
     """
     if dataset in workspace.prepared_datasets() or dataset not in registry("datasets").names():
         return None
-    if registry("datasets").load(dataset).needs_file:
+    if getattr(registry("datasets").load(dataset), "needs_file", True):
         return None
     return prepare(None, workspace, kind=dataset, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from urllib.parse import quote
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, MagsigError
 from magsig_tf.evaluation import LoadedRuns, load_runs, summarise
+from magsig_tf.evaluation.augmentation.frame import Explanation
 from magsig_tf.evaluation.claims.judge import judge_claims
 from magsig_tf.evaluation.comparison.frame import Comparison, compare
 from magsig_tf.evaluation.summary.worst_images import worst_images
@@ -68,10 +69,11 @@ def report(
     """
     dataset = choose_dataset(workspace, dataset)
     name = quote(name or "-".join(configs), safe="")
-    damaged = damaged_numbers(workspace, dataset)
-    chosen = {"configs": configs, "folders": folders, "chosen": name}
-    material = gather(workspace, dataset, **chosen, replicates=replicates, margin=margin, progress=progress)
-    numbers = write_numbers(material, workspace, name)
+    damaged = _damaged_numbers(workspace, dataset)
+    loaded = load_runs(workspace, dataset, configs=configs, folders=folders or None)
+    margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
+    material = _gathered(loaded, workspace, name, replicates, margin, progress)
+    numbers = _write_numbers(material, workspace, name)
     anew = {path.name for path in numbers}
     said = [
         f"{each} was damaged and has been written anew." if each in anew else f"{each} is damaged and is not used."
@@ -84,37 +86,17 @@ def report(
     return StudyReport(**vars(built), numbers=numbers)
 
 
-def gather(
-    workspace: Workspace,
-    dataset: str,
-    *,
-    configs: Sequence[str] = (),
-    folders: Collection[Path] = (),
-    chosen: str = "",
-    replicates: int = 2000,
-    margin: float | None = None,
-    progress: Progress = silent,
+def _gathered(
+    loaded: LoadedRuns, workspace: Workspace, chosen: str, replicates: int, margin: float, progress: Progress
 ) -> Material:
-    """Return everything that a report of a data set's finished runs is made of.
+    """Return everything that a report of finished runs is made of.
 
     What rests on predictions is calculated anew, so that it is of these runs; signatures and probes, which take
     minutes, are read from the results folder and held against the runs.
-
-    Args:
-        workspace: Where runs, results, GANs and prepared data lie.
-        dataset: Name of the data set.
-        configs: Keep configs whose hash begins with one of these; empty keeps all.
-        folders: Keep the runs in these folders only; empty keeps all.
-        chosen: What tells the result files of a part of the runs from those of all.
-        replicates: Bootstrap replicates.
-        margin: Differences up to this size count as equivalent; None takes `equivalence_margin` of the runs' configs.
-        progress: Told how far it is.
     """
-    loaded = load_runs(workspace, dataset, configs=configs, folders=folders or None)
-    margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
     with progress("bootstrap") as show:
         summary = summarise(loaded, replicates=replicates, progress=show)
-    tables = read_result_tables(workspace.results() / dataset, summary.matrix, chosen)
+    tables = read_result_tables(workspace.results() / loaded.dataset, summary.matrix, chosen)
     comparisons, remarks = _compare_all(loaded, replicates, progress)
     with progress("claims") as show:
         claims = judge_claims(
@@ -122,7 +104,7 @@ def gather(
         )
     explanation, said = _explain(loaded, workspace, replicates, progress)
     worst = worst_images(summary.matrix)
-    tiles, absent = _tiles(workspace, dataset, worst["row"])
+    tiles, absent = _tiles(workspace, loaded.dataset, worst["row"])
     return Material(
         loaded=loaded,
         summary=summary,
@@ -133,12 +115,12 @@ def gather(
         tables=tables,
         worst=worst,
         tiles=tiles,
-        gan_folder=workspace.gan(dataset),
+        gan_folder=workspace.gan(loaded.dataset),
         remarks=[*remarks, *said, *absent],
     )
 
 
-def write_numbers(material: Material, workspace: Workspace, chosen: str = "") -> list[Path]:
+def _write_numbers(material: Material, workspace: Workspace, chosen: str = "") -> list[Path]:
     """Write the numbers that were calculated anew to the results folder, as their commands do.
 
     Args:
@@ -157,7 +139,7 @@ def write_numbers(material: Material, workspace: Workspace, chosen: str = "") ->
     return [path for name, frame in frames.items() for path in write_frame(frame, folder, f"{name}{ending}")]
 
 
-def damaged_numbers(workspace: Workspace, dataset: str) -> list[str]:
+def _damaged_numbers(workspace: Workspace, dataset: str) -> list[str]:
     """Return the names of result files of earlier commands that cannot be read; a report writes them anew.
 
     Args:
@@ -191,7 +173,9 @@ def _compare_all(loaded: LoadedRuns, replicates: int, progress: Progress) -> tup
     return found, remarks
 
 
-def _explain(loaded: LoadedRuns, workspace: Workspace, replicates: int, progress: Progress):
+def _explain(
+    loaded: LoadedRuns, workspace: Workspace, replicates: int, progress: Progress
+) -> tuple[Explanation | None, list[str]]:
     """Explain augmented runs; GANs that are damaged or of another split cost this part alone."""
     try:
         return explain_if_augmented(loaded, workspace, replicates, progress), []
@@ -199,7 +183,7 @@ def _explain(loaded: LoadedRuns, workspace: Workspace, replicates: int, progress
         return None, [f"Not explained what synthetic images did: {error}"]
 
 
-def _tiles(workspace: Workspace, dataset: str, rows) -> tuple[dict[int, Tile], list[str]]:
+def _tiles(workspace: Workspace, dataset: str, rows: Iterable[int]) -> tuple[dict[int, Tile], list[str]]:
     """Return prepared images by their row, or why there are none."""
     try:
         prepared = PreparedDataset.open(workspace.data(dataset))

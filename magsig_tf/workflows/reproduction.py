@@ -67,9 +67,9 @@ def reproduce(
     reproduced = Reproduced(trained)
     if not (trained.is_chief and trained.done):
         return reproduced
-    common = {"folders": trained.folders, "name": name, "progress": progress}
+    common: dict[str, Any] = {"folders": trained.folders, "name": name, "progress": progress}
     margin = config.settings.equivalence_margin
-    calls = {
+    calls: dict[str, Callable[..., Any]] = {
         "evaluate": partial(evaluate, csv_path=csv_path),
         "signatures": partial(signatures, compare_folds=True),
         "probe": probe,

@@ -197,13 +197,19 @@ def gan(
 
 
 def _folds(config: Config, prepared: PreparedDataset, workspace: Workspace) -> list[FoldGans]:
+    from magsig_tf.gan_options import GanOptions
     from magsig_tf.methods.needs import FoldGansNeeded
     from magsig_tf.training.matrix import plan_matrix
     from magsig_tf.training.prerequisites import needed_gans
 
     first_seed = config.settings.seed[0]  # every seed of the classifier shares the GANs
     runs = [run for run in plan_matrix(config, prepared, workspace) if run.config.settings.seed == [first_seed]]
-    return [needed_gans(run, FoldGansNeeded(run.config.options["gan"]), prepared) for run in runs]
+    folds = []
+    for run in runs:
+        options = run.config.options["gan"]
+        assert isinstance(options, GanOptions)  # the registry lets no other method take the name
+        folds.append(needed_gans(run, FoldGansNeeded(options), prepared))
+    return folds
 
 
 def quality_of(fold: FoldGans) -> pd.DataFrame:

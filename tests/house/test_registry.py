@@ -118,6 +118,17 @@ def test_the_command_line_lists_a_broken_plugin_and_goes_on(install, command_lin
     assert command_line("reproduce", "--help")[0] == 0
 
 
+def test_a_registered_command_that_is_none_costs_its_own_line_of_help(install, command_line, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    install("bare_c", "commands", {"bare": "bare_c:bare"}, "def bare():\n    pass\n")
+    code, text, _ = command_line("--help")
+    assert code == 0
+    assert "broken: found no click command but function" in text
+    code, _, said = command_line("bare")
+    assert code == 1
+    assert "bare_c:bare from bare_c 1.2" in said
+
+
 def test_an_unknown_command_offers_the_nearest(command_line):
     code, _, said = command_line("trian")
     assert code == 2

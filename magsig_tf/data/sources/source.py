@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from magsig_tf.data.preparation.decode import ImageFileReader
 from magsig_tf.data.sources.images import Reader, SourceImage
@@ -34,7 +34,7 @@ class IgnoredFiles:
         if len(examples) < 3:
             examples.append(name)
 
-    def as_list(self) -> list[dict[str, object]]:
+    def as_list(self) -> list[dict[str, Any]]:
         """Return one entry a kind, the most frequent first."""
         kinds = sorted(self.counts, key=lambda kind: (-self.counts[kind], kind))
         return [{"what": kind, "count": self.counts[kind], "examples": self.examples[kind]} for kind in kinds]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from magsig_tf.reasons import RUN_IS_MISSING
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
 
 if TYPE_CHECKING:
+    import jinja2
     import pandas as pd
 
 FILE = "MODEL_CARD.md"
@@ -186,7 +187,7 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markdow
 
 
 @cache
-def _template():
+def _template() -> jinja2.Template:
     from jinja2 import ChainableUndefined, Environment, PackageLoader
 
     environment = Environment(
@@ -233,7 +234,7 @@ def _reasons(own: pd.DataFrame) -> list[Markdown]:
 
 def _calibration(own: pd.DataFrame) -> list[list[str]]:
     return [
-        [outputs, place, *(_value(at, metric) for metric in CALIBRATION)]
+        [str(outputs), place, *(_value(at, metric) for metric in CALIBRATION)]
         for outputs, of_kind in own[own["level"] == "image"].groupby("outputs", sort=False)
         for place, at in _places(of_kind)
     ]
@@ -246,14 +247,14 @@ def _study(study: pd.DataFrame | None) -> dict[str, Any] | None:
     first = found.iloc[0]
     rows = [
         [
-            row.level,
-            TITLES[row.metric],
-            row.quantity.replace("_", "-"),
+            row["level"],
+            TITLES[row["metric"]],
+            row["quantity"].replace("_", "-"),
             _interval(row),
-            number(row.images),
-            number(row.runs),
+            number(row["images"]),
+            number(row["runs"]),
         ]
-        for row in found.itertuples()
+        for row in found.to_dict("records")
     ]
     return {"label": first["label"], "holdout": first["holdout"], "missing": int(first["missing_runs"]), "rows": rows}
 
@@ -270,14 +271,14 @@ def _places(rows: pd.DataFrame) -> Iterable[tuple[Markdown, pd.DataFrame]]:
 
 def _value(rows: pd.DataFrame, metric: str) -> str:
     found = rows[rows["metric"] == metric]
-    return _interval(next(found.itertuples())) if len(found) else "not run"
+    return _interval(found.to_dict("records")[0]) if len(found) else "not run"
 
 
-def _interval(row) -> str:
-    if row.value != row.value:
-        return "not run" if row.reason_code in RUN_IS_MISSING else "not defined"
-    interval = f" ({number(row.low)} to {number(row.high)})" if row.low == row.low else ""
-    return number(row.value) + interval
+def _interval(row: Mapping[Hashable, Any]) -> str:
+    if row["value"] != row["value"]:
+        return "not run" if row["reason_code"] in RUN_IS_MISSING else "not defined"
+    interval = f" ({number(row['low'])} to {number(row['high'])})" if row["low"] == row["low"] else ""
+    return number(row["value"]) + interval
 
 
 def _mapping(value: object) -> Mapping:

@@ -89,7 +89,7 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
     )
     tolerance = TOLERANCES.get(run.precision, TOLERANCES["float32"])
     differences = _differences(answers, run, served)
-    worst = max(differences, key=differences.get)
+    worst = max(differences, key=differences.__getitem__)
     if not differences[worst] <= tolerance:
         raise RunError(
             f"Expected the export to predict as its run did, within {tolerance:g} ({run.precision})",
@@ -160,7 +160,7 @@ def _differences(answers: dict[str, np.ndarray], run: Run, served: ServedModel) 
         for way in ("array", "float", "png", "gradcam")
     }
     embeddings = read_embeddings(run.folder / "embeddings.npz").of("test").images(test["row"].to_numpy())
-    scale = max(float(np.abs(embeddings.embedding).max()), np.finfo(np.float32).tiny)
+    scale = max(float(np.abs(embeddings.embedding).max()), float(np.finfo(np.float32).tiny))
     found["embedding"] = _largest(answers["embed embedding"], embeddings.embedding) / scale
     if served.signature is not None:
         expected = served.signature.probability_of(embeddings.embedding)

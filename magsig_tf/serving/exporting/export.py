@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -74,7 +75,7 @@ class Export:
     """
 
     folder: Path
-    facts: dict[str, object]
+    facts: dict[str, Any]
     checked: CheckedExport
     temperature: Temperature | None
 
@@ -137,7 +138,9 @@ def export_run(
 
 
 def _classifier_of(run: Run) -> keras.Model:
-    registry("encoders").load(str(run.record.encoder))  # its own layers must be known before the model is read
+    encoder = run.record.encoder
+    assert encoder is not None  # `open_whole` refuses a run without one
+    registry("encoders").load(encoder)  # its own layers must be known before the model is read
     return load_saved_model(run.folder / "model.keras")
 
 

@@ -12,6 +12,9 @@ from __future__ import annotations
 import importlib.abc
 import json
 import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +23,7 @@ import tensorflow as tf
 class NoMagsig(importlib.abc.MetaPathFinder):
     """Refuses to find magsig, wherever it is installed."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
         """Raise for magsig, leave everything else to others."""
         if name.partition(".")[0] == "magsig_tf":
             raise ModuleNotFoundError("magsig is kept out of this process", name=name)
@@ -43,10 +46,10 @@ def main(questions: str) -> None:
     answers |= native_answers(model, images, asked["native"])
     if any(name.partition(".")[0] == "magsig_tf" for name in sys.modules):
         raise SystemExit("magsig was imported")
-    np.savez(asked["answers"], **answers)
+    np.savez(asked["answers"], **answers)  # type: ignore[arg-type] # numpy's stub: any name may be allow_pickle
 
 
-def test_answers(model, images: np.ndarray, rows: np.ndarray, batch: int) -> dict[str, np.ndarray]:
+def test_answers(model: Any, images: np.ndarray, rows: np.ndarray, batch: int) -> dict[str, np.ndarray]:
     """Return what every signature says of the test images, in the order of `rows`; of Grad-CAM the first batch."""
     found: dict[str, list] = {}
     for start in range(0, len(rows), batch):
@@ -71,7 +74,7 @@ def test_answers(model, images: np.ndarray, rows: np.ndarray, batch: int) -> dic
     }
 
 
-def native_answers(model, images: np.ndarray, native: list[dict]) -> dict[str, np.ndarray]:
+def native_answers(model: Any, images: np.ndarray, native: list[dict]) -> dict[str, np.ndarray]:
     """Return for each original file the largest difference in levels, and the probability of it and of its pixels."""
     levels, probability = [], []
     for each in native:

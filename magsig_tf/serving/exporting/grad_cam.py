@@ -61,7 +61,7 @@ def last_map(encoder: keras.Model) -> keras.Operation:
     """
     # a sum written with + is a step of the graph, but none of its layers
     for step in reversed(getattr(encoder, "operations", encoder.layers)):
-        shape = getattr(getattr(step, "output", None), "shape", ())
+        shape: tuple[int | None, ...] = getattr(getattr(step, "output", None), "shape", ())
         if len(shape) == 4 and (shape[1] or 2) * (shape[2] or 2) > 1 and not isinstance(step, keras.layers.InputLayer):
             return step
     raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,13 +49,13 @@ class ServedModel:
         encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
         prepare = self.preprocessing
 
-        def serving_default(images):
+        def serving_default(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return self._labelled(prepare.pixels(images))
 
-        def serving_bytes(image_bytes):
+        def serving_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             return self._labelled(prepare.decoded(image_bytes))
 
-        def embed(images):
+        def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return self._embedded(prepare.pixels(images))
 
         module.serving_default = tf.function(serving_default, [pixels])
@@ -80,8 +81,8 @@ class ServedModel:
             return {"embedding": embedding}
         return {"embedding": embedding, "signature_probability": self.signature.probability(embedding)}
 
-    def _explained(self, grad_cam: GradCam):
-        def gradcam(images):
+    def _explained(self, grad_cam: GradCam) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        def gradcam(images: tf.Tensor) -> dict[str, tf.Tensor]:
             maps, logit = grad_cam(self.preprocessing.pixels(images))
             shape = tf.shape(images)
             heat = self.preprocessing.spread(maps, shape[1], shape[2])

@@ -30,7 +30,7 @@ def write_warm_up(path: Path, model: str, size: int) -> None:
     """
     grey = np.full((1, size, size, 3), 128, np.uint8)
     encoded = tf.io.encode_png(grey[0]).numpy()
-    requests = {
+    requests: dict[str, dict[str, np.ndarray]] = {
         "serving_default": {"images": grey},
         "serving_float": {"images": grey.astype(np.float32)},
         "serving_bytes": {"image_bytes": np.array([encoded], object)},

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -119,7 +120,7 @@ class ModelDescription:
         return answer
 
 
-def _is_names(value: object) -> bool:
+def _is_names(value: object) -> TypeGuard[tuple[str, ...]]:
     return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
 
 

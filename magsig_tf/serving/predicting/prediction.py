@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ def predict_images(
     *,
     batch: int = BATCH,
     threads: int = 1,
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     """Predict images in batches; only a few batches are in memory at a time.
 
     Each thread decodes a batch and then asks the model, so that all cores have work whichever of the two is slower.
@@ -74,7 +74,7 @@ class _BatchPrediction:
 
     def __call__(self, images: list[InputImage]) -> list[Prediction]:
         read = [self._read(image) for image in images]
-        pixels = [found for found, _, error in read if not error]
+        pixels = [found for found, _, _ in read if found is not None]
         probabilities, labels = self.answer(np.stack(pixels)) if pixels else ((), ())
         answers = zip(probabilities, labels, strict=True)
         return [
