@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -59,10 +60,13 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left_out)
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
     # the header is not shown under -q
     for line in _said():
         terminalreporter.write_line(line)
+    seed = config.getoption("randomly_seed", None)  # none where the order is not random
+    if seed is not None:
+        terminalreporter.write_line(f"The same order again: --randomly-seed={seed}")
 
 
 def _said() -> list[str]:
@@ -94,6 +98,9 @@ def tensorflow():
     configure_tensorflow(Settings(virtual_replicas=2))
     import tensorflow
 
+    # what is loaded by now stays: runs collect garbage after each epoch, and would look through all of this every time
+    gc.collect()
+    gc.freeze()
     return tensorflow
 
 
