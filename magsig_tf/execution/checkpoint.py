@@ -99,7 +99,7 @@ def resume(
         if not path.exists():
             return None
         stored, meta = read_checkpoint(path)
-        check_identity(meta.pop("identity"), identity, path, "checkpoint")
+        check_identity(meta.pop("identity"), identity, path.parent, "checkpoint")
         check_matching(variables, stored)
         arrays.update(stored)
         return meta
