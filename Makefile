@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test test-browser lint types docs bench wheel-check clean
+.PHONY: demo test test-all test-browser lint types docs bench wheel-check clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,8 +20,15 @@ $(INSTALLED): $(VENV)/.plain
 demo: $(VENV)/.plain
 	$(BIN)/magsig reproduce --config demo --method baseline grl --until evaluate --workspace demo-workspace
 
+# in random order (the last lines name the seed), the modules shared between two processes
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(PYTEST) -m 'not slow'
+
+# with the tests that take more than about ten seconds
+test-all: $(INSTALLED)
+	$(PYTEST)
 
 # needs Chromium (Debian: apt install chromium)
 test-browser:

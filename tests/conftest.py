@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from magsig_tf.tensorflow_import import ENVIRONMENT
 from tests.cli.limits import can_mount
+
+if TYPE_CHECKING:
+    from magsig_tf.data.prepared import PreparedDataset
+    from magsig_tf.runs.run import Run
 
 for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)  # before anything imports TensorFlow
@@ -59,10 +66,13 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left_out)
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
     # the header is not shown under -q
     for line in _said():
         terminalreporter.write_line(line)
+    seed = config.getoption("randomly_seed", None)  # none where the order is not random
+    if seed is not None:
+        terminalreporter.write_line(f"The same order again: --randomly-seed={seed}")
 
 
 def _said() -> list[str]:
@@ -94,7 +104,32 @@ def tensorflow():
     configure_tensorflow(Settings(virtual_replicas=2))
     import tensorflow
 
+    # what is loaded by now stays: runs collect garbage after each epoch, and would look through all of this every time
+    gc.collect()
+    gc.freeze()
     return tensorflow
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, tensorflow):
+    """Give a finished tiny run of a method in a workspace that is the caller's own: run, prepared = trained("grl").
+
+    It is trained once for all modules and processes of a test session.
+    """
+    from tests.tiny import trained_study
+
+    # the folders of the processes of one session lie side by side
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trained"
+
+    def copied(method: str) -> tuple[Run, PreparedDataset]:
+        shared.mkdir(exist_ok=True)
+        with (shared / f"{method}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            trained_study(shared / method, method)
+        return trained_study(shutil.copytree(shared / method, tmp_path_factory.mktemp(method) / "workspace"), method)
+
+    return copied
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -104,7 +104,7 @@ def resume(
         if not path.exists():
             return None
         stored, meta = read_checkpoint(path)
-        check_identity(meta.pop("identity"), identity, path, "checkpoint")
+        check_identity(meta.pop("identity"), identity, path.parent, "checkpoint")
         take(stored, meta)
         check_matching(variables, stored)
         arrays.update(stored)

@@ -150,7 +150,13 @@ def test_a_checkpoint_of_another_config_and_a_run_of_another_split(here, prepare
     shutil.rmtree(other.folder / "checkpoint")
     shutil.copytree(run.folder / "checkpoint", other.folder / "checkpoint")
     wanted, found = other.config.identity_hash(), run.config.identity_hash()
-    refused(continued(other), 1, f"a checkpoint with config_hash {wanted}, found {found}", "Remove the run's folder")
+    refused(
+        continued(other),
+        1,
+        f"a checkpoint with config_hash {wanted}, found {found}",
+        f"{other.folder.name}/checkpoint.",
+        "remove that folder",
+    )
     assert files(other.folder / "checkpoint") == files(run.folder / "checkpoint")
 
     record = json.loads((run.folder / "run.json").read_text())

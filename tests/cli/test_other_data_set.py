@@ -35,6 +35,7 @@ def scanner(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_prepare_train_and_evaluate_under_its_own_names(scanner):
     answer = magsig("prepare", "--source", "my scanner.csv", "--size", "32", "--workers", "1", "--json")
     assert answer.code == 0, answer.errors

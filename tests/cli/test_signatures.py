@@ -54,8 +54,7 @@ def test_holdouts_compared_have_a_heat_table_chance_and_a_control(study):
     assert list(table(study, "signature_methods")["control"]) == [False, True] * 2
 
 
-def test_a_chosen_method_is_drawn_again_and_leaves_the_files_of_all_runs_alone(study, monkeypatch):
-    monkeypatch.setattr("magsig_tf.signatures.study.usable_processes", lambda: 1)
+def test_a_chosen_method_is_drawn_again_and_leaves_the_files_of_all_runs_alone(study):
     invoke(study)
     before = (study.workspace.results() / study.dataset / "signatures.csv").read_bytes()
     result = invoke(study, "--method", "grl", "--bootstraps", "20")
@@ -132,8 +131,7 @@ def test_slips_are_refused_and_nothing_is_written(study, tmp_path):
     assert not study.workspace.results().exists()
 
 
-def test_every_column_is_defined_in_the_documentation(study, root, monkeypatch):
-    monkeypatch.setattr("magsig_tf.signatures.study.usable_processes", lambda: 1)
+def test_every_column_is_defined_in_the_documentation(study, root):
     invoke(study, "--compare-folds", "--bootstraps", "5")
     text = (root / "docs" / "signatures.md").read_text(encoding="utf-8")
     names = ("signatures", "signature_pairs", "signature_methods", "signature_stability", "signature_tests")

@@ -73,26 +73,14 @@ def test_train_ends_with_the_table_of_its_own_runs(magsig, workspace, tmp_path):
     assert not (workspace / "results").exists()  # files of all runs are those of `magsig evaluate`
 
 
-def test_a_run_that_fails_is_named_below_the_table_of_the_others(magsig, workspace, monkeypatch):
-    from magsig_tf.errors import RunError
-    from magsig_tf.training import matrix
-
-    execute = matrix.execute
-
-    def failing(run, *rest):
-        if run.config.settings.seed == [8]:
-            run.folder.mkdir(parents=True, exist_ok=True)
-            done = json.loads(next(workspace.glob("runs/tiny/baseline/100X/fold0-seed7-*/run.json")).read_text())
-            (run.folder / "run.json").write_text(json.dumps(done | {"status": "failed", "seed": 8}))
-            raise RunError("Expected a finite loss", "found nan", "Lower it")
-        return execute(run, *rest)
-
-    monkeypatch.setattr(matrix, "execute", failing)
-    code, out, errors = magsig("train", "--holdout", "100X", "--seed", "7", "8", *QUICK)
+def test_a_run_that_fails_is_named_below_the_table_of_the_others(magsig):
+    # a domain head that pushes this hard leaves no finite number
+    command = ["train", "--method", "baseline", "grl", "--lambda-max", "1e38", "--holdout", "100X", "--seed", "7"]
+    code, out, errors = magsig(*command, *QUICK)
     assert code == 1
     assert "100X  baseline" in out
-    assert "1 run failed: baseline 100X fold 0 seed 8." in " ".join(out.split())
-    assert "Failed: baseline, holdout 100X, patient fold 0, seed 8. Expected a finite loss" in errors
+    assert "1 run failed: grl 100X fold 0 seed 7." in " ".join(out.split())
+    assert "Failed: grl, holdout 100X, patient fold 0, seed 7. Expected a finite loss" in errors
 
 
 @pytest.mark.mlflow
@@ -185,6 +173,7 @@ def test_a_dry_run_lists_the_runs_and_trains_nothing(magsig, workspace):
     assert sorted(workspace.glob("runs/**/run.json")) == before
 
 
+@pytest.mark.slow
 def test_reproduce_trains_the_matrix_and_ends_with_the_tables(magsig, workspace, tmp_path):
     config = tmp_path / "study.yaml"
     config.write_text("dataset: tiny\nmethod: [baseline, grl]\nholdout: [40X, 100X]\n")

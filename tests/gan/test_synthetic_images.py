@@ -56,11 +56,12 @@ def test_labels_and_magnifications_are_those_of_the_gans(workspace, prepared, fo
     assert found.positions(1, "100X").tolist() == list(range(36, 72))
 
 
-def test_gans_of_one_magnification_stand_in_for_that_one_only(workspace, prepared, monkeypatch):
-    monkeypatch.setattr("magsig_tf.gan.fold.FEWEST_IMAGES", 2)
+def test_gans_of_one_magnification_stand_in_for_that_one_only(tmp_path):
+    workspace = Workspace(tmp_path)
+    prepared = tiny_dataset(workspace, images=3)
     fold = write_fold(fold_of(gan_run(workspace, gan_per_magnification=True), prepared), prepared)
     found = read_synthetic_images(fold)
-    assert found.part[found.positions(0, "200X")].tolist() == ["benign-200X"] * 12
+    assert found.part[found.positions(0, "200X")].tolist() == ["benign-200X"] * 18
     assert len(found.positions(0, "400X")) == 0
 
 

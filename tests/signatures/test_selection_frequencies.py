@@ -1,5 +1,8 @@
 """Resampled selections: whole cases, complementary halves, named seeds, the same result in processes."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 
@@ -75,18 +78,30 @@ def test_the_control_keeps_the_sizes():
     assert (control == permuted(selected, "run")).all()
 
 
-def test_processes_give_the_same_selections_and_report_progress(monkeypatch):
-    monkeypatch.setattr("magsig_tf.signatures.stability.WORTH_PROCESSES", 0.0)
+class SlowAtFirst:
+    """Selects as `select_far_apart` does, so slowly at first that more processes seem worth while."""
+
+    def __init__(self):
+        self.processes = set()
+
+    def __call__(self, embedding, label, case):
+        if os.getpid() not in self.processes:
+            self.processes.add(os.getpid())
+            time.sleep(0.4)
+        return select_far_apart(embedding, label, case)
+
+
+def test_processes_give_the_same_selections_and_report_progress():
     said = []
     data = clustered()
-    alone = half_sample_selections(select_far_apart, data, 3, "test")
+    alone = half_sample_selections(select_far_apart, data, 20, "test")
     together = half_sample_selections(
-        select_far_apart, data, 3, "test", processes=2, progress=lambda *now: said.append(now)
+        SlowAtFirst(), data, 20, "test", processes=2, progress=lambda *now: said.append(now)
     )
-    assert alone.shape == (3, 2, 20)
+    assert alone.shape == (20, 2, 20)
     assert (alone == together).all()
-    assert said[0] == (0, 6)
-    assert said[-1] == (6, 6)
+    assert said[0] == (0, 40)
+    assert said[-1] == (40, 40)
 
 
 def test_a_single_case_in_a_class_cannot_be_halved():

@@ -1,6 +1,7 @@
 """Finished runs in a real MLflow store: one each, whole, logged once."""
 
 import json
+import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -9,14 +10,10 @@ import pandas as pd
 import pytest
 
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run import Run
 from magsig_tf.statistics import classification as metrics
 from magsig_tf.training import mlflow_runs
 from magsig_tf.training.mlflow_runs import ARTIFACTS, EXPERIMENT, URI, MlflowRuns
-from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
-from tests.tiny import tiny_config, tiny_dataset
 
 pytestmark = pytest.mark.mlflow
 
@@ -28,13 +25,8 @@ def _no_settings(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    workspace = Workspace(tmp_path_factory.mktemp("workspace"))
-    prepared = tiny_dataset(workspace)
-    config = tiny_config(method=["grl"])
-    run = Run.of(workspace, config.for_run(dataset="tiny", method="grl", holdout="400X", patient_fold=0, seed=0))
-    execute(run, prepared, Observer())
-    return run
+def run(trained):
+    return trained("grl")[0]
 
 
 def stored(tracker):
@@ -95,10 +87,12 @@ def test_what_was_cut_off_half_way_is_logged_again(run, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     said = []
     broken = MlflowRuns(run.workspace, said.append)
-    with monkeypatch.context() as patched:
-        patched.setattr(mlflow_runs, "ARTIFACTS", ("config.yaml", "gone.txt"))
-        broken.log(run)
-        broken.log(run)
+    # a file that is logged after all numbers is away for a while
+    away = run.folder / ARTIFACTS[0]
+    away.rename(tmp_path / "away")
+    broken.log(run)
+    broken.log(run)
+    (tmp_path / "away").rename(away)
     assert (broken.logged, broken.failed, len(said)) == (0, 2, 1)
     tracker = MlflowRuns(run.workspace, said.append)
     tracker.log(run)
@@ -120,6 +114,6 @@ def test_a_store_that_is_away_is_told_in_one_line(run, monkeypatch):
 
 
 def test_without_the_extra_the_remedy_is_said_before_anything_is_trained(tmp_path, monkeypatch):
-    monkeypatch.setattr(mlflow_runs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UsageError, match=r"found none\. pip install 'magsig\[mlflow\]'"):
         MlflowRuns(Workspace(tmp_path), print)

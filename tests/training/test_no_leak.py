@@ -35,7 +35,7 @@ def run(workspace):
 @pytest.fixture(scope="module")
 def marked(workspace, run):
     """The tiny data set, marked outside the fold's training rows."""
-    prepared = tiny_dataset(workspace)
+    prepared = tiny_dataset(workspace, images=3)
     images = np.array(prepared.images)
     train = split_of(run.config, prepared).rows["train"]
     others = np.setdiff1d(np.arange(len(images)), train)
@@ -53,8 +53,7 @@ def test_the_mark_would_be_seen_at_any_size(marked):
 
 @pytest.mark.parametrize("changes", [{}, {"gan_per_magnification": True, "gan_batch": 2}])
 @pytest.mark.parametrize("holdout", ["40X", "400X"])
-def test_the_rows_of_a_gan_are_training_rows_of_its_fold(workspace, marked, changes, holdout, monkeypatch):
-    monkeypatch.setattr("magsig_tf.gan.fold.FEWEST_IMAGES", 2)
+def test_the_rows_of_a_gan_are_training_rows_of_its_fold(workspace, marked, changes, holdout):
     run = gan_run(workspace, holdout=[holdout], **changes)
     train = split_of(run.config, marked).rows["train"]
     parts = fold_of(run, marked).parts
@@ -76,7 +75,7 @@ def test_no_batch_and_no_synthetic_image_shows_the_mark(marked, run, monkeypatch
     synthetic = read_synthetic_images(write_fold(fold_of(run, marked), marked))
     execute(run, marked, Observer())
     assert not is_marked(synthetic.images).any()
-    assert len(seen) == 6
+    assert len(seen) == 9
     assert not any(is_marked(batch.images).any() for batch in seen)
 
 
@@ -101,7 +100,7 @@ def test_a_gan_receives_no_marked_image(marked, run, monkeypatch):
     fold = fold_of(gan_run(run.workspace, gan_seed=5), marked)
     with pytest.raises(Enough):
         study.ensure_fold(fold, marked, run.config.settings, Observer())
-    assert [len(images) for images in received] == [36] * 4
+    assert [len(images) for images in received] == [54] * 4
     assert not any(is_marked(images).any() for images in received)
 
 

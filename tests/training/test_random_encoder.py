@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from magsig_tf.execution.observer import Observer
-from magsig_tf.runs.run import Run
 from magsig_tf.training.random_encoder import write_random_encoder
-from magsig_tf.training.run import execute
-from magsig_tf.workspace import Workspace
-from tests.tiny import tiny_config, tiny_dataset
+from tests.tiny import tiny_config
 
 
 class Watcher(Observer):
@@ -20,13 +17,18 @@ class Watcher(Observer):
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    return Workspace(tmp_path_factory.mktemp("workspace"))
+def study(trained):
+    return trained("baseline")
 
 
 @pytest.fixture(scope="module")
-def prepared(workspace):
-    return tiny_dataset(workspace)
+def workspace(study):
+    return study[0].workspace
+
+
+@pytest.fixture(scope="module")
+def prepared(study):
+    return study[1]
 
 
 def settings_of(**changes):
@@ -35,11 +37,8 @@ def settings_of(**changes):
 
 
 @pytest.fixture(scope="module")
-def written(workspace, prepared):
+def written(workspace):
     """The file that a run leaves, with its arrays."""
-    config = tiny_config(epochs=1)
-    run = Run.of(workspace, config.for_run(dataset="tiny", method="baseline", holdout="400X", patient_fold=0, seed=0))
-    execute(run, prepared, Observer())
     path = workspace.random_encoder("tiny", "small_cnn", 0)
     with np.load(path, allow_pickle=False) as stored:
         return path, dict(stored)

@@ -75,12 +75,14 @@ def largest_difference(first, second):
     return max(float(np.abs(first[name].astype(float) - second[name]).max()) for name in first)
 
 
+@pytest.mark.slow
 def test_two_processes_and_two_replicas_end_with_the_same_weights(weights):
     assert weights["mirrored-0"]["steps"] == 20
     assert largest_difference(weights["multiworker-0"], weights["multiworker-1"]) == 0.0
     assert largest_difference(weights["multiworker-0"], weights["mirrored-0"]) < 1e-6
 
 
+@pytest.mark.slow
 def test_one_process_on_the_same_global_batch_ends_there_too(weights):
     for name in ("mirrored-0", "multiworker-0"):
         assert largest_difference(weights[name], weights["one-0"]) < 1e-5
@@ -92,6 +94,7 @@ def finished(processes):
     return [process.returncode for process in processes], [errors for _, errors in told]
 
 
+@pytest.mark.slow
 def test_a_lost_process_ends_the_others_and_the_same_command_goes_on(workspace):
     command = [*COMMAND, "--epochs", "15", "--checkpoint-every", "2", "--workspace", workspace]
     ports = free_ports(2)
@@ -119,6 +122,7 @@ def test_a_lost_process_ends_the_others_and_the_same_command_goes_on(workspace):
     assert record["steps"] == 15 * 6
 
 
+@pytest.mark.slow
 def test_only_the_chief_writes_and_what_is_saved_predicts_the_same(workspace, tmp_path, tensorflow):
     """The follower has its own copy of the data and a workspace of its own, which stays as it was."""
     from magsig_tf.models.saved_model import load_saved_model
@@ -140,6 +144,7 @@ def test_only_the_chief_writes_and_what_is_saved_predicts_the_same(workspace, tm
     np.testing.assert_allclose(inference(stored["row"].to_numpy())[0], stored["logit"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_different_data_on_two_hosts_is_refused_on_both(workspace, tmp_path):
     tiny_dataset(Workspace(tmp_path), images=3)
     ports = free_ports(2)

@@ -36,6 +36,7 @@ def notebook(tmp_path_factory, tensorflow):
     return names | {"printed": printed.getvalue()}
 
 
+@pytest.mark.slow
 def test_runs_are_planned_then_trained(notebook):
     assert list(notebook["plan"].frame["state"]) == ["new"] * 4
     trained = notebook["trained"]
@@ -45,6 +46,7 @@ def test_runs_are_planned_then_trained(notebook):
     assert np.isfinite(notebook["losses"].losses).all()
 
 
+@pytest.mark.slow
 def test_numbers_come_as_frames_and_files(notebook):
     auc = notebook["auc"]
     assert set(auc["method"]) == {"baseline", "grl"}
@@ -56,6 +58,7 @@ def test_numbers_come_as_frames_and_files(notebook):
     assert {path.stem for path in notebook["evaluated"].files} == {"summary"}
 
 
+@pytest.mark.slow
 def test_a_part_of_the_runs_has_files_of_its_own(notebook):
     assert {path.stem for path in notebook["claims"].files} == {"claims-first"}
     assert {path.stem for path in notebook["probes"].files} == {"probes-first"}
@@ -65,12 +68,14 @@ def test_a_part_of_the_runs_has_files_of_its_own(notebook):
     assert not notebook["claims"].frame["why"].str.contains("magsig signatures").any()
 
 
+@pytest.mark.slow
 def test_who_asks_is_told_how_far_it_is(notebook):
     told = notebook["told"]
     assert {"bootstrap", "claims", "figures"} <= {title for title, _, _ in told}
     assert all(0 <= done <= total for _, done, total in told)
 
 
+@pytest.mark.slow
 def test_the_model_answers(notebook):
     assert notebook["predictions"]["error"].isna().all()
     heat = {image.path.name: image.probability for image in notebook["heat"].images}
@@ -79,6 +84,7 @@ def test_the_model_answers(notebook):
     assert min(notebook["picture"]) > 100
 
 
+@pytest.mark.slow
 def test_nothing_is_printed(notebook):
     assert notebook["printed"] == ""
 

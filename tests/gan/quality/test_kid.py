@@ -36,14 +36,19 @@ def test_equals_the_double_loop_and_is_symmetric():
     assert kid(real, synthetic) == pytest.approx(kid(synthetic, real), rel=1e-12)
 
 
-def test_blocks_join_without_a_seam(monkeypatch):
-    real, synthetic, case = rows(23, 3, "real"), rows(17, 3, "synthetic"), np.arange(23) % 5
-    whole = RealKernel.of(real, case), SampleKernel.of(real, case, synthetic)
-    monkeypatch.setattr("magsig_tf.gan.quality.kid._ROWS_AT_ONCE", 4)
-    blocks = RealKernel.of(real, case), SampleKernel.of(real, case, synthetic)
-    np.testing.assert_allclose(blocks[0].sums, whole[0].sums, rtol=1e-12)
-    np.testing.assert_allclose(blocks[1].cross, whole[1].cross, rtol=1e-12)
-    assert blocks[1].mean == pytest.approx(whole[1].mean, rel=1e-12)
+def test_many_rows_are_summed_as_few_are():
+    # more than are multiplied at once
+    real, synthetic, case = rows(2100, 3, "real"), rows(1100, 3, "synthetic"), np.arange(2100) % 5
+    drawn = SampleKernel.of(real, case, synthetic)
+    members = (case == np.arange(5)[:, None]).astype(float)
+    within, cross, among = (
+        (one @ other.T / 3 + 1) ** 3 for one, other in ((real, real), (real, synthetic), (synthetic, synthetic))
+    )
+    for kernel in (within, among):
+        np.fill_diagonal(kernel, 0)
+    np.testing.assert_allclose(RealKernel.of(real, case).sums, members @ within @ members.T, rtol=1e-10)
+    np.testing.assert_allclose(drawn.cross, members @ cross.sum(1) / 1100, rtol=1e-10)
+    assert drawn.mean == pytest.approx(among.sum() / (1100 * 1099), rel=1e-10)
 
 
 def test_same_distribution_averages_to_zero():

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.spatial.distance import cdist
 
-from magsig_tf.gan.quality import neighbours as distances_module
-from magsig_tf.gan.quality.neighbours import Distances, neighbour_scores
+from magsig_tf.gan.quality.neighbours import Distances, neighbour_scores, squared_radii
 from magsig_tf.seeding import generator_for
 
 
@@ -45,11 +45,24 @@ def test_points_on_a_line_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_equals_plain_loops_whatever_the_blocks(seed, monkeypatch):
+def test_equals_plain_loops(seed):
     random = generator_for("neighbours test", seed)
     real, synthetic = random.normal(size=(23, 3)), random.normal(size=(17, 3)) + 0.8
-    monkeypatch.setattr(distances_module, "_ROWS_AT_ONCE", 5)
     assert scores(real, synthetic) == pytest.approx(looped(real, synthetic))
+
+
+def test_many_rows_have_the_distances_of_few():
+    # more than are compared at once
+    random = generator_for("neighbours test", "many")
+    real, synthetic = random.normal(size=(2100, 3)), random.normal(size=(1100, 3)) + 0.8
+    found = Distances.between(real, synthetic)
+    for distances, one, other in (
+        (found.real, real, real),
+        (found.cross, real, synthetic),
+        (found.synthetic, synthetic, synthetic),
+    ):
+        np.testing.assert_allclose(distances, cdist(one, other, "sqeuclidean"), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(squared_radii(found.real, 3), np.sort(found.real, axis=1)[:, 3])
 
 
 def test_samples_that_are_the_real_images_are_precise_and_recall_all():

