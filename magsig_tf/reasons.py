@@ -7,7 +7,7 @@ columns, in the same order. No program looks into the sentence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,10 +90,10 @@ class Reason(str):
         made.code = code
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]  # the stub has that of str, one text
         return self.code, str(self)
 
-    def columns(self, prefix: str = "") -> dict[str, str]:
+    def columns(self, prefix: str = "") -> dict[str, object]:
         """Return the two columns of a frame's row; `prefix` tells several reasons of a row apart."""
         return {f"{prefix}reason": str(self), f"{prefix}reason_code": self.code}
 
@@ -122,7 +122,7 @@ def of_texts(code: str, words: str) -> list[Reason]:
     return [Reason(*each) for each in zip(codes, said, strict=True)]
 
 
-def of_row(row: Mapping[str, object], prefix: str = "") -> list[Reason]:
+def of_row(row: Mapping[Any, object], prefix: str = "") -> list[Reason]:
     """Return the single reasons of one row; a table without codes has the words of its sentences alone.
 
     Args:

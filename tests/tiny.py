@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from magsig_tf.config import Config
 from magsig_tf.config_files import build_config
+from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.runs.run import Run
 from magsig_tf.testing.tiny_data import MAGNIFICATIONS, SIZE, tiny_dataset, tiny_manifest
 from magsig_tf.workspace import Workspace

@@ -99,10 +99,11 @@ class BatchPlan:
     def _partners(self, leading: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Return for each leading row one of `order` of the same case, in turn; of any case where there is none."""
         turns: dict[int, Iterator[int]] = {}
-        for case in np.unique(self.cases[order]):
-            turns[int(case)] = itertools.cycle(dict.fromkeys(order[self.cases[order] == case].tolist()))
+        cases = self.cases_of(order)
+        for case in np.unique(cases):
+            turns[int(case)] = itertools.cycle(dict.fromkeys(order[cases == case].tolist()))
         anyone = itertools.cycle(order.tolist())
-        return np.array([next(turns.get(int(case), anyone)) for case in self.cases[leading]], order.dtype)
+        return np.array([next(turns.get(int(case), anyone)) for case in self.cases_of(leading)], order.dtype)
 
 
 def read_batches(

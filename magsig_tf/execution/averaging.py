@@ -154,7 +154,7 @@ class WindowChoice:
         if self.closed:
             return
         waiting = [self.after[0] + stretch] if self.after else [stretch]
-        if stretch.loss <= self.threshold:
+        if self.threshold is not None and stretch.loss <= self.threshold:
             self.inside = [self.inside[0] + waiting[0]] if self.inside else waiting
             self.after, self.above = [], 0
         else:

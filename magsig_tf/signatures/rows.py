@@ -250,7 +250,7 @@ def _fit(source: Source, replicates: int) -> SourceSignature:
         remarks.insert(0, NONE_SELECTED)
     probability = classifier.predict(test.embedding) if len(test) else test.label
     scores = score_columns(test.label, test.case, probability, replicates, source.data)
-    scored = of_texts(scores.pop("score_reason_code"), scores.pop("score_reason"))
+    scored = of_texts(str(scores.pop("score_reason_code")), str(scores.pop("score_reason")))
     row |= scores | joined([*remarks, *scored]).columns()
     return SourceSignature(source, classifier, tested, row, _scored(source, test, probability))
 
