@@ -23,7 +23,7 @@ SIZE = 224
 def main(rounds: int, quick: bool, repeats: int) -> None:
     from PIL import Image
 
-    from magsig_tf.data.preparation.prepare import prepare
+    from magsig_tf.data.preparation.prepare import Preparation
 
     rounds, repeats = (1, 1) if quick else (rounds, repeats)
     with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +32,7 @@ def main(rounds: int, quick: bool, repeats: int) -> None:
 
         def magsig() -> None:
             shutil.rmtree(workspace, ignore_errors=True)
-            prepare(Path(folder) / "source", workspace, size=SIZE)
+            Preparation(Path(folder) / "source", workspace, size=SIZE).run()
 
         def pillow() -> None:
             for path in files:

@@ -19,14 +19,14 @@ ALLOWED_MEBIBYTES = 1024
 @quick_option
 @click.option("--images", default=10_000, show_default=True, help="About how many images.")
 def main(quick: bool, images: int) -> None:
-    from magsig_tf.data.preparation.prepare import prepare
+    from magsig_tf.data.preparation.prepare import Preparation
 
     different = 4 if quick else 48
     with tempfile.TemporaryDirectory() as folder:
         repeats = 1 if quick else -(-images // different)
         _, what = write_photographs(Path(folder) / "source", repeats, made_up=different)
         with PeakMemory() as memory:
-            dataset = prepare(Path(folder) / "source", Path(folder) / "workspace", size=224)
+            dataset = Preparation(Path(folder) / "source", Path(folder) / "workspace", size=224).run()
         prepared = len(dataset.manifest)
     mebibytes = memory.peak / 2**20
     report(

@@ -24,7 +24,7 @@ def main(quick: bool, epochs: int, method: str) -> None:
 
     set_up_tensorflow()
     from magsig_tf.config_files import build_config
-    from magsig_tf.data.preparation.prepare import prepare
+    from magsig_tf.data.preparation.prepare import Preparation
     from magsig_tf.execution.observer import Observer
     from magsig_tf.runs.run import Run
     from magsig_tf.training.run import execute
@@ -40,7 +40,8 @@ def main(quick: bool, epochs: int, method: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
-        dataset = prepare(None, workspace, kind="phantom", options=FEW if quick else None, workers=1 if quick else None)
+        preparation = Preparation(None, workspace, kind="phantom", options=FEW if quick else None)
+        dataset = preparation.run(workers=1 if quick else None)
         values = {"method": method, "holdout": "400X", "encoder": "small_cnn", "epochs": epochs, "weights": "none"}
         batch = 4 if quick else 16
         config = build_config({**values, "images_per_magnification": batch, "learning_rate": 0.002}).for_run(

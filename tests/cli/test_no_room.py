@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 import pytest
 
-from magsig_tf.data.preparation.prepare import prepare
+from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused
@@ -79,7 +79,7 @@ def test_prepare_on_a_disk_that_is_full_goes_on_when_there_is_room(here, form):
     left = (here / "left").read_text().splitlines()
     assert all(name.startswith("w/data/.preparing/") and ".tmp" not in name for name in left)
     check_whole(PreparedDataset.open(here / "whole"))
-    expected = prepare(here / "tree", here / "other", size=32, workers=1)
+    expected = Preparation(here / "tree", here / "other", size=32).run(workers=1)
     assert PreparedDataset.open(here / "whole").content_hash == expected.content_hash
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from magsig_tf.data.preparation.prepare import prepare
+from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.seeding import generator_for
 from magsig_tf.workspace import Workspace
@@ -50,7 +50,7 @@ def tiny_study(root: Path, resize: str = "squash", **settings) -> TinyStudy:
 
     workspace = Workspace(root / "workspace")
     source = write_files(root / "files")
-    prepared = prepare(source, workspace, name="tiny", size=32, resize=resize, workers=1)
+    prepared = Preparation(source, workspace, name="tiny", size=32, resize=resize).run(workers=1)
     config = tiny_config(**settings).for_run(dataset="tiny", method="baseline", holdout="400X", patient_fold=0, seed=0)
     run = Run.of(workspace, config)
     execute(run, prepared, Observer())

@@ -1,4 +1,4 @@
-"""Preparing a data set: every image is decoded once, in worker processes, into one array; see `prepare`."""
+"""Preparing a data set: every image is decoded once, in worker processes, into one array; see `Preparation`."""
 
 from __future__ import annotations
 
@@ -47,22 +47,8 @@ class PrepareProgress:
     fraction: float
 
 
-def prepare(
-    source: Path | str | DataSource | None,
-    workspace: Path | Workspace,
-    *,
-    name: str | None = None,
-    size: int | None = None,
-    resize: str = "squash",
-    workers: int | None = None,
-    overwrite: bool = False,
-    kind: str | None = None,
-    options: dict[str, str] | None = None,
-    progress: Callable[[PrepareProgress], None] | None = None,
-) -> PreparedDataset:
-    """Prepare a data set, or open it where it is prepared already.
-
-    With more than one worker, a script that calls this needs the usual `if __name__ == "__main__":`.
+class Preparation:
+    """One preparation, planned; `magsig_tf.workflows.prepare` carries it out.
 
     Args:
         source: Archive, folder or CSV manifest; a data source; or None with a `kind` that needs no file.
@@ -70,28 +56,14 @@ def prepare(
         name: Name of the data set; the source's own if not given.
         size: Height and width of the prepared images in pixels; 224 (phantom: 64) if not given.
         resize: "squash" (aspect ratio lost) or "crop" (the largest centred square).
-        workers: Processes that decode; all cores if not given.
         overwrite: Replace a data set of that name.
         kind: Name of the data source in the registry; recognised from `source` if not given.
         options: Settings of the source.
-        progress: Called now and then.
-
-    Returns:
-        The prepared data set.
 
     Raises:
-        UsageError: nothing recognises the source, or another data set has that name.
-        DataError: the source is hostile, damaged, empty, or more than 5 % of its images are unreadable.
-        RunError: another process is preparing this data set.
+        UsageError: nothing recognises the source, or a name, size or way to resize is none.
+        DataError: the source cannot be read.
     """
-    preparation = Preparation(
-        source, workspace, name=name, size=size, resize=resize, overwrite=overwrite, kind=kind, options=options
-    )
-    return preparation.existing() or preparation.run(workers=workers, progress=progress)
-
-
-class Preparation:
-    """One preparation, planned; the arguments are those of `prepare`."""
 
     def __init__(
         self,
@@ -158,7 +130,17 @@ class Preparation:
     def run(
         self, workers: int | None = None, progress: Callable[[PrepareProgress], None] | None = None
     ) -> PreparedDataset:
-        """Decode what is not decoded yet, write the data set and return it; raises as `prepare`."""
+        """Decode what is not decoded yet, write the data set and return it; one that is there already is opened.
+
+        Args:
+            workers: Processes that decode; all cores if not given.
+            progress: Called now and then.
+
+        Raises:
+            UsageError: another data set has that name.
+            DataError: the source is hostile, damaged, empty, or more than 5 % of its images are unreadable.
+            RunError: another process is preparing this data set.
+        """
         workers = available_cores() if workers is None else max(1, workers)
         with self._alone():
             self._put_back()

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import magsig_tf.data.preparation.write_dataset  # noqa: F401  forked processes should not import it again and again
-from magsig_tf.data.preparation.prepare import PrepareProgress, prepare
+from magsig_tf.data.preparation.prepare import Preparation, PrepareProgress
 from magsig_tf.data.prepared import PreparedDataset
 from tests.data.whole_dataset import check_whole
 
@@ -81,9 +81,14 @@ def fingerprint(workspace: Path) -> str | None:
     return hashlib.sha256(b"".join((folder / f).read_bytes() for f in ("images.npy", "manifest.parquet"))).hexdigest()
 
 
+def prepare(source: Path, workspace: Path, overwrite: bool, progress: Callable[[PrepareProgress], None]) -> None:
+    preparation = Preparation(source, workspace, size=16, overwrite=overwrite)
+    if preparation.existing() is None:
+        preparation.run(workers=1, progress=progress)
+
+
 def main(source: Path, folder: Path, every: int, old: Path | None) -> None:
     board = mmap.mmap(-1, 24)
-    options = {"size": 16, "workers": 1, "overwrite": old is not None}
     kill_at, ended = 1, -signal.SIGKILL
     while ended == -signal.SIGKILL:
         workspace = folder / str(kill_at)
@@ -92,11 +97,11 @@ def main(source: Path, folder: Path, every: int, old: Path | None) -> None:
         board[:] = bytes(24)
 
         def until_killed(w: Path = workspace, k: int = kill_at) -> None:
-            prepare(source, w, progress=Watch(w, board, k).progress, **options)
+            prepare(source, w, old is not None, Watch(w, board, k).progress)
 
         def again(w: Path = workspace) -> None:
             resumed = []
-            prepare(source, w, progress=lambda state: resumed.append(state.resumed), **options)
+            prepare(source, w, old is not None, lambda state: resumed.append(state.resumed))
             board[16:24] = (resumed[0] if resumed else NOTHING_TO_DO).to_bytes(8, "little")
 
         ended = forked(until_killed)

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from magsig_tf.data.preparation.prepare import prepare
+from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.sources.breakhis import BreakHis
 from magsig_tf.data.sources.csv_manifest import CsvManifest
@@ -24,8 +24,9 @@ def tree(tmp_path):
     return write_tree(tmp_path / "BreaKHis_v1", breakhis_files())
 
 
-def prepared(source, workspace, **options) -> PreparedDataset:
-    return prepare(source, workspace, **{"size": 16, "workers": 1, **options})
+def prepared(source, workspace, *, size=16, workers=1, progress=None, **options) -> PreparedDataset:
+    preparation = Preparation(source, workspace, size=size, **options)
+    return preparation.existing() or preparation.run(workers, progress)
 
 
 def test_a_folder_becomes_a_manifest_and_one_array(tree, tmp_path):
@@ -180,7 +181,7 @@ def test_a_data_set_whose_replacement_was_killed_between_two_moves_comes_back(tr
 def test_wrong_requests_are_refused_before_any_work(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=message):
-        prepare(workspace=tmp_path / "w", **arguments)
+        Preparation(workspace=tmp_path / "w", **arguments)
     assert not (tmp_path / "w").exists()
 
 
@@ -204,7 +205,7 @@ def test_a_workspace_that_cannot_be_written_is_told(tree, tmp_path):
 
 def test_the_phantom_is_prepared_with_its_truth(tmp_path):
     few = {"development_benign": "2", "development_malignant": 2, "test_benign": 0, "test_malignant": 0, "tiles": "2"}
-    dataset = prepare(None, tmp_path, kind="phantom", size=24, workers=1, options=few)
+    dataset = prepared(None, tmp_path, kind="phantom", size=24, options=few)
     assert dataset.images.shape == (32, 24, 24, 3)
     assert list(dataset.truth["path"]) == list(dataset.manifest["path"])
     assert set(dataset.manifest["origin"]) == {"phantom"}
@@ -212,19 +213,19 @@ def test_the_phantom_is_prepared_with_its_truth(tmp_path):
     assert dataset.info["source"]["fingerprint"]["phantom"]["tiles"] == 2
     check_whole(dataset)
     # again, with the values as numbers
-    assert prepare(None, tmp_path, kind="phantom", size=24, options=few | {"tiles": 2}).info == dataset.info
+    assert prepared(None, tmp_path, kind="phantom", size=24, options=few | {"tiles": 2}).info == dataset.info
 
 
 KILLED = """
 import sys, time
-from magsig_tf.data.preparation.prepare import prepare
+from magsig_tf.data.preparation.prepare import Preparation
 
 def stop_in_the_middle(state):
     if state.images >= 8:
         print("ready", flush=True)
         time.sleep(60)
 
-prepare(sys.argv[1], sys.argv[2], size=16, workers=1, progress=stop_in_the_middle)
+Preparation(sys.argv[1], sys.argv[2], size=16).run(workers=1, progress=stop_in_the_middle)
 """
 
 
@@ -305,12 +306,12 @@ def test_a_damaged_data_set_is_refused(tree, tmp_path):
 @pytest.mark.real
 def test_real_images_from_folder_and_archive(real_data, tmp_path):
     native = real_data / "native"
-    folder = prepare(native, tmp_path / "folder", workers=1)
+    folder = prepared(native, tmp_path / "folder", size=224)
     images = sorted(native.rglob("*.png"), key=lambda path: path.name)
     archive = write_tar(
         tmp_path / "native.tar", {str(path.relative_to(native)): path.read_bytes() for path in images}, "w"
     )
-    assert prepare(archive, tmp_path / "archive", workers=1).content_hash == folder.content_hash
+    assert prepared(archive, tmp_path / "archive", size=224).content_hash == folder.content_hash
     report = folder.info["report"]
     assert (report["images"], report["cases"]) == (48, 22)
     assert report["known"]["missing_images"] == 7909 - 48

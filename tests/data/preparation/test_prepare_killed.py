@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from magsig_tf.data.preparation.prepare import prepare
+from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from tests.data.preparation.kill_everywhere import NOTHING_TO_DO, fingerprint
 from tests.data.small_images import breakhis_files, png, random_pixels, write_tar, write_tree
@@ -34,7 +34,7 @@ def killed_everywhere(*arguments) -> list[dict]:
 def test_a_kill_at_any_moment_costs_at_most_the_images_in_work(tmp_path):
     # an archive out of order: the longest way, with a sorted copy of the pixels
     archive = write_tar(tmp_path / "b.tar", breakhis_files(NAMES), "w")
-    prepare(archive, tmp_path / "whole", size=16, workers=1)
+    Preparation(archive, tmp_path / "whole", size=16).run(workers=1)
     whole = fingerprint(tmp_path / "whole")
     kills = killed_everywhere(archive, tmp_path / "w", 6)
     assert len(kills) > 8
@@ -53,9 +53,10 @@ def test_a_kill_at_any_moment_costs_at_most_the_images_in_work(tmp_path):
 
 @pytest.mark.slow
 def test_a_kill_while_a_data_set_is_replaced_leaves_the_old_or_the_new(tmp_path):
-    prepare(write_tree(tmp_path / "before", breakhis_files(NAMES[:5])), tmp_path / "old", size=16, workers=1)
+    before = write_tree(tmp_path / "before", breakhis_files(NAMES[:5]))
+    Preparation(before, tmp_path / "old", size=16).run(workers=1)
     tree = write_tree(tmp_path / "tree", breakhis_files(NAMES))
-    prepare(tree, tmp_path / "whole", size=16, workers=1)
+    Preparation(tree, tmp_path / "whole", size=16).run(workers=1)
     old, whole = fingerprint(tmp_path / "old"), fingerprint(tmp_path / "whole")
     kills = killed_everywhere(tree, tmp_path / "w", 9, tmp_path / "old")
     assert {kill["at_death"] for kill in kills} == {old, whole}

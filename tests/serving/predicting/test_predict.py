@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-from magsig_tf.data.preparation.prepare import prepare
+from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.errors import DataError
 from magsig_tf.serving.predicting import prediction
 from magsig_tf.serving.predicting.input_images import InputImage
@@ -55,7 +55,7 @@ def test_a_folder_of_breakhis_gives_a_row_an_image_and_a_row_a_case(model, here)
     done = magsig("predict", "--model", model, "tiles", "--out", "p.csv")
     assert done.code == 0, done.errors
     found = rows("p.csv")
-    prepared = prepare(tree, here / "workspace", size=SIZE, workers=1)
+    prepared = Preparation(tree, here / "workspace", size=SIZE).run(workers=1)
     by_name = {Path(row["file"]).name: row for row in found}
     assert len(found) == len(by_name) == len(prepared.manifest)
     for image, known in zip(prepared.images, prepared.manifest.itertuples(), strict=True):
@@ -79,7 +79,7 @@ def test_a_folder_of_breakhis_gives_a_row_an_image_and_a_row_a_case(model, here)
 @pytest.mark.parametrize("resize", ["squash", "crop"])
 def test_the_network_gets_the_pixels_that_prepare_makes(model, here, resize):
     tree = write_tree(here / "tiles", breakhis_files())
-    prepared = prepare(tree, here / "workspace", size=SIZE, resize=resize, workers=1)
+    prepared = Preparation(tree, here / "workspace", size=SIZE, resize=resize).run(workers=1)
     write_facts(here, {"name": "m", "version": 1, "resize": resize})
     (here / "saved_model.pb").touch()
     seen = []
