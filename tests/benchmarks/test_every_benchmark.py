@@ -17,6 +17,7 @@ MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__in
 FIELDS = {"benchmark", "of", "to", "ratio", "lowest", "highest", "target", "reached", "rounds", "cores", "load"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_it_runs_in_its_smallest_form_and_prints_its_lines(name, capsys):
     importlib.import_module(f"benchmarks.{name}").main.main(["--quick"], standalone_mode=False)
@@ -28,6 +29,7 @@ def test_it_runs_in_its_smallest_form_and_prints_its_lines(name, capsys):
         assert line["reached"] == (None if line["target"] is None else line["ratio"] >= line["target"])
 
 
+@pytest.mark.slow
 def test_the_profile_of_a_step_names_its_operations_and_the_limits(capsys):
     importlib.import_module("benchmarks.step_profile").main.main(["--quick"], standalone_mode=False)
     text = capsys.readouterr().out
@@ -35,6 +37,7 @@ def test_the_profile_of_a_step_names_its_operations_and_the_limits(capsys):
     assert "GFLOP a step" in text
 
 
+@pytest.mark.slow
 def test_the_strength_of_reversal_is_measured_and_drawn(capsys, tmp_path):
     main = importlib.import_module("benchmarks.reversal_strength").main
     main.main(["--quick", "--out", str(tmp_path / "curve")], standalone_mode=False)

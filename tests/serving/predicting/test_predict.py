@@ -124,6 +124,7 @@ def test_hidden_files_links_and_other_files_are_passed_over_and_counted(model, h
     (here / "tiles" / "circle").symlink_to(here / "tiles")
     (here / "tiles" / "f.png").symlink_to(here / "tiles" / "a.png")
     done = magsig("predict", "--model", model, "tiles", "tiles/a.png", "tiles/deep/../a.png", "--json")
+    assert done.code == 0, done.errors
     found = json.loads(done.out)
     assert [row["file"] for row in rows("predictions.csv")] == ["tiles/a.png", "tiles/deep/d.JPG"]
     assert found["named_again"] == 2
