@@ -3,7 +3,7 @@
 A moment is a file operation in the workspace or a report of progress. A process is forked for every kill, since
 starting Python afresh for each would take a minute.
 
-    python kill_everywhere.py SOURCE FOLDER EVERY [OLD]
+    python -m tests.data.preparation.kill_everywhere SOURCE FOLDER EVERY [OLD]
 
 EVERY 1 kills at each moment, 5 at every fifth. With OLD, a workspace, each preparation replaces the data set in a copy
 of it. Prints one JSON object a kill.

@@ -17,13 +17,14 @@ from tests.data.preparation.kill_everywhere import NOTHING_TO_DO, fingerprint
 from tests.data.small_images import breakhis_files, png, random_pixels, write_tar, write_tree
 from tests.data.whole_dataset import check_whole
 
-KILLER = Path(__file__).with_name("kill_everywhere.py")
+ROOT = Path(__file__).resolve().parents[3]
 NAMES = tuple(f"SOB_B_A-14-{case}-40-{place:03d}.png" for case in (30, 10, 20) for place in range(16))
 
 
 def killed_everywhere(*arguments) -> list[dict]:
-    command = [sys.executable, str(KILLER), *map(str, arguments)]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.splitlines()
+    command = [sys.executable, "-m", "tests.data.preparation.kill_everywhere", *map(str, arguments)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    lines = answer.stdout.splitlines()
     *kills, last = map(json.loads, lines)
     assert not last["killed"]
     assert all(kill["killed"] for kill in kills)
