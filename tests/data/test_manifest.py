@@ -35,8 +35,8 @@ def test_rows_are_sorted_and_what_is_unknown_is_filled_in():
         ([row("a"), row("a")], "each path once, found 'a' twice"),
         ([row("a", label="unsure")], "benign and malignant, found 'unsure'"),
         ([row("a", case="")], "a case for every image"),
-        ([row("a"), row("b", label="malignant")], "one label a case .* found case '1' with 'benign' and 'malignant'"),
-        ([row("a", cohort="test"), row("b", cohort="")], "one cohort a case"),
+        ([row("a"), row("b", label="malignant")], "one label per case .* found case '1' with 'benign' and 'malignant'"),
+        ([row("a", cohort="test"), row("b", cohort="")], "one cohort per case"),
         ([], "at least one readable image"),
     ],
 )
