@@ -99,6 +99,7 @@ def test_a_store_that_is_away_costs_no_run_and_exit_1(magsig, workspace, monkeyp
         assert counts in errors
 
 
+@pytest.mark.slow
 def test_an_encoder_of_the_current_folder_is_trained_in_part(magsig, workspace, tmp_path, monkeypatch):
     import keras
 

@@ -17,7 +17,7 @@ from tests.made_up_gans import write_fold
 from tests.tiny import tiny_config, tiny_dataset
 
 METHODS = registry("methods").names()
-ENCODERS = ("small_cnn", "tests.training.slow_encoders:pretrained_like")
+ENCODERS = ("small_cnn", pytest.param("tests.training.slow_encoders:pretrained_like", marks=pytest.mark.slow))
 STEPS = 60
 
 
