@@ -79,7 +79,7 @@ class Differences:
     def between(self, holdout: str, other: str) -> Estimate:
         """Return by how much the difference at one holdout exceeds that at another."""
         cell = difference(self._difference([holdout]), self._difference([other]))
-        found = self._estimate(cell, [holdout, other], f" at {holdout} less that at {other}")
+        found = self._estimate(cell, [holdout, other], f" at {holdout} minus that at {other}")
         low, high = found.bounds
         # a difference of two differences reaches twice as far
         return replace(found, bounds=(low - high, high - low))

@@ -218,7 +218,7 @@ class Summary:
 
     @property
     def missing(self) -> list[str]:
-        """Names of runs that are not there although a group's folds, seeds and study let expect them."""
+        """Names of missing runs: every fold and seed of a group at every holdout of its study is expected."""
         return [run_name(g.label, *key) for g in self.matrix.groups for key in self.matrix.missing(g)]
 
 

@@ -228,13 +228,13 @@ def answer_signatures(tables: ResultTables, labels: Sequence[str]) -> list[str]:
 
 
 def answer_synthetic(explanation: Explanation | None) -> list[str]:
-    """Return what can be told of each method that drew from GANs, over all holdouts or at its only one.
+    """Return what can be told of each method that used GANs, over all holdouts or at its only one.
 
     Args:
-        explanation: The explanation; None where no run drew from GANs.
+        explanation: The explanation; None where no run used GANs.
     """
     if explanation is None:
-        return ["Not run: no run drew from GANs (`magsig train --method gan --holdout all`)."]
+        return ["Not run: no run used GANs (`magsig train --method gan --holdout all`)."]
     rows = explanation.table[(explanation.table["quantity"] == "sentence") & (explanation.table["level"] == "image")]
     whole = rows[rows["holdout"] == POOLED] if (rows["holdout"] == POOLED).any() else rows
     return list(whole["words"])

@@ -16,7 +16,7 @@ _KINDS = {
     Verdict.INCONCLUSIVE: ("untold", "?"),
     Verdict.NOT_RUN: ("missing", "–"),
 }
-_SHORT = {verdict: verdict.value for verdict in _KINDS} | {Verdict.INCONCLUSIVE: "cannot be told"}
+_SHORT = {verdict: verdict.value for verdict in _KINDS}
 
 
 @dataclass(frozen=True)

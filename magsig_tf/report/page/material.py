@@ -45,7 +45,7 @@ class Material:
         comparisons: Each method with the reference.
         reference: The method that others are compared with.
         claims: The paper's statements, judged.
-        explanation: What synthetic images did; None where no run drew from GANs.
+        explanation: What synthetic images did; None where no run used GANs.
         tables: What signatures and probes left in the results folder.
         worst: From `worst_images`.
         tiles: Prepared images by their row in the manifest, those of `worst`; empty where the data are gone.
