@@ -25,7 +25,7 @@ class Group:
         method: Name of the method.
         config_hash: Hash of the config.
         label: What tables print: the method, with the config's first letters where the method has several, "oracle"
-            where the checkpoint was chosen by looking at the holdout, and "moving statistics" where the runs were
+            where the epoch was chosen by looking at the holdout, and "moving statistics" where the runs were
             evaluated with moving averages of the batch statistics.
         selection: "source" or "oracle".
         batch_statistics: "reestimated", "moving" or "frozen"; the same for all its runs.

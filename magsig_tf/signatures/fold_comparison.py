@@ -47,7 +47,7 @@ def compare_pairs(
 
 
 def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return two rows a method and config: its signatures over the holdouts, and the mean of many permutations.
+    """Return two rows per method and config: its signatures over the holdouts, and the mean of many permutations.
 
     Args:
         fitted: The signatures.

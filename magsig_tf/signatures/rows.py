@@ -1,4 +1,4 @@
-"""One row a run: the size of its signature and how well the sparse classifier does where it was not trained."""
+"""One row per run: the size of its signature and how well the sparse classifier does where it was not trained."""
 
 from __future__ import annotations
 

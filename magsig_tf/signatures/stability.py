@@ -1,4 +1,4 @@
-"""How often each dimension is selected when cases are drawn again, and the bounds of Shah and Samworth on chance."""
+"""Selection frequencies over resampled training cases, and Shah and Samworth's bounds on false selections."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def study_signatures(
             pairs = compare_pairs(fitted, report)
         methods = compare_methods(fitted, pairs)
     if bootstraps:
-        with progress("cases drawn again") as report:
+        with progress("bootstraps over training cases") as report:
             within = measure_within_fold(fitted, bootstraps, processes=usable_processes(), progress=report)
     return SignatureStudy(name, signature_table(fitted), pairs, methods, within, replicates, prediction_table(fitted))
 

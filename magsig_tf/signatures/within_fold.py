@@ -1,4 +1,4 @@
-"""How stable the signature of one run is when its training cases are drawn again, lambda fixed at the run's choice."""
+"""How stable the signature of one run is over bootstraps of its training cases, lambda fixed at the run's choice."""
 
 from __future__ import annotations
 

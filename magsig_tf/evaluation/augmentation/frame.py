@@ -178,7 +178,7 @@ class Explanation:
 
 
 def augmented_groups(matrix: Matrix) -> list[Group]:
-    """Return the groups whose runs drew from GANs."""
+    """Return the groups whose runs used GANs."""
     return [
         group
         for group in matrix.groups

@@ -1,4 +1,4 @@
-"""What the explanation table lets one say of a holdout, in one sentence; the rules are written in docs/numbers.md."""
+"""What the explanation table shows of a holdout, in one sentence; the rules are written in docs/numbers.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ROC curves with bands: mean over patient folds and seeds, cases drawn again."""
+"""ROC curves with bands: mean over patient folds and seeds, bootstraps over cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images at held-out magnifications that each method gets most wrong."""
+"""The images at held-out magnifications that each method predicts with the largest errors."""
 
 from __future__ import annotations
 

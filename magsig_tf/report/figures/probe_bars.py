@@ -35,10 +35,10 @@ class ProbeBars(Figure):
 
     name = "probe_bars"
     caption = (
-        "What classifiers find in frozen embeddings of test cases that they were not fitted on, with 95 % intervals "
-        "from a bootstrap over cases. Methods are coloured, controls grey. A bar beyond the dashed line of chance "
-        "shows that magnification, or the case, is still there; a bar at chance only says that this probe found "
-        "nothing."
+        "What classifiers predict from frozen embeddings of test cases that they were not fitted on, with 95 % "
+        "intervals from a bootstrap over cases. Methods are coloured, controls grey. A bar beyond the dashed line of "
+        "chance shows that the embedding still reveals the magnification, or the case; a bar at chance only says "
+        "that this probe found nothing."
     )
     absent = "not run: no probe (magsig probe)"
 

@@ -1,4 +1,4 @@
-"""The verdict box: what the paper states, and what these runs say of it."""
+"""The verdict box: the paper's claims, judged by these runs."""
 
 from __future__ import annotations
 
@@ -90,4 +90,4 @@ def claims_page_table(claims: Claims) -> Table:
         for c in cards_of(claims)
     ]
     columns = [Column("no."), *(Column(title, "", False) for title in ("claim", "paper", "ours", "verdict"))]
-    return Table("claims", "What the paper states, and what these runs say", columns, rows, claims.table)
+    return Table("claims", "The paper's claims, judged by these runs", columns, rows, claims.table)

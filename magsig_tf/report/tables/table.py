@@ -39,7 +39,7 @@ class Scale:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Scale:
-        """Return a scale from the lowest to the highest end of some rows, so that intervals can be told apart."""
+        """Return a scale from the lowest to the highest end of some rows, so that intervals can be distinguished."""
         known = _known(frame)
         low, high = min(known, default=0.0), max(known, default=1.0)
         return cls(low, high) if high > low else cls(low - 0.5, low + 0.5)

@@ -88,7 +88,7 @@ def test_ids_are_unique_and_labels_point_at_them(tags):
 
 
 def test_the_verdict_box_comes_first_and_marks_other_data(text):
-    assert text.index('id="verdicts"') < text.index('id="unseen"')
+    assert text.index('id="verdicts"') < text.index('id="held-out"')
     assert text.count('class="claim ') == 13
     assert text.count("other data") > 13
 
