@@ -74,7 +74,7 @@ class Matrix:
 
     @property
     def competing(self) -> list[Group]:
-        """The groups that may be held against each other: no oracles, and none with moving statistics.
+        """The groups that may be compared with each other: no oracles, and none with moving statistics.
 
         Where all but oracles have moving statistics they are alike, and compete.
         """

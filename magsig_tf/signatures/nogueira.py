@@ -16,7 +16,7 @@ from magsig_tf.errors import DataError
 from magsig_tf.reasons import EMPTY, FEWER_THAN_TWO, NOTHING, SATURATED, Reason
 
 ALL_EMPTY = Reason(EMPTY, "not defined: every signature is empty")
-ALL_FULL = Reason(SATURATED, "not defined: every signature is all dimensions")
+ALL_FULL = Reason(SATURATED, "not defined: every signature has all dimensions")
 ONE_SET = Reason(FEWER_THAN_TWO, "not defined: fewer than two signatures")
 
 

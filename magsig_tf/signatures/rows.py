@@ -67,7 +67,7 @@ NEARLY_ALL = Reason(
     reasons.SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial"
 )
 SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
-DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might do better")
+DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might fit better")
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ class WithinFold:
     """What drawing the cases again says of some runs; docs/signatures.md lists the columns.
 
     Args:
-        stability: One row a run.
-        frequencies: One row a run and dimension.
-        tests: One row a pair of methods at the same holdout, patient fold and seed.
+        stability: One row per run.
+        frequencies: One row per run and dimension.
+        tests: One row per pair of methods at the same holdout, patient fold and seed.
     """
 
     stability: pd.DataFrame = field(repr=False)

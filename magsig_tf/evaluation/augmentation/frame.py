@@ -1,4 +1,4 @@
-"""The explanation table: what GAN augmentation did to each holdout, beside the quality of the GANs behind it."""
+"""The explanation table: the effect of GAN augmentation at each holdout, beside the quality of its GANs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _CLEAR = 0.05
 
 
 def explanation_notes(explanation: Explanation, level: str) -> list[str]:
-    """Return what is told below one printed explanation table.
+    """Return the notes below one printed explanation table.
 
     Args:
         explanation: The explanation.

@@ -84,7 +84,7 @@ class Claims:
         dataset: Name of the data set.
         data: Name of the paper's data set, or "other data" where this is not the whole of it.
         claims: In the order of the paper, the criteria of falsification last.
-        table: One row a claim; the columns are listed in docs/claims.md.
+        table: One row per claim; the columns are listed in docs/claims.md.
         margin: Differences up to this size count as equivalent.
         replicates: Number B of bootstrap replicates.
         notes: What a reader must know of all of them.

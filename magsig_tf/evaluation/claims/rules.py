@@ -1,4 +1,4 @@
-"""One small function a rule of a claims file: from evidence to a finding; docs/claims.md has the rules in words."""
+"""One small function per rule of a claims file: from evidence to a finding; docs/claims.md has the rules in words."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Finding:
         high: Upper end of its interval.
         level: Coverage that the interval aims at; NaN without one.
         cases: Test cases behind it; 0 where it rests on runs or on none.
-        cases_needed: About how many cases it would take to tell; NaN where it is told, or cannot be said.
+        cases_needed: About how many cases a verdict would need; NaN where there is one, or no estimate.
     """
 
     verdict: Verdict

@@ -20,7 +20,7 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
         metrics: Names of the metrics shown.
 
     Returns:
-        One sentence or two a note; what could mislead most comes first.
+        One or two sentences per note; what could mislead most comes first.
     """
     shown = comparison.table[comparison.table["metric"].isin(metrics)]
     groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}

@@ -196,7 +196,7 @@ class Summary:
 
     Args:
         dataset: Name of the data set.
-        table: One row a method, config, holdout, level, metric and quantity; the columns are listed in docs/numbers.md.
+        table: One row per method, config, holdout, level, metric and quantity; docs/numbers.md lists the columns.
         matrix: The runs behind it.
         unfinished: Name and state of runs that are not finished.
         replicates: Number of bootstrap replicates.

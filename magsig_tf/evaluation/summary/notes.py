@@ -29,7 +29,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
         metrics: Names of the metrics shown.
 
     Returns:
-        One sentence or two a note; what could mislead most comes first.
+        One or two sentences per note; what could mislead most comes first.
     """
     frame = summary.table
     shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]

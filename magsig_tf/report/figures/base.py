@@ -49,7 +49,7 @@ class Appearance:
     Args:
         colour: As #RRGGBB.
         marker: A matplotlib marker.
-        line: A matplotlib line style; tells the configs of one method apart.
+        line: A matplotlib line style; distinguishes the configs of one method.
     """
 
     colour: str

@@ -1,4 +1,4 @@
-"""Case strips: which cases are wrong in every method, and which in one."""
+"""Case strips: which cases every method misclassifies, and which only one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CaseStrips(Figure):
     caption = (
         "Share of each case's images at held-out magnifications that are misclassified at a threshold of 0.5, over all "
         "holdouts, patient folds and seeds. Cases are in the same order in every strip, the worst on average "
-        "first: a dark column is a case that every method gets wrong. A grey cell was not tested."
+        "first: a dark column is a case that every method misclassifies. A grey cell was not tested."
     )
     absent = "not run: no predictions at a held-out magnification"
 

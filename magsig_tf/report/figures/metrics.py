@@ -28,7 +28,7 @@ _ARROWS = {"higher": "higher is better", "lower": "lower is better"}
 
 
 class MetricsPerHoldout(Figure):
-    """A panel a metric, a point with its interval for each method and holdout.
+    """A panel per metric, a point with its interval for each method and holdout.
 
     Args:
         table: The summary frame (`Summary.frame()`, or `summary.parquet`).

@@ -1,4 +1,4 @@
-"""Probes of frozen embeddings: what they still say of magnification and case, beside chance."""
+"""Probes of frozen embeddings: what they still reveal about magnification and case, beside chance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_LABEL = 20
 
 
 class ProbeBars(Figure):
-    """A panel a probe, a bar with its interval for each method and control, chance and the shuffled control beside it.
+    """A panel per probe, a bar with its interval per method and control, chance and the shuffled control beside it.
 
     Args:
         table: From `summarise_probes` (or `probes.parquet`).

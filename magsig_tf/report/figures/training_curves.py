@@ -25,7 +25,7 @@ SERIES = {
 
 
 class TrainingCurves(Figure):
-    """A panel a quantity, the mean over runs of each method with their range.
+    """A panel per quantity, the mean over runs of each method with their range.
 
     Args:
         matrix: The runs.

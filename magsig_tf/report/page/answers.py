@@ -1,4 +1,4 @@
-"""What the numbers say, in plain sentences by rules; docs/report.md has the rules."""
+"""What the numbers show, in plain sentences by rules; docs/report.md has the rules."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def answer_better(table: pd.DataFrame, reference: str) -> list[str]:
 
 
 def answer_calibrated(table: pd.DataFrame) -> list[str]:
-    """Say by how much the probabilities are off, and whose Brier score is lowest.
+    """Give the calibration error of the probabilities, and say whose Brier score is lowest.
 
     Args:
         table: The summary frame.
@@ -129,7 +129,7 @@ def answer_calibrated(table: pd.DataFrame) -> list[str]:
 
 
 def answer_wrong(strips: pd.DataFrame) -> list[str]:
-    """Say which cases every method gets wrong in most of their images.
+    """Say which cases every method misclassifies in most of their images.
 
     Args:
         strips: `CaseStrips.frame()`.

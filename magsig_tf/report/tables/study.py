@@ -1,4 +1,4 @@
-"""Who is wrong, and the runs themselves, as tables."""
+"""Which cases are misclassified, and the runs themselves, as tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from magsig_tf.runs.record import RunRecord
 
 
 def case_table(strips: pd.DataFrame) -> Table:
-    """Return the share of each case's images that each method gets wrong, the worst on average first.
+    """Return the share of each case's images that each method misclassifies, the worst on average first.
 
     Args:
         strips: `CaseStrips.frame()`.
@@ -28,7 +28,7 @@ def case_table(strips: pd.DataFrame) -> Table:
         cells += [Cell.number(share, absent="not tested", scale=scale) for share in shares]
         rows.append(Row(cells, (), (), {"truth": str(truth)}))
     columns = [Column("case", "", False), Column("truth", "", False)]
-    columns += [*(Column(f"{label}, wrong") for label in labels), Column("mean of methods")]
+    columns += [*(Column(f"{label}, misclassified") for label in labels), Column("mean of methods")]
     filters = [Filter("truth", {name: name for name in sorted(set(strips["class"]))})]
     title = "Share of each case's images misclassified at held-out magnifications"
     return Table("cases", title, columns, rows, strips, filters=filters)

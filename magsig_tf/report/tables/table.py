@@ -176,7 +176,7 @@ class Row:
     """One row.
 
     Args:
-        cells: One a column.
+        cells: One per column.
         methods: Labels that it is about; the page hides it with any of them.
         holdouts: Holdouts that it is about; the page hides it with any of them.
         values: What its table is filtered by: title of a filter -> value.
