@@ -204,9 +204,7 @@ def test_reproduce_trains_the_matrix_and_ends_with_the_tables(magsig, workspace,
     assert set(signatures["method"]) == {"baseline", "grl", "random-encoder"}
     probes = pd.read_csv(workspace / "results" / "tiny" / "probes-study.csv")
     assert set(probes.loc[probes["kind"] == "method", "subject"]) == {"baseline", "grl"}
-    assert (
-        out.index("Holdouts compared") < out.index("probes of frozen embeddings") < out.index("what the paper states")
-    )
+    assert out.index("Holdouts compared") < out.index("probes of frozen embeddings") < out.index("the paper's claims")
     claims = pd.read_csv(workspace / "results" / "tiny" / "claims-study.csv")
     assert set(claims["margin"]) == {0.02}
     # the claims of this study rest on its own signatures, not on those of all runs

@@ -99,7 +99,9 @@ def test_the_plain_form_is_that_of_the_paper():
         (3.4, 0.96, 1.0, ["the domain head has failed", "the label head has failed"]),
     ],
 )
-def test_an_epoch_is_warned_of_where_the_head_or_the_label_is_lost(domain_loss, classification_loss, progress, said):
+def test_an_epoch_is_warned_of_where_the_domain_or_the_label_head_has_failed(
+    domain_loss, classification_loss, progress, said
+):
     logs = {"domain_loss": domain_loss, "classification_loss": classification_loss}
     found = method_of().epoch_warnings(logs, progress)
     assert len(found) == len(said)

@@ -19,7 +19,7 @@ _SPECTRUM = "power_spectrum"
 _MEASURES = {
     "precision": Column("preci-\nsion", "share of samples within the real distribution"),
     "recall": Column("recall", "share of real images within the sample distribution"),
-    "density": Column("den-\nsity", "density of real images around samples, 1 is expected"),
+    "density": Column("den-\nsity", "density of real images around samples, 1 if both distributions are equal"),
     "coverage": Column("cover-\nage", "share of real images with a sample nearby"),
     "copied": Column("copied", "share of samples that repeat a training image"),
     "nearest_ratio": Column(

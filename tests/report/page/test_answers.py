@@ -45,7 +45,7 @@ def test_a_drop_is_told_where_its_interval_lies_below_zero():
     assert answer_drop(table.iloc[:0])[0].startswith("Not run")
 
 
-def test_better_is_told_by_holms_p_and_not_told_apart_is_not_equal():
+def test_better_is_decided_by_holms_p_and_inconclusive_is_not_equal():
     rows = [("grl", "40X", 0.1, 0.01), ("grl", "100X", -0.1, 0.03), ("grl", "200X", 0.1, 0.06)]
     table = pd.DataFrame(rows, columns=["label", "holdout", "value", "holm_p"])
     table = table.assign(reference_label="baseline", level="image", metric="auc", holdout_mean=NAN)
