@@ -1,4 +1,4 @@
-"""`log.jsonl`, cut back to the checkpoint when a run resumes, and TensorBoard's event files, which say the same."""
+"""`log.jsonl`, cut back to the checkpoint when a run resumes, and event files with the same numbers for TensorBoard."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class EventFiles:
     """Mirrors the records of a log as scalars.
 
     There is one event file, and it says what the log says: a resumed run writes a new one from the records that were
-    kept, so that no step is there twice. What cannot be written is told once and never ends a training.
+    kept, so that no step is there twice. What cannot be written is reported once and never ends a training.
 
     Args:
         folder: Receives the file.
@@ -146,7 +146,7 @@ class RunLog:
 
     Args:
         path: The file.
-        resume_step: Records of later steps are dropped: the steps they tell of will be taken again.
+        resume_step: Records of later steps are dropped: the steps they belong to will be taken again.
         events: Told the same records; None tells no one.
     """
 

@@ -17,8 +17,8 @@ class GanMethodOptions(GanOptions):
 
     synthetic_filter: bool = Field(
         False,
-        description="gan: use only images that the fold's own baseline run labels rightly and with confidence, and "
-        "that are neither copies of training images nor far from all of them",
+        description="gan: use only images that the fold's own baseline run classifies correctly and with confidence, "
+        "and that are neither copies of training images nor far from all of them",
     )
     synthetic_confidence: float = Field(
         0.7, ge=0.5, lt=1, description="gan: least probability of an image's own label under the filter"

@@ -112,14 +112,14 @@ class GradientReversalMethod(Method):
         found = []
         if logs["domain_loss"] > guessing + LOST_NATS:
             found.append(
-                f"the domain head is lost: its loss {logs['domain_loss']:.2f} is far above that of guessing, "
+                f"the domain head has failed: its loss {logs['domain_loss']:.2f} is far above that of guessing, "
                 f"{guessing:.2f}, so its gradient no longer removes the magnification. Lower --lambda-max, or raise "
                 "--domain-updates or --domain-learning-rate"
             )
         if progress > 1 / 3 and logs["classification_loss"] > math.log(2):
             found.append(
-                f"the label is lost: the classification loss {logs['classification_loss']:.2f} is above that of "
-                "guessing, 0.69. Lower --lambda-max"
+                f"the label head has failed: the classification loss {logs['classification_loss']:.2f} is above that "
+                "of guessing, 0.69. Lower --lambda-max"
             )
         return found
 

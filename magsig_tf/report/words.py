@@ -9,20 +9,20 @@ from magsig_tf.evaluation import METRICS
 from magsig_tf.reasons import Reason
 
 MEANINGS = {
-    "auc": "share of pairs of a malignant and a benign one that are ranked rightly, .5 is chance",
-    "accuracy": "share of right decisions",
+    "auc": "share of pairs of a malignant and a benign one that are ranked correctly, .5 is chance",
+    "accuracy": "share classified correctly",
     "balanced_accuracy": "mean of sensitivity and specificity",
     "f1": "2 TP / (2 TP + FP + FN), malignant is positive",
-    "sensitivity": "share of malignant ones found",
-    "specificity": "share of benign ones left alone",
+    "sensitivity": "share of malignant ones classified as malignant",
+    "specificity": "share of benign ones classified as benign",
     "brier": "mean squared error of the probability, lower is better",
-    "log_loss": "mean of -log of the probability of the truth, lower is better",
-    "ece": "how far probabilities are from shares over 15 bins of equally many, lower is better",
-    "ece_equal_width": "the same over 15 bins of equal width",
-    "brier_reliability": "how far probabilities are from shares, squared, lower is better",
-    "brier_resolution": "how far the shares of bins are from each other, higher is better",
+    "log_loss": "mean of -log of the probability of the true class, lower is better",
+    "ece": "expected calibration error, 15 bins of equal counts, lower is better",
+    "ece_equal_width": "expected calibration error, 15 bins of equal width, lower is better",
+    "brier_reliability": "mean squared gap between probability and frequency in bins, lower is better",
+    "brier_resolution": "variance of the frequency over bins, higher is better",
     "brier_uncertainty": "a property of the data alone",
-    "patient_recognition_rate": "share of a case's images decided rightly, mean over cases",
+    "patient_recognition_rate": "share of a case's images classified correctly, mean over cases",
 }
 """Each metric in a clause; docs/numbers.md has the definitions."""
 NOT_DEFINED = "not defined"

@@ -25,7 +25,7 @@ class Group:
         method: Name of the method.
         config_hash: Hash of the config.
         label: What tables print: the method, with the config's first letters where the method has several, "oracle"
-            where the checkpoint was chosen by looking at the holdout, and "moving statistics" where the runs were
+            where the epoch was chosen by looking at the holdout, and "moving statistics" where the runs were
             evaluated with moving averages of the batch statistics.
         selection: "source" or "oracle".
         batch_statistics: "reestimated", "moving" or "frozen"; the same for all its runs.
@@ -74,7 +74,7 @@ class Matrix:
 
     @property
     def competing(self) -> list[Group]:
-        """The groups that may be held against each other: no oracles, and none with moving statistics.
+        """The groups that may be compared with each other: no oracles, and none with moving statistics.
 
         Where all but oracles have moving statistics they are alike, and compete.
         """

@@ -24,9 +24,9 @@ class SignatureResults:
     """Result tables of signatures; None where a file is not there.
 
     Args:
-        sizes: One row a run: `AXES`, k and p.
-        pairs: One row a pair of holdouts, patient fold and seed, with its Jaccard index and what chance gives.
-        predictions: One row a run and test image: what the sparse classifier says.
+        sizes: One row per run: `AXES`, k and p.
+        pairs: One row per pair of holdouts, patient fold and seed, with its Jaccard index and what chance gives.
+        predictions: One row per run and test image: what the sparse classifier says.
     """
 
     sizes: pd.DataFrame | None = field(repr=False)

@@ -1,4 +1,4 @@
-"""Whether two embeddings arrange the same images alike, and which dimension of one answers to which of the other."""
+"""Whether two embeddings arrange the same images alike, and which dimension of one matches which of the other."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from magsig_tf.signatures.permuted_control import PermutedOverlap, permuted_over
 from magsig_tf.signatures.rows import SourceSignature
 
 FEWEST_COMMON_IMAGES = 10
-"""Below this many common images neither matching nor alignment says anything."""
+"""Below this many common images neither matching nor alignment is informative."""
 NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA nor what a matching could add")
 NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
 
@@ -35,7 +35,7 @@ def compare_pairs(
         progress: Called with the number of pairs done and of all.
 
     Returns:
-        One row a pair; docs/signatures.md lists the columns. Empty where no group has two holdouts.
+        One row per pair; docs/signatures.md lists the columns. Empty where no group has two holdouts.
     """
     pairs = [pair for group in _groups(fitted) for pair in combinations(group, 2)]
     rows = []
@@ -47,7 +47,7 @@ def compare_pairs(
 
 
 def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return two rows a method and config: its signatures over the holdouts, and the mean of many permutations.
+    """Return two rows per method and config: its signatures over the holdouts, and the mean of many permutations.
 
     Args:
         fitted: The signatures.
@@ -111,7 +111,7 @@ def _control_columns(control: PermutedOverlap | None) -> dict[str, object]:
 def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarray, str]:
     """Return the embeddings of the test images that both have, in one order, and why there are none."""
     if first.row is None or second.row is None:
-        return first.embedding[:0], second.embedding[:0], "the files number no images (array row)"
+        return first.embedding[:0], second.embedding[:0], "the files have no image numbers (array row)"
     common = np.intersect1d(first.row, second.row)
     reason = "" if len(common) >= FEWEST_COMMON_IMAGES else f"{len(common)} common test images"
     return first.images(common).embedding, second.images(common).embedding, reason

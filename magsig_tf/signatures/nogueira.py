@@ -16,7 +16,7 @@ from magsig_tf.errors import DataError
 from magsig_tf.reasons import EMPTY, FEWER_THAN_TWO, NOTHING, SATURATED, Reason
 
 ALL_EMPTY = Reason(EMPTY, "not defined: every signature is empty")
-ALL_FULL = Reason(SATURATED, "not defined: every signature is all dimensions")
+ALL_FULL = Reason(SATURATED, "not defined: every signature has all dimensions")
 ONE_SET = Reason(FEWER_THAN_TWO, "not defined: fewer than two signatures")
 
 
@@ -63,7 +63,7 @@ def nogueira_stability(selected: ArrayLike) -> Stability:
     """
     z = np.asarray(selected, np.float64)
     if z.ndim != 2 or not z.size:
-        raise DataError("Expected one row a set and one column a dimension", f"found shape {z.shape}")
+        raise DataError("Expected one row per set and one column per dimension", f"found shape {z.shape}")
     sets, p = z.shape
     frequency, sizes = z.mean(0), z.sum(1)
     mean_size = float(sizes.mean())

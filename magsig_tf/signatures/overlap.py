@@ -13,9 +13,9 @@ from magsig_tf.errors import DataError
 from magsig_tf.reasons import EMPTY, NOTHING, SATURATED, Reason
 
 BOTH_EMPTY = Reason(EMPTY, "not defined: both signatures are empty")
-ONE_EMPTY = Reason(EMPTY, "says nothing: one signature is empty")
+ONE_EMPTY = Reason(EMPTY, "not informative: one signature is empty")
 ALL_DIMENSIONS = Reason(
-    SATURATED, "says nothing: one signature is all dimensions, so the overlap follows from the sizes"
+    SATURATED, "not informative: one signature has all dimensions, so the overlap follows from the sizes"
 )
 
 

@@ -12,7 +12,7 @@ from magsig_tf.signatures.nogueira import Stability, nogueira_stability
 from magsig_tf.signatures.overlap import Overlap, chance_of_sharing
 
 DRAWS = 200
-"""Permutations that a control is the mean of, since a single one is far from 0 by luck."""
+"""Permutations that a control is the mean of, since a single one can be far from 0 by chance."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One row a run: the size of its signature and how well the sparse classifier does where it was not trained."""
+"""One row per run: the size of its signature and how well the sparse classifier does where it was not trained."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ NEARLY_ALL = Reason(
     reasons.SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial"
 )
 SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
-DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might do better")
+DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might fit better")
 
 
 @dataclass(frozen=True)

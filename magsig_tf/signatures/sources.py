@@ -111,7 +111,7 @@ def sources_of_random_encoders(matrix: Matrix, workspace: Workspace, dataset: st
 
 
 def sources_of_files(paths: Sequence[Path]) -> list[Source]:
-    """Return one source a file; each takes the place of a holdout.
+    """Return one source per file; each takes the place of a holdout.
 
     Raises:
         UsageError: two files have the same name.

@@ -1,4 +1,4 @@
-"""How often each dimension is selected when cases are drawn again, and the bounds of Shah and Samworth on chance."""
+"""Selection frequencies over resampled training cases, and Shah and Samworth's bounds on false selections."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class FalseSelections:
             the theorem does not apply.
         mean_size: Mean number q of dimensions selected in a half-sample.
         threshold: In (1/2, 1].
-        reason: Why a bound says nothing or is NaN, in words; empty where both say something.
+        reason: Why a bound is vacuous or NaN, in words; empty where neither is.
     """
 
     stable: int
@@ -241,17 +241,17 @@ def unimodal_bound(mean_size: float, dimensions: int, threshold: float, pairs: i
 
 def _reason(stable: int, bound: float, unimodal: float, q: float) -> Reason:
     if not q:
-        return Reason(NOTHING_SELECTED, "no half-sample selects anything")
+        return Reason(NOTHING_SELECTED, "no half-sample selects a dimension")
     if not stable:
-        return Reason(NOTHING_STABLE, "no dimension is stable, so nothing can be false")
+        return Reason(NOTHING_STABLE, "no dimension is stable, so none can be falsely selected")
     reasons = []
     if bound >= stable:
-        reasons.append(Reason(VACUOUS_BOUND, f"the bound {bound:.3g} says nothing about {stable} stable dimensions"))
+        reasons.append(Reason(VACUOUS_BOUND, f"the bound {bound:.3g} is vacuous for {stable} stable dimensions"))
     if math.isnan(unimodal):
         words = "half-samples select too many dimensions for the unimodal bound"
         reasons.append(Reason(TOO_MANY_DIMENSIONS, words))
     elif unimodal >= stable:
-        reasons.append(Reason(VACUOUS_BOUND, f"nor does the unimodal one, {unimodal:.3g}"))
+        reasons.append(Reason(VACUOUS_BOUND, f"so is the unimodal one, {unimodal:.3g}"))
     return joined(reasons)
 
 

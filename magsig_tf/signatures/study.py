@@ -25,12 +25,12 @@ class SignatureStudy:
 
     Args:
         name: Of the data set, or of the files of another model.
-        runs: One row a run.
-        pairs: One row a pair of holdouts; None where holdouts were not compared.
+        runs: One row per run.
+        pairs: One row per pair of holdouts; None where holdouts were not compared.
         methods: Two rows a method: its signatures and the permuted control; None where holdouts were not compared.
         within: What drawing the cases again says; None where they were not.
         replicates: Bootstrap replicates behind the intervals of scores.
-        predictions: One row a run and test image; None where there is none.
+        predictions: One row per run and test image; None where there is none.
     """
 
     name: str
@@ -89,7 +89,7 @@ def study_signatures(
             pairs = compare_pairs(fitted, report)
         methods = compare_methods(fitted, pairs)
     if bootstraps:
-        with progress("cases drawn again") as report:
+        with progress("bootstraps over training cases") as report:
             within = measure_within_fold(fitted, bootstraps, processes=usable_processes(), progress=report)
     return SignatureStudy(name, signature_table(fitted), pairs, methods, within, replicates, prediction_table(fitted))
 

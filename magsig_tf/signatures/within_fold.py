@@ -1,4 +1,4 @@
-"""How stable the signature of one run is when its training cases are drawn again, lambda fixed at the run's choice."""
+"""How stable the signature of one run is over bootstraps of its training cases, lambda fixed at the run's choice."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class WithinFold:
     """What drawing the cases again says of some runs; docs/signatures.md lists the columns.
 
     Args:
-        stability: One row a run.
-        frequencies: One row a run and dimension.
-        tests: One row a pair of methods at the same holdout, patient fold and seed.
+        stability: One row per run.
+        frequencies: One row per run and dimension.
+        tests: One row per pair of methods at the same holdout, patient fold and seed.
     """
 
     stability: pd.DataFrame = field(repr=False)

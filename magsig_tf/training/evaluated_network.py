@@ -64,7 +64,7 @@ class TrainingRowsCheck:
 
 
 class EvaluatedNetwork:
-    """Takes over the weights that would be used, and answers for rows of the data set.
+    """Takes over the weights that would be used, and predicts rows of the data set.
 
     It is a network of its own, outside the distribution strategy: nothing here changes the one that is trained.
 

@@ -153,7 +153,7 @@ def _short(error: Exception) -> str:
 
 
 def key_of(record: RunRecord) -> str:
-    """Return what tells one training from every other: its axes, hashes and the time it was finished, as hex digits."""
+    """Return what identifies a training: its axes, hashes and the time it was finished, as hex digits."""
     names = ("dataset_hash", "split_hash", "config_hash", "method", "holdout", "patient_fold", "seed", "finished")
     text = json.dumps([getattr(record, name) for name in names])
     return hashlib.sha256(text.encode()).hexdigest()

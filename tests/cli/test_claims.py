@@ -25,7 +25,7 @@ def invoke(study, *arguments):
 def test_prints_the_claims_and_writes_them(study, tmp_path):
     result = invoke(study, "--csv", str(tmp_path / "copy.csv"))
     assert result.exit_code == 0, result.output
-    assert "what the paper states" in result.stdout
+    assert "the paper's claims, judged by these runs" in result.stdout
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
     folder = study.workspace.results() / study.dataset
     frame = pd.read_parquet(folder / "claims.parquet")

@@ -119,12 +119,12 @@ def augmented(tmp_path_factory):
 
 def test_the_explanation_follows_the_summary_where_runs_used_gans(augmented, study):
     text = invoke(augmented).stdout
-    assert text.index("trained without a magnification") < text.index("what synthetic images did")
+    assert text.index("tested at the held-out magnification") < text.index("effect of synthetic images")
     folder = augmented.workspace.results() / augmented.dataset
     frame = pd.read_parquet(folder / "explanation.parquet")
     assert {"auc", "kid", "kept_share", "sentence"} <= set(frame["quantity"])
     assert len(pd.read_csv(folder / "explanation.csv")) == len(frame)
-    assert "what synthetic images did" not in invoke(study).stdout
+    assert "effect of synthetic images" not in invoke(study).stdout
     assert not (study.workspace.results() / study.dataset / "explanation.csv").exists()
 
 
@@ -136,7 +136,7 @@ def test_json_stays_the_summary_and_the_explanation_has_its_own(augmented, study
     assert len(pd.read_csv(tmp_path / "why.csv")) == len(alone)
     text = invoke(augmented, "--level", "case", command=augmentation).stdout
     assert "case level" in text
-    assert "trained without a magnification" not in text
+    assert "tested at the held-out magnification" not in text
     assert isinstance(invoke(study, command=augmentation).exception, RunError)
 
 

@@ -31,7 +31,7 @@ def test_prints_methods_and_controls_beside_chance_and_writes_every_number(study
     assert max(map(len, lines[:-1])) <= 100
     for word in ("baseline", "grl", "colour mean", "chance", "shuffled", "same case", "random small_cnn seed 0"):
         assert word in answer.out
-    assert "grl: 1 of 2 runs not done: all at 100X." in answer.out
+    assert "grl: 1 of 2 runs missing: all at 100X." in answer.out
     frame = pd.read_parquet(study.workspace.results() / "fake" / "probes.parquet")
     assert len(pd.read_csv(study.workspace.results() / "fake" / "probes.csv")) == len(frame)
 

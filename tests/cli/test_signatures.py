@@ -59,7 +59,7 @@ def test_a_chosen_method_is_drawn_again_and_leaves_the_files_of_all_runs_alone(s
     before = (study.workspace.results() / study.dataset / "signatures.csv").read_bytes()
     result = invoke(study, "--method", "grl", "--bootstraps", "20")
     assert result.exit_code == 0, result.output
-    assert "Cases drawn again" in result.stdout
+    assert "Bootstraps over training cases" in result.stdout
     assert (study.workspace.results() / study.dataset / "signatures.csv").read_bytes() == before
     assert set(table(study, "signature_stability-grl")["label"]) == {"grl"}
     assert len(table(study, "selection_frequencies-grl")) == 2 * 24
@@ -106,7 +106,7 @@ def test_missing_runs_and_a_single_holdout_are_named(tmp_path, monkeypatch):
     study.write(["baseline"], ["40X", "100X"], folds=[0])
     study.write(["grl"], ["40X"], folds=[0])
     text = " ".join(invoke(study, "--compare-folds").stdout.split())
-    assert "grl: 1 of 2 runs not done: all at 100X." in text
+    assert "grl: 1 of 2 runs missing: all at 100X." in text
     assert "grl: not computable: fewer than two holdouts with a signature" in text
 
 

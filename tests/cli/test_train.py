@@ -59,7 +59,7 @@ def test_train_ends_with_the_table_of_its_own_runs(magsig, workspace, tmp_path):
     command = ["train", "--method", "grl", "--holdout", "100X", *QUICK]
     code, out, _ = magsig(*command, "--csv", str(tmp_path / "table.csv"))
     assert code == 0
-    assert "trained without a magnification, tested on it" in out
+    assert "tested at the held-out magnification" in out
     assert "100X  grl" in out
     assert "200X" not in out  # other runs of the workspace are not its own
     assert "Drop not run for grl 100X" in out
@@ -194,9 +194,7 @@ def test_reproduce_trains_the_matrix_and_ends_with_the_tables(magsig, workspace,
     assert set(signatures["method"]) == {"baseline", "grl", "random-encoder"}
     probes = pd.read_csv(workspace / "results" / "tiny" / "probes-study.csv")
     assert set(probes.loc[probes["kind"] == "method", "subject"]) == {"baseline", "grl"}
-    assert (
-        out.index("Holdouts compared") < out.index("probes of frozen embeddings") < out.index("what the paper states")
-    )
+    assert out.index("Holdouts compared") < out.index("probes of frozen embeddings") < out.index("the paper's claims")
     claims = pd.read_csv(workspace / "results" / "tiny" / "claims-study.csv")
     assert set(claims["margin"]) == {0.02}
     # the claims of this study rest on its own signatures, not on those of all runs

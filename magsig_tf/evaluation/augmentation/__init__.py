@@ -1,1 +1,1 @@
-"""What synthetic images did to each holdout, beside the quality of the GANs that drew them."""
+"""Effect of synthetic images at each holdout, beside the quality of the GANs that made them."""

@@ -1,4 +1,4 @@
-"""The explanation table: what GAN augmentation did to each holdout, beside the quality of the GANs behind it."""
+"""The explanation table: the effect of GAN augmentation at each holdout, beside the quality of its GANs."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class Explanation:
         return self.table.copy()
 
     def sentences(self, level: str) -> list[str]:
-        """Return what can be told of each group and holdout, one sentence each.
+        """Return the conclusion on each group and holdout, one sentence each.
 
         Args:
             level: "image" or "case".
@@ -178,7 +178,7 @@ class Explanation:
 
 
 def augmented_groups(matrix: Matrix) -> list[Group]:
-    """Return the groups whose runs drew from GANs."""
+    """Return the groups whose runs used GANs."""
     return [
         group
         for group in matrix.groups
@@ -206,13 +206,13 @@ def explain(
         progress: Called with the number of steps done and of all.
 
     Raises:
-        RunError: no run drew from GANs, or a run's GANs are of another split or data set.
+        RunError: no run used GANs, or a run's GANs are of another split or data set.
     """
     matrix, settings = arrange(loaded.runs), IntervalSettings(level, kind)
     groups = augmented_groups(matrix)
     if not groups:
         raise RunError(
-            "Expected finished runs that drew from GANs", "found none", "Run `magsig train --method gan --holdout all`"
+            "Expected finished runs that used GANs", "found none", "Run `magsig train --method gan --holdout all`"
         )
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     qualities = {group.label: qualities_of(group, workspace) for group in groups}

@@ -13,7 +13,7 @@ _CLEAR = 0.05
 
 
 def explanation_notes(explanation: Explanation, level: str) -> list[str]:
-    """Return what is told below one printed explanation table.
+    """Return the notes below one printed explanation table.
 
     Args:
         explanation: The explanation.
@@ -52,14 +52,14 @@ def _corrected(whole) -> list[str]:
         return []
     stand = int((told["holm_p"] < _CLEAR).sum())
     return [
-        f"Intervals are of one difference each. Of the {len(told)} in the holdouts that exclude 0, {stand} also have a "
-        f"Holm p below {_CLEAR:.2f}, which counts the {int(told['tests'].max())} tests of a metric."
+        f"Intervals are not corrected for the number of tests. Of {len(told)} intervals of single holdouts that "
+        f"exclude 0, {stand} also have a Holm p below {_CLEAR:.2f} ({int(told['tests'].max())} tests of a metric)."
     ]
 
 
 def _features(explanation: Explanation) -> list[str]:
     names = set(explanation.features.values())
-    return [f"KID and the other measures of the GANs: {FEATURES[name]}." for name in names]
+    return [f"KID and the other measures of the GANs use {FEATURES[name]}." for name in names]
 
 
 def _differences(whole) -> list[str]:

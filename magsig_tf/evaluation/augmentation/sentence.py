@@ -1,4 +1,4 @@
-"""What the explanation table lets one say of a holdout, in one sentence; the rules are written in docs/numbers.md."""
+"""What the explanation table shows of a holdout, in one sentence; the rules are written in docs/numbers.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOISY = 0.1
 
 
 def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
-    """Return what can be told of one augmented group at one holdout.
+    """Return the conclusion on one augmented group at one holdout.
 
     Args:
         told: The rows of the group and holdout over all patient folds, at one level, and those of its GANs.
@@ -60,10 +60,10 @@ def _against(title: str, row: pd.Series | None, reference: str) -> str:
     if row is None:
         return f"{title} against {reference} not run"
     if not np.isfinite(row["low"]):
-        return f"no {title} difference to {reference} can be told without an interval ({number(row['value'], True)})"
+        return f"the {title} difference to {reference} is inconclusive, without interval ({number(row['value'], True)})"
     if not _told(row):
         interval = f"{number(row['low'], True)} to {number(row['high'], True)}"
-        return f"no {title} difference to {reference} can be told ({interval})"
+        return f"the {title} difference to {reference} is inconclusive ({interval})"
     nearer, farther = (number(abs(end)) for end in sorted((row["low"], row["high"]), key=abs))
     word = "higher" if row["value"] > 0 else "lower"
     return f"{title} {number(abs(row['value']))} {word} than {reference} ({nearer} to {farther})"
@@ -84,7 +84,7 @@ def _of_auc(to_baseline: pd.Series | None, to_resampled: pd.Series | None, resam
         elif alone == whole:
             said.append("so resampling alone can account for it")
         else:
-            said.append("so resampling and the synthetic images cannot be told apart")
+            said.append("so resampling and synthetic images cannot be separated")
     return said
 
 
@@ -113,9 +113,9 @@ def _gans(quality: pd.DataFrame) -> str:
 
 def _label(agreement: float, floor: float) -> str:
     if np.isnan(floor):
-        return f"{number(agreement)} look like their label (no floor)"
+        return f"{number(agreement)} agree with their label (no floor)"
     noisy = ": label noise" if floor - agreement > NOISY else ""
-    return f"{number(agreement)} look like their label (real {number(floor)}){noisy}"
+    return f"{number(agreement)} agree with their label (real {number(floor)}){noisy}"
 
 
 def _beside_floor(title: str, value: float, floor: float) -> str:

@@ -1,4 +1,4 @@
-"""The held-out answers of a group's runs, joined as far as no image is answered twice."""
+"""The held-out predictions of a group's runs, joined so that no image is scored twice."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class GroupCells:
         """Return every metric of the joined predictions of some holdouts, for one seed; empty without predictions.
 
         Where patient folds test the same images (a fixed test cohort), a fold is a repeat as a seed is: every metric is
-        taken for each fold and then averaged, since joining would score several models' answers to one image.
+        taken for each fold and then averaged, since joining would mix several models' scores of one image.
 
         Args:
             seed: Seed of the runs.
@@ -199,7 +199,7 @@ def held_out_answers(group: Group, holdouts: Sequence[str]) -> list[pd.DataFrame
     """Return the test predictions of each seed, its holdouts and patient folds joined.
 
     Where patient folds test the same images (a fixed test cohort) a fold is a repeat as a seed is, and gives a frame of
-    its own: several models' answers to one image are never ranked together.
+    its own: scores of several models for one image are never ranked together.
 
     Args:
         group: The runs.

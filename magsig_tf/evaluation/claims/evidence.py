@@ -68,7 +68,7 @@ class Differences:
         return self._estimate(self._difference([holdout]), [holdout], f" at {holdout}")
 
     def mean(self, holdouts: Sequence[str]) -> Estimate:
-        """Return the unweighted mean of the holdouts' differences, which never ranks answers of different models."""
+        """Return the unweighted mean of the holdouts' differences, which never mixes scores of different models."""
         words = f", mean of {len(holdouts)} holdout{'s' * (len(holdouts) > 1)}"
         return self._estimate(average([self._difference([holdout]) for holdout in holdouts]), holdouts, words)
 
@@ -79,7 +79,7 @@ class Differences:
     def between(self, holdout: str, other: str) -> Estimate:
         """Return by how much the difference at one holdout exceeds that at another."""
         cell = difference(self._difference([holdout]), self._difference([other]))
-        found = self._estimate(cell, [holdout, other], f" at {holdout} less that at {other}")
+        found = self._estimate(cell, [holdout, other], f" at {holdout} minus that at {other}")
         low, high = found.bounds
         # a difference of two differences reaches twice as far
         return replace(found, bounds=(low - high, high - low))
@@ -149,7 +149,7 @@ class Evidence:
         return both if len(both) else None
 
     def overlaps(self, rule: OverlapRule, whose: str) -> pd.DataFrame:
-        """Return the overlaps of the signatures of two holdouts, one a patient fold and seed.
+        """Return the overlaps of the signatures of two holdouts, one per patient fold and seed.
 
         Args:
             rule: The rule.

@@ -84,7 +84,7 @@ class Claims:
         dataset: Name of the data set.
         data: Name of the paper's data set, or "other data" where this is not the whole of it.
         claims: In the order of the paper, the criteria of falsification last.
-        table: One row a claim; the columns are listed in docs/claims.md.
+        table: One row per claim; the columns are listed in docs/claims.md.
         margin: Differences up to this size count as equivalent.
         replicates: Number B of bootstrap replicates.
         notes: What a reader must know of all of them.
@@ -159,7 +159,7 @@ def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple
     """Tell by its facts, not by its name, whether a prepared data set is the whole of the paper's."""
     path = workspace.data(dataset) / "manifest.parquet"
     if not path.is_file():
-        return OTHER_DATA, f"Other data: the prepared data set {dataset} is not there to be counted."
+        return OTHER_DATA, f"Other data: the prepared data set {dataset} is missing, so its images cannot be counted."
     try:
         manifest = pd.read_parquet(path, columns=["slide", "case", "magnification"])
     except (OSError, ValueError) as error:
@@ -184,7 +184,7 @@ def _notes(loaded: LoadedRuns, matrix: Matrix, bootstrap: CaseBootstrap) -> list
         for axis, word in (("holdout", "holdout"), ("patient_fold", "patient fold"), ("seed", "seed"))
     ]
     rests = f"The runs: {', '.join(counts)}, {cases} test cases."
-    few = f"Below {MANY_CASES} cases an interval is likely too narrow, and a verdict too sure." * (cases < MANY_CASES)
+    few = f"Below {MANY_CASES} cases intervals are likely too narrow and verdicts overconfident." * (cases < MANY_CASES)
     return [rests, few, left, _moving(matrix), unfinished]
 
 

@@ -58,7 +58,7 @@ class Rule(_Keyed):
 
     Args:
         method: Whose numbers come first.
-        reference: Whose numbers they are held against.
+        reference: Whose numbers they are compared with.
     """
 
     method: Text
@@ -168,12 +168,12 @@ class MoreOverlap(OverlapRule):
 
 
 class Overlap(OverlapRule):
-    """The index of one of the methods is at least a value less the margin, or below a value.
+    """The index of one of the methods is at least a value minus the margin, or below a value.
 
     Args:
         rule: Its name.
         whose: Of which method.
-        at_least: The value in (0, 1] that is reached, less the margin; 0 where `below` is given.
+        at_least: The value in (0, 1] that is reached, minus the margin; 0 where `below` is given.
         below: The value in (0, 1] that is not reached; 0 where `at_least` is given.
     """
 

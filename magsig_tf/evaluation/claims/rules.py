@@ -1,4 +1,4 @@
-"""One small function a rule of a claims file: from evidence to a finding; docs/claims.md has the rules in words."""
+"""One small function per rule of a claims file: from evidence to a finding; docs/claims.md has the rules in words."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _unless_empty(found: Finding, rule: paper.Rule, evidence: Evidence) -> Findi
     empty = int((sizes == 0).sum())
     if not empty:
         return found
-    why = f"{empty} of {len(sizes)} signatures are empty: their classifier says the same of every image."
+    why = f"{empty} of {len(sizes)} signatures are empty: their classifier gives every image the same probability."
     return replace(found, verdict=Verdict.INCONCLUSIVE, why=why, cases_needed=math.nan)
 
 
@@ -132,7 +132,7 @@ def _more_overlap(rule: paper.MoreOverlap, evidence: Evidence, margin: float) ->
     if both.empty:
         raise not_run("no overlap of both methods for one patient fold and seed", SIGNATURE_COMMAND)
     gain = (both["jaccard_method"] - both["jaccard_reference"]).to_numpy()
-    words = f"the index of {rule.method} is the higher one"
+    words = f"the index of {rule.method} is higher"
     found = judge_agreement(list(gain > 0), _ranged(gain, True), gain.mean(), words)
     chance = [number(both[f"expected_{whose}"].mean()) for whose in ("method", "reference")]
     random = f"Random sets of these sizes: {chance[0]} {rule.method}, {chance[1]} {rule.reference}."

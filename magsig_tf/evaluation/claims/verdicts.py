@@ -23,7 +23,7 @@ class Verdict(Enum):
 
     DOES_NOT_HOLD = "does not hold"
     NOT_RUN = "not run"
-    INCONCLUSIVE = "cannot be told from this data"
+    INCONCLUSIVE = "inconclusive"
     HOLDS = "holds"
 
 
@@ -78,7 +78,7 @@ class Finding:
         high: Upper end of its interval.
         level: Coverage that the interval aims at; NaN without one.
         cases: Test cases behind it; 0 where it rests on runs or on none.
-        cases_needed: About how many cases it would take to tell; NaN where it is told, or cannot be said.
+        cases_needed: About how many cases a verdict would need; NaN where there is one, or no estimate.
     """
 
     verdict: Verdict
@@ -133,7 +133,7 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
     else:
         ends = ((value - low, value - margin),) if value > 0 else ((high - value, -margin - value),)
     reach, distance = max(ends, key=lambda end: end[0] / end[1] if end[1] > 0 else math.inf)
-    return _untold(estimate, known, f"reaches over a bound of {bounds}", reach, distance)
+    return _untold(estimate, known, f"crosses a bound of {bounds}", reach, distance)
 
 
 def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str) -> Finding:
@@ -166,14 +166,15 @@ def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str
     ends = np.array([estimate.interval(EQUIVALENCE_LEVEL) for estimate in estimates.values()])
     for nowhere, word in ((ends[:, 1] <= margin, "raised"), (ends[:, 0] >= -margin, "lowered")):
         if nowhere.all():
-            return said(Verdict.DOES_NOT_HOLD, f"nowhere {word} by more than {number(margin)}, by 90 % intervals")
+            return said(Verdict.DOES_NOT_HOLD, f"at no holdout {word} by more than {number(margin)}, by 90 % intervals")
     needed = _cases_to_settle(list(estimates.values()), margin)
-    settle = f"{_how_many(needed)} cases would settle it, here are {cases}"
-    return said(Verdict.INCONCLUSIVE, f"{found or 'at no holdout'} told from 0 by Holm's p; {settle}", needed)
+    settle = f"{_how_many(needed)} cases would be needed, there are {cases}"
+    significant = f"{found}, Holm's p below .05" if found else "at no holdout significantly different from 0 (Holm's p)"
+    return said(Verdict.INCONCLUSIVE, f"{significant}; {settle}", needed)
 
 
 def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str) -> Finding:
-    """Judge a claim about numbers that have no interval over cases: told only where every run agrees.
+    """Judge a claim about numbers that have no interval over cases: decided only where every run agrees.
 
     Args:
         agrees: For each run (or pair of runs), whether the claim is true of it; not empty.
@@ -187,7 +188,7 @@ def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str)
         return replace(known, why=f"{words} in {count} of {runs} comparisons of runs; they do not agree.")
     said = f"{words} in {'all' if count else 'none'} of {runs} comparison{'s' * (runs > 1)} of runs"
     if runs < FEWEST_RUNS:
-        few = f"fewer than {FEWEST_RUNS} say too little, train more patient folds or seeds"
+        few = f"fewer than {FEWEST_RUNS} comparisons are too few, train more patient folds or seeds"
         return replace(known, why=f"{said}; {few}.")
     return replace(known, verdict=_told(count > 0), why=f"{said}.")
 
@@ -237,7 +238,7 @@ def cases_needed(cases: int, reach: float, distance: float) -> float:
 
 
 def _cases_to_settle(estimates: Sequence[Estimate], margin: float) -> float:
-    """Return the cases that tell the largest gain and the largest loss, or that rule out one of them at any holdout."""
+    """Return the cases that show the largest gain and the largest loss, or that rule out one of them at any holdout."""
     highest, lowest = max(estimates, key=lambda e: e.value), min(estimates, key=lambda e: e.value)
     if lowest.value < 0 < highest.value:
         ends = [(e, e.interval(DIRECTION_LEVEL), 0.0) for e in (highest, lowest)]
@@ -278,6 +279,6 @@ def _measured(estimate: Estimate, level: float) -> Finding:
 def _untold(estimate: Estimate, known: Finding, what: str, reach: float, distance: float) -> Finding:
     needed = cases_needed(known.cases, reach, distance)
     percent = round(100 * known.level)
-    tell = f"{_how_many(needed)} cases would tell, here are {known.cases}"
+    tell = f"{_how_many(needed)} cases would be needed, there are {known.cases}"
     why = f"{estimate.words}: the {percent} % interval {what}; {tell}."
     return replace(known, why=why, cases_needed=needed)

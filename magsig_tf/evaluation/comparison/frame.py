@@ -28,7 +28,7 @@ WITHOUT_PAIR = Reason(NO_PAIR, "no two runs on the same split, patient fold and 
 def comparison_rows(
     cells: PairedCells, target: str, expected: Sequence[str], settings: IntervalSettings, fold: int | None = None
 ) -> list[dict]:
-    """Return the rows of one pair, level and target: one a metric.
+    """Return the rows of one pair, level and target: one per metric.
 
     Args:
         cells: Cells of the pair at the level.
@@ -108,7 +108,7 @@ class Comparison:
         dataset: Name of the data set.
         method: Whose numbers come first in a difference.
         reference: Whose numbers are subtracted.
-        table: One row a pair of configs, holdout, level and metric; the columns are listed in docs/numbers.md.
+        table: One row per pair of configs, holdout, level and metric; the columns are listed in docs/numbers.md.
         pairs: The pairs of configs behind it.
         differing: For each pair, the settings besides the method that differ, with both values.
         replicates: Number B of bootstrap replicates.

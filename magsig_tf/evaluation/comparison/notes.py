@@ -20,7 +20,7 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
         metrics: Names of the metrics shown.
 
     Returns:
-        One sentence or two a note; what could mislead most comes first.
+        One or two sentences per note; what could mislead most comes first.
     """
     shown = comparison.table[comparison.table["metric"].isin(metrics)]
     groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
@@ -64,10 +64,10 @@ def _reasons(shown) -> list[str]:
 
 
 def _pooled_ranks(shown) -> list[str]:
-    """Give the mean over holdouts beside a pooled AUC, which ranks the answers of several models together."""
+    """Give the mean over holdouts beside a pooled AUC, which mixes the scores of several models."""
     rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & np.isfinite(shown["holdout_mean"])]
     rows = rows[rows["level"] == "image"]
     means = ", ".join(f"{row.label} - {row.reference_label} {row.holdout_mean:+.3f}" for row in rows.itertuples())
     if not means:
         return []
-    return [f"Pooled AUC ranks the answers of different holdouts' models together; mean of the holdouts: {means}."]
+    return [f"Pooled AUC mixes scores of different models; prefer the mean over holdouts: {means}."]

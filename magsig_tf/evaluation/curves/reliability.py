@@ -19,7 +19,7 @@ COUNTS = ["cases_benign", "cases_malignant", "images", "runs"]
 
 
 def reliability_table(matrix: Matrix, replicates: int = 500, level: float = 0.95) -> pd.DataFrame:
-    """Return the reliability curve of every group, its held-out answers pooled over holdouts.
+    """Return the reliability curve of every group, its held-out predictions pooled over holdouts.
 
     Each seed (with a fixed test cohort each seed and patient fold) gives equal-mass bins of its own, those of the ECE;
     the curves are averaged bin by bin. In a replicate the bins are formed anew.
@@ -30,8 +30,8 @@ def reliability_table(matrix: Matrix, replicates: int = 500, level: float = 0.95
         level: Coverage that the band aims at, in (0, 1).
 
     Returns:
-        One row a label and bin: mean probability, share that is malignant with its band (NaN with fewer than 5 cases in
-        a class), and the ECE of the whole curve. Empty bins are left out.
+        One row per label and bin: mean probability, share that is malignant with its band (NaN with fewer than 5 cases
+        in a class), and the ECE of the whole curve. Empty bins are left out.
     """
     if not matrix.groups:
         return pd.DataFrame(columns=COLUMNS + COUNTS)

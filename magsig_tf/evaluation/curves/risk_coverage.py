@@ -16,7 +16,7 @@ COLUMNS = ["label", "coverage", "risk", "low", "high", "cases_benign", "cases_ma
 
 
 def risk_coverage_table(matrix: Matrix, replicates: int = 200, level: float = 0.95) -> pd.DataFrame:
-    """Return the error rate among the most certain images of every group, its held-out answers pooled over holdouts.
+    """Return the error rate among the most certain images of every group, held-out predictions pooled over holdouts.
 
     An image is called malignant at a probability of 0.5 or more, and is the more certain the further its probability
     lies from 0.5. Where only some of equally certain images are decided, they count with their mean error. Each seed
@@ -28,8 +28,8 @@ def risk_coverage_table(matrix: Matrix, replicates: int = 200, level: float = 0.
         level: Coverage that the band aims at, in (0, 1).
 
     Returns:
-        One row a label and share of images decided: the risk, in [0, 1], and its band (NaN with fewer than 5 cases in a
-        class).
+        One row per label and share of images decided: the risk, in [0, 1], and its band (NaN with fewer than 5 cases in
+        a class).
 
     Source: El-Yaniv and Wiener, J. Mach. Learn. Res. 11 (2010) 1605-1641.
     """

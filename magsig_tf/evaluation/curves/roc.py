@@ -1,4 +1,4 @@
-"""ROC curves with bands: mean over patient folds and seeds, cases drawn again."""
+"""ROC curves with bands: mean over patient folds and seeds, bootstraps over cases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def roc_table(matrix: Matrix, replicates: int = 200, level: float = 0.95) -> pd.
         level: Coverage that the band aims at, in (0, 1).
 
     Returns:
-        One row a label, holdout and false positive rate, with sensitivity and band (NaN with fewer than 5 cases in a
+        One row per label, holdout and false positive rate, with sensitivity and band (NaN with fewer than 5 cases in a
         class), and what the curve rests on. A run with one class in its test has no curve.
 
     Source: vertical averaging, Fawcett, Pattern Recognition Letters 27 (2006) 861-874, section 8.

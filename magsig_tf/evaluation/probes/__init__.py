@@ -1,4 +1,4 @@
-"""Probes of frozen embeddings: what they still say about magnification, case and known factors."""
+"""Probes of frozen embeddings: what they still reveal about magnification, case and known factors."""
 
 from magsig_tf.evaluation.probes.factors import FactorAnswers, factor_probe
 from magsig_tf.evaluation.probes.identity import IdentityAnswers, identity_probe

@@ -109,7 +109,7 @@ def factor_scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
 
 MAGNIFICATION, CASE = "magnification", "case"
 CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
-APART = Reason(ZOOMS_APART, "zooms never meet their own source")
+APART = Reason(ZOOMS_APART, "zooms are never compared with their own source")
 SCORES: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
     **dict.fromkeys(KINDS, magnification_scores),
     "identity": identity_scores,

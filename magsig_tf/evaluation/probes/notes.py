@@ -34,8 +34,8 @@ def _confounded(table: pd.DataFrame) -> list[str]:
         return []
     scopes = " and ".join("source rows" if scope == SOURCES else "all rows" for scope in rows["rows"].unique())
     return [
-        f"{CONFOUNDED.capitalize()} ({scopes}): some are digital zooms, so the probe may tell zooms from photographs "
-        "rather than magnifications. In the search for the same case no zoom meets its own source."
+        f"{CONFOUNDED.capitalize()} ({scopes}): some are digital zooms, so the probe may distinguish zooms from "
+        "photographs rather than magnifications. In the search for the same case no zoom is compared with its source."
     ]
 
 

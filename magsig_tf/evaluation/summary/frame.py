@@ -196,7 +196,7 @@ class Summary:
 
     Args:
         dataset: Name of the data set.
-        table: One row a method, config, holdout, level, metric and quantity; the columns are listed in docs/numbers.md.
+        table: One row per method, config, holdout, level, metric and quantity; docs/numbers.md lists the columns.
         matrix: The runs behind it.
         unfinished: Name and state of runs that are not finished.
         replicates: Number of bootstrap replicates.
@@ -218,7 +218,7 @@ class Summary:
 
     @property
     def missing(self) -> list[str]:
-        """Names of runs that are not there although a group's folds, seeds and study let expect them."""
+        """Names of missing runs: every fold and seed of a group at every holdout of its study is expected."""
         return [run_name(g.label, *key) for g in self.matrix.groups for key in self.matrix.missing(g)]
 
 

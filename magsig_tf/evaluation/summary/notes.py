@@ -29,7 +29,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
         metrics: Names of the metrics shown.
 
     Returns:
-        One sentence or two a note; what could mislead most comes first.
+        One or two sentences per note; what could mislead most comes first.
     """
     frame = summary.table
     shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]
@@ -76,7 +76,7 @@ def marked(groups: Iterable[Group]) -> list[str]:
     groups = list(groups)
     oracles = [group.label for group in groups if group.selection == "oracle"]
     moving = [group.label for group in groups if group.batch_statistics == MOVING]
-    said = ((oracles, "the checkpoint was chosen by looking at the held-out magnification"), (moving, MEANING))
+    said = ((oracles, "the epoch was chosen by looking at the held-out magnification"), (moving, MEANING))
     return [f"{', '.join(labels)}: {words}." for labels, words in said if labels]
 
 
@@ -150,7 +150,7 @@ def _missing(matrix: Matrix) -> list[str]:
         missing = _missing_at(matrix, group)
         if missing:
             count = len(matrix.missing(group))
-            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs not done: {some(missing)}.")
+            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs missing: {some(missing)}.")
     return notes
 
 
@@ -168,7 +168,7 @@ def _missing_at(matrix: Matrix, group: Group) -> list[str]:
 def _configs(matrix: Matrix) -> list[str]:
     methods = [group.method for group in matrix.groups]
     several = sorted({method for method in methods if methods.count(method) > 1})
-    notes = [f"{name} was run under {methods.count(name)} configs, told apart by their hash." for name in several]
+    notes = [f"{name} was run under {methods.count(name)} configs, distinguished by their hash." for name in several]
     studies: dict[tuple[str, ...], list[str]] = {}
     for group in matrix.groups:
         studies.setdefault(group.magnifications, []).append(group.label)
@@ -242,16 +242,16 @@ def partial_folds(shown: pd.DataFrame) -> list[str]:
     share = (shown["partial_replicates"] / shown["replicates"].where(shown["replicates"] > 0)).max()
     if not share > WORTH_SAYING:
         return []
-    return [f"Up to {share:.0%} of the replicates lack a class in a patient fold and average over the other folds."]
+    return [f"Up to {share:.0%} of the replicates lack a class in a patient fold, which is left out of their mean."]
 
 
 def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
-    """Give the mean over holdouts beside a pooled AUC, which ranks the answers of several models together."""
+    """Give the mean over holdouts beside a pooled AUC, which mixes the scores of several models."""
     rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & (shown["quantity"] == "held_out")]
     means = ", ".join(f"{row.label} {row.holdout_mean:.3f}" for row in rows[rows["value"].notna()].itertuples())
     if not means:
         return []
-    return [f"Pooled AUC ranks the answers of different holdouts' models together; mean of the holdouts: {means}."]
+    return [f"Pooled AUC mixes scores of different models; prefer the mean over holdouts: {means}."]
 
 
 def _outside(shown: pd.DataFrame) -> list[str]:
@@ -260,7 +260,7 @@ def _outside(shown: pd.DataFrame) -> list[str]:
     titles = [METRICS[name].title for name in outside["metric"].unique() if METRICS[name].binned]
     if not titles:
         return []
-    return [f"{', '.join(titles)}: resampling adds noise to each bin, so these intervals lie higher than they should."]
+    return [f"{', '.join(titles)}: resampling adds noise to each bin, so these intervals are biased upwards."]
 
 
 def _cells(names: Iterable[str], everything: set[str]) -> str:

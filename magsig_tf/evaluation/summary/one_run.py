@@ -41,7 +41,7 @@ def one_run_table(run: Run, temperature: float | None = None, replicates: int = 
 
 
 def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
-    """Return the rows of one magnification, as those of a run that is tested there and nowhere else."""
+    """Return the rows of one magnification, as those of a run that is tested there only."""
     held_out = magnification == run.holdout
     tested = run.part("test" if held_out else "in_domain_test", magnification).assign(part="test")
     alone = run.with_predictions(tested, holdout=magnification)

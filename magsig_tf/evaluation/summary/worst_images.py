@@ -1,4 +1,4 @@
-"""The images at held-out magnifications that each method gets most wrong."""
+"""The images at held-out magnifications that each method predicts with the largest errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ COLUMNS = ("label", "holdout", "row", "case", "malignant", "probability", "lowes
 
 
 def worst_images(matrix: Matrix, count: int = 2) -> pd.DataFrame:
-    """Return the worst answers of each group and holdout, one image of a case, so that one case does not fill the list.
+    """Return the worst answers of each group and holdout, one image per case, so that one case does not fill the list.
 
     Where several runs (seeds, or patient folds with a common test cohort) answer an image, the mean of their errors
     orders the images.

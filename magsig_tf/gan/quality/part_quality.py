@@ -195,7 +195,7 @@ def _memorisation(real: np.ndarray, cross: np.ndarray, case: np.ndarray, halved:
         return tuple(scores[metric] for metric in metrics)
 
     yield from _floor(metrics, halved, of_half)
-    alone = "" if np.isfinite(found["copied_same_case"]) else "one image a case"
+    alone = "" if np.isfinite(found["copied_same_case"]) else "only one image per case"
     yield _record("floor", "copied_same_case", found["copied_same_case"], reason=alone)
 
 
@@ -212,7 +212,7 @@ def _magnification(rows: PartRows, synthetic: np.ndarray, replicates: int) -> It
     draws = bootstrap_draws(cases, replicates, *names)
     accuracy, low, high = probe.balanced_accuracy(draws)
     chance = 1 / len(probe.classes)
-    blind = "" if low > chance else "the probe does not tell real magnifications apart"
+    blind = "" if low > chance else "the probe does not distinguish real magnifications"
     mixes = {"synthetic": probe.sample_mix(synthetic), "floor": probe.mix(rows.own)}
     yield of_class | _record("synthetic", "magnification_shift", mix_distance(*mixes.values()), reason=blind)
     floor = probe.halved(rows.own, halves(cases, HALVINGS, *names))

@@ -159,7 +159,7 @@ class LabelProbe:
 
 
 METRIC = "label_agreement"
-BLIND = "the probe does not tell real classes apart"
+BLIND = "the probe does not distinguish real classes"
 
 
 def label_agreement(

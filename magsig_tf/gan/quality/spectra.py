@@ -26,7 +26,7 @@ _LEAST_POWER = 1e-4
 
 @dataclass(frozen=True)
 class Sides:
-    """What the probe tells apart.
+    """What the probe distinguishes.
 
     Args:
         resampled: Real images that went through the GAN's resolution, uint8 [n, S, S, 3].
@@ -42,7 +42,7 @@ class Sides:
 
 
 def spectrum_probe(sides: Sides, size: int, *names: object, replicates: int = REPLICATES) -> list[dict[str, object]]:
-    """Return how well log power in rings tells real from synthetic images: balanced accuracy, chance .5.
+    """Return how well log power in rings distinguishes real from synthetic images: balanced accuracy, chance .5.
 
     Logistic regression, cross-validated in folds of cases (each synthetic image counts as a case of its own). The kind
     `synthetic` compares with resampled real images; `control` with the original ones, which must be found easily.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BLACK, GREY, LIGHT = "#000000", "#777777", "#DDDDDD"
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-"""The colours of Okabe and Ito (2008), which colour-blind readers can tell apart."""
+"""The colours of Okabe and Ito (2008), which colour-blind readers can distinguish."""
 
 KNOWN = {
     "baseline": (BLUE, "o"),
@@ -49,7 +49,7 @@ class Appearance:
     Args:
         colour: As #RRGGBB.
         marker: A matplotlib marker.
-        line: A matplotlib line style; tells the configs of one method apart.
+        line: A matplotlib line style; distinguishes the configs of one method.
     """
 
     colour: str

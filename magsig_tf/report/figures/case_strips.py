@@ -1,4 +1,4 @@
-"""Case strips: which cases are wrong in every method, and which in one."""
+"""Case strips: which cases every method misclassifies, and which only one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMED = 40
 
 
 class CaseStrips(Figure):
-    """A strip a method and class, a column a case, as dark as the share of its images that are wrong.
+    """A strip per method and class, a column per case, as dark as the share of its images that are wrong.
 
     Args:
         matrix: The runs.
@@ -30,11 +30,11 @@ class CaseStrips(Figure):
 
     name = "case_strips"
     caption = (
-        "Share of each case's images at held-out magnifications that are decided wrongly at a threshold of 0.5, over "
-        "all holdouts, patient folds and seeds. Cases are in the same order in every strip, the worst on average "
-        "first: a dark column is a case that every method gets wrong. A grey cell was not tested."
+        "Share of each case's images at held-out magnifications that are misclassified at a threshold of 0.5, over all "
+        "holdouts, patient folds and seeds. Cases are in the same order in every strip, the worst on average "
+        "first: a dark column is a case that every method misclassifies. A grey cell was not tested."
     )
-    absent = "not run: no answer at a held-out magnification"
+    absent = "not run: no predictions at a held-out magnification"
 
     def __init__(self, matrix: Matrix, palette: Palette | None = None):
         super().__init__(palette)
@@ -63,7 +63,7 @@ class CaseStrips(Figure):
             shown = _strip(ax, frame[frame["class"] == name], labels, name)
         bar = drawing.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30, ticks=[0, 0.5, 1])
         bar.ax.set_xticklabels(["0", "50", "100"])
-        bar.set_label("images decided wrongly (%)", fontsize=SMALLEST + 0.5)
+        bar.set_label("images misclassified (%)", fontsize=SMALLEST + 0.5)
         bar.outline.set_linewidth(0.4)
 
 
@@ -85,6 +85,6 @@ def _strip(ax: Axes, frame: pd.DataFrame, labels: list[str], name: str):
         ax.set_xticks([])
     answers = int(frame["answers"].min()), int(frame["answers"].max())
     many = str(answers[0]) if answers[0] == answers[1] else f"{answers[0]} to {answers[1]}"
-    ax.set_title(f"{name}: n = {len(cases)} cases, {many} answers each")
+    ax.set_title(f"{name}: n = {len(cases)} cases, {many} predictions each")
     ax.tick_params(length=0)
     return shown

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PooledCalibration(Figure):
-    """A reliability diagram a method, over the pooled held-out answers.
+    """A reliability diagram per method, over the pooled held-out predictions.
 
     Args:
         matrix: The runs.
@@ -29,10 +29,10 @@ class PooledCalibration(Figure):
     name = "pooled_calibration"
     caption = (
         "Share of images that are malignant against the probability given to them, at held-out magnifications pooled, "
-        "15 bins of equally many images. On the dotted line a probability means what it says; below it, malignancy is "
+        "15 bins of equal counts. On the dotted line probabilities are calibrated; below it, malignancy is "
         "overestimated. Bands: 95 % of bootstraps over cases, bin by bin."
     )
-    absent = "not run: no answer at a held-out magnification"
+    absent = "not run: no predictions at a held-out magnification"
 
     def __init__(self, matrix: Matrix, replicates: int = 500, palette: Palette | None = None):
         super().__init__(palette)
@@ -66,7 +66,7 @@ class PooledCalibration(Figure):
 
 
 class RiskCoverage(Figure):
-    """A curve a method over the pooled held-out answers.
+    """A curve per method over the pooled held-out predictions.
 
     Args:
         matrix: The runs.
@@ -76,10 +76,11 @@ class RiskCoverage(Figure):
 
     name = "risk_coverage"
     caption = (
-        "Share of wrong decisions among the most certain images at held-out magnifications, pooled. A curve that does "
-        "not fall to the left has certainties that do not know where it errs. Bands: 95 % of bootstraps over cases."
+        "Share of misclassified images among the most certain ones at held-out magnifications, pooled. A curve "
+        "that does not fall to the left has certainty that does not predict its errors. Bands: 95 % of bootstraps "
+        "over cases."
     )
-    absent = "not run: no answer at a held-out magnification"
+    absent = "not run: no predictions at a held-out magnification"
 
     def __init__(self, matrix: Matrix, replicates: int = 200, palette: Palette | None = None):
         super().__init__(palette)
@@ -97,12 +98,12 @@ class RiskCoverage(Figure):
         ax.set_xlim(0, 100)
         ax.set_ylim(bottom=0)
         ax.set_xlabel(f"images decided, most certain first (%)\n{said_counts(frame)}")
-        ax.set_ylabel("wrong decisions among them (%)")
+        ax.set_ylabel("misclassified among them (%)")
         legend_above(drawing, list(handles.values()), list(handles))
 
 
 class RocPerHoldout(Figure):
-    """A panel a holdout, a curve a method.
+    """A panel per holdout, a curve per method.
 
     Args:
         matrix: The runs.
@@ -113,7 +114,7 @@ class RocPerHoldout(Figure):
     name = "roc_per_holdout"
     caption = (
         "ROC curves at the held-out magnification, mean over patient folds and seeds, images as units. Bands: 95 % of "
-        "bootstraps over cases, at each false positive rate by itself. Dotted: chance."
+        "bootstraps over cases, pointwise at each false positive rate. Dotted: chance."
     )
     absent = "not run: no run with both classes in its test"
 

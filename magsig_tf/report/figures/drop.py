@@ -1,4 +1,4 @@
-"""The drop: a magnification held out against the same magnification as a source."""
+"""The drop: a held-out magnification against the same magnification as a source."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class HeldOutAgainstSource(Figure):
 
     name = "held_out_against_source"
     caption = (
-        "The same test images in models that never saw their magnification (filled) and in models that did (hollow); "
-        "right, the difference with its 95 % interval from a bootstrap over cases."
+        "The same test images in models not trained at their magnification (filled) and in models trained at it "
+        "(hollow); right, the drop with its 95 % interval from a bootstrap over cases."
     )
     absent = "not run: a drop needs runs with another holdout on the same cases"
 
@@ -75,9 +75,8 @@ class HeldOutAgainstSource(Figure):
             left.plot([row.held_out], [place], look.marker, color=look.colour)
             handles[row.label] = draw_interval(right, place, row.drop, row.low, row.high, look, across=True)
         title = METRICS[self._metric].title
-        _finish(left, holdouts, f"{title}: hollow as a source,\nfilled held out")
-        lower = METRICS[self._metric].better == "lower"
-        _finish(right, holdouts, f"{'source minus held out' if lower else 'held out minus source'}\n({title})")
+        _finish(left, holdouts, f"{title}: hollow: trained at it,\nfilled: held out")
+        _finish(right, holdouts, f"drop in {title}\n(below 0: worse)")
         left.set_ylabel("magnification")
         drawing.supxlabel(said_counts(frame), fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), list(handles))

@@ -29,7 +29,7 @@ _FAVOURS = {"higher": "above 0 is better", "lower": "below 0 is better"}
 
 
 class PairedDifferences(Figure):
-    """A panel a metric, a row a holdout, the difference of each method to its reference.
+    """A panel per metric, a row per holdout, the difference of each method to its reference.
 
     Args:
         table: Frames of comparisons (`Comparison.frame()`), joined where there are several methods.
@@ -40,8 +40,8 @@ class PairedDifferences(Figure):
 
     name = "paired_differences"
     caption = (
-        "Method minus reference on the same cases and draws, with 95 % intervals. An interval that holds 0 does not "
-        "tell the two apart, and does not show that they are equal."
+        "Method minus reference on the same cases and draws, with 95 % intervals. An interval that includes 0 is "
+        "inconclusive; it does not show that the two are equal."
     )
     absent = "not run: no two methods with runs on the same splits"
 
@@ -93,7 +93,7 @@ class PairedDifferences(Figure):
         references = sorted({reference for _, reference in pairs})
         to = f" to {shortened(references[0])}" if len(references) == 1 else ""
         drawing.supxlabel(f"difference{to}\n{said_counts(single if len(single) else frame)}", fontsize=SMALLEST + 0.5)
-        drawing.supylabel("magnification held out", fontsize=SMALLEST + 0.5)
+        drawing.supylabel("held-out magnification", fontsize=SMALLEST + 0.5)
         words = [first if to else f"{first} - {second}" for first, second in handles]
         legend_above(drawing, list(handles.values()), words)
 

@@ -22,7 +22,7 @@ MAP = "viridis"
 OPACITY = 0.7
 """Of the strongest heat; weaker heat covers less, so that the tissue stays in sight."""
 BAR = "evidence for malignant,\nrelative to the strongest\nplace of the image"
-SILENT = "nothing speaks for malignant"
+SILENT = "no evidence for malignant"
 LARGEST = 1000
 """Longest side that is drawn, in pixels: more would not be seen."""
 DPI = 200

@@ -28,7 +28,7 @@ _ARROWS = {"higher": "higher is better", "lower": "lower is better"}
 
 
 class MetricsPerHoldout(Figure):
-    """A panel a metric, a point with its interval for each method and holdout.
+    """A panel per metric, a point with its interval for each method and holdout.
 
     Args:
         table: The summary frame (`Summary.frame()`, or `summary.parquet`).
@@ -39,7 +39,7 @@ class MetricsPerHoldout(Figure):
 
     name = "metrics_per_holdout"
     caption = (
-        "Each method at the magnification it never saw, and pooled over all of them, with 95 % intervals from a "
+        "Each method at the held-out magnification, and pooled over all of them, with 95 % intervals from a "
         "bootstrap over cases. A point without bars has no interval; a gap was not run or is not defined."
     )
     absent = "not run: no number at a held-out magnification"
@@ -74,7 +74,7 @@ class MetricsPerHoldout(Figure):
             self._panel(ax, frame[frame["metric"] == metric], metric, holdouts, labels, handles)
         for ax in axes[len(shown) :]:
             ax.set_axis_off()
-        drawing.supxlabel(f"magnification held out\n{said_counts(self._per_holdout(frame))}", fontsize=SMALLEST + 0.5)
+        drawing.supxlabel(f"held-out magnification\n{said_counts(self._per_holdout(frame))}", fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), list(handles))
 
     def _panel(

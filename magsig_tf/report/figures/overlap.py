@@ -20,7 +20,7 @@ _DARK = 0.55
 
 
 class SignatureOverlap(Figure):
-    """A row of heat maps a method: Jaccard of every pair of holdouts, what chance gives, and what is beyond it.
+    """A row of heat maps per method: Jaccard of every pair of holdouts, what chance gives, and what is beyond it.
 
     Args:
         pairs: The frame of pairs (`signature_pairs.parquet`).
@@ -72,7 +72,7 @@ class SignatureOverlap(Figure):
         bar.outline.set_linewidth(0.4)
         count = int(frame["comparisons"].min()), int(frame["comparisons"].max())
         rests = str(count[0]) if count[0] == count[1] else f"{count[0]} to {count[1]}"
-        drawing.supxlabel(f"magnification held out (n = {rests} comparison(s) a cell)", fontsize=SMALLEST + 0.5)
+        drawing.supxlabel(f"held-out magnification (n = {rests} comparison(s) per cell)", fontsize=SMALLEST + 0.5)
 
 
 def _names(frame: pd.DataFrame) -> list[str]:

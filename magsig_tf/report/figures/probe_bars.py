@@ -1,4 +1,4 @@
-"""Probes of frozen embeddings: what they still say of magnification and case, beside chance."""
+"""Probes of frozen embeddings: what they still reveal about magnification and case, beside chance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_LABEL = 20
 
 
 class ProbeBars(Figure):
-    """A panel a probe, a bar with its interval for each method and control, chance and the shuffled control beside it.
+    """A panel per probe, a bar with its interval per method and control, chance and the shuffled control beside it.
 
     Args:
         table: From `summarise_probes` (or `probes.parquet`).
@@ -35,10 +35,10 @@ class ProbeBars(Figure):
 
     name = "probe_bars"
     caption = (
-        "What classifiers find in frozen embeddings of test cases that they were not fitted on, with 95 % intervals "
-        "from a bootstrap over cases. Methods are coloured, controls grey. A bar beyond the dashed line of chance "
-        "shows that magnification, or the case, is still there; a bar at chance only says that this probe found "
-        "nothing."
+        "What classifiers predict from frozen embeddings of test cases that they were not fitted on, with 95 % "
+        "intervals from a bootstrap over cases. Methods are coloured, controls grey. A bar beyond the dashed line of "
+        "chance shows that the embedding still reveals the magnification, or the case; a bar at chance only says "
+        "that this probe found nothing."
     )
     absent = "not run: no probe (magsig probe)"
 

@@ -29,7 +29,7 @@ class RealAndSynthetic(Figure):
 
     name = "real_and_synthetic"
     caption = (
-        "Real training images (left) beside images drawn by the fold's GANs (right), one row a class and source "
+        "Real training images (left) beside images drawn by the fold's GANs (right), one row per class and source "
         "magnification. Tiles were drawn at random, not picked."
     )
     # the picture's own words would be too small to read in one column

@@ -16,7 +16,7 @@ _RATIO_OF_LOG = 20
 
 
 class SignatureSize(Figure):
-    """A point a run, a line at the mean, for each method and holdout.
+    """A point per run, a line at the mean, for each method and holdout.
 
     Args:
         signatures: The frame of signatures (`signatures.parquet`).
@@ -25,7 +25,7 @@ class SignatureSize(Figure):
 
     name = "signature_size"
     caption = (
-        "Dimensions that the sparse classifier keeps, one marker a run (patient folds and seeds), the line at their "
+        "Dimensions that the sparse classifier keeps, one marker per run (patient folds and seeds), the line at their "
         "mean. p is the number of dimensions of the embedding."
     )
     absent = "not run: no signature (magsig signatures)"
@@ -57,7 +57,7 @@ class SignatureSize(Figure):
             ax.set_ylim(0, frame["k"].max() * 1.1 + 1)
         ax.set_xlim(-0.5, len(holdouts) - 0.5)
         ax.set_xticks(range(len(holdouts)), holdouts)
-        ax.set_xlabel(f"magnification held out (n = {len(frame)} runs)")
+        ax.set_xlabel(f"held-out magnification (n = {len(frame)} runs)")
         dimensions = sorted(set(frame["p"]))
         ax.set_ylabel(f"size k of the signature (of p = {' or '.join(map(str, dimensions))})")
         legend_above(drawing, list(handles.values()), list(handles))

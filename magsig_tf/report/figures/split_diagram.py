@@ -37,7 +37,7 @@ class SplitDiagram(Figure):
     name = "split_diagram"
     caption = (
         "Which images are used for what, for each held-out magnification. Rows are cases, columns magnifications. "
-        "A case is in one block at all magnifications, and the held-out magnification (bold) is for the test alone."
+        "A case is in one block at all magnifications, and the held-out magnification (bold) is used for the test only."
     )
     absent = "not run: no run says how many cases its parts have"
 

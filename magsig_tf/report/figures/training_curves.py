@@ -25,7 +25,7 @@ SERIES = {
 
 
 class TrainingCurves(Figure):
-    """A panel a quantity, the mean over runs of each method with their range.
+    """A panel per quantity, the mean over runs of each method with their range.
 
     Args:
         matrix: The runs.
@@ -35,7 +35,7 @@ class TrainingCurves(Figure):
     name = "training_curves"
     caption = (
         "Means over runs at the end of each epoch; bands span the runs from lowest to highest and are no intervals. "
-        "Dotted: chance. A domain accuracy at chance says that one head is fooled, not that magnification is gone."
+        "Dotted: chance. A domain accuracy at chance shows that one head is fooled, not that magnification is gone."
     )
     absent = "not run: no run with a readable log"
 

@@ -1,4 +1,4 @@
-"""What the numbers say, in plain sentences by rules; docs/report.md has the rules."""
+"""What the numbers show, in plain sentences by rules; docs/report.md has the rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from magsig_tf.runs.matrix import Matrix
 CHANCE = 0.5
 """AUC of a guess."""
 CLEAR = 0.05
-"""A Holm p below this is told."""
+"""A Holm p below this is significant."""
 OFTEN_WRONG = 0.5
 """A case is wrong for a method when more than this share of its images is."""
 
@@ -32,7 +32,7 @@ def interval_words(row: pd.Series, signed: bool = False) -> str:
 
 
 def answer_unseen(table: pd.DataFrame) -> list[str]:
-    """Say whether methods rank better than chance at every magnification that they never saw.
+    """Say whether methods rank better than chance at every held-out magnification.
 
     Args:
         table: The summary frame.
@@ -44,14 +44,14 @@ def answer_unseen(table: pd.DataFrame) -> list[str]:
     above, below = told[told["low"] > CHANCE], told[told["high"] < CHANCE]
     untold = [_cell(row) for row in rows.drop(above.index).drop(below.index).itertuples()]
     if len(above) == len(rows):
-        first = "Every method ranks malignant above benign images better than chance wherever it was run unseen."
+        first = "Every method ranks malignant above benign images better than chance at every holdout."
     elif above.empty:
-        first = "Better than chance at an unseen magnification: no method can be told to be."
+        first = "Better than chance at a held-out magnification: inconclusive for every method."
     else:
         first = (
-            f"Better than chance at an unseen magnification: {len(above)} of {len(rows)} pairs of method and holdout"
+            f"Better than chance at a held-out magnification: {len(above)} of {len(rows)} pairs of method and holdout"
         )
-        first += f"; not told: {some(untold)}." if untold else "."
+        first += f"; inconclusive: {some(untold)}." if untold else "."
     if len(below):
         first += f" Worse than chance: {some([_cell(row) for row in below.itertuples()])}."
     worst, best = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
@@ -61,7 +61,7 @@ def answer_unseen(table: pd.DataFrame) -> list[str]:
 
 
 def answer_drop(table: pd.DataFrame) -> list[str]:
-    """Say where not having seen a magnification is a clear loss of AUC, and where it is largest.
+    """Say where the drop is a clear loss of AUC, and where it is largest.
 
     Args:
         table: The summary frame.
@@ -73,13 +73,13 @@ def answer_drop(table: pd.DataFrame) -> list[str]:
     largest = rows.loc[rows["value"].idxmin()]
     words = f"A clear loss of AUC in {len(losses)} of {len(rows)} pairs of method and holdout"
     words += f", a clear gain in {len(gains)}" if len(gains) else ""
-    words += "; in the others the interval holds 0." if len(losses) + len(gains) < len(rows) else "."
+    words += "; in the others the interval includes 0." if len(losses) + len(gains) < len(rows) else "."
     kind = "largest loss" if largest["value"] < 0 else "smallest gain"
     return [words, f"The {kind} is {interval_words(largest, True)}, {_cell(largest)}."]
 
 
 def answer_better(table: pd.DataFrame, reference: str) -> list[str]:
-    """Say for each method at how many holdouts it beats the reference, loses to it, or cannot be told from it.
+    """Say for each method at how many holdouts it is better than the reference, worse, or inconclusive.
 
     Args:
         table: Joined frames of comparisons with Holm's p over all of them; empty without any.
@@ -99,15 +99,15 @@ def answer_better(table: pd.DataFrame, reference: str) -> list[str]:
             if len(found)
         ]
         untold = len(single) - len(better) - len(worse)
-        words += [f"not told apart at {untold} of {len(single)} holdouts"] if untold else []
+        words += [f"inconclusive at {untold} of {len(single)} holdouts"] if untold else []
         pooled = pair[pair["holdout"] == POOLED]
         mean = f"; mean of the holdouts {number(pooled['holdout_mean'].iloc[0], True)}" if len(pooled) else ""
         said.append(f"AUC of {label} against {other}: {', '.join(words)}{mean}.")
-    return [*said, "Not told apart is not equal: the intervals say how large a difference may still be."]
+    return [*said, "Inconclusive does not mean equal: the intervals show how large a difference may still be."]
 
 
 def answer_calibrated(table: pd.DataFrame) -> list[str]:
-    """Say by how much the probabilities are off, and whose Brier score is lowest.
+    """Give the calibration error of the probabilities, and say whose Brier score is lowest.
 
     Args:
         table: The summary frame.
@@ -119,34 +119,34 @@ def answer_calibrated(table: pd.DataFrame) -> list[str]:
     briers = rows[(rows["metric"] == "brier") & rows["value"].notna()].sort_values("value")
     if errors.empty or briers.empty:
         return ["Not run: no probability at a held-out magnification."]
-    listed = ", ".join(f"{row.label} by {number(row.value)}" for row in errors.itertuples())
-    said = [f"Probabilities are off by this much on average {where} (ECE): {listed}."]
+    listed = ", ".join(f"{row.label} {number(row.value)}" for row in errors.itertuples())
+    said = [f"Mean calibration error (ECE) {where}: {listed}."]
     lowest = briers.iloc[0]
     brier = f"The lowest Brier score is that of {lowest['label']}, {interval_words(lowest)}"
     if len(briers) > 1:
         brier += f"; {', '.join(f'{row.label} {number(row.value)}' for row in briers.iloc[1:].itertuples())}"
-    return [*said, f"{brier}. Whether it is lower beyond doubt is for the paired differences to say."]
+    return [*said, f"{brier}. The paired differences show whether it is significantly lower."]
 
 
 def answer_wrong(strips: pd.DataFrame) -> list[str]:
-    """Say which cases every method gets wrong in most of their images.
+    """Say which cases every method misclassifies in most of their images.
 
     Args:
         strips: `CaseStrips.frame()`.
     """
     if strips.empty:
-        return ["Not run: no answer at a held-out magnification."]
+        return ["Not run: no predictions at a held-out magnification."]
     labels, cases = strips["label"].nunique(), strips["case"].nunique()
     missed = strips[strips["wrong"] > OFTEN_WRONG].groupby(["case", "class"])["label"].nunique()
     always = [(case, truth) for (case, truth), count in missed.items() if count == labels]
     who = "every method" if labels > 1 else "the method"
     if not always:
-        return [f"No case of {cases} is decided wrongly by {who} in most of its images."]
+        return [f"No case of {cases} is misclassified by {who} in most of its images."]
     benign = sum(truth == "benign" for _, truth in always)
     names = some([str(case) for case, _ in always])
     are = "is" if len(always) == 1 else "are"
     return [
-        f"{len(always)} of {cases} cases {are} decided wrongly by {who} in most of their images: {benign} benign, "
+        f"{len(always)} of {cases} cases {are} misclassified by {who} in most of their images: {benign} benign, "
         f"{len(always) - benign} malignant ({names})."
     ]
 
@@ -166,7 +166,7 @@ LITTLE_BEYOND_CHANCE = 0.1
 
 
 def answer_invariance(tables: ResultTables) -> list[str]:
-    """Say for each method whether a probe still reads the source magnification above chance.
+    """Say for each method whether a probe predicts the source magnification above chance.
 
     Args:
         tables: What probes left.
@@ -186,12 +186,12 @@ def answer_invariance(tables: ResultTables) -> list[str]:
         if np.isnan(row["low"]):
             verdict = "there is no interval"
         elif row["low"] > row["chance"]:
-            verdict = "magnification can still be read"
+            verdict = "the embedding still reveals the magnification"
         else:
-            verdict = "these probes cannot tell magnifications apart, which does not show that no probe can"
+            verdict = "these probes cannot distinguish magnifications, which does not show that no probe can"
         said.append(
-            f"{label}: the better of two probes is right about the magnification in {interval_words(row)} "
-            f"(balanced accuracy; chance {number(row['chance'])}): {verdict}."
+            f"{label}: the better of two probes predicts the magnification with a balanced accuracy of "
+            f"{interval_words(row)}, chance {number(row['chance'])}: {verdict}."
         )
     untrained = frame[(frame["kind"] == "control") & (frame["subject"] != COLOURS)]
     if len(untrained):
@@ -228,13 +228,13 @@ def answer_signatures(tables: ResultTables, labels: Sequence[str]) -> list[str]:
 
 
 def answer_synthetic(explanation: Explanation | None) -> list[str]:
-    """Return what can be told of each method that drew from GANs, over all holdouts or at its only one.
+    """Return the conclusion on each method that used GANs, over all holdouts or at its only one.
 
     Args:
-        explanation: The explanation; None where no run drew from GANs.
+        explanation: The explanation; None where no run used GANs.
     """
     if explanation is None:
-        return ["Not run: no run drew from GANs (`magsig train --method gan --holdout all`)."]
+        return ["Not run: no run used GANs (`magsig train --method gan --holdout all`)."]
     rows = explanation.table[(explanation.table["quantity"] == "sentence") & (explanation.table["level"] == "image")]
     whole = rows[rows["holdout"] == POOLED] if (rows["holdout"] == POOLED).any() else rows
     return list(whole["words"])
@@ -253,8 +253,9 @@ def answer_how(matrix: Matrix, cases: int) -> list[str]:
         f"{_count(len(runs), 'finished run')}: {_count(len(matrix.groups), 'method')}, "
         f"{_count(len(matrix.holdouts), 'held-out magnification')}, {_count(folds, 'patient fold')}, "
         f"{_count(seeds, 'seed')}, {_count(cases, 'test case')}.",
-        "A case is on one side of a split at all magnifications, and the held-out magnification is for the test alone. "
-        "All methods share their splits, order of data, encoder and rule of selection, so that differences are paired.",
+        "A case is on one side of a split at all magnifications, and the held-out magnification is used for the test "
+        "only. All methods share their splits, order of data, encoder and "
+        "rule of selection, so that differences are paired.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The verdict box: what the paper states, and what these runs say of it."""
+"""The verdict box: the paper's claims, judged by these runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = {
     Verdict.INCONCLUSIVE: ("untold", "?"),
     Verdict.NOT_RUN: ("missing", "–"),
 }
-_SHORT = {verdict: verdict.value for verdict in _KINDS} | {Verdict.INCONCLUSIVE: "cannot be told"}
+_SHORT = {verdict: verdict.value for verdict in _KINDS}
 
 
 @dataclass(frozen=True)
@@ -90,4 +90,4 @@ def claims_page_table(claims: Claims) -> Table:
         for c in cards_of(claims)
     ]
     columns = [Column("no."), *(Column(title, "", False) for title in ("claim", "paper", "ours", "verdict"))]
-    return Table("claims", "What the paper states, and what these runs say", columns, rows, claims.table)
+    return Table("claims", "The paper's claims, judged by these runs", columns, rows, claims.table)

@@ -45,7 +45,7 @@ class Material:
         comparisons: Each method with the reference.
         reference: The method that others are compared with.
         claims: The paper's statements, judged.
-        explanation: What synthetic images did; None where no run drew from GANs.
+        explanation: Effect of synthetic images; None where no run used GANs.
         tables: What signatures and probes left in the results folder.
         worst: From `worst_images`.
         tiles: Prepared images by their row in the manifest, those of `worst`; empty where the data are gone.
@@ -125,7 +125,7 @@ def as_data_address(pixels: np.ndarray) -> str:
 
 
 def worst_pictures(material: Material) -> list[Picture]:
-    """Return the pictures of the worst answers; without pixels where the prepared data are gone."""
+    """Return the pictures of the worst predictions; without pixels where the prepared data are gone."""
     return [_picture(row, material) for row in material.worst.itertuples()]
 
 
@@ -135,10 +135,10 @@ def _picture(row, material: Material) -> Picture:
     said = f"probability of malignant {number(row.probability)}"
     if row.answers > 1:
         said += f", mean of {row.answers} runs ({number(row.lowest)} to {number(row.highest)})"
-    lines = [f"{row.holdout} held out; in truth {truth}", said, *([tile.path] if tile else [])]
+    lines = [f"{row.holdout} held out; truth: {truth}", said, *([tile.path] if tile else [])]
     return Picture(
         tile.source if tile else "",
-        f"Image of case {row.case} at {row.holdout}, in truth {truth}",
+        f"Image of case {row.case} at {row.holdout}, truth: {truth}",
         str(row.case),
         lines,
         row.label,

@@ -83,7 +83,7 @@ def read_result_tables(folder: Path, matrix: Matrix, chosen: str = "") -> Result
         if len(frame):
             frames[name] = frame
         else:
-            absent[name] = f"not run: {path.name} is of other runs than these; run `{command}`"
+            absent[name] = f"not run: {path.name} belongs to other runs; run `{command}`"
     return ResultTables(frames, absent, list(dict.fromkeys(remarks)))
 
 
@@ -97,7 +97,7 @@ def _of_runs(frame: pd.DataFrame, matrix: Matrix, name: str, told: bool) -> tupl
         said = _runs_apart(frame, groups.values())
         ours &= _of_known_runs(frame, groups)
     if told and not ours.all() and name == "signatures":
-        said.append(f"{int((~ours).sum())} rows are of runs that are not here, and left out")
+        said.append(f"it has rows of other runs, which are left out ({int((~ours).sum())})")
     kept = frame[ours].copy()
     if "label" in kept:
         keys = zip(kept["method"], kept["config"], kept["label"], strict=True)
@@ -119,7 +119,7 @@ def _runs_apart(frame: pd.DataFrame, groups: Collection[Group]) -> list[str]:
         for key, run in sorted(group.runs.items())
         if (group.method, group.config_hash, *key) not in told
     ]
-    return [f"it does not know {len(names)} of these runs ({some(names)})"] if names else []
+    return [f"it lacks {len(names)} of these runs ({some(names)})"] if names else []
 
 
 def _of_probes(frame: pd.DataFrame, matrix: Matrix, told: bool) -> tuple[pd.DataFrame, list[str]]:
@@ -130,12 +130,12 @@ def _of_probes(frame: pd.DataFrame, matrix: Matrix, told: bool) -> tuple[pd.Data
     for label, group in groups.items():
         counted = frame.loc[frame["subject"] == label, "embeddings"]
         if not len(counted):
-            said.append(f"it does not know {label}")
+            said.append(f"it lacks {label}")
         elif counted.max() != len(group.runs):
-            said.append(f"it rests on {int(counted.max())} runs of {label}, here are {len(group.runs)}")
+            said.append(f"it rests on {int(counted.max())} runs of {label}, there are {len(group.runs)}")
     others = sorted(set(frame.loc[~ours, "subject"]))
     if others and told:
-        said.append(f"it has {some(others)}, not among these runs, left out")
+        said.append(f"it has {some(others)}, not among these runs and left out")
     return frame[ours].reset_index(drop=True), said
 
 

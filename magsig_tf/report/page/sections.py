@@ -65,8 +65,8 @@ def _competing(material: Material) -> pd.DataFrame:
 def _unseen(material: Material, palette: figures.Palette) -> Section:
     summary = material.summary
     return Section(
-        "unseen",
-        "Does it hold at an unseen magnification?",
+        "held-out",
+        "Does it hold at the held-out magnification?",
         answers.answer_unseen(_competing(material)),
         [
             figures.RocPerHoldout(material.matrix, palette=palette),
@@ -93,7 +93,7 @@ def _better(material: Material, palette: figures.Palette) -> Section:
     table = joined_differences(material.comparisons, material.matrix.holdouts)
     return Section(
         "better",
-        "Which method is better, by how much, and how sure is that?",
+        "Which method is better, by how much, and with what uncertainty?",
         answers.answer_better(joined, material.reference),
         [figures.PairedDifferences(joined, palette=palette)],
         [table] if table else [],
@@ -156,7 +156,7 @@ def _wrong(material: Material, palette: figures.Palette) -> Section:
     frame = strips.frame()
     return Section(
         "wrong",
-        "Who is always wrong?",
+        "Which cases are always misclassified?",
         answers.answer_wrong(frame),
         [strips],
         [case_table(frame)] if len(frame) else [],

@@ -1,4 +1,4 @@
-"""How much of the study is there: told before anything else."""
+"""How much of the study is complete: shown before anything else."""
 
 from __future__ import annotations
 

@@ -27,14 +27,16 @@ from magsig_tf.report.tables.table import CLEAR, Cell, Column, Pick, Scale, Tabl
 from magsig_tf.report.words import absent, meanings
 from magsig_tf.statistics.units import LEVELS
 
-_P = "probability of so large a difference by chance alone"
+_P = "probability of a difference at least this large by chance"
 _HOLM = f"p corrected for the number of tests, bold below {CLEAR}"
 _COLUMNS = [
     replace(HELD_OUT, of=lambda row: Cell.place(row["holdout"], row["order"])),
     replace(METHOD, of=lambda row: Cell.of_method(row["label"])),
     Column("minus", "the method that is subtracted", False, of=lambda row: Cell.of_method(row["reference_label"])),
     replace(METRIC, of=lambda row: Cell(METRICS[row["metric"]].title)),
-    Column("difference", "method minus the other on the same cases and draws", of=lambda row: _difference(row)),
+    Column(
+        "difference", "method minus reference on the same cases and bootstrap draws", of=lambda row: _difference(row)
+    ),
     Column("p", _P, of=lambda row: Cell.p_value(row["p"])),
     Column("Holm p", _HOLM, of=lambda row: Cell.p_value(row["holm_p"], decides=True)),
     replace(CASES, once=True, of=lambda row: Cell(cases_words(row) if row["pairs"] else "")),
@@ -73,8 +75,8 @@ def joined_differences(comparisons: Sequence[Comparison], holdouts: Sequence[str
     frame = with_holm(pd.concat([each.table for each in comparisons], ignore_index=True))
     about = (
         f"{meanings(frame['metric'].unique())} {interval_words(comparisons[0].level, comparisons[0].replicates)} "
-        "Holm's p counts all methods and holdouts of one metric and level that are shown here, pooled ones apart; "
-        f"`magsig compare` counts those of one pair of methods.{_worse(METRICS)}"
+        "Holm's p corrects for all methods and holdouts of one metric and level shown here, pooled ones separately; "
+        f"`magsig compare` corrects for those of one pair of methods.{_worse(METRICS)}"
     )
     notes = dict.fromkeys(note for each in comparisons for note in comparison_notes(each, SHOWN))
     return replace(differences_table(frame, holdouts, about), notes=list(notes))
@@ -111,7 +113,7 @@ def comparison_tables(comparison: Comparison, metrics: Sequence[str]) -> list[Ta
         rows = table[(table["label"] == first) & (table["reference_label"] == second)]
         wide = differences_table(rows, list(dict.fromkeys(rows["holdout"])), about)
         wide = wide.wide(("held out", "metric", "cases b + m"), picks)
-        title = f"{comparison.dataset}: {first} minus {second} at the magnification held out"
+        title = f"{comparison.dataset}: {first} minus {second} at the held-out magnification"
         tables.append(replace(wide, title=title, ruled=True))
     return tables
 

@@ -1,4 +1,4 @@
-"""What synthetic images did, and how good their GANs were, as a table."""
+"""Effect of synthetic images, and quality of their GANs, as a table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from magsig_tf.statistics.units import LEVELS
 _QUANTITIES = {
     "auc": Column("AUC", "a difference, below 0 is worse"),
     "brier": Column("Brier", "a difference, above 0 is worse"),
-    "kid": Column("KID", "the distance of the GANs' images from real ones, lower is better"),
-    "coverage": Column("cover-\nage", "the share of real images with a synthetic one near"),
+    "kid": Column("KID", "kernel inception distance of synthetic to real images, lower is better"),
+    "coverage": Column("cover-\nage", "the share of real images with a synthetic one nearby"),
     "copied": Column("copied", "the share of synthetic images that repeat a training image"),
-    "magnification_shift": Column("mag.\nshift", "how far their mix of magnifications is off, lower is better"),
-    "label_agreement": Column("label", "the share that looks like its class"),
-    "kept_share": Column("kept", "the share that the filter left"),
+    "magnification_shift": Column("mag.\nshift", "shift of their mix of magnifications, lower is better"),
+    "label_agreement": Column("label", "the share classified as its own label"),
+    "kept_share": Column("kept", "the share that the filter kept"),
 }
 _MORE = {"kid_above_floor": Column("KID above floor", "the share of the GANs whose interval of KID lies above it")}
 _NAMED = "; ".join(f"{column.name} is {column.legend}" for column in (*_QUANTITIES.values(), *_MORE.values()))
@@ -35,7 +35,7 @@ _MINUS = (
 
 
 def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
-    """Return the differences that synthetic images make, and the quality of their GANs, one row a quantity.
+    """Return the differences that synthetic images make, and the quality of their GANs, one row per quantity.
 
     Args:
         explanation: The explanation.
@@ -73,7 +73,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
         f"{interval_words(explanation.level, explanation.replicates)} Floor of each measure of the GANs, below it: "
         "real images of other patients."
     )
-    title = "What synthetic images did, and how good the GANs were"
+    title = "Effect of synthetic images, and quality of the GANs"
     short = {"level": ("", LEVELS[0])}
     return Table("explanation", title, columns, rows, frame, about, filters, list(notes), short)
 
@@ -92,7 +92,7 @@ def explanation_of_level(explanation: Explanation, level: str, notes: Sequence[s
     rows = [_beside_the_first(row) for row in table.rows if (row.holdouts, row.methods) in ran]
     picks = [Pick(column, "value", {"quantity": name}) for name, column in _QUANTITIES.items()]
     wide = replace(table, rows=rows).wide(("held out", "method", "minus"), picks)
-    title = f"{explanation.dataset}: what synthetic images did, and how good the GANs were ({level} level)"
+    title = f"{explanation.dataset}: effect of synthetic images, and quality of the GANs ({level} level)"
     return replace(wide, title=title, ruled=True)
 
 

@@ -17,17 +17,17 @@ _SPACES = {"efficientnet_lite0": "ImageNet", "random_cnn": "random CNN"}
 _SPECTRUM = "power_spectrum"
 """The probe of power spectra has its own sentence, no row."""
 _MEASURES = {
-    "precision": Column("preci-\nsion", "share of samples that look real"),
-    "recall": Column("recall", "share of real images that samples could be"),
-    "density": Column("den-\nsity", "samples near real images, 1 is what is expected"),
-    "coverage": Column("cover-\nage", "share of real images with a sample near"),
+    "precision": Column("preci-\nsion", "share of samples within the real distribution"),
+    "recall": Column("recall", "share of real images within the sample distribution"),
+    "density": Column("den-\nsity", "density of real images around samples, 1 if both distributions are equal"),
+    "coverage": Column("cover-\nage", "share of real images with a sample nearby"),
     "copied": Column("copied", "share of samples that repeat a training image"),
     "nearest_ratio": Column(
         "near.\nratio",
         "distance of samples to the nearest training image, over that of training images to other cases",
     ),
-    "magnification_shift": Column("magn.\nshift", "how far the mix of magnifications is off"),
-    "label_agreement": Column("label", "share that looks like its class"),
+    "magnification_shift": Column("magn.\nshift", "shift of the mix of magnifications"),
+    "label_agreement": Column("label", "share classified as its own label"),
 }
 
 
@@ -49,14 +49,14 @@ def quality_table(quality: pd.DataFrame, title: str, notes: Sequence[str]) -> Ta
             rows.append(Row([Cell(_words(part).replace(" ", "\n", 1)), Cell(_space(space)), *kid, *measures]))
     columns = [
         Column("GAN", "", False, key=True, once=True),
-        Column("features", "in which images are compared", False, key=True, width=8),
-        Column("KID", "distance to real images, with its 95% interval, bootstrap over cases"),
+        Column("features", "feature space of the comparison", False, key=True, width=8),
+        Column("KID", "kernel inception distance to real images, with its 95% interval, bootstrap over cases"),
         Column("KID\nfloor"),
         *_MEASURES.values(),
     ]
     about = (
-        "Floor, below the others: half of the real cases against the other half, what samples of new patients could "
-        "reach."
+        "Floor, below the others: one half of the real cases against the other half, about what images of new "
+        "patients would reach."
     )
     return Table("gans", title, columns, rows, quality, about, notes=[*quality_notes(quality), *notes], ruled=True)
 
@@ -121,7 +121,7 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
 
 
 def _spectra(rows: pd.DataFrame) -> list[str]:
-    """Say how well power spectra tell samples from real images, above and below the GAN's Nyquist frequency."""
+    """Say how well power spectra distinguish samples from real images, above and below the GAN's Nyquist frequency."""
     notes, cells = [], rows.set_index(["part", "kind", "metric"])
     for part in dict.fromkeys(rows["part"]):
         above, below, control = (
@@ -132,9 +132,9 @@ def _spectra(rows: pd.DataFrame) -> list[str]:
             notes.append(f"{_words(part)}: power spectra above the GAN's Nyquist frequency: {above['reason']}.")
             continue
         notes.append(
-            f"{_words(part)}: told from resampled real images by power spectra above the GAN's Nyquist frequency "
-            f"{_number(above['value'], 2)}, below it {_number(below['value'], 2)}; from original ones above it "
-            f"{_number(control['value'], 2)} (chance .50)."
+            f"{_words(part)}: distinguished from resampled real images by power spectra above the GAN's Nyquist "
+            f"frequency {_number(above['value'], 2)}, below it {_number(below['value'], 2)}; from original ones "
+            f"above it {_number(control['value'], 2)} (chance .50)."
         )
     return notes
 

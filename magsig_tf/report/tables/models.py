@@ -25,12 +25,12 @@ CALIBRATION = (
     *("sensitivity", "specificity"),
 )
 
-HELD_OUT = Column("held\nout", "the magnification left out of training, and tested", False, True, once=True)
+HELD_OUT = Column("held\nout", "the magnification left out of training and tested on", False, True, once=True)
 METHOD = Column("method", "", False, True, width=18)
 METRIC = Column("metric", "", False, True)
 CASES = Column("cases\nb + m", "benign and malignant test cases", key=True)
 _WORDS = {
-    "held_out": "at the magnification left out",
+    "held_out": "at the held-out magnification",
     "in_domain": "the same cases at the source magnifications",
     "as_source": "the same images in models trained at that magnification",
     "drop": (
@@ -113,7 +113,7 @@ def summary_table(summary: Summary, level: str, metrics: Sequence[str]) -> Table
     picks += [_pick(name, "held_out", "") for name in metrics[1:]]
     wide = models_table(summary).where(level=[level]).wide(("held out", "method", "cases b + m"), picks)
     decides = f" Threshold: {summary.threshold}." if any(METRICS[name].threshold for name in metrics) else ""
-    title = f"{summary.dataset}: trained without a magnification, tested on it ({level} level)"
+    title = f"{summary.dataset}: tested at the held-out magnification ({level} level)"
     about = f"{meanings(metrics)} {_shared_words(summary)}{decides}"
     return replace(wide, title=title, about=about, ruled=True)
 
@@ -141,12 +141,12 @@ def held_out_table(summary: Summary, notes: Sequence[str]) -> Table:
         summary: All numbers.
         notes: Sentences below it.
     """
-    title = "Every metric at the magnification that was never seen, beside the source magnifications"
+    title = "Every metric at the held-out magnification, beside the source magnifications"
     return _of_page(summary, "held_out", title, ("held-out", "in-domain"), notes)
 
 
 def drop_table(summary: Summary) -> Table:
-    """Return what it costs that a magnification was not seen.
+    """Return the drop at each held-out magnification.
 
     Args:
         summary: All numbers.
@@ -178,8 +178,8 @@ def calibration_table(summary: Summary) -> Table:
     for level in level_filter(frame).options:
         levels += table.where(level=[level]).wide(("held out", "method", "cases b + m"), picks).rows
     columns = [HELD_OUT, METHOD, CASES, *(pick.column for pick in picks)]
-    title = "How good probabilities and decisions are at held-out magnifications"
-    rest = "Brier is reliability - resolution + uncertainty and a rest that differs inside the bins."
+    title = "Quality of probabilities and decisions at held-out magnifications"
+    rest = "Brier is reliability - resolution + uncertainty plus a remainder from differences within bins."
     about = f"{rest} {_shared_words(summary)} Threshold: {summary.threshold}."
     shown, short = [level_filter(frame)], {"level": LEVELS[:1]}
     return replace(

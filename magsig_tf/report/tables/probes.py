@@ -1,4 +1,4 @@
-"""What probes read from frozen embeddings, as a table."""
+"""What probes predict from frozen embeddings, as a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "r
 _METRICS = {
     "balanced_accuracy": "balanced accuracy",
     "mutual_information": "information (nats)",
-    "top1": "found first",
+    "top1": "top-1 accuracy",
     "r2": "R2",
 }
 _FACTORS = {
@@ -24,14 +24,14 @@ _FACTORS = {
     "nuclear_fraction": "nuclear\nfraction",
     "log_pixel_size": "pixel\nsize",
 }
-_CHANCE = "what a guess gives"
-_INFORMATION = "information is a lower bound on what the embedding tells of the magnification"
-_SHUFFLED = "shuffled ones must be at chance"
+_CHANCE = "what guessing reaches"
+_INFORMATION = "information is a lower bound on the information on the magnification in the embedding"
+_SHUFFLED = "shuffled labels must be at chance"
 _LEGENDS = {
-    "rows": "source are images at source magnifications, all are those and the held-out one",
-    "bal. acc.": "balanced accuracy of the magnification that a probe names",
+    "rows": "source: images at source magnifications; all: also those at the held-out magnification",
+    "bal. acc.": "balanced accuracy of the predicted magnification",
     "shuffled": "the same with shuffled labels, which must be at chance",
-    "MI, nats": "lower bound on what the embedding tells of the magnification, 0 is chance",
+    "MI, nats": "mutual information of embedding and magnification, a lower bound, 0 is chance",
 }
 _COLUMNS = [
     Column("rows", _LEGENDS["rows"], False, True, once=True, of=lambda row: Cell(row["rows"])),
@@ -42,18 +42,18 @@ _COLUMNS = [
         False,
         of=lambda row: Cell(_PROBES.get(row["probe"], row["probe"])),
     ),
-    Column("of", "what it looks for", False, of=lambda row: Cell(str(row["target"]).replace("_", " "))),
+    Column("of", "what the probe predicts", False, of=lambda row: Cell(str(row["target"]).replace("_", " "))),
     Column("measure", _INFORMATION, False, of=lambda row: Cell(_METRICS.get(row["metric"], row["metric"]))),
     Column("value", of=lambda row: _value(row)),
     Column("chance", _CHANCE, of=lambda row: Cell.number(row["chance"], absent="-")),
     Column("labels", _SHUFFLED, False, of=lambda row: Cell("shuffled" if row["control"] == "shuffled" else "true")),
     Column("cases", "scored test cases", of=lambda row: Cell.count(row["cases"])),
-    Column("embeddings", "files behind it", of=lambda row: Cell.count(row["embeddings"])),
+    Column("embeddings", "files that the number rests on", of=lambda row: Cell.count(row["embeddings"])),
 ]
 
 
 def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
-    """Return what frozen embeddings say about magnification, case and known factors, beside chance.
+    """Return what frozen embeddings reveal about magnification, case and known factors, beside chance.
 
     Args:
         frame: From `summarise_probes`.
@@ -70,7 +70,7 @@ def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
         f"Interval of each value: 95%, {replicates}bootstraps over cases. Out-of-fold, 5 folds of cases. "
         "R2: share of a factor's variance that is explained, 0 is chance."
     )
-    title = "What a probe reads from frozen embeddings of test cases"
+    title = "Probes on frozen embeddings of test cases"
     short = {"rows": scopes[:1]}
     return Table("probes", title, _COLUMNS, rows, frame, about, filters, list(notes), short)
 

@@ -1,4 +1,4 @@
-"""Signatures as tables: one row a run, pairs of holdouts beside chance, stability when cases are drawn again."""
+"""Signatures as tables: one row per run, pairs of holdouts beside chance, stability over bootstraps."""
 
 from __future__ import annotations
 
@@ -98,20 +98,20 @@ _ADJUSTED = Column("adjusted", "0 is chance, 1 the same set", of=_number("adjust
 _CEILING = Column("ceiling", "highest J of these sizes", of=_number("ceiling"))
 _P = Column("p", "against random sets only, not corrected", of=_p_value)
 _MATCHED = [
-    Column("matched\nJ", "after pairing dimensions that respond alike", of=_number("matched_jaccard", "matched_")),
+    Column("matched\nJ", "after matching dimensions by correlation", of=_number("matched_jaccard", "matched_")),
     Column("matched\nadj.", "the same, adjusted", of=_number("matched_adjusted", "matched_")),
-    Column("CKA", "likeness of the embeddings, 1 is equal", of=_number("cka", "matched_")),
+    Column("CKA", "similarity of the embeddings, 1 is equal", of=_number("cka", "matched_")),
 ]
-_NOGUEIRA = "index of stability, 0 is chance and 1 the same set"
+_NOGUEIRA = "stability index, 0 is chance and 1 the same set"
 _WITHIN = [
     Column("mean k", of=_number("mean_size", write="{:.1f}".format)),
     Column("Nogueira", f"{_NOGUEIRA}, over the bootstraps with its interval", of=_stability),
-    Column("permuted", "the same of permuted signatures", of=_number("control_nogueira")),
+    Column("permuted", "the same for permuted signatures", of=_number("control_nogueira")),
     Column("k of\nhalves", "mean size in half-samples", of=_number("half_sample_size", "bound_", "{:.1f}".format)),
     Column("stable", "dimensions in 90% of the half-samples", of=_stable),
     Column(
         "false",
-        "at most so many of them expected to be no better than chance (Shah and Samworth 2013), in brackets under "
+        "upper bound on how many of them are falsely selected (Shah and Samworth 2013), in brackets assuming "
         "unimodality",
         of=_bound,
     ),
@@ -125,7 +125,7 @@ _TEST = [
 
 
 def signature_table(frame: pd.DataFrame, holdouts: Sequence[str] = (), replicates: int | None = None) -> Table:
-    """Return one row a run: the size of its signature and how well the sparse classifier does.
+    """Return one row per run: the size of its signature and how well the sparse classifier does.
 
     Args:
         frame: The table of runs.
@@ -135,7 +135,7 @@ def signature_table(frame: pd.DataFrame, holdouts: Sequence[str] = (), replicate
     order = list(holdouts or dict.fromkeys(frame["holdout"]))
     place = replace(_PLACE, of=lambda row: Cell.place(row["holdout"], order))
     drawn = f"{replicates:,} bootstraps over cases" if replicates else "bootstrap over cases"
-    title, about = "Sparse signatures, one row a run, scored on test cases", f"Interval of each score: 95%, {drawn}."
+    title, about = "Sparse signatures, one row per run, scored on test cases", f"Interval of each score: 95%, {drawn}."
     return _table("signatures", title, [_LABEL, place, *_FOLD, *_RUN], frame, about)
 
 
@@ -156,7 +156,7 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
     remark = Column("remark", "", False, of=lambda row: Cell(joined([*of_row(row), *of_row(row, "matched_")])))
     columns = [_LABEL, Column("pair", "", False, True, of=pair), *_FOLD, Column("k", "sizes of both", of=_sizes)]
     columns += [_J, _CHANCE, adjusted, _CEILING, _P, *_MATCHED, remark]
-    return _table("signature_overlap", "Overlap of signatures, every pair of holdouts", columns, frame)
+    return _table("signature_overlap", "Overlap of signatures, for every pair of holdouts", columns, frame)
 
 
 def _bar(value: float) -> tuple[float, ...]:
@@ -164,7 +164,7 @@ def _bar(value: float) -> tuple[float, ...]:
 
 
 def mean_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a method and pair of holdouts: means over patient folds and seeds, of p the median."""
+    """Return one row per method and pair of holdouts: means over patient folds and seeds, of p the median."""
     means = ("first_size", "second_size", "jaccard", "expected", "adjusted", "ceiling")
     means += ("matched_jaccard", "matched_adjusted", "cka")
     keys, rows = ["label", "first", "second"], []
@@ -193,7 +193,7 @@ def _heat(pairs: pd.DataFrame) -> Cell:
 
 
 def methods_table(frame: pd.DataFrame) -> Table:
-    """Return two rows a method: means over all pairs, and the same for permuted signatures."""
+    """Return two rows per method: means over all pairs, and the same for permuted signatures."""
     about = f"permuted: the same signatures with dimensions permuted at random, mean over {DRAWS} draws."
     label = replace(_LABEL, once=False, of=lambda row: Cell("  permuted") if row["control"] else _LABEL.of(row))
     size = Column("mean k", of=lambda row: _NONE if pd.isna(row["mean_size"]) else Cell.count(row["mean_size"]))
@@ -203,13 +203,13 @@ def methods_table(frame: pd.DataFrame) -> Table:
 
 
 def stability_table(frame: pd.DataFrame) -> Table:
-    """Return one row a run: Nogueira's index over bootstraps with its interval, and the bounds on false dimensions."""
+    """Return one row per run: Nogueira's index over bootstraps with its interval, and bounds on false dimensions."""
     columns = [_LABEL, _PLACE, *_FOLD, *_WITHIN]
-    return _table("signature_stability", "Cases drawn again, lambda as chosen", columns, frame)
+    return _table("signature_stability", "Bootstraps over training cases, lambda fixed", columns, frame)
 
 
 def tests_table(frame: pd.DataFrame) -> Table:
-    """Return one row a pair of methods and holdout: difference of Nogueira's index and its p-value."""
+    """Return one row per pair of methods and holdout: difference of Nogueira's index and its p-value."""
     return _table("signature_tests", "", [_PLACE, *_FOLD, *_TEST], frame)
 
 

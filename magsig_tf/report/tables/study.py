@@ -1,4 +1,4 @@
-"""Who is wrong, and the runs themselves, as tables."""
+"""Which cases are misclassified, and the runs themselves, as tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from magsig_tf.runs.record import RunRecord
 
 
 def case_table(strips: pd.DataFrame) -> Table:
-    """Return the share of each case's images that each method gets wrong, the worst on average first.
+    """Return the share of each case's images that each method misclassifies, the worst on average first.
 
     Args:
         strips: `CaseStrips.frame()`.
@@ -28,9 +28,9 @@ def case_table(strips: pd.DataFrame) -> Table:
         cells += [Cell.number(share, absent="not tested", scale=scale) for share in shares]
         rows.append(Row(cells, (), (), {"truth": str(truth)}))
     columns = [Column("case", "", False), Column("truth", "", False)]
-    columns += [*(Column(f"{label}, wrong") for label in labels), Column("mean of methods")]
+    columns += [*(Column(f"{label}, misclassified") for label in labels), Column("mean of methods")]
     filters = [Filter("truth", {name: name for name in sorted(set(strips["class"]))})]
-    title = "Share of each case's images decided wrongly at held-out magnifications"
+    title = "Share of each case's images misclassified at held-out magnifications"
     return Table("cases", title, columns, rows, strips, filters=filters)
 
 
@@ -41,9 +41,13 @@ _RUN_COLUMNS = [
     Column("seed", of=lambda row: Cell.count(row["seed"])),
     Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
     Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
-    Column("selection", "how the checkpoint was chosen", False, of=lambda row: Cell(row["selection"])),
+    Column("selection", "how the epoch was chosen", False, of=lambda row: Cell(row["selection"])),
     Column("chosen epoch", of=lambda row: Cell.count(row["epoch"])),
-    Column("lambda there", "strength of the gradient reversal", of=lambda row: Cell.number(row["lambda"], absent="")),
+    Column(
+        "lambda",
+        "strength of the gradient reversal at the chosen epoch",
+        of=lambda row: Cell.number(row["lambda"], absent=""),
+    ),
     Column("seconds", of=lambda row: Cell.count(row["seconds"], "{:.0f}")),
     Column("precision", "", False, of=lambda row: Cell(row["precision"])),
     Column("versions", "", False, of=lambda row: Cell(row["versions"])),
@@ -51,7 +55,7 @@ _RUN_COLUMNS = [
 
 
 def run_table(matrix: Matrix) -> Table:
-    """Return one row a run: what it is, which epoch was chosen, how long it took, and the versions that made it.
+    """Return one row per run: what it is, which epoch was chosen, how long it took, and the versions that made it.
 
     Args:
         matrix: The runs.

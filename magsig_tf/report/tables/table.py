@@ -39,7 +39,7 @@ class Scale:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Scale:
-        """Return a scale from the lowest to the highest end of some rows, so that intervals can be told apart."""
+        """Return a scale from the lowest to the highest end of some rows, so that intervals can be distinguished."""
         known = _known(frame)
         low, high = min(known, default=0.0), max(known, default=1.0)
         return cls(low, high) if high > low else cls(low - 0.5, low + 0.5)
@@ -176,7 +176,7 @@ class Row:
     """One row.
 
     Args:
-        cells: One a column.
+        cells: One per column.
         methods: Labels that it is about; the page hides it with any of them.
         holdouts: Holdouts that it is about; the page hides it with any of them.
         values: What its table is filtered by: title of a filter -> value.

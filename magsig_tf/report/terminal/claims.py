@@ -53,7 +53,7 @@ def print_claims(claims: Claims, console: Console) -> None:
         claims: What to print.
         console: Where to.
     """
-    console.print(Text(f"{claims.dataset}: what the paper states, and what these runs say", style="bold"))
+    console.print(Text(f"{claims.dataset}: the paper's claims, judged by these runs", style="bold"))
     console.print(claims_table(claims, min(WIDTH, console.width)))
     legend = (
         f"In brackets: 95 % interval, for equivalence 90 %, {claims.replicates} bootstraps over cases, both methods on "

@@ -11,7 +11,7 @@ from magsig_tf.report.terminal.render import print_table
 
 
 def print_explanation(explanation: Explanation, level: str, console: Console) -> None:
-    """Print the table of one level, with what its columns mean above, and below it what can be told.
+    """Print the table of one level, with what its columns mean above, and below it the conclusions.
 
     Args:
         explanation: What to print.

@@ -1,4 +1,4 @@
-"""Signatures in the terminal: the runs, holdouts compared, and cases drawn again."""
+"""Signatures in the terminal: the runs, holdouts compared, and bootstraps over training cases."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _compared(pairs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[Table]:
         notes += described.reasons_of_rows(pairs, ("label", "first", "second"), ("", "matched_"))
         forced = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
         notes += [
-            f"{row.label}: sets of these sizes share at least {row.fewest_shared:.0f} dimensions in the mean pair."
+            f"{row.label}: sets of these sizes share at least {row.fewest_shared:.0f} dimensions in a mean pair."
             for row in forced.itertuples()
         ]
     yield replace(described.methods_table(methods), title=title, notes=notes)

@@ -173,7 +173,7 @@ def test_values_that_are_not_defined_are_left_out_with_their_reason(tmp_path):
     table.to_parquet(study.workspace.gan("fake") / "40X" / "fold0-0123abcd" / "quality.parquet")
     explanation = explained(study)
     assert row(explanation, "40X", "coverage")["n"] == 3
-    # a probe that cannot tell real magnifications apart says nothing of synthetic ones
+    # a probe that cannot distinguish real magnifications says nothing of synthetic ones
     assert row(explanation, "40X", "magnification_shift")["n"] == 2
     notes = " ".join(explanation_notes(explanation, "image"))
     assert "magnification shift: the probe is blind" in notes

@@ -32,16 +32,22 @@ def told(baseline=UNKNOWN, resampled=UNKNOWN, alone=UNKNOWN, brier=UNKNOWN, pair
 @pytest.mark.parametrize(
     ("differences", "said"),
     [
-        ({"baseline": LOWER}, "AUC .040 lower than baseline (.010 to .070); no AUC difference to baseline-resampled"),
+        ({"baseline": LOWER}, "AUC .040 lower than baseline (.010 to .070); the AUC difference to baseline-resampled"),
         ({"baseline": HIGHER}, "AUC .030 higher than baseline (.010 to .050)"),
-        ({}, "no AUC difference to baseline can be told (-.040 to +.020)"),
-        ({"baseline": (-0.2, NAN, NAN)}, "no AUC difference to baseline can be told without an interval (-.200)"),
+        ({}, "the AUC difference to baseline is inconclusive (-.040 to +.020)"),
+        ({"baseline": (-0.2, NAN, NAN)}, "the AUC difference to baseline is inconclusive, without interval (-.200)"),
         ({"baseline": LOWER, "resampled": LOWER}, "so the synthetic images do more than resampling"),
         ({"baseline": LOWER, "alone": LOWER}, "so resampling alone can account for it"),
         ({"baseline": LOWER, "alone": LOWER}, "with resampling alone, AUC .040 lower than baseline"),
-        ({"baseline": LOWER, "alone": HIGHER}, "so resampling and the synthetic images cannot be told apart"),
-        ({"baseline": LOWER, "resampled": HIGHER}, "so resampling and the synthetic images cannot be told apart"),
-        ({"baseline": LOWER, "resampled": None}, "AUC against baseline-resampled not run; no Brier"),
+        (
+            {"baseline": LOWER, "alone": HIGHER},
+            "so resampling and synthetic images cannot be separated",
+        ),
+        (
+            {"baseline": LOWER, "resampled": HIGHER},
+            "so resampling and synthetic images cannot be separated",
+        ),
+        ({"baseline": LOWER, "resampled": None}, "AUC against baseline-resampled not run; the Brier difference"),
         ({"brier": HIGHER}, "Brier .030 higher than baseline (.010 to .050). Its 4 GANs"),
     ],
 )
@@ -86,10 +92,10 @@ def test_nothing_is_concluded_without_an_effect_or_on_other_runs(differences):
         ({"magnification_shift": 0.15}, "shifted by .150: they mix up magnifications;"),
         ({"magnification_shift": 0.13}, "shifted by .130;"),
         ({"magnification_shift": NAN}, "copied .010; .800"),
-        ({}, "; .800 look like their label (real .850)."),
-        ({"label_agreement": 0.74}, "; .740 look like their label (real .850): label noise."),
-        ({"label_agreement": 0.75}, "; .750 look like their label (real .850)."),
-        ({"label_agreement_floor": NAN}, "; .800 look like their label (no floor)."),
+        ({}, "; .800 agree with their label (real .850)."),
+        ({"label_agreement": 0.74}, "; .740 agree with their label (real .850): label noise."),
+        ({"label_agreement": 0.75}, "; .750 agree with their label (real .850)."),
+        ({"label_agreement_floor": NAN}, "; .800 agree with their label (no floor)."),
         ({"label_agreement": NAN}, "shifted by .050."),
         ({"kept_share": 0.31}, "; the filter kept .310."),
         ({"kid": NAN}, "Its 4 GANs: quality not known (not measured)."),
@@ -101,4 +107,6 @@ def test_quality(quality, said):
 
 def test_the_pooled_row_says_what_it_is_of():
     frame = told().replace({"compared": {"gan": "gan 12ab"}})
-    assert explanation_sentence(frame, "gan 12ab", "pooled").startswith("gan 12ab over all holdouts: no AUC difference")
+    assert explanation_sentence(frame, "gan 12ab", "pooled").startswith(
+        "gan 12ab over all holdouts: the AUC difference"
+    )

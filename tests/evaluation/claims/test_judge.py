@@ -14,7 +14,7 @@ from tests.evaluation.fake_runs import FakeStudy
 from tests.evaluation.fake_signatures import write_signatures
 
 METHODS = ("baseline", "gan", "grl")
-DOES_NOT_HOLD, NOT_RUN, CANNOT_BE_TOLD, HOLDS = (verdict.value for verdict in Verdict)
+DOES_NOT_HOLD, NOT_RUN, INCONCLUSIVE, HOLDS = (verdict.value for verdict in Verdict)
 
 
 def plant(root, quality, methods=METHODS, seeds=(0,), **settings):
@@ -107,10 +107,10 @@ def test_the_numbers_are_those_of_the_comparison(agreeing, upheld):
     assert table.loc["auc_gain_200X", "low"] == pytest.approx(rows.loc[("200X", "auc"), "low"], abs=1e-12)
 
 
-def test_equal_methods_cannot_be_told_apart_and_say_how_many_cases_it_takes(tmp_path):
+def test_equal_methods_are_inconclusive_and_say_how_many_cases_are_needed(tmp_path):
     flat = judged(plant(tmp_path, lambda method, _: 1.0))
     for claim in ("auc_strongest", "auc_gain_200X", "brier_lowest", "falsified_by_brier"):
-        assert flat.loc[claim, "verdict"] == CANNOT_BE_TOLD
+        assert flat.loc[claim, "verdict"] == INCONCLUSIVE
         assert "more than 100,000 cases" in flat.loc[claim, "why"]
     # methods that answer alike change nothing anywhere, which is not "some up, some down"
     assert flat.loc["gan_inconsistent", "verdict"] == DOES_NOT_HOLD
@@ -135,7 +135,7 @@ def test_empty_signatures_uphold_and_refute_nothing(tmp_path):
     write_signatures(study, {"baseline": 12, "grl": 0}, nothing, lambda method, tested: np.full(len(tested), 0.6))
     table = judged(study)
     of_signatures = table.index.str.startswith(("signature", "overlap")) | (table.index == "falsified_by_size")
-    assert set(table.loc[of_signatures, "verdict"]) == {CANNOT_BE_TOLD}
+    assert set(table.loc[of_signatures, "verdict"]) == {INCONCLUSIVE}
     assert "18 of 36 signatures are empty" in table.loc["signature_f1", "why"]
     assert "both signatures of grl are empty at 100X and 200X" in table.loc["overlap_grl", "why"]
 

@@ -101,7 +101,7 @@ def test_another_papers_file_is_judged_by_its_own_methods_holdouts_and_metrics(c
         "coral minus baseline, sensitivity at 20x: the 95 % interval lies above 0."
     )
     assert "log-loss, pooled over 10x, 20x" in table.loc["log_loss", "why"]
-    assert "Brier score at 20x less that at 40x: the 95 % interval lies below 0" in table.loc["most_at_20x", "why"]
+    assert "Brier score at 20x minus that at 40x: the 95 % interval lies below 0" in table.loc["most_at_20x", "why"]
     assert "inside -.900 to .900" in table.loc["costs_nothing", "why"]
     assert table.loc["half", "why"] == (
         "signatures of coral are at least 2.5 times smaller in all of 18 comparisons of runs."

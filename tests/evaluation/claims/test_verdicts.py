@@ -67,7 +67,7 @@ def test_equivalence_needs_the_90_percent_interval_inside_the_margin(value, half
 def test_the_number_of_cases_is_worked_by_hand():
     # an end .095 away must come within .05: 40 * (.095 / .05)^2 = 144.4, rounded up to two digits
     assert judge_direction(estimate(0.05, 0.1), 1).cases_needed == 150
-    assert "about 150 cases would tell, here are 40" in judge_direction(estimate(0.05, 0.1), 1).why
+    assert "about 150 cases would be needed, there are 40" in judge_direction(estimate(0.05, 0.1), 1).why
     # ends .036 away must come within .02 - .01 on the nearer side: 40 * 3.6^2 = 518.4
     assert judge_equivalence(estimate(0.01, 0.04, level=0.9), 0.02).cases_needed == 520
     # outside the margin: an end .036 away must come within .03 - .02

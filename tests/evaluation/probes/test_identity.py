@@ -25,7 +25,7 @@ def test_a_shift_between_magnifications_does_not_hide_the_case():
     assert identity_probe(rows.case_effect + shift[:, None], rows.magnification, rows.case).found.mean() > 0.95
 
 
-def test_a_digital_zoom_never_meets_its_own_source():
+def test_a_digital_zoom_is_never_compared_with_its_own_source():
     # each zoom equals its source, and nothing else ties a case together
     rows = planted(images=2)
     features, picture = rows.noise.copy(), np.arange(len(rows.case)).astype(str)

@@ -174,7 +174,7 @@ def test_half_a_matrix_shows_the_rest_and_names_what_is_missing(tmp_path):
     assert "grl 100X fold 1 seed 0" in summary.missing
     notes = " ".join(summary_notes(summary, "image", ["auc"]))
     assert "1 run running: grl 400X fold 1 seed 0." in notes
-    assert "grl: 5 of 8 runs not done: 100X fold 1 seed 0, all at 200X, all at 400X." in notes
+    assert "grl: 5 of 8 runs missing: 100X fold 1 seed 0, all at 200X, all at 400X." in notes
     # both sides of a drop rest on the same folds, here the only one that both holdouts have
     expected = auc(predictions(study, "grl", "40X", 0, 0, "test"))
     expected -= auc(predictions(study, "grl", "100X", 0, 0, "in_domain_test", "40X"))

@@ -1,4 +1,4 @@
-"""The label probe finds samples of the wrong class, and says when it cannot tell real classes apart."""
+"""The label probe finds samples of the wrong class, and says when it cannot distinguish real classes."""
 
 import numpy as np
 import pytest

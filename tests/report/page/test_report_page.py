@@ -88,7 +88,7 @@ def test_ids_are_unique_and_labels_point_at_them(tags):
 
 
 def test_the_verdict_box_comes_first_and_marks_other_data(text):
-    assert text.index('id="verdicts"') < text.index('id="unseen"')
+    assert text.index('id="verdicts"') < text.index('id="held-out"')
     assert text.count('class="claim ') == 13
     assert text.count("other data") > 13
 
@@ -152,7 +152,7 @@ def test_a_half_finished_study_says_what_is_missing_and_keeps_no_older_file(tmp_
     for words in ("1 run running", "grl", "magsig signatures --compare-folds", "magsig probe", "Images are not shown"):
         assert words in remarks
     text = written.page.read_text(encoding="utf-8")
-    for words in ("Not run: <code>magsig probe</code>.", "Not run: no run drew from GANs", "prepared images are gone"):
+    for words in ("Not run: <code>magsig probe</code>.", "Not run: no run used GANs", "prepared images are gone"):
         assert words in text
     assert not any(path.exists() for path in older)
 

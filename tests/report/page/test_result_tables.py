@@ -54,8 +54,8 @@ def test_rows_of_other_runs_are_left_out_and_told(study):
     tables = tables_of(study)
     assert len(tables.get("signatures")) == 7
     (missing, others) = tables.remarks
-    assert "does not know 1 of these runs (baseline 40X fold 0 seed 0)" in missing
-    assert "1 rows are of runs that are not here" in others
+    assert "lacks 1 of these runs (baseline 40X fold 0 seed 0)" in missing
+    assert "it has rows of other runs, which are left out (1)" in others
 
 
 def test_a_table_older_than_a_run_is_told(study):
@@ -92,5 +92,5 @@ def test_probes_of_fewer_runs_are_told(study):
     tables = tables_of(study)
     assert set(tables.get("probes")["subject"]) == {"baseline", "grl"}
     fewer, other = tables.remarks
-    assert "it rests on 2 runs of grl, here are 4" in fewer
+    assert "it rests on 2 runs of grl, there are 4" in fewer
     assert "it has gone, not among these runs" in other

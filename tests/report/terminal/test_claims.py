@@ -30,5 +30,5 @@ def test_the_table_fits_and_every_verdict_says_other_data(claims, width):
     assert text.count("(other data)") == len(claims.claims)
     assert sum("not run" in line for line in lines) >= len(claims.table.query("verdict == 'not run'"))
     assert text.count("falsified if") == 2
-    assert "Other data: the prepared data set fake is not there to be counted." in text
+    assert "Other data: the prepared data set fake is missing, so its images cannot be counted." in text
     assert "likely too narrow" in text

@@ -121,7 +121,7 @@ def test_lengths_that_differ_and_images_that_are_not_numbered(study, tmp_path):
     assert (cells(overlap, 0)["J"], cells(overlap, 0)["CKA"]) == ("other length", "other length")
     assert (cells(overlap, 1)["J"], cells(overlap, 1)["CKA"]) == ("1.000", "not matched")
     assert "embeddings of different length, 24 and 20" in text
-    assert "the files number no images (array row)" in text
+    assert "the files have no image numbers (array row)" in text
 
 
 def test_long_labels_of_a_pair_are_broken_not_cut():
