@@ -57,10 +57,9 @@ class ExplainedDifferences:
 
     def _resampling_alone(self) -> None:
         """Pair the two baselines where both have a partner among the group's runs, so that the differences add up."""
-        both = [self.pairs.get((self.group.method, method)) for method in (RESAMPLED, BASELINE)]
-        if None in both:
+        resampled, baseline = (self.pairs.get((self.group.method, method)) for method in (RESAMPLED, BASELINE))
+        if resampled is None or baseline is None:
             self.absent[RESAMPLED, BASELINE] = Reason(NEEDS_BOTH_BASELINES, "needs both baselines")
             return
-        resampled, baseline = both
         common = resampled.keys & baseline.keys
         self.pairs[RESAMPLED, BASELINE] = pair_groups(resampled.reference, baseline.reference, common)

@@ -172,14 +172,16 @@ class FoldValues:
         words: dict[str, list[str]] = {metric: [] for metric in metrics}
         table = quality.table[quality.table["features"] == features]
         table = table[table["metric"].isin(metrics)].drop_duplicates(["part", "kind", "metric"])
-        floors = {(row.part, row.metric): row.value for row in table[table["kind"] == "floor"].itertuples()}
-        for row in table[table["kind"] == "synthetic"].itertuples():
-            words[row.metric] += [row.reason] if row.reason else []
+        real = table[table["kind"] == "floor"].to_dict("records")
+        floors = {(row["part"], row["metric"]): row["value"] for row in real}
+        for row in table[table["kind"] == "synthetic"].to_dict("records"):
+            metric, reason = row["metric"], row["reason"]
+            words[metric] += [reason] if reason else []
             # a probe that is blind to real images says nothing of synthetic ones
-            blind = row.metric in ("magnification_shift", "label_agreement") and row.reason
-            if np.isfinite(row.value) and not blind:
-                floor = floors.get((row.part, row.metric), float("nan"))
-                found[row.metric].append(GanValue(float(row.value), float(row.low), float(floor)))
+            blind = metric in ("magnification_shift", "label_agreement") and reason
+            if np.isfinite(row["value"]) and not blind:
+                floor = floors.get((row["part"], metric), float("nan"))
+                found[metric].append(GanValue(float(row["value"]), float(row["low"]), float(floor)))
         for metric in metrics:
             if not found[metric] and not words[metric]:
                 words[metric].append(quality.words or NOT_MEASURED)

@@ -90,9 +90,9 @@ def _of_auc(to_baseline: pd.Series | None, to_resampled: pd.Series | None, resam
 
 def _generator(quality: pd.DataFrame) -> list[str]:
     """Say how good the GANs are, whether they copy or mix up magnifications, and what the filter kept."""
-    value = quality["value"].to_dict()
+    value = {str(name): float(each) for name, each in quality["value"].items()}
     if np.isnan(value["kid"]):
-        return [f"quality not known ({quality.loc['kid', 'words'] or 'not measured'})", *_kept(value)]
+        return [f"quality not known ({quality['words']['kid'] or 'not measured'})", *_kept(value)]
     said = [f"{_beside_floor('KID', value['kid'], value['kid_floor'])}, {_coverage(value)}{_verdict(value)}"]
     if np.isfinite(value["copied"]):
         copies = value["copied"] > max(COPIED, 2 * np.nan_to_num(value["copied_floor"]))
@@ -107,7 +107,7 @@ def _generator(quality: pd.DataFrame) -> list[str]:
 
 
 def _gans(quality: pd.DataFrame) -> str:
-    count = int(quality.loc["kid", "n"])
+    count = int(quality["n"]["kid"])
     return f"Its {count} GANs" if count > 1 else "Its GAN" if count else "Its GANs"
 
 

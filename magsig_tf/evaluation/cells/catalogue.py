@@ -24,6 +24,9 @@ _ONE_CLASS = Reason(ONE_CLASS, "one class")
 _NOTHING_MALIGNANT = Reason(NOTHING_MALIGNANT, "nothing malignant, nothing called malignant")
 
 
+Better = Literal["higher", "lower", "neither"]
+
+
 @dataclass(frozen=True)
 class Metric:
     """One number that can be had from predictions.
@@ -45,7 +48,7 @@ class Metric:
 
     name: str
     title: str
-    better: Literal["higher", "lower", "neither"]
+    better: Better
     values: Callable[[Replicates], np.ndarray]
     undefined: Reason = _NO_PREDICTIONS
     over_folds: Literal["mean", "joined"] = "joined"
@@ -77,7 +80,7 @@ def _of_counts(
     return Metric(name, title, "higher", lambda r: formula(*r.confusion), undefined, threshold=True)
 
 
-def _of_bins(name: str, title: str, better: str, formula: Callable[[calibration.BinSums], np.ndarray]) -> Metric:
+def _of_bins(name: str, title: str, better: Better, formula: Callable[[calibration.BinSums], np.ndarray]) -> Metric:
     return Metric(name, title, better, lambda r: formula(r.equal_mass), binned=True)
 
 

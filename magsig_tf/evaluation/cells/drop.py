@@ -48,7 +48,8 @@ def drop_at(cells: GroupCells, matrix: Matrix, holdout: str) -> Drop:
     """
     group = cells.group
     others = [other for other in matrix.holdouts_of(group) if other != holdout]
-    drops, sources, used, pairs = [], [], {}, 0
+    drops, sources, pairs = [], [], 0
+    used: dict[tuple[int, int], Run] = {}
     for seed in group.seeds:
         of_seed = []
         for other in others:

@@ -74,8 +74,8 @@ def _why_not(first: Group, reference: Group, key: RunKey) -> str:
         return f"split {one.split_hash}, that of {reference.label} is {two.split_hash}"
     # a difference between other images, cases or labels would be no paired one
     columns = ["row", "case", "label"]
-    tested = [run.part("test")[columns].sort_values("row").to_numpy() for run in (one, two)]
-    return "" if np.array_equal(*tested) else f"other test images than that of {reference.label}"
+    tested, wanted = (run.part("test")[columns].sort_values("row").to_numpy() for run in (one, two))
+    return "" if np.array_equal(tested, wanted) else f"other test images than that of {reference.label}"
 
 
 @dataclass(frozen=True)

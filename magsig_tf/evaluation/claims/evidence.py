@@ -192,7 +192,8 @@ class Evidence:
         """Return the pair with the sparse classifiers' answers in place of the models' own."""
         if self._results.predictions is None:
             raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
-        return pair_groups(*(_answered(side, self._results.predictions) for side in (pair.first, pair.reference)))
+        answers = self._results.predictions
+        return pair_groups(_answered(pair.first, answers), _answered(pair.reference, answers))
 
 
 def _need(rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:

@@ -129,9 +129,9 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
         return replace(known, verdict=_told(inside), why=why)
     value = estimate.value
     if abs(value) < margin:
-        ends = ((value - low, margin + value), (high - value, margin - value))
+        ends = [(value - low, margin + value), (high - value, margin - value)]
     else:
-        ends = ((value - low, value - margin),) if value > 0 else ((high - value, -margin - value),)
+        ends = [(value - low, value - margin) if value > 0 else (high - value, -margin - value)]
     reach, distance = max(ends, key=lambda end: end[0] / end[1] if end[1] > 0 else math.inf)
     return _untold(estimate, known, f"crosses a bound of {bounds}", reach, distance)
 

@@ -78,12 +78,11 @@ def _numbers(
     metric: Metric, value: PairedValue | None, counts: dict[str, int], reason: Reason, settings: IntervalSettings
 ) -> dict[str, object]:
     """Return the difference, both sides and the p-value, which is absent where the interval is."""
-    numbers = numbers_of(metric, value and value.difference, counts, reason, settings, difference=True)
+    numbers = numbers_of(metric, value.difference if value else None, counts, reason, settings, difference=True)
     shown = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
-    tested = value is not None and np.isfinite(numbers["low"])
     return {
         **{name: numbers[name] for name in shown},
-        "p": bootstrap_p_value(value.difference.values[1:]) if tested else float("nan"),
+        "p": bootstrap_p_value(value.difference.values[1:]) if value and np.isfinite(numbers["low"]) else float("nan"),
         "method_value": value.first.value if value else float("nan"),
         "reference_value": value.reference.value if value else float("nan"),
     }
@@ -206,7 +205,7 @@ def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], lis
         )
     apart = [differing(*pair) for pair in candidates]
     same = [number for number, keys in enumerate(apart) if not keys] or list(range(len(candidates)))
-    pairs = [pair_groups(*candidates[number]) for number in same]
+    pairs = [pair_groups(first, second) for first, second in (candidates[number] for number in same)]
     if not any(pair.keys for pair in pairs):
         example = next(f"{name}: {reason}" for name, reason in pairs[0].left_out.values())
         raise RunError(

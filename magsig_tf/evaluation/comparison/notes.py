@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from magsig_tf.evaluation.comparison.frame import Comparison
 from magsig_tf.evaluation.summary.frame import POOLED
@@ -55,7 +56,7 @@ def _left_out(comparison: Comparison) -> list[str]:
     return notes
 
 
-def _reasons(shown) -> list[str]:
+def _reasons(shown: pd.DataFrame) -> list[str]:
     cells: dict[str, dict[str, None]] = {}
     for row in shown[shown["reason_code"] != NO_PAIR].to_dict("records"):
         for words in reasons_of_metric(row):
@@ -63,7 +64,7 @@ def _reasons(shown) -> list[str]:
     return [f"{some(list(names))}: {words}." for words, names in cells.items()]
 
 
-def _pooled_ranks(shown) -> list[str]:
+def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
     """Give the mean over holdouts beside a pooled AUC, which mixes the scores of several models."""
     rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & np.isfinite(shown["holdout_mean"])]
     rows = rows[rows["level"] == "image"]

@@ -54,7 +54,7 @@ def identity_probe(
         raise NotDefinedError("Expected two cases or more", "found one case", "Probe more of them", ONE_CASE)
     rows_at = {name: np.flatnonzero(magnification == name) for name in names}
     directions = {name: _directions(embedding[rows]) for name, rows in rows_at.items()}
-    found, chance, cases = [], [], []
+    hits, chances, queried = [], [], []
     for queries in names:
         for gallery in names:
             if queries == gallery:
@@ -66,10 +66,10 @@ def identity_probe(
             same = (case[rows][:, None] == case[others][None, :]) & allowed
             similarity = np.where(allowed, directions[queries] @ directions[gallery].T, -np.inf)
             hit = same[np.arange(len(rows)), similarity.argmax(1)]
-            found.append(hit.astype(float))
-            chance.append(same.sum(1) / np.maximum(allowed.sum(1), 1))
-            cases.append(case[rows])
-    found, chance, cases = np.concatenate(found), np.concatenate(chance), np.concatenate(cases)
+            hits.append(hit.astype(float))
+            chances.append(same.sum(1) / np.maximum(allowed.sum(1), 1))
+            queried.append(case[rows])
+    right, chance, cases = np.concatenate(hits), np.concatenate(chances), np.concatenate(queried)
     kept = chance > 0
     if not kept.any():
         raise NotDefinedError(
@@ -78,7 +78,7 @@ def identity_probe(
             "Add some",
             NO_CASE_TWICE,
         )
-    return IdentityAnswers(cases[kept], found[kept], chance[kept], int((~kept).sum()))
+    return IdentityAnswers(cases[kept], right[kept], chance[kept], int((~kept).sum()))
 
 
 def _directions(features: np.ndarray) -> np.ndarray:

@@ -41,9 +41,9 @@ def _confounded(table: pd.DataFrame) -> list[str]:
 
 def _reasons(table: pd.DataFrame) -> list[str]:
     cells: dict[str, list[str]] = {}
-    for row in table[(table["reason"] != "") & (table["control"] == "none")].itertuples():
-        name = f"{READS[row.probe]} {row.target}" if row.probe == "ridge" else READS[row.probe]
-        cells.setdefault(row.reason, []).append(f"{row.subject}, {row.rows} rows, {name}")
+    for row in table[(table["reason"] != "") & (table["control"] == "none")].to_dict("records"):
+        name = READS[row["probe"]] + (f" {row['target']}" if row["probe"] == "ridge" else "")
+        cells.setdefault(row["reason"], []).append(f"{row['subject']}, {row['rows']} rows, {name}")
     notes = []
     for reason, names in cells.items():
         names = list(dict.fromkeys(names))

@@ -202,10 +202,12 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
         path = control.run.folder / "embeddings.npz"
         embeddings = read_embeddings(path, _REMEDY).of(*TESTED)
         tested = _rows(control.subject, control.run, embeddings, known, path)
-        if control.path is None:
-            features = known.colours[embeddings.row]
-        else:
+        assert embeddings.row is not None, "`_rows` takes no others"
+        if control.path is not None:
             features = random_features(control.path, control.run.dataset_hash, embeddings.row)
+        else:
+            assert known.colours is not None, "colours are planned where they are known"
+            features = known.colours[embeddings.row]
         yield replace(tested, kind="control", seed=control.seed, embedding=features)
 
 

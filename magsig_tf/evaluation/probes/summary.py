@@ -117,8 +117,8 @@ def _records(
         low, high = (float("nan"),) * 2 if few else _interval(values)
         found = {"value": float(values[0]), "low": low, "high": high}
         found["chance"] = 0.0 if metric == "mutual_information" else float(chance)
-        reason = joined((partial, too_few)).columns()
-        yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | reason
+        why = joined((partial, too_few)).columns()
+        yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | why
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
@@ -133,6 +133,7 @@ def _joined(
     """Return the scores of every replicate, each of shape (R,), and which cases were scored."""
     embeddings: dict[tuple, np.ndarray] = {}
     for answer in answers:
+        assert answer.sums is not None, "the answer is defined"
         sums = embeddings.setdefault((answer.holdout, answer.seed), np.zeros((len(cases), answer.sums.shape[1])))
         sums[np.searchsorted(cases, answer.cases)] += answer.sums
     scored = np.any([sums[:, 0] > 0 for sums in embeddings.values()], axis=0)

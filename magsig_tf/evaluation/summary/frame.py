@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,7 +138,7 @@ def numbers_of(
     settings: IntervalSettings,
     *,
     difference: bool = False,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return value, interval and what is to be said of them, as columns of a frame.
 
     Args:
@@ -257,7 +258,8 @@ def summarise(
     rows: list[dict] = []
     for done, (group, unit) in enumerate(steps):
         cells = GroupCells(group, unit, chosen, bootstrap, threshold)
-        drops, expected = {}, matrix.holdouts_of(group)
+        drops: dict[str, Drop] = {}
+        expected = matrix.holdouts_of(group)
         for number, target in enumerate(targets):
             progress(done * len(targets) + number, len(steps) * len(targets))
             pooled = target == POOLED

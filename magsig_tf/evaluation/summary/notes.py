@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -180,7 +181,7 @@ def _configs(matrix: Matrix) -> list[str]:
 def _reasons(shown: pd.DataFrame) -> list[str]:
     """List the reasons of absent or restricted held-out numbers and drops, each with its cells."""
     cells: dict[str, list[str]] = {}
-    explained = set()
+    explained: set[str] = set()
     for quantity in ("held_out", "drop"):
         rows = shown[(shown["quantity"] == quantity) & (shown["reason"] != "")]
         for row in rows[~rows["reason_code"].isin(RUN_IS_MISSING)].to_dict("records"):
@@ -189,12 +190,12 @@ def _reasons(shown: pd.DataFrame) -> list[str]:
                 for words in reasons_of_metric(row):
                     cells.setdefault(words, []).append(cell)
         explained |= {f"{row.label} {row.holdout}" for row in rows.itertuples()}
-    rows = shown["label"] + " " + shown["holdout"]
-    everything = set(rows[shown["value"].notna() | ~shown["reason_code"].isin(RUN_IS_MISSING)])
+    told = shown[shown["value"].notna() | ~shown["reason_code"].isin(RUN_IS_MISSING)]
+    everything = set((told["label"] + " " + told["holdout"]).astype(str))
     return [f"{_cells(names, everything)}: {reason}." for reason, names in cells.items()]
 
 
-def reasons_of_metric(row: Mapping[str, object]) -> list[str]:
+def reasons_of_metric(row: Mapping[Any, Any]) -> list[str]:
     """Return the reasons of a row; those that hold for its metric alone begin with the metric.
 
     Args:
@@ -206,9 +207,9 @@ def reasons_of_metric(row: Mapping[str, object]) -> list[str]:
 
 def _drop_not_run(shown: pd.DataFrame) -> list[str]:
     tested = shown[(shown["quantity"] == "held_out") & ~shown["reason_code"].isin([NOT_RUN, NOT_IN_STUDY])]
-    tested = set(tested["label"] + " " + tested["holdout"])
+    known = set(tested["label"] + " " + tested["holdout"])
     absent = shown[(shown["quantity"] == "drop") & (shown["reason_code"] == NOT_RUN) & (shown["holdout"] != "pooled")]
-    names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in tested]
+    names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in known]
     if not names:
         return []
     return [f"Drop not run for {some(names)}: it needs the same fold and seed with another holdout."]

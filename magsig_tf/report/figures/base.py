@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
     from matplotlib.lines import Line2D
+    from matplotlib.typing import RcKeyType
 
 
 BLACK, GREY, LIGHT = "#000000", "#777777", "#DDDDDD"
@@ -149,7 +150,7 @@ SMALLEST, NORMAL = 6.0, 7.0
 """Sizes of text in points at that width."""
 MM_PER_INCH = 25.4
 PNG_DPI = 300
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "font.size": NORMAL,
     "font.family": "DejaVu Sans",
     "axes.titlesize": NORMAL,
@@ -191,7 +192,7 @@ class Figure(ABC):
     """In mm."""
     height: ClassVar[float] = 65.0
     """In mm."""
-    layout: ClassVar[str] = "constrained"
+    layout: ClassVar[Literal["constrained", "none"]] = "constrained"
     """How matplotlib arranges the panels."""
 
     def __init__(self, palette: Palette | None = None):
@@ -234,7 +235,8 @@ class Figure(ABC):
         frame = self._frame
         with rc_context(STYLE):
             height = self._height(frame) if len(frame) else 25.0
-            drawing = Drawing(figsize=(self.width / MM_PER_INCH, height / MM_PER_INCH), layout=self.layout)
+            size = (self.width / MM_PER_INCH, height / MM_PER_INCH)
+            drawing = Drawing(figsize=size, layout=self.layout)  # type: ignore[arg-type]  # the stub lacks "none"
             if len(frame):
                 self._draw(drawing, frame)
             else:
@@ -257,9 +259,9 @@ class Figure(ABC):
         with rc_context(STYLE):
             for path in paths:
                 # a date would make every repeat another file
-                known = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
+                known = {"Date": None} if path.suffix == ".svg" else None
                 with replacing(path) as temporary:
-                    drawing.savefig(temporary, dpi=PNG_DPI, **known)
+                    drawing.savefig(temporary, dpi=PNG_DPI, metadata=known)
                 # arranged once: both files are the same drawing, and the second takes half the time
                 drawing.set_layout_engine("none")
         return paths
@@ -269,7 +271,7 @@ class Figure(ABC):
         return self.height
 
 
-def panels(drawing: Drawing, rows: int, columns: int, **settings: object) -> list[Axes]:
+def panels(drawing: Drawing, rows: int, columns: int, **settings: Any) -> list[Axes]:
     """Return rows x columns axes as one list, row by row."""
     return list(drawing.subplots(rows, columns, squeeze=False, **settings).ravel())
 

@@ -13,6 +13,7 @@ from magsig_tf.runs.matrix import Matrix
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.image import AxesImage
 
 THRESHOLD = 0.5
 CLASSES = ("benign", "malignant")
@@ -73,7 +74,7 @@ def _ordered(frame: pd.DataFrame, name: str) -> list[str]:
     return list(means.sort_values(ascending=False, kind="stable").index)
 
 
-def _strip(ax: Axes, frame: pd.DataFrame, labels: list[str], name: str):
+def _strip(ax: Axes, frame: pd.DataFrame, labels: list[str], name: str) -> AxesImage:
     cases = _ordered(frame, name)
     table = frame.pivot(index="label", columns="case", values="wrong").reindex(index=labels, columns=cases)
     shown = ax.imshow(np.ma.masked_invalid(table.to_numpy()), cmap="Blues", vmin=0, vmax=1, aspect="auto")

@@ -15,6 +15,7 @@ from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 
 class PooledCalibration(Figure):
@@ -90,8 +91,10 @@ class RiskCoverage(Figure):
         return risk_coverage_table(self._matrix, self._replicates)
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        ax, palette, handles = drawing.subplots(), self.palette(), {}
-        for label, curve in frame.groupby("label", sort=False):
+        ax, palette = drawing.subplots(), self.palette()
+        handles: dict[str, Line2D] = {}
+        for label in dict.fromkeys(frame["label"]):
+            curve = frame[frame["label"] == label]
             look, x = palette[label], 100 * curve["coverage"]
             ax.fill_between(x, 100 * curve["low"], 100 * curve["high"], color=look.colour, alpha=0.13, linewidth=0)
             handles[label] = ax.plot(x, 100 * curve["risk"], look.line, color=look.colour)[0]

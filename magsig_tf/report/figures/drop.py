@@ -23,6 +23,7 @@ from magsig_tf.report.figures.base import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 
 class HeldOutAgainstSource(Figure):
@@ -65,15 +66,17 @@ class HeldOutAgainstSource(Figure):
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         holdouts = [name for name in dict.fromkeys(self._table["holdout"]) if name in set(frame["holdout"])]
-        labels, palette, handles = list(dict.fromkeys(frame["label"])), self.palette(), {}
+        labels, palette = list(dict.fromkeys(frame["label"])), self.palette()
+        handles: dict[str, Line2D] = {}
         shifts, (left, right) = dodge(len(labels)), panels(drawing, 1, 2, sharey=True)
         right.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
-        for row in frame.itertuples():
-            place, look = holdouts.index(row.holdout) + shifts[labels.index(row.label)], palette[row.label]
-            left.plot([row.as_source, row.held_out], [place, place], "-", color=look.colour, linewidth=0.8)
-            left.plot([row.as_source], [place], look.marker, color=look.colour, markerfacecolor="white")
-            left.plot([row.held_out], [place], look.marker, color=look.colour)
-            handles[row.label] = draw_interval(right, place, row.drop, row.low, row.high, look, across=True)
+        for row in frame.to_dict("records"):
+            label, source, held_out = row["label"], row["as_source"], row["held_out"]
+            place, look = holdouts.index(row["holdout"]) + shifts[labels.index(label)], palette[label]
+            left.plot([source, held_out], [place, place], "-", color=look.colour, linewidth=0.8)
+            left.plot([source], [place], look.marker, color=look.colour, markerfacecolor="white")
+            left.plot([held_out], [place], look.marker, color=look.colour)
+            handles[label] = draw_interval(right, place, row["drop"], row["low"], row["high"], look, across=True)
         title = METRICS[self._metric].title
         _finish(left, holdouts, f"{title}: hollow: trained at it,\nfilled: held out")
         _finish(right, holdouts, f"drop in {title}\n(below 0: worse)")

@@ -24,6 +24,7 @@ from magsig_tf.report.figures.metrics import SHOWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 _FAVOURS = {"higher": "above 0 is better", "lower": "below 0 is better"}
 
@@ -74,14 +75,15 @@ class PairedDifferences(Figure):
         shown = [name for name in self._metrics if name in set(frame["metric"])]
         holdouts = [name for name in dict.fromkeys(self._table["holdout"]) if name in set(frame["holdout"])]
         axes = panels(drawing, -(-len(shown) // 2), min(2, len(shown)), sharey=True)
-        pairs, palette, handles = _pairs(frame), self.palette(), {}
+        pairs, palette = _pairs(frame), self.palette()
+        handles: dict[tuple[str, str], Line2D] = {}
         shifts = dodge(len(pairs))
         for ax, metric in zip(axes, shown, strict=False):
             ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
-            for row in frame[frame["metric"] == metric].itertuples():
-                pair = row.label, row.reference_label
-                place = holdouts.index(row.holdout) + shifts[pairs.index(pair)]
-                handles[pair] = draw_interval(ax, place, row.value, row.low, row.high, palette[row.label], across=True)
+            for row in frame[frame["metric"] == metric].to_dict("records"):
+                pair, ends = (row["label"], row["reference_label"]), (row["low"], row["high"])
+                place = holdouts.index(row["holdout"]) + shifts[pairs.index(pair)]
+                handles[pair] = draw_interval(ax, place, row["value"], *ends, palette[pair[0]], across=True)
             better = _FAVOURS.get(METRICS[metric].better)
             ax.set_title(METRICS[metric].title + (f" ({better})" if better else ""))
             ax.locator_params(axis="x", nbins=4)

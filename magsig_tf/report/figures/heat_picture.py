@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,9 +83,9 @@ def write_picture(path: Path, tile: HeatTile, title: str) -> None:
     from matplotlib.figure import Figure as Drawing
 
     height = _PICTURE * tile.image.shape[0] / tile.image.shape[1]
-    size = (2 * _PICTURE + _BAR_WIDTH + 4, height + _HEAD + 6)
+    size = ((2 * _PICTURE + _BAR_WIDTH + 4) / MM_PER_INCH, (height + _HEAD + 6) / MM_PER_INCH)
     with rc_context(STYLE):
-        drawing = Drawing(figsize=tuple(side / MM_PER_INCH for side in size), layout="constrained")
+        drawing = Drawing(figsize=size, layout="constrained")
         plain, overlaid = drawing.subplots(1, 2)
         _draw(plain, overlaid, tile)
         drawing.suptitle(
@@ -113,9 +113,9 @@ def write_sheet(path: Path, tiles: Sequence[HeatTile], title: str, columns: int)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     ratio = max(tile.image.shape[0] / tile.image.shape[1] for tile in tiles)
-    size = (columns * ((2 + _GAP) * _TILE) + _BAR_WIDTH + 4, rows * (_TILE * ratio + _HEAD) + 10)
+    width, height = columns * ((2 + _GAP) * _TILE) + _BAR_WIDTH + 4, rows * (_TILE * ratio + _HEAD) + 10
     with rc_context(STYLE):
-        drawing = Drawing(figsize=tuple(side / MM_PER_INCH for side in size), layout="constrained")
+        drawing = Drawing(figsize=(width / MM_PER_INCH, height / MM_PER_INCH), layout="constrained")
         # image, overlay, and a gap that tells the pairs apart
         axes = drawing.subplots(rows, 3 * columns, squeeze=False, width_ratios=[1, 1, _GAP] * columns)
         for axis in axes.flat:
@@ -139,7 +139,7 @@ def _draw(plain: Axes, overlaid: Axes, tile: HeatTile) -> None:
         axis.axis("off")
 
 
-def _draw_bar(drawing: Drawing, axes: object, tiles: Sequence[HeatTile]) -> None:
+def _draw_bar(drawing: Drawing, axes: Iterable[Axes], tiles: Sequence[HeatTile]) -> None:
     """Draw the colours as they lie over the images' mean colour, since that is how they are seen."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize

@@ -22,6 +22,7 @@ from magsig_tf.report.figures.base import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 SHOWN = ("auc", "f1", "brier", "ece")
 _ARROWS = {"higher": "higher is better", "lower": "lower is better"}
@@ -69,7 +70,8 @@ class MetricsPerHoldout(Figure):
         shown = [name for name in self._metrics if name in set(frame["metric"])]
         holdouts = [name for name in dict.fromkeys(self._table["holdout"]) if name in set(frame["holdout"])]
         axes = panels(drawing, -(-len(shown) // 2), min(2, len(shown)), sharex=True)
-        labels, handles = list(dict.fromkeys(frame["label"])), {}
+        labels: list[str] = list(dict.fromkeys(frame["label"]))
+        handles: dict[str, Line2D] = {}
         for ax, metric in zip(axes, shown, strict=False):
             self._panel(ax, frame[frame["metric"] == metric], metric, holdouts, labels, handles)
         for ax in axes[len(shown) :]:
@@ -81,9 +83,9 @@ class MetricsPerHoldout(Figure):
         self, ax: Axes, frame: pd.DataFrame, metric: str, holdouts: list[str], labels: list[str], handles: dict
     ) -> None:
         palette, shifts = self.palette(), dodge(len(labels))
-        for row in frame.itertuples():
-            x = holdouts.index(row.holdout) + shifts[labels.index(row.label)]
-            handles[row.label] = draw_interval(ax, x, row.value, row.low, row.high, palette[row.label])
+        for row in frame.to_dict("records"):
+            x, label = holdouts.index(row["holdout"]) + shifts[labels.index(row["label"])], row["label"]
+            handles[label] = draw_interval(ax, x, row["value"], row["low"], row["high"], palette[label])
         for edge in range(1, len(holdouts)):
             ax.axvline(edge - 0.5, color="#EEEEEE", linewidth=0.6, zorder=0)
         ax.set_xlim(-0.5, len(holdouts) - 0.5)

@@ -13,6 +13,7 @@ from magsig_tf.report.figures.base import LIGHT, SMALLEST, Figure, Palette, pane
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.image import AxesImage
 
 QUANTITIES = {"jaccard": "Jaccard", "expected": "chance", "adjusted": "adjusted"}
 """Columns of the pairs that are drawn, and their titles."""
@@ -54,11 +55,11 @@ class SignatureOverlap(Figure):
         labels = list(dict.fromkeys(frame["label"]))
         axes = panels(drawing, len(labels), len(QUANTITIES))
         # the same places for every method, so that one with fewer holdouts is read beside the others
-        names, shown = _names(frame), None
+        names, maps = _names(frame), []
         for row, label in enumerate(labels):
             for column, (quantity, title) in enumerate(QUANTITIES.items()):
                 ax = axes[row * len(QUANTITIES) + column]
-                shown = _heat_map(ax, frame[frame["label"] == label], quantity, names)
+                maps.append(_heat_map(ax, frame[frame["label"] == label], quantity, names))
                 if not row:
                     ax.set_title(title)
                 if not column:
@@ -67,7 +68,7 @@ class SignatureOverlap(Figure):
                     ax.set_yticklabels([])
                 if row < len(labels) - 1:
                     ax.set_xticklabels([])
-        bar = drawing.colorbar(shown, ax=axes, shrink=0.6, aspect=25, pad=0.02, ticks=[0, 0.5, 1])
+        bar = drawing.colorbar(maps[-1], ax=axes, shrink=0.6, aspect=25, pad=0.02, ticks=[0, 0.5, 1])
         bar.ax.set_yticklabels(["0", ".5", "1"])
         bar.outline.set_linewidth(0.4)
         count = int(frame["comparisons"].min()), int(frame["comparisons"].max())
@@ -81,13 +82,13 @@ def _names(frame: pd.DataFrame) -> list[str]:
     return list(max(own, key=len) | dict.fromkeys(name for names in own for name in names))
 
 
-def _heat_map(ax: Axes, frame: pd.DataFrame, quantity: str, names: list[str]):
+def _heat_map(ax: Axes, frame: pd.DataFrame, quantity: str, names: list[str]) -> AxesImage:
     across, down = names[:-1], names[1:]
     table = np.full((len(down), len(across)), np.nan)
     drawn = np.zeros_like(table, bool)
-    for row in frame.itertuples():
-        one, other = sorted((names.index(row.first), names.index(row.second)))
-        table[other - 1, one], drawn[other - 1, one] = getattr(row, quantity), True
+    for row in frame.to_dict("records"):
+        one, other = sorted((names.index(row["first"]), names.index(row["second"])))
+        table[other - 1, one], drawn[other - 1, one] = row[quantity], True
     # two random sets may overlap less than on average: such a cell is as pale as 0 and says its number
     shown = ax.imshow(np.ma.masked_invalid(table), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (y, x), value in np.ndenumerate(table):

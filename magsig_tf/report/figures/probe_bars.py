@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from magsig_tf.report.figures.base import BLACK, LIGHT, SMALLEST, Figure, Palett
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 _PANELS = {
     ("linear", "balanced_accuracy"): ("magnification,\nlinear", "balanced\naccuracy"),
@@ -68,7 +69,8 @@ class ProbeBars(Figure):
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         shown = [panel for panel in _PANELS if (frame["probe"] == panel[0]).any()]
-        labels, handles = list(dict.fromkeys(frame["label"])), {}
+        labels: list[str] = list(dict.fromkeys(frame["label"]))
+        handles: dict[str, Line2D] = {}
         axes = panels(drawing, 1, len(shown), sharey=True)
         for ax, panel in zip(axes, shown, strict=True):
             self._panel(ax, frame[frame["probe"] == panel[0]], labels, handles)
@@ -80,26 +82,25 @@ class ProbeBars(Figure):
         drawing.supxlabel(_said(frame, self._rows), fontsize=SMALLEST + 0.5)
         legend_above(drawing, list(handles.values()), list(handles))
 
-    def _panel(self, ax: Axes, frame: pd.DataFrame, labels: list[str], handles: dict) -> None:
+    def _panel(self, ax: Axes, frame: pd.DataFrame, labels: list[str], handles: dict[str, Line2D]) -> None:
         palette = self.palette()
-        for row in frame.itertuples():
-            place = labels.index(row.label)
-            if np.isnan(row.value):
+        for row in frame.to_dict("records"):
+            place = labels.index(row["label"])
+            if np.isnan(row["value"]):
                 ax.text(0.02, place, "not defined", va="center", fontsize=SMALLEST, color="#444444")
                 continue
-            colour = LIGHT if row.kind == "control" else palette[row.label].colour
-            ax.barh(place, row.value, height=0.62, color=colour, edgecolor=BLACK, linewidth=0.4)
-            if np.isfinite([row.low, row.high]).all():
-                handles["95 % interval"] = ax.plot(
-                    [row.low, row.high], [place, place], "-", color=BLACK, linewidth=1.4
-                )[0]
-            if np.isfinite(row.shuffled):
+            colour = LIGHT if row["kind"] == "control" else palette[row["label"]].colour
+            ax.barh(place, row["value"], height=0.62, color=colour, edgecolor=BLACK, linewidth=0.4)
+            ends = [row["low"], row["high"]]
+            if np.isfinite(ends).all():
+                handles["95 % interval"] = ax.plot(ends, [place, place], "-", color=BLACK, linewidth=1.4)[0]
+            if np.isfinite(row["shuffled"]):
                 # above the line of chance, where it should lie
-                look = {"color": BLACK, "markerfacecolor": "white", "markersize": 3.0, "zorder": 3}
-                handles["shuffled"] = ax.plot([row.shuffled], [place], "D", linestyle="none", **look)[0]
+                look: dict[str, Any] = {"color": BLACK, "markerfacecolor": "white", "markersize": 3.0, "zorder": 3}
+                handles["shuffled"] = ax.plot([row["shuffled"]], [place], "D", linestyle="none", **look)[0]
             # a piece a row: cases differ between embeddings, and so does the chance to find them
             ends = [place - 0.5, place + 0.5]
-            handles["chance"] = ax.plot([row.chance] * 2, ends, "--", dashes=(2, 1.4), color=BLACK, linewidth=0.8)[0]
+            handles["chance"] = ax.plot([row["chance"]] * 2, ends, "--", dashes=(2, 1.4), color=BLACK, linewidth=0.8)[0]
         ax.tick_params(axis="y", length=0)
         ax.set_xlim(0, 1)
         ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])

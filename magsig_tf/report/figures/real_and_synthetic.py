@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import read_json
@@ -60,7 +61,7 @@ class RealAndSynthetic(Figure):
         ax.set_axis_off()
 
 
-def _pixels(frame: pd.DataFrame):
+def _pixels(frame: pd.DataFrame) -> np.ndarray:
     from matplotlib.image import imread
 
     return imread(frame["path"].iloc[0])

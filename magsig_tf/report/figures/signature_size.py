@@ -10,6 +10,7 @@ from magsig_tf.report.figures.base import Figure, Palette, dodge, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 _RATIO_OF_LOG = 20
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
@@ -44,10 +45,12 @@ class SignatureSize(Figure):
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         ax, palette = drawing.subplots(), self.palette()
         holdouts = list(dict.fromkeys(self._signatures["holdout"]))
-        labels, handles = list(dict.fromkeys(frame["label"])), {}
+        labels: list[str] = list(dict.fromkeys(frame["label"]))
+        handles: dict[str, Line2D] = {}
         shifts = dodge(len(labels))
         width = min(0.1, 0.25 / len(labels))
-        for (label, holdout), runs in frame.groupby(["label", "holdout"], sort=False):
+        for key, runs in frame.groupby(["label", "holdout"], sort=False):
+            label, holdout = map(str, key)
             x, look = holdouts.index(holdout) + shifts[labels.index(label)], palette[label]
             ax.hlines(runs["k"].mean(), x - width, x + width, color=look.colour, linewidth=1.2)
             handles[label] = ax.plot([x] * len(runs), runs["k"], look.marker, color=look.colour, clip_on=False)[0]

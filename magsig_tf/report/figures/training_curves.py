@@ -14,6 +14,7 @@ from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.lines import Line2D
 
 SERIES = {
     "classification_loss": "training loss (nats)",
@@ -58,15 +59,13 @@ class TrainingCurves(Figure):
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         shown = [name for name in SERIES if name in set(frame["quantity"])]
-        axes, palette, handles = (
-            panels(drawing, -(-len(shown) // 2), min(2, len(shown)), sharex=True),
-            self.palette(),
-            {},
-        )
+        axes, palette = panels(drawing, -(-len(shown) // 2), min(2, len(shown)), sharex=True), self.palette()
+        handles: dict[str, Line2D] = {}
         for ax, quantity in zip(axes, shown, strict=False):
             here = frame[frame["quantity"] == quantity]
-            for label, runs in here.groupby("label", sort=False):
-                look, ends = palette[label], runs.groupby("epoch")["value"].agg(["mean", "min", "max"])
+            for label in dict.fromkeys(here["label"]):
+                epochs = here[here["label"] == label].groupby("epoch")["value"]
+                look, ends = palette[label], epochs.agg(["mean", "min", "max"])
                 ax.fill_between(ends.index, ends["min"], ends["max"], color=look.colour, alpha=0.13, linewidth=0)
                 handles[label] = ax.plot(ends.index, ends["mean"], look.line, color=look.colour)[0]
             if quantity == "domain_accuracy":

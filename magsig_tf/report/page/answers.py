@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def answer_unseen(table: pd.DataFrame) -> list[str]:
         return ["Not run: no AUC at a held-out magnification."]
     told = rows[rows["low"].notna()]
     above, below = told[told["low"] > CHANCE], told[told["high"] < CHANCE]
-    untold = [_cell(row) for row in rows.drop(above.index).drop(below.index).itertuples()]
+    untold = [_cell(row) for row in rows.drop(above.index).drop(below.index).to_dict("records")]
     if len(above) == len(rows):
         first = "Every method ranks malignant above benign images better than chance at every holdout."
     elif above.empty:
@@ -53,8 +54,8 @@ def answer_unseen(table: pd.DataFrame) -> list[str]:
         )
         first += f"; inconclusive: {some(untold)}." if untold else "."
     if len(below):
-        first += f" Worse than chance: {some([_cell(row) for row in below.itertuples()])}."
-    worst, best = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
+        first += f" Worse than chance: {some([_cell(row) for row in below.to_dict('records')])}."
+    worst, best = rows.iloc[rows["value"].argmin()], rows.iloc[rows["value"].argmax()]
     second = f"The lowest AUC is {interval_words(worst)}, {_cell(worst)}"
     second += f"; the highest is {interval_words(best)}, {_cell(best)}." if len(rows) > 1 else "."
     return [first, second]
@@ -70,7 +71,7 @@ def answer_drop(table: pd.DataFrame) -> list[str]:
     if rows.empty:
         return ["Not run: a drop needs the same patient fold and seed with another holdout."]
     losses, gains = rows[rows["high"] < 0], rows[rows["low"] > 0]
-    largest = rows.loc[rows["value"].idxmin()]
+    largest = rows.iloc[rows["value"].argmin()]
     words = f"A clear loss of AUC in {len(losses)} of {len(rows)} pairs of method and holdout"
     words += f", a clear gain in {len(gains)}" if len(gains) else ""
     words += "; in the others the interval includes 0." if len(losses) + len(gains) < len(rows) else "."
@@ -119,12 +120,13 @@ def answer_calibrated(table: pd.DataFrame) -> list[str]:
     briers = rows[(rows["metric"] == "brier") & rows["value"].notna()].sort_values("value")
     if errors.empty or briers.empty:
         return ["Not run: no probability at a held-out magnification."]
-    listed = ", ".join(f"{row.label} {number(row.value)}" for row in errors.itertuples())
+    listed = ", ".join(f"{row['label']} {number(row['value'])}" for row in errors.to_dict("records"))
     said = [f"Mean calibration error (ECE) {where}: {listed}."]
     lowest = briers.iloc[0]
     brier = f"The lowest Brier score is that of {lowest['label']}, {interval_words(lowest)}"
     if len(briers) > 1:
-        brier += f"; {', '.join(f'{row.label} {number(row.value)}' for row in briers.iloc[1:].itertuples())}"
+        others = (f"{row['label']} {number(row['value'])}" for row in briers.iloc[1:].to_dict("records"))
+        brier += f"; {', '.join(others)}"
     return [*said, f"{brier}. The paired differences show whether it is significantly lower."]
 
 
@@ -138,7 +140,7 @@ def answer_wrong(strips: pd.DataFrame) -> list[str]:
         return ["Not run: no predictions at a held-out magnification."]
     labels, cases = strips["label"].nunique(), strips["case"].nunique()
     missed = strips[strips["wrong"] > OFTEN_WRONG].groupby(["case", "class"])["label"].nunique()
-    always = [(case, truth) for (case, truth), count in missed.items() if count == labels]
+    always = missed.index[missed == labels].tolist()
     who = "every method" if labels > 1 else "the method"
     if not always:
         return [f"No case of {cases} is misclassified by {who} in most of its images."]
@@ -156,9 +158,8 @@ def _image(table: pd.DataFrame, metric: str, quantity: str) -> pd.DataFrame:
     return table[kept & (table["holdout"] != POOLED) & table["value"].notna()]
 
 
-def _cell(row) -> str:
-    label, holdout = (row["label"], row["holdout"]) if isinstance(row, pd.Series) else (row.label, row.holdout)
-    return f"{label} at {holdout}"
+def _cell(row: pd.Series | dict[Hashable, Any]) -> str:
+    return f"{row['label']} at {row['holdout']}"
 
 
 LITTLE_BEYOND_CHANCE = 0.1
@@ -182,7 +183,7 @@ def answer_invariance(tables: ResultTables) -> list[str]:
         return ["Not defined: no probe of source magnifications has a number."]
     said = []
     for label, rows in methods.groupby("subject", sort=False):
-        row = rows.loc[rows["value"].idxmax()]
+        row = rows.iloc[rows["value"].argmax()]
         if np.isnan(row["low"]):
             verdict = "there is no interval"
         elif row["low"] > row["chance"]:

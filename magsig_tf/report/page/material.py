@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -126,21 +126,21 @@ def as_data_address(pixels: np.ndarray) -> str:
 
 def worst_pictures(material: Material) -> list[Picture]:
     """Return the pictures of the worst predictions; without pixels where the prepared data are gone."""
-    return [_picture(row, material) for row in material.worst.itertuples()]
+    return [_picture(row, material) for row in material.worst.to_dict("records")]
 
 
-def _picture(row, material: Material) -> Picture:
-    tile = material.tiles.get(row.row)
-    truth = "malignant" if row.malignant else "benign"
-    said = f"probability of malignant {number(row.probability)}"
-    if row.answers > 1:
-        said += f", mean of {row.answers} runs ({number(row.lowest)} to {number(row.highest)})"
-    lines = [f"{row.holdout} held out; truth: {truth}", said, *([tile.path] if tile else [])]
+def _picture(row: dict[Hashable, Any], material: Material) -> Picture:
+    tile = material.tiles.get(row["row"])
+    truth = "malignant" if row["malignant"] else "benign"
+    said = f"probability of malignant {number(row['probability'])}"
+    if row["answers"] > 1:
+        said += f", mean of {row['answers']} runs ({number(row['lowest'])} to {number(row['highest'])})"
+    lines = [f"{row['holdout']} held out; truth: {truth}", said, *([tile.path] if tile else [])]
     return Picture(
         tile.source if tile else "",
-        f"Image of case {row.case} at {row.holdout}, truth: {truth}",
-        str(row.case),
+        f"Image of case {row['case']} at {row['holdout']}, truth: {truth}",
+        str(row["case"]),
         lines,
-        row.label,
-        row.holdout,
+        row["label"],
+        row["holdout"],
     )

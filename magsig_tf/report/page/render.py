@@ -8,6 +8,7 @@ import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from magsig_tf import __version__
 from magsig_tf.evaluation.claims.judge import OTHER_DATA
@@ -18,6 +19,10 @@ from magsig_tf.report.page.files import Drawn
 from magsig_tf.report.page.material import Material
 from magsig_tf.report.page.sections import Section
 from magsig_tf.report.page.status import Status
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
 
 TEMPLATE = "report.html.j2"
 
@@ -76,7 +81,7 @@ def render(
 
 
 @cache
-def _template():
+def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("magsig_tf.report.page")
@@ -87,7 +92,7 @@ def _template():
     return environment.get_template(TEMPLATE)
 
 
-def said(text: str):
+def said(text: str) -> Markup:
     """Return a sentence as markup, escaped, what stands between backticks as code."""
     from markupsafe import Markup, escape
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -56,7 +56,7 @@ def differences_table(frame: pd.DataFrame, holdouts: Sequence[str], about: str) 
     scales = {metric: Scale.around_zero(rows) for metric, rows in frame.groupby("metric")}
     records = [row | {"order": order, "scale": scales[row["metric"]]} for row in frame.to_dict("records")]
     rows = rows_of(_COLUMNS, records, _about)
-    rows.sort(key=lambda row: row.cells[0].value)
+    rows.sort(key=lambda row: row.cells[0].value or 0.0)
     title = "Paired differences: method minus reference on the same cases"
     filters, short = level_and_metric(frame, "auc"), {"level": LEVELS[:1], "metric": PRINTED}
     return Table("comparison", title, _COLUMNS, rows, frame, about, filters, short=short)
@@ -109,16 +109,16 @@ def comparison_tables(comparison: Comparison, metrics: Sequence[str]) -> list[Ta
         ]
     tables = []
     for pair in comparison.pairs:
-        first, second = pair.first.label, pair.reference.label
-        rows = table[(table["label"] == first) & (table["reference_label"] == second)]
+        label, other = pair.first.label, pair.reference.label
+        rows = table[(table["label"] == label) & (table["reference_label"] == other)]
         wide = differences_table(rows, list(dict.fromkeys(rows["holdout"])), about)
         wide = wide.wide(("held out", "metric", "cases b + m"), picks)
-        title = f"{comparison.dataset}: {first} minus {second} at the held-out magnification"
+        title = f"{comparison.dataset}: {label} minus {other} at the held-out magnification"
         tables.append(replace(wide, title=title, ruled=True))
     return tables
 
 
-def _worse(metrics: Sequence[str]) -> str:
+def _worse(metrics: Iterable[str]) -> str:
     worse = [METRICS[name].title for name in metrics if METRICS[name].better == "lower"]
     return f" Above 0 is worse for {', '.join(worse)}." if worse else ""
 

@@ -50,7 +50,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
     for row in shown.to_dict("records"):
         floor = floors.get((row["label"], row["holdout"], f"{row['quantity']}_floor"), float("nan"))
         rows.append(_row(row, order, scale, floor))
-    rows.sort(key=lambda row: row.cells[0].value)
+    rows.sort(key=lambda row: row.cells[0].value or 0.0)
     columns = [
         HELD_OUT,
         replace(METHOD, once=True, width=10),

@@ -39,7 +39,7 @@ def quality_table(quality: pd.DataFrame, title: str, notes: Sequence[str]) -> Ta
         title: Which GANs these are.
         notes: Sentences below it, after those that the frame itself gives rise to.
     """
-    cells = quality.set_index(["part", "features", "kind", "metric"])
+    cells = {(row["part"], row["features"], row["kind"], row["metric"]): row for row in quality.to_dict("records")}
     rows = []
     for part in dict.fromkeys(quality["part"]):
         for space in _spaces(quality, part):
@@ -78,15 +78,14 @@ def _spaces(quality: pd.DataFrame, part: str) -> list[str]:
 
 
 def _cell(
-    cells: pd.DataFrame, part: str, space: str, metric: str, digits: int, kind: str = "synthetic", floor: bool = False
+    cells: dict, part: str, space: str, metric: str, digits: int, kind: str = "synthetic", floor: bool = False
 ) -> Cell:
-    """Return a measure; `floor` puts that of real images below it."""
-    key = (part, space, kind, metric)
-    if key not in cells.index:
+    """Return a measure, from the rows by part, space, kind and metric; `floor` puts that of real images below it."""
+    row, write = cells.get((part, space, kind, metric)), partial(_number, digits=digits)
+    if row is None:
         return Cell()
-    row, write = cells.loc[key], partial(_number, digits=digits)
     ends = () if floor or kind == "floor" else (row["low"], row["high"])
-    real = cells["value"].get((part, space, "floor", metric), np.nan) if floor else np.nan
+    real = cells.get((part, space, "floor", metric), {}).get("value", np.nan) if floor else np.nan
     return Cell.number(row["value"], *ends, absent="not def.", write=write, below="" if np.isnan(real) else write(real))
 
 
@@ -104,7 +103,7 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
         probes = rows[rows["metric"] == "probe_accuracy"]
         if probes.empty:
             continue
-        best = probes.loc[probes["value"].idxmax()]
+        best = probes.iloc[probes["value"].argmax()]
         rows = rows[rows["features"] == best["features"]]
         chance = rows.loc[rows["metric"] == "probe_chance", "value"].iloc[0]
         looks = rows[rows["metric"].str.startswith("looks_like ")]
@@ -114,7 +113,7 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
             for row in shares.itertuples()
         )
         notes.append(
-            f"{_words(part)}: samples look like {mix}; the probe ({_space(best['features'])} features) recognises "
+            f"{_words(str(part))}: samples look like {mix}; the probe ({_space(best['features'])} features) recognises "
             f"{_number(best['value'], 2)} of real images, chance {_number(chance, 2)}."
         )
     return notes
@@ -122,10 +121,10 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
 
 def _spectra(rows: pd.DataFrame) -> list[str]:
     """Say how well power spectra distinguish samples from real images, above and below the GAN's Nyquist frequency."""
-    notes, cells = [], rows.set_index(["part", "kind", "metric"])
+    notes, cells = [], {(row["part"], row["kind"], row["metric"]): row for row in rows.to_dict("records")}
     for part in dict.fromkeys(rows["part"]):
         above, below, control = (
-            cells.loc[(part, kind, f"spectrum_{side}_nyquist")]
+            cells[part, kind, f"spectrum_{side}_nyquist"]
             for kind, side in (("synthetic", "above"), ("synthetic", "below"), ("control", "above"))
         )
         if np.isnan(above["value"]):

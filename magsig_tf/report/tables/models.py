@@ -205,11 +205,13 @@ def best_labels(summary: Summary) -> dict[tuple[str, str, str], set[str]]:
     """
     rows = summary.table[(summary.table["quantity"] == "held_out") & summary.table["compared"]]
     rows = rows[rows["value"].notna()].set_index("label")
-    best = {}
+    best: dict[tuple[str, str, str], set[str]] = {}
     for key, cells in rows.groupby(["holdout", "level", "metric"]):
-        printed, better = cells["value"].round(3), METRICS[key[2]].better
+        holdout, level, metric = map(str, key)
+        printed, better = cells["value"].round(3), METRICS[metric].better
         if len(cells) > 1 and better != "neither":
-            best[key] = set(cells.index[printed == (printed.max() if better == "higher" else printed.min())])
+            first = printed.max() if better == "higher" else printed.min()
+            best[holdout, level, metric] = set(cells.index[printed == first])
     return best
 
 

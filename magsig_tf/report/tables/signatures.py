@@ -165,8 +165,8 @@ def _bar(value: float) -> tuple[float, ...]:
 
 def mean_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per method and pair of holdouts: means over patient folds and seeds, of p the median."""
-    means = ("first_size", "second_size", "jaccard", "expected", "adjusted", "ceiling")
-    means += ("matched_jaccard", "matched_adjusted", "cka")
+    means = ["first_size", "second_size", "jaccard", "expected", "adjusted", "ceiling"]
+    means += ["matched_jaccard", "matched_adjusted", "cka"]
     keys, rows = ["label", "first", "second"], []
     for key, found in pairs.groupby(keys, sort=False):
         row = dict(zip(keys, key, strict=True)) | {"patient_fold": _NAN, "seed": _NAN}
@@ -189,7 +189,7 @@ def _heat(pairs: pd.DataFrame) -> Cell:
     if pairs.empty:
         return Cell()
     cell = Cell.number(pairs["jaccard"].mean(), absent=in_a_cell(of_rows(pairs)))
-    return cell if cell.faint else replace(cell, text=f" {cell.text} ", shade=cell.value)
+    return cell if cell.value is None else replace(cell, text=f" {cell.text} ", shade=cell.value)
 
 
 def methods_table(frame: pd.DataFrame) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -154,7 +154,7 @@ class Column:
         key: Whether it says which row this is, so that every part of a table that is too wide has it.
         once: Whether a terminal leaves it out where the row above says the same.
         width: Letters of a line in a terminal, where longer words are broken; 0 never breaks.
-        of: Makes its cell from a row of the frame; None where the table makes its cells otherwise.
+        of: Makes its cell from a row of the frame, where the table does not make its cells otherwise.
     """
 
     title: str
@@ -163,7 +163,7 @@ class Column:
     key: bool = False
     once: bool = False
     width: int = 0
-    of: Callable[[dict], Cell] | None = None
+    of: Callable[[dict], Cell] = lambda row: Cell()
 
     @property
     def name(self) -> str:
@@ -256,7 +256,7 @@ class Table:
     about: str = ""
     filters: list[Filter] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    short: dict[str, Collection[str]] = field(default_factory=dict)
+    short: Mapping[str, Collection[str]] = field(default_factory=dict)
     ruled: bool = False
 
     @property

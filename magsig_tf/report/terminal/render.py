@@ -86,9 +86,9 @@ def _leading(columns: list[Column]) -> int:
 
 def _repeats(columns: list[Column], row: Row, above: Row | None) -> list[bool]:
     """Say of each cell whether it and those of the once-columns before it are as in the row above."""
-    found, same = [], above is not None
+    found, same = [], True
     for place, column in enumerate(columns):
-        equal = same and row.cells[place].text == above.cells[place].text
+        equal = same and above is not None and row.cells[place].text == above.cells[place].text
         found.append(equal)
         same = equal if column.once else same
     return found

@@ -48,7 +48,7 @@ def signature_tables(study: SignatureStudy) -> Iterator[Table]:
         described.reasons_of_rows(study.runs, ("label", "holdout")),
     )
     yield replace(runs, title=title, notes=notes)
-    if study.methods is not None:
+    if study.pairs is not None and study.methods is not None:
         yield from _compared(study.pairs, study.methods)
     if study.within is not None:
         table = described.stability_table(study.within.stability).without_constant(*_FOLD)
