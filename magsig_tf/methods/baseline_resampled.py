@@ -5,7 +5,7 @@ from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import ChangedImages
 
 
-class BaselineResampled(Method):
+class BaselineResampled(Method[ResampledOptions]):
     """Binary cross-entropy; real images are resampled where gan resamples them, and none is synthetic."""
 
     Options = ResampledOptions

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from magsig_tf.config import MethodOptions
 from magsig_tf.methods.step import StepTensors
@@ -27,6 +27,7 @@ __all__ = ["Method", "MethodOptions", "StepTensors", "Task"]
 
 Logs = dict[str, "tf.Tensor"]
 Loss = Callable[[StepTensors], tuple["tf.Tensor", Logs]]
+OptionsT = TypeVar("OptionsT", bound=MethodOptions)
 
 
 class Objective(Protocol):
@@ -57,10 +58,11 @@ class Task:
     label_smoothing: float = 0.0
 
 
-class Method:
+class Method(Generic[OptionsT]):
     """Base of every method; on its own it is empirical risk minimisation.
 
-    Override what the objective needs, most often `loss`; add networks with their own optimizer in `build`.
+    Override what the objective needs, most often `loss`; add networks with their own optimizer in `build`. A method
+    with options derives from `Method[ItsOptions]`, so that a type checker knows them.
 
     Args:
         options: The validated `Options` of this class.
@@ -75,7 +77,7 @@ class Method:
 
     Options: type[MethodOptions] = MethodOptions
 
-    def __init__(self, options: MethodOptions, task: Task):
+    def __init__(self, options: OptionsT, task: Task):
         import keras
 
         self.options, self.task = options, task
@@ -88,17 +90,17 @@ class Method:
     # what a run needs and what it trains on, asked before anything is built
 
     @classmethod
-    def needs(cls, options: MethodOptions) -> tuple[FoldGansNeeded | RunNeeded, ...]:
+    def needs(cls, options: OptionsT) -> tuple[FoldGansNeeded | RunNeeded, ...]:
         """Return what must be there before a run trains; training provides it in this order."""
         return ()
 
     @classmethod
-    def changed_images(cls, options: MethodOptions) -> ChangedImages | None:
+    def changed_images(cls, options: OptionsT) -> ChangedImages | None:
         """Return how training batches are changed; None leaves them as they are."""
         return None
 
     @classmethod
-    def pairs_cases(cls, options: MethodOptions) -> bool:
+    def pairs_cases(cls, options: OptionsT) -> bool:
         """Return whether images that stand side by side in a batch are of one case at every source magnification."""
         return False
 

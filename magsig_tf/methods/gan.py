@@ -25,7 +25,7 @@ class GanMethodOptions(GanOptions):
     )
 
 
-class GanMethod(Method):
+class GanMethod(Method[GanMethodOptions]):
     """Binary cross-entropy on batches in which a share of the images is synthetic.
 
     The same share of the remaining real images goes through the GAN's resolution, so that low resolution does not mean

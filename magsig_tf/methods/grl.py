@@ -6,7 +6,7 @@ Source: Ganin et al. 2016, Domain-adversarial training of neural networks, JMLR 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -44,7 +44,7 @@ class GradientReversalOptions(MethodOptions):
     )
 
 
-class GradientReversalMethod(Method):
+class GradientReversalMethod(Method[GradientReversalOptions]):
     """Binary cross-entropy plus the cross-entropy of a domain head behind gradient reversal.
 
     The strength is lambda(p) = lambda_max (2 / (1 + exp(-gamma p)) - 1) at training progress p (Ganin et al. 2016,
@@ -149,7 +149,7 @@ def _weighting_gradients(embedding: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
     @tf.custom_gradient
-    def weighted(values):
+    def weighted(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         return tf.identity(values), lambda upstream: upstream * weights
 
     return weighted(embedding)

@@ -6,6 +6,7 @@ every replica, so each returns an equal share of it; the gradients here count on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def gather(values: tf.Tensor) -> tf.Tensor:
         return values
 
     @tf.custom_gradient
-    def gathered(rows):
+    def gathered(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         whole = context.all_gather(rows, axis=0)
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return own_part(context.all_reduce(tf.distribute.ReduceOp.SUM, upstream))
 
         return whole, gradient

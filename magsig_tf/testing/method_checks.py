@@ -7,7 +7,7 @@ import dataclasses
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ def repeats_by_seed(trial: MethodTrial) -> None:
 
 def starts_as_the_baseline(trial: MethodTrial) -> None:
     """Weights and dropout of the classifier are those of every method of the seed."""
+    import keras
     import tensorflow as tf
 
     found, wanted = trial.parts(encoder=HARD), trial.parts(encoder=HARD, method="baseline")
@@ -94,11 +95,11 @@ def starts_as_the_baseline(trial: MethodTrial) -> None:
     states = []
     for parts in (found, wanted):
         parts.assign_seeds(tf.constant(5, tf.int64))
-        layers = [layer for layer in parts.classifier._flatten_layers() if isinstance(layer, _dropout())]
+        layers = [layer for layer in parts.classifier._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
         states.append({layer.name: layer.seed_generator.state.numpy().tolist() for layer in layers})
     assert wanted.classifier.get_layer("dropout").name in states[1]
     for variable in wanted.classifier.weights:
-        same = np.array_equal(variable.numpy(), weights.get(variable.path))
+        same = variable.path in weights and np.array_equal(variable.numpy(), weights[variable.path])
         assert same, f"expected {variable.path} to start as baseline's, found another value or none"
     odd = [name for name in states[1] if states[0].get(name) != states[1][name]]
     assert not odd, f"expected the dropout of baseline, found another seed in {odd[:3]}"
@@ -194,13 +195,7 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and bool(np.isfinite(value))
 
 
-def _dropout() -> type:
-    import keras
-
-    return keras.layers.Dropout
-
-
-def _modules(value: Any):
+def _modules(value: Any) -> Iterator[str]:
     """Yield the modules of all classes that a saved model names."""
     if isinstance(value, dict):
         if "class_name" in value and value.get("module"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magsig_tf.config import Config, Settings
 from magsig_tf.config_files import build_config
-from magsig_tf.data.batches import Change, read_batches
+from magsig_tf.data.batches import Batch, Change, read_batches
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
@@ -25,6 +26,8 @@ from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
+    import keras
+
     from magsig_tf.training.parts import RunParts
 
 EPOCHS, STEPS_PER_EPOCH = 3, 6
@@ -101,7 +104,7 @@ class MethodTrial:
         """What is trained after the first three steps."""
         return self.trained(3)[0]
 
-    def batches(self, parts: RunParts, **changes: Any):
+    def batches(self, parts: RunParts, **changes: Any) -> Iterator[Batch]:
         """Yield the training batches of the first epoch, changed as the method asks for."""
         change = self._change(self.config(**changes))
         yield from read_batches(self.prepared.images, self.prepared.labels, parts.plan, 0, change=change)
@@ -125,7 +128,7 @@ class MethodTrial:
         run = self.run(self.config(encoder=HARD, checkpoint_every=2), self.prepared)
         return run, execute(run, self.prepared, Observer()).as_json()
 
-    def model(self, run: Run):
+    def model(self, run: Run) -> keras.Model:
         """Return the saved model of a run."""
         from magsig_tf.models.saved_model import load_saved_model
 

@@ -3,7 +3,7 @@
 import keras
 
 
-def build(input_shape, weights):
+def build(input_shape: tuple[int, int, int], weights: str) -> keras.Model:
     inputs = keras.Input(input_shape)
     x = keras.layers.Rescaling(1 / 255, dtype="float32")(inputs)
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv0")(x)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ MAGNIFICATIONS = ("40X", "100X", "200X", "400X")
 SIZE = 32
 
 
-def tiny_manifest(cases: int = 20, images: int = 2, magnifications=MAGNIFICATIONS) -> pd.DataFrame:
+def tiny_manifest(cases: int = 20, images: int = 2, magnifications: Sequence[str] = MAGNIFICATIONS) -> pd.DataFrame:
     """Return a manifest: every second case is malignant; each has `images` images at every magnification."""
     rows = [
         {"case": f"case-{case:02d}", "magnification": magnification, "sequence": str(number)}
@@ -36,7 +38,12 @@ def tiny_manifest(cases: int = 20, images: int = 2, magnifications=MAGNIFICATION
 
 
 def tiny_dataset(
-    workspace: Workspace, name: str = "tiny", size: int = SIZE, tinted: bool = False, darker: float = 0.6, **keywords
+    workspace: Workspace,
+    name: str = "tiny",
+    size: int = SIZE,
+    tinted: bool = False,
+    darker: float = 0.6,
+    **keywords: Any,
 ) -> PreparedDataset:
     """Write and open a prepared data set whose malignant tiles are darker: learnable in a few steps.
 

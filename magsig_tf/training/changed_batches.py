@@ -71,7 +71,7 @@ class ChangedBatches:
         images = np.array(batch.images)
         small = np.empty((len(images), self.asked.size, self.asked.size, 3), np.uint8)
         small[is_resampled] = downsampled(images[is_resampled], self.asked.size)
-        if is_synthetic.any():
+        if self.synthetic is not None and is_synthetic.any():
             draw = generator_for("synthetic images", *names).random(self.batch_size)[places]
             small[is_synthetic] = self.synthetic.images[self._chosen(batch, draw)[is_synthetic]]
         changed = is_synthetic | is_resampled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,16 @@ from magsig_tf.parallel_work import read_ahead
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
+
+
+class Images(Protocol):
+    """Images of one size [N, height, width, 3], read by their rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
 
 
 class Inference:
@@ -27,13 +37,13 @@ class Inference:
         batch_size: Images in a step.
     """
 
-    def __init__(self, classifier: keras.Model, images: np.ndarray, batch_size: int):
+    def __init__(self, classifier: keras.Model, images: Images, batch_size: int):
         import tensorflow as tf
 
         self.images, self.batch_size = images, batch_size
 
         @tf.function(input_signature=[tf.TensorSpec((batch_size, *images.shape[1:]), tf.uint8)])
-        def forward(pixels):
+        def forward(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             outputs = classifier(tf.cast(pixels, tf.float32), training=False)
             return outputs["logit"][:, 0], outputs["embedding"]
 
@@ -81,8 +91,7 @@ def write_outputs(
     Raises:
         RunError: a prediction is not finite.
     """
-    parts = dict.fromkeys((*EMBEDDED_PARTS, looked_at))
-    parts = [part for part in parts if len(split.rows[part])]
+    parts = [part for part in dict.fromkeys((*EMBEDDED_PARTS, looked_at)) if len(split.rows[part])]
     rows = np.concatenate([split.rows[part] for part in parts])
     names = np.repeat(parts, [len(split.rows[part]) for part in parts])
     logits, embeddings = inference(rows)

@@ -22,6 +22,7 @@ from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.methods.averaging import AverageWindow
 from magsig_tf.statistics.classification import auc
 from magsig_tf.training.evaluated_network import EvaluatedNetwork
 from magsig_tf.training.parts import RunParts
@@ -85,7 +86,8 @@ class Loop:
         self.checkpoint_path = folder / "checkpoint" / "last.npz"
         self.log_path = folder / "log.jsonl"
         self.used = EvaluatedNetwork(parts, prepared, settings)
-        if isinstance(parts.average, StretchMean):
+        self.choice: AveragedChoice | EpochChoice
+        if isinstance(parts.averaging, AverageWindow) and isinstance(parts.average, StretchMean):
             steps, loss = parts.plan.steps_per_epoch, lambda: self._validate()[0]
             self.choice = AveragedChoice(self.used, rule, parts.averaging, parts.average, steps, loss)
         else:
@@ -113,11 +115,12 @@ class Loop:
                     self.observer.note(f"Stopped early before epoch {epoch + 1}: {why}")
                     break
                 self._train_epoch(step, epoch, log, interruption)
-        if self.memory.best is None:
+        best = self.memory.best
+        if best is None:
             raise RunError(
                 "Expected an epoch with a finite validation loss", "found none", "Lower --learning-rate and repeat"
             )
-        return self.workers.from_chief(lambda: self.choice.finish(self.memory.best))
+        return self.workers.from_chief(lambda: self.choice.finish(best))
 
     def _open_log(self) -> RunLog:
         events = event_files(
@@ -146,7 +149,7 @@ class Loop:
         waits = self.settings.early_stop and self.memory.epochs_since_best >= self.settings.early_stop
         return "no better validation loss" if waits else ""
 
-    def _train_epoch(self, step: TrainingStep, epoch: int, log: RunLog, interruption: Interruption) -> None:
+    def _train_epoch(self, step: TrainingStep, epoch: int, log: RunLog | NoLog, interruption: Interruption) -> None:
         first = self.memory.step - epoch * self.parts.plan.steps_per_epoch
         began, taken = time.perf_counter(), 0
         share = (self.workers.index, self.workers.count)
@@ -180,7 +183,7 @@ class Loop:
         if interrupted:
             raise KeyboardInterrupt
 
-    def _flush(self, log: RunLog) -> None:
+    def _flush(self, log: RunLog | NoLog) -> None:
         """Read the pending scalars (the only wait for the device between epochs) and check that they are finite."""
         if not self._pending:
             return
@@ -201,7 +204,7 @@ class Loop:
         self._pending.clear()
         self.observer.interval(self.memory.step, means)
 
-    def _finish_epoch(self, epoch: int, log: RunLog, rate: float) -> None:
+    def _finish_epoch(self, epoch: int, log: RunLog | NoLog, rate: float) -> None:
         steps = self.parts.plan.steps_per_epoch
         logs = {name: total / steps for name, total in self.memory.sums.items()}
         self.memory.sums = {}
@@ -219,7 +222,7 @@ class Loop:
             log.write("warning", self.memory.step, text=warning)
             self.observer.note(f"Warning: {warning}")
 
-    def _validate_within(self, epoch: int, log: RunLog) -> None:
+    def _validate_within(self, epoch: int, log: RunLog | NoLog) -> None:
         loss, validation_auc, chosen = self._judge(epoch, self.memory.step / self.parts.total_steps)
         log.write("validation", self.memory.step, validation_loss=loss, validation_auc=validation_auc, chosen=chosen)
 

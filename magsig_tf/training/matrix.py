@@ -34,7 +34,8 @@ def plan_matrix(config: Config, prepared: PreparedDataset, workspace: Workspace)
         if name != "all" and name not in present:
             raise UsageError("Expected a holdout among the magnifications", f"found {name!r}", nearest(name, present))
     holdouts = list(present) if "all" in s.holdout else list(s.holdout)
-    folds = list(range(s.folds)) if "all" in s.patient_fold else list(s.patient_fold)
+    named = [fold for fold in s.patient_fold if fold != "all"]
+    folds = list(range(s.folds)) if "all" in s.patient_fold else named
     for fold in folds:
         if not 0 <= fold < s.folds:
             raise UsageError(f"Expected patient folds from 0 to {s.folds - 1}", f"found {fold}", "Choose among them")

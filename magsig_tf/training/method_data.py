@@ -52,7 +52,8 @@ def batch_change(
     asked = method_of(run).changed_images(run.config.options[settings.method[0]])
     if asked is None:
         return None, {}
-    usable, record = None, {}
+    usable: np.ndarray | None = None
+    record: dict[str, Any] = {}
     if provided.synthetic is not None:
         usable, record = _usable(run, prepared, split, provided, asked, observer, workers)
     batch_size = settings.images_per_magnification * len(split.source_magnifications)
@@ -71,7 +72,9 @@ def _usable(
     workers: Workers,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return which synthetic images may be used, bool [N], and what `run.json` says of them."""
-    synthetic = provided.synthetic
+    synthetic, fold = provided.synthetic, provided.fold
+    assert synthetic is not None, "asked for where there are images"
+    assert fold is not None, "images are provided with the GANs that drew them"
     usable = np.ones(len(synthetic), bool)
     by_class: dict[str, Any] = {
         name: {"available": int((synthetic.label == label).sum())} for label, name in enumerate(LABELS)
@@ -86,7 +89,7 @@ def _usable(
     else:
         by_class = {name: found | {"kept": found["available"], "kept_share": 1.0} for name, found in by_class.items()}
     record = {
-        "gan_folder": provided.fold.folder.relative_to(run.workspace.root).as_posix(),
+        "gan_folder": fold.folder.relative_to(run.workspace.root).as_posix(),
         "available": len(synthetic),
         "kept": int(usable.sum()),
         "kept_share": float(usable.mean()),
@@ -101,7 +104,8 @@ def _judged(
     run: Run, prepared: PreparedDataset, split: Split, provided: Provided, asked: ChangedImages
 ) -> tuple[list[int], dict[str, Any]]:
     """Return the positions of the kept images, and counts by class; a resumed run reads what it judged before."""
-    path = run.folder / KEPT
+    path, synthetic = run.folder / KEPT, provided.synthetic
+    assert synthetic is not None, "asked for where there are images"
     if not path.exists():
         if "baseline" not in provided.runs:
             raise RunError(
@@ -112,8 +116,8 @@ def _judged(
         registry("encoders").load(run.config.settings.encoder)  # its own layers must be known before it is read
         judge = provided.runs["baseline"].folder / "model.keras"
         batch = run.config.settings.inference_batch
-        table = filtered(provided.synthetic, prepared, split.rows["train"], judge, asked.confidence, batch)
+        table = filtered(synthetic, prepared, split.rows["train"], judge, asked.confidence, batch)
         with replacing(path) as temporary:
             table.to_parquet(temporary, index=False)
-    table = read_kept(path, len(provided.synthetic))
+    table = read_kept(path, len(synthetic))
     return np.flatnonzero(table["kept"]).tolist(), counts(table)

@@ -174,9 +174,11 @@ def numbers_of(run: Run, record: RunRecord) -> Iterator[tuple[str, float, int]]:
         if logged.get("kind") == "epoch":
             yield from ((name, value, logged["step"]) for name, value in scalars(logged, chance).items())
     chosen, last = record.chosen, record.steps
+    assert chosen is not None, "a finished run says what was chosen"
+    assert last is not None, "a finished run counts its steps"
     if chosen.window:
         yield from ((f"chosen/window_{name}", step, last) for name, step in chosen.window.items())
-    else:
+    elif chosen.epoch is not None:
         yield "chosen/epoch", chosen.epoch + 1, last
     yield "chosen/validation_loss", chosen.validation_loss, last
     yield "seconds", record.seconds, last
@@ -212,5 +214,6 @@ def _name(tag: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", tag, flags=re.ASCII)
 
 
-def _milliseconds(text: str) -> int:
+def _milliseconds(text: str | None) -> int:
+    assert text is not None, "a finished run says when it began and when it ended"
     return round(datetime.fromisoformat(text).timestamp() * 1000)

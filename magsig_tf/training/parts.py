@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from magsig_tf.statistics_rule import Rule
+
 
 @dataclass
 class RunParts:
@@ -50,7 +52,7 @@ class RunParts:
     strategy: tf.distribute.Strategy
     strategy_name: str
     precision: str
-    batch_statistics: str
+    batch_statistics: Rule
     clip_norm: float
     epochs: int
     seed: int
@@ -98,7 +100,7 @@ class RunParts:
     def _put(self, means: Sequence[Any] | None) -> None:
         values = {id(variable): variable for variable in self.classifier.weights}
         if means is not None:
-            values |= {id(v): mean for v, mean in zip(self.average.variables, means, strict=True)}
+            values |= {id(v): mean for v, mean in zip(self.classifier.trainable_variables, means, strict=True)}
         for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
             target.assign(variable.numpy())
 
@@ -252,7 +254,7 @@ def _average(averaging: Averaging, classifier: keras.Model) -> WeightAverage | S
     return StretchMean(classifier.trainable_variables) if isinstance(averaging, AverageWindow) else None
 
 
-def batch_statistics_rule(settings: Settings) -> str:
+def batch_statistics_rule(settings: Settings) -> Rule:
     """Return the rule of `magsig_tf.statistics_rule` that a run follows; `auto` depends on the encoder's weights.
 
     Raises:

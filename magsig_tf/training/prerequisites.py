@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.config import Config
@@ -105,7 +106,7 @@ def provide(
     prepared: PreparedDataset,
     observer: Observer,
     workers: Workers,
-    execute: Callable[[Run, PreparedDataset, Observer, Workers], dict[str, Any]],
+    execute: Callable[[Run, PreparedDataset, Observer, Workers], object],
 ) -> Provided:
     """Train what a run needs and is not there, and return it.
 
@@ -123,14 +124,14 @@ def provide(
     for need in needs_of(run):
         if isinstance(need, RunNeeded):
             other = needed_run(run, need)
-            if not workers.from_chief(lambda other=other: other.status == "done"):
+            if workers.from_chief(functools.partial(getattr, other, "status")) != "done":
                 observer.note(f"{run.title}: its {need.method} run is trained first")
             with _needed_by(run, f"its {need.method} run"):
                 execute(other, prepared, observer, workers)
             provided.runs[need.method] = other
             continue
         provided.fold = fold = needed_gans(run, need, prepared)
-        if workers.from_chief(lambda fold=fold: fold_status(fold)) != "done":
+        if workers.from_chief(functools.partial(fold_status, fold)) != "done":
             from magsig_tf.gan.study import ensure_fold
 
             observer.note(f"{run.title}: the GANs of its fold are trained first")

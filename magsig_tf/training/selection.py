@@ -75,7 +75,7 @@ class EpochChoice:
             now: Their epoch, step and the method's state.
             best: What this returned before.
         """
-        if not self.rule.prefers(loss, progress, best and best["validation_loss"]):
+        if not self.rule.prefers(loss, progress, best["validation_loss"] if best else None):
             return best
         write_checkpoint(self.path, snapshot(self.used.variables()), {})
         return now | {"validation_loss": loss}
@@ -148,7 +148,9 @@ class AveragedChoice:
 
     def finish(self, best: dict[str, Any]) -> dict[str, Any]:
         """Put the mean weights of the window into `used`, with statistics of their own; return what was chosen."""
-        self.used.take_mean(self.choice.window().mean())
+        window = self.choice.window()
+        assert window is not None, "something was chosen, so there is a window"
+        self.used.take_mean(window.mean())
         loss = self.loss()
         if not np.isfinite(loss):
             raise RunError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,11 @@ from magsig_tf.data.batches import Batch
 from magsig_tf.execution.batch_statistics import BatchStatistics
 from magsig_tf.execution.replica_slices import replica_slices
 from magsig_tf.methods import replicas
-from magsig_tf.methods.contract import Method, StepTensors
-from magsig_tf.training.objective import StepObjective
+from magsig_tf.methods.contract import Logs, Method, StepTensors
+from magsig_tf.training.objective import Outputs, StepObjective
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
     from magsig_tf.training.parts import RunParts
@@ -39,7 +41,7 @@ class TrainingStep:
         self._compiled_gradients = tf.function(self._gradients, autograph=False)
         self._gather = tf.function(lambda: parts.strategy.run(self._gather_on_replicas), autograph=False)
 
-    def __call__(self, batch: Batch, step: int) -> dict[str, tf.Tensor]:
+    def __call__(self, batch: Batch, step: int) -> Logs:
         """Take global step `step`; return scalars to log, not yet read by the host."""
         import tensorflow as tf
 
@@ -64,7 +66,7 @@ class TrainingStep:
         if self.parts.strategy.num_replicas_in_sync > 1:
             self._gather()
 
-    def _gather_on_replicas(self):
+    def _gather_on_replicas(self) -> None:
         import tensorflow as tf
 
         context = tf.distribute.get_replica_context()
@@ -79,7 +81,7 @@ class TrainingStep:
     def _distribute(self, arrays: tuple) -> tuple:
         return replica_slices(self.parts.strategy, arrays, self.parts.global_batch)
 
-    def _step(self, step, *arrays):
+    def _step(self, step: tf.Tensor, *arrays: tf.Tensor) -> Logs:
         import tensorflow as tf
 
         parts = self.parts
@@ -92,40 +94,41 @@ class TrainingStep:
             name: parts.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()
         }
 
-    def _gradients(self, step, *arrays):
+    def _gradients(self, step: tf.Tensor, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 
         progress = tf.cast(step, tf.float32) / self.parts.total_steps
         self.parts.method.before_step(progress)
 
-        def on_replica(*given):
+        def on_replica(*given: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
             objective = self._objective(*given)
-            gradients, _ = self._method_gradients(objective)
-            return gradients, [replicas.total(gradient) for gradient in objective.network_gradients]
+            gradients, of_networks, _ = self._method_gradients(objective)
+            return gradients, [replicas.total(gradient) for gradient in of_networks]
 
         own, of_networks = self.parts.strategy.run(on_replica, args=(step, progress, *arrays))
         named = {f"classifier/{number}": gradient for number, gradient in enumerate(own)}
         named |= {f"networks/{number}": gradient for number, gradient in enumerate(of_networks)}
         return {name: self.parts.strategy.experimental_local_results(value)[0] for name, value in named.items()}
 
-    def _replica_step(self, *arrays):
+    def _replica_step(self, *arrays: tf.Tensor) -> Logs:
         objective = self._objective(*arrays)
-        gradients, logs = self._method_gradients(objective)
+        gradients, of_networks, logs = self._method_gradients(objective)
         norm = self._apply(gradients, objective.weights)
-        self._apply_networks(objective.network_gradients, objective.networks)
+        self._apply_networks(of_networks, objective.networks)
         return {**logs, "gradient_norm": norm / self.parts.strategy.num_replicas_in_sync}
 
-    def _method_gradients(self, objective: StepObjective):
+    def _method_gradients(self, objective: StepObjective) -> tuple[list[tf.Tensor], list[tf.Tensor], Logs]:
+        """Return the gradients of the classifier, those of the method's networks, and what to log."""
         gradients, logs = self.parts.method.gradients(objective, objective.weights)
         if objective.network_gradients is None:
             raise ValueError("`gradients` of a method must evaluate the objective")
-        return gradients, logs
+        return gradients, objective.network_gradients, logs
 
-    def _objective(self, step, progress, images, labels, domains, cases, synthetic=None) -> StepObjective:
+    def _objective(self, step: tf.Tensor, progress: tf.Tensor, *arrays: tf.Tensor) -> StepObjective:
         """Return the objective of this replica's images, augmented and mixed."""
         import tensorflow as tf
 
-        parts = self.parts
+        parts, (images, labels, domains, cases, *synthetic) = self.parts, arrays
         parts.assign_seeds(step)
         pixels = parts.augmentation(tf.cast(images, tf.float32), training=True)
         if type(parts.method).batch is not Method.batch:  # gathering the images of all replicas costs time
@@ -143,10 +146,12 @@ class TrainingStep:
             cases=cases,
             pixels=pixels,
         )
-        apart = functools.partial(self._apart, synthetic)
+        apart = functools.partial(self._apart, synthetic[0] if synthetic else None)
         return StepObjective(parts, apart, tensors, pixels, functools.partial(parts.assign_seeds, step))
 
-    def _apart(self, synthetic, function, values):
+    def _apart(
+        self, synthetic: tf.Tensor | None, function: Callable[[tf.Tensor], Outputs], values: tf.Tensor
+    ) -> Outputs:
         """Return `function` of the values, a dictionary; synthetic images are normalised apart from real ones.
 
         The network is used on real images, with statistics of real images. Were both kinds normalised together it
@@ -165,12 +170,12 @@ class TrainingStep:
         counts = [tf.size(places) for places in groups]
         order = tf.argsort(tf.concat(groups, 0))
 
-        def joined(name):
+        def joined(name: str) -> tf.Tensor:
             return tf.gather(tf.concat([each[name][:n] for each, n in zip(found, counts, strict=True)], 0), order)
 
         return {name: joined(name) for name in found[0]}
 
-    def _apply(self, gradients, weights):
+    def _apply(self, gradients: Sequence[tf.Tensor], weights: Sequence[keras.Variable]) -> tf.Tensor:
         """Clip gradients that are summed over replicas by their norm and apply them; return that norm."""
         import tensorflow as tf
 
@@ -188,12 +193,12 @@ class TrainingStep:
         parts.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return norm
 
-    def _apply_networks(self, gradients, networks) -> None:
+    def _apply_networks(self, gradients: Sequence[tf.Tensor], networks: dict[str, list[keras.Variable]]) -> None:
         import tensorflow as tf
 
-        gradients = iter(gradients)
+        left = iter(gradients)
         for name, variables in networks.items():
-            own = [next(gradients) for _ in variables]
+            own = [next(left) for _ in variables]
             if self.parts.precision == "mixed_float16":
                 # a step that overflowed is skipped by the loss-scaling optimizer; here its gradient counts as nothing
                 finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in own])
