@@ -137,7 +137,7 @@ class EvaluatedNetwork:
             )
 
     def check_training_rows(self) -> TrainingRowsCheck:
-        """Hold the network in inference mode against itself with the statistics of each batch."""
+        """Compare the network in inference mode with itself under the statistics of each batch."""
         rows = self.rows().reshape(-1)
         inference, _ = self.cross_entropy(rows)
         if not self._statistics.serves:

@@ -1,4 +1,4 @@
-"""Quality files of GANs as `magsig gan` writes them, with made-up numbers, and runs that drew from them."""
+"""Quality files of GANs as `magsig gan` writes them, with made-up numbers, and runs that used them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write_gans(study: FakeStudy, holdout: str, fold: int, table: pd.DataFrame | 
 
 
 def write_gan_run(study: FakeStudy, holdout: str, fold: int, seed: int = 0, **info: object) -> Path:
-    """Write a run of the method gan that drew from the fold's GANs; with `kept_share` it filtered them."""
+    """Write a run of the method gan that used the fold's GANs; with `kept_share` it filtered them."""
     folder = study.workspace.gan(study.dataset) / holdout / f"fold{fold}-0123abcd"
     share = info.pop("kept_share", None)
     kept = {"kept_share": 1.0 if share is None else share, "filtered": share is not None}

@@ -92,7 +92,7 @@ def _generator(quality: pd.DataFrame) -> list[str]:
     """Say how good the GANs are, whether they copy or mix up magnifications, and what the filter kept."""
     value = quality["value"].to_dict()
     if np.isnan(value["kid"]):
-        return [f"quality not known ({quality.loc['kid', 'words'] or 'not measured'})", *_kept(value)]
+        return [f"quality unknown ({quality.loc['kid', 'words'] or 'not measured'})", *_kept(value)]
     said = [f"{_beside_floor('KID', value['kid'], value['kid_floor'])}, {_coverage(value)}{_verdict(value)}"]
     if np.isfinite(value["copied"]):
         copies = value["copied"] > max(COPIED, 2 * np.nan_to_num(value["copied_floor"]))

@@ -20,7 +20,7 @@ CHANCE = 0.5
 CLEAR = 0.05
 """A Holm p below this is significant."""
 OFTEN_WRONG = 0.5
-"""A case is wrong for a method when more than this share of its images is."""
+"""A case counts as misclassified by a method when more than this share of its images is."""
 
 
 def interval_words(row: pd.Series, signed: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Tables that earlier commands wrote, held against the runs that are there now."""
+"""Tables that earlier commands wrote, compared with the runs that are there now."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_nothing_is_concluded_without_an_effect_or_on_other_runs(differences):
         ({"label_agreement_floor": NAN}, "; .800 agree with their label (no floor)."),
         ({"label_agreement": NAN}, "shifted by .050."),
         ({"kept_share": 0.31}, "; the filter kept .310."),
-        ({"kid": NAN}, "Its 4 GANs: quality not known (not measured)."),
+        ({"kid": NAN}, "Its 4 GANs: quality unknown (not measured)."),
     ],
 )
 def test_quality(quality, said):

@@ -1,4 +1,4 @@
-"""Tables of earlier commands are held against the runs: damaged, absent, older, or of other runs."""
+"""Tables of earlier commands are compared with the runs: damaged, absent, older, or of other runs."""
 
 from __future__ import annotations
 
