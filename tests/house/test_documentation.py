@@ -147,4 +147,4 @@ def test_the_base_class_of_methods_is_quoted_whole():
     ]
     ((first, _, shown),) = quoted
     source = (ROOT / first.removeprefix("# quoted from ").strip()).read_text(encoding="utf-8")
-    assert source[source.index("class Method:") :] == shown
+    assert source[source.index("class Method(") :] == shown
