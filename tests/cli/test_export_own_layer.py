@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.serving.tiny_export import write_files
 
 ENCODER = """
@@ -22,6 +24,7 @@ def build(input_shape, weights):
 """
 
 
+@pytest.mark.slow
 def test_it_is_trained_in_one_process_and_exported_in_another(magsig, tmp_path):
     (tmp_path / "own_encoder.py").write_text(ENCODER)
     source = write_files(tmp_path / "files")

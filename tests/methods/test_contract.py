@@ -11,14 +11,35 @@ THROW_AWAY = ("mixstyle:MixStyle", "sam:Sam", "mixup:Mixup", "swad:Swad")
 METHODS = [*registry("methods").names(), *(f"tests.methods.throw_away.{name}" for name in THROW_AWAY)]
 
 
-@pytest.fixture(scope="module", params=METHODS, ids=lambda name: name.rpartition(":")[2])
-def trial(request, tmp_path_factory):
-    return MethodTrial(request.param, tmp_path_factory.mktemp("trial"))
+TRAINS_AGAIN = ("repeats_by_seed", "survives_a_kill")
+"""Checks that train whole runs of their own: of most methods they are left to the slow tests."""
+QUICK = ("grl", "sam:Sam")
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_a_method_keeps_the_contract(trial, check):
-    check(trial)
+def cases():
+    for name in METHODS:
+        for check in CHECKS:
+            slow = check.__name__ in TRAINS_AGAIN and not name.endswith(QUICK)
+            identity = f"{name.rpartition(':')[2]}-{check.__name__}"
+            yield pytest.param(name, check, marks=[pytest.mark.slow] if slow else [], id=identity)
+
+
+@pytest.fixture(scope="module")
+def trial_of(tmp_path_factory):
+    """Return the trial of a method, made once however the tests are ordered."""
+    made = {}
+
+    def trial(name):
+        if name not in made:
+            made[name] = MethodTrial(name, tmp_path_factory.mktemp("trial"))
+        return made[name]
+
+    return trial
+
+
+@pytest.mark.parametrize(("name", "check"), cases())
+def test_a_method_keeps_the_contract(trial_of, name, check):
+    check(trial_of(name))
 
 
 @pytest.mark.parametrize("name", THROW_AWAY)

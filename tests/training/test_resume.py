@@ -77,7 +77,10 @@ def epochs_in_log(run):
     return [{key: record[key] for key in record if key != "images_per_second"} for record in found]
 
 
-@pytest.mark.parametrize("last_step", [6, 12], ids=["of the first epoch", "of the last epoch"])
+@pytest.mark.parametrize(
+    "last_step",
+    [pytest.param(6, id="of the first epoch", marks=pytest.mark.slow), pytest.param(12, id="of the last epoch")],
+)
 def test_a_run_stopped_at_the_last_step_of_an_epoch_still_validates_it(trained, tmp_path, last_step):
     whole, prepared = trained("grl")
     config = tiny_config(method=["grl"], checkpoint_every=6)
