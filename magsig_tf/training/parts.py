@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from magsig_tf.config import Config, Settings
@@ -15,20 +14,17 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.averaging import StretchMean, WeightAverage
-from magsig_tf.execution.optimizer import build_optimizer
 from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
-from magsig_tf.statistics_rule import FROZEN, MOVING, REESTIMATED
+from magsig_tf.statistics_rule import FROZEN, MOVING, REESTIMATED, Rule
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
-
-    from magsig_tf.statistics_rule import Rule
 
 
 @dataclass
@@ -95,6 +91,8 @@ class RunParts:
 
     def put_average_to_use(self, means: Sequence[np.ndarray]) -> None:
         """Give `evaluated` the mean of the trainable weights over a window, and the rest as it is."""
+        import keras
+
         self._put([keras.ops.convert_to_tensor(mean) for mean in means])
 
     def _put(self, means: Sequence[Any] | None) -> None:
@@ -137,6 +135,7 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
     """
     import keras
 
+    from magsig_tf.execution.optimizer import build_optimizer
     from magsig_tf.models.augmentation import build_augmentation
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders import build_encoder
