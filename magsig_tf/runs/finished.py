@@ -28,13 +28,19 @@ class LoadedRuns:
     unfinished: list[tuple[str, str]]
 
 
-def find_runs(workspace: Workspace, dataset: str) -> list[Run]:
+def find_runs(workspace: Workspace, dataset: str, folders: Collection[Path] | None = None) -> list[Run]:
     """Return every run of a data set that has begun, by folder.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        folders: Read the runs in these folders only; None reads all.
 
     Raises:
         RunError: the record of one is damaged or of a later version.
     """
-    return [Run.found(path.parent) for path in sorted(workspace.runs(dataset).glob(f"*/*/*/{FILE}"))]
+    found = (path.parent for path in sorted(workspace.runs(dataset).glob(f"*/*/*/{FILE}")))
+    return [Run.found(folder) for folder in found if folders is None or folder in folders]
 
 
 def datasets_with_runs(workspace: Workspace) -> set[str]:
@@ -66,8 +72,7 @@ def load_runs(
         UsageError: a method or config was asked for that has no run.
         RunError: nothing is finished, a run belongs to other data, or its files are damaged.
     """
-    found = [run for run in find_runs(workspace, dataset) if folders is None or run.folder in folders]
-    kept = _chosen(found, methods, configs)
+    kept = _chosen(find_runs(workspace, dataset, folders), methods, configs)
     finished = [run for run in kept if run.record.status == "done"]
     unfinished: list[tuple[str, str]] = [(run.name, run.record.status) for run in kept if run.record.status != "done"]
     if not finished:

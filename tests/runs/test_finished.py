@@ -132,3 +132,11 @@ def test_a_copied_run_folder_is_refused_with_both_paths(study):
         arrange(load(study).runs)
     assert str(folder) in str(error.value)
     assert str(copy) in str(error.value)
+
+
+def test_a_damaged_run_elsewhere_does_not_stop_a_study_of_its_own_folders(study):
+    wanted = study.write_run("grl", "40X", 0, 0)
+    (study.write_run("grl", "100X", 0, 0) / "run.json").write_text("{")
+    assert [run.folder for run in load(study, folders={wanted}).runs] == [wanted]
+    with pytest.raises(MagsigError, match=r"run\.json"):
+        load(study)
