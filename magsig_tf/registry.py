@@ -40,6 +40,24 @@ def import_by_path(module: str, attribute: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> Any:
+    """Return what `import_by_path` finds; what goes wrong is told in one line.
+
+    Args:
+        module: Dotted name.
+        attribute: Name inside the module.
+        expected: What was to be found, as `UsageError` words it.
+        remedy: What to do about it.
+
+    Raises:
+        UsageError: nothing can be imported from that path.
+    """
+    try:
+        return import_by_path(module, attribute)
+    except Exception as error:  # a stranger's module may raise anything at import
+        raise UsageError(expected, f"found {type(error).__name__}: {error}", remedy) from error
+
+
 GROUPS = {
     "commands": "magsig.commands",
     "methods": "magsig.methods",
@@ -134,14 +152,8 @@ class Registry:
         if self.kind not in BY_PATH or ":" not in name:
             return self.find(name).load()
         module, _, attribute = name.partition(":")
-        try:
-            return import_by_path(module, attribute)
-        except Exception as error:  # a stranger's module may raise anything at import
-            raise UsageError(
-                f"Expected {BY_PATH[self.kind]} at {name}",
-                f"found {type(error).__name__}: {error}",
-                "Name it as package.module:attribute, in an installed package or in this folder",
-            ) from error
+        remedy = "Name it as package.module:attribute, in an installed package or in this folder"
+        return named_by_user(module, attribute, f"Expected {BY_PATH[self.kind]} at {name}", remedy)
 
 
 def _plugin(kind: str, point: EntryPoint) -> Plugin:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.models import layers as own
 from magsig_tf.models.layers.augmentation import Augmentation
-from magsig_tf.registry import import_by_path
+from magsig_tf.registry import named_by_user
 from magsig_tf.seeding import seed_for
 
 OWN = ("CropZoom", "QuarterTurns", "StainJitter")
@@ -95,11 +95,5 @@ def _find(name: str) -> type[keras.layers.Layer]:
 
 def _import(name: str) -> object:
     module, _, attribute = name.rpartition(".")
-    try:
-        return import_by_path(module, attribute)
-    except Exception as error:  # a plugin's module may raise anything at import
-        raise UsageError(
-            f"Expected an augmentation layer at the import path {name}",
-            f"found {type(error).__name__}: {error}",
-            "Install its package (keras-cv: pip install 'magsig[keras-cv]') or correct the path",
-        ) from error
+    remedy = "Install its package (keras-cv: pip install 'magsig[keras-cv]') or correct the path"
+    return named_by_user(module, attribute, f"Expected an augmentation layer at the import path {name}", remedy)
