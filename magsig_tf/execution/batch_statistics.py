@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+def layers_with_batch_statistics(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers that normalise by the batch while the model trains: those of batch norm that are not frozen."""
+    return [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean") and layer.trainable]
+
+
 class BatchStatistics:
     """Runs a network whose batch norms use the statistics of the batch, while everything else is as in inference.
 
@@ -34,7 +39,7 @@ class BatchStatistics:
         import tensorflow as tf
 
         self.model = model
-        self.layers = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean") and layer.trainable]
+        self.layers = layers_with_batch_statistics(model)
         self.serves = bool(self.layers)
         self.variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
 

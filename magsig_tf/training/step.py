@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from magsig_tf.data.batches import Batch
-from magsig_tf.execution.batch_statistics import BatchStatistics
+from magsig_tf.execution.batch_statistics import layers_with_batch_statistics
 from magsig_tf.execution.replica_slices import replica_slices
 from magsig_tf.methods import replicas
 from magsig_tf.methods.contract import Logs, Method, StepTensors
@@ -33,7 +33,7 @@ class TrainingStep:
         import tensorflow as tf
 
         self.parts = parts
-        self._normalises_by_batch = BatchStatistics(parts.classifier).serves
+        self._normalises_by_batch = bool(layers_with_batch_statistics(parts.classifier))
         # no Python branch in a step depends on a tensor, and autograph stumbles over methods that are only a docstring
         self._compiled = tf.function(self._step, autograph=False)
         # one trace a run is right; TensorFlow counts the runs of a matrix together and would warn after the fifth
