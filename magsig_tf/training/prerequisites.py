@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -123,22 +122,40 @@ def provide(
     provided = Provided()
     for need in needs_of(run):
         if isinstance(need, RunNeeded):
-            other = needed_run(run, need)
-            if workers.from_chief(functools.partial(getattr, other, "status")) != "done":
-                observer.note(f"{run.title}: its {need.method} run is trained first")
-            with _needed_by(run, f"its {need.method} run"):
-                execute(other, prepared, observer, workers)
-            provided.runs[need.method] = other
-            continue
-        provided.fold = fold = needed_gans(run, need, prepared)
-        if workers.from_chief(functools.partial(fold_status, fold)) != "done":
-            from magsig_tf.gan.study import ensure_fold
-
-            observer.note(f"{run.title}: the GANs of its fold are trained first")
-            with _needed_by(run, "the GANs of its fold"):
-                ensure_fold(fold, prepared, run.config.settings, observer, workers)
-        provided.synthetic = share_synthetic_images(fold, workers)
+            provided.runs[need.method] = _provided_run(run, need, prepared, observer, workers, execute)
+        else:
+            provided.fold = _provided_gans(run, need, prepared, observer, workers)
+            provided.synthetic = share_synthetic_images(provided.fold, workers)
     return provided
+
+
+def _provided_run(
+    run: Run,
+    need: RunNeeded,
+    prepared: PreparedDataset,
+    observer: Observer,
+    workers: Workers,
+    execute: Callable[[Run, PreparedDataset, Observer, Workers], object],
+) -> Run:
+    other = needed_run(run, need)
+    if workers.from_chief(lambda: other.status) != "done":
+        observer.note(f"{run.title}: its {need.method} run is trained first")
+    with _needed_by(run, f"its {need.method} run"):
+        execute(other, prepared, observer, workers)
+    return other
+
+
+def _provided_gans(
+    run: Run, need: FoldGansNeeded, prepared: PreparedDataset, observer: Observer, workers: Workers
+) -> FoldGans:
+    fold = needed_gans(run, need, prepared)
+    if workers.from_chief(lambda: fold_status(fold)) != "done":
+        from magsig_tf.gan.study import ensure_fold
+
+        observer.note(f"{run.title}: the GANs of its fold are trained first")
+        with _needed_by(run, "the GANs of its fold"):
+            ensure_fold(fold, prepared, run.config.settings, observer, workers)
+    return fold
 
 
 @contextlib.contextmanager
