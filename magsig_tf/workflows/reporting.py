@@ -20,7 +20,7 @@ from magsig_tf.report.page.result_tables import read_result_tables
 from magsig_tf.runs.result_files import read_result, write_frame
 from magsig_tf.runs.settings import margin_of
 from magsig_tf.workflows.evaluation import comparison_name, explain_if_augmented
-from magsig_tf.workflows.finished_runs import Progress, choose_dataset, silent
+from magsig_tf.workflows.finished_runs import Progress, choose_dataset, file_name, silent
 from magsig_tf.workspace import Workspace
 
 REFERENCE = "baseline"
@@ -135,8 +135,8 @@ def _write_numbers(material: Material, workspace: Workspace, chosen: str = "") -
     frames |= {comparison_name(each.method, each.reference): each.table for each in material.comparisons}
     if material.explanation:
         frames["explanation"] = material.explanation.table
-    folder, ending = workspace.results() / material.dataset, f"-{chosen}" if chosen else ""
-    return [path for name, frame in frames.items() for path in write_frame(frame, folder, f"{name}{ending}")]
+    folder = workspace.results() / material.dataset
+    return [path for kind, frame in frames.items() for path in write_frame(frame, folder, file_name(kind, chosen))]
 
 
 def _damaged_numbers(workspace: Workspace, dataset: str) -> list[str]:
