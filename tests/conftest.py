@@ -104,6 +104,8 @@ def tensorflow():
     configure_tensorflow(Settings(virtual_replicas=2))
     import tensorflow
 
+    # from here on no test can give it other threads, whichever comes first
+    tensorflow.config.list_logical_devices()
     # what is loaded by now stays: runs collect garbage after each epoch, and would look through all of this every time
     gc.collect()
     gc.freeze()
