@@ -64,14 +64,7 @@ def run_benchmark(name: str, quick: bool, minutes: float) -> list[dict[str, Any]
     """
     command = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
     try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60 * minutes,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60 * minutes, check=False)
     except subprocess.TimeoutExpired:
         return [{"benchmark": name, "failed": f"not done after {minutes:g} minutes"}]
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

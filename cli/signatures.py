@@ -21,11 +21,7 @@ LONG = ("selection_frequencies", "signature_predictions")
 
 @click.command()
 @runs_options()
-@click.option(
-    "--compare-folds",
-    is_flag=True,
-    help="Compare the signatures of holdouts, and with chance.",
-)
+@click.option("--compare-folds", is_flag=True, help="Compare the signatures of holdouts, and with chance.")
 @click.option(
     "--bootstraps",
     type=click.IntRange(0),

@@ -23,11 +23,7 @@ _NO_SCALARS = ("kind", "step", "epoch", "chosen")
 
 
 def event_files(
-    folder: Path,
-    wanted: bool | None,
-    *,
-    chance: float | None = None,
-    warn: Callable[[str], None] = lambda text: None,
+    folder: Path, wanted: bool | None, *, chance: float | None = None, warn: Callable[[str], None] = lambda text: None
 ) -> EventFiles | None:
     """Return the event files of a log; None where none are written.
 

@@ -32,11 +32,7 @@ MOST_SPECTRA = 500
 
 
 def ensure_fold(
-    fold: FoldGans,
-    prepared: PreparedDataset,
-    settings: Settings,
-    observer: Observer,
-    workers: Workers = ALONE,
+    fold: FoldGans, prepared: PreparedDataset, settings: Settings, observer: Observer, workers: Workers = ALONE
 ) -> dict[str, Any]:
     """Train the GANs of a fold that are missing, then draw their images and measure them; return at once if done.
 
@@ -114,11 +110,7 @@ def _train(
 
 
 def _finish(
-    fold: FoldGans,
-    prepared: PreparedDataset,
-    images: dict[str, np.ndarray],
-    parts: dict[str, Any],
-    observer: Observer,
+    fold: FoldGans, prepared: PreparedDataset, images: dict[str, np.ndarray], parts: dict[str, Any], observer: Observer
 ) -> dict[str, Any]:
     """Draw, measure and picture, each file whole or not at all; return what the record says of it."""
 

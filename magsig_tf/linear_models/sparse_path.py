@@ -69,11 +69,7 @@ def penalty_path(largest: float, values: int = VALUES, smallest_share: float = S
 
 
 def fit_sparse_path(
-    features: np.ndarray,
-    labels: np.ndarray,
-    penalties: np.ndarray | None = None,
-    *,
-    tolerance: float = TOLERANCE,
+    features: np.ndarray, labels: np.ndarray, penalties: np.ndarray | None = None, *, tolerance: float = TOLERANCE
 ) -> SparsePath:
     """Fit the path, each penalty starting from the solution of the one before.
 

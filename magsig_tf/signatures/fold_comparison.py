@@ -139,11 +139,7 @@ def _not_matched(images: int, reason: Reason) -> dict[str, object]:
     return dict.fromkeys(names, float("nan")) | {"common_images": images} | reason.columns("matched_")
 
 
-def _summary(
-    pairs: pd.DataFrame,
-    groups: Sequence[Sequence[SourceSignature]],
-    prefix: str,
-) -> dict[str, object]:
+def _summary(pairs: pd.DataFrame, groups: Sequence[Sequence[SourceSignature]], prefix: str) -> dict[str, object]:
     """Average the pairs and the stability of each group; `prefix` chooses the columns of the control."""
     means = ("jaccard", "expected", "adjusted", "ceiling", "matched_jaccard", "matched_adjusted", "cka")
     own = {"jaccard", "adjusted"}  # the control has its own; sizes and so chance and ceiling are the same

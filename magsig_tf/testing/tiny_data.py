@@ -71,7 +71,6 @@ def tiny_dataset(
     magnifications = list(keywords.get("magnifications", MAGNIFICATIONS))
     content = hashlib.sha256(images.tobytes()).hexdigest()
     write_json(
-        folder / "dataset.json",
-        {"name": name, "size": size, "content_hash": content, "magnifications": magnifications},
+        folder / "dataset.json", {"name": name, "size": size, "content_hash": content, "magnifications": magnifications}
     )
     return PreparedDataset.open(folder)

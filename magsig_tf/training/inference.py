@@ -71,12 +71,7 @@ EMBEDDED_PARTS = ("train", *PREDICTED_PARTS)
 
 
 def write_outputs(
-    folder: Path,
-    classifier: keras.Model,
-    inference: Inference,
-    prepared: PreparedDataset,
-    split: Split,
-    looked_at: str,
+    folder: Path, classifier: keras.Model, inference: Inference, prepared: PreparedDataset, split: Split, looked_at: str
 ) -> None:
     """Write `model.keras`, `predictions.parquet` and `embeddings.npz` of the chosen weights.
 

@@ -28,12 +28,7 @@ KEPT = "synthetic_kept.parquet"
 
 
 def batch_change(
-    run: Run,
-    prepared: PreparedDataset,
-    split: Split,
-    provided: Provided,
-    observer: Observer,
-    workers: Workers,
+    run: Run, prepared: PreparedDataset, split: Split, provided: Provided, observer: Observer, workers: Workers
 ) -> tuple[Change | None, dict[str, Any]]:
     """Return how the run's batches are changed, and what to record.
 

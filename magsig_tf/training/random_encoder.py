@@ -46,10 +46,7 @@ def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDatas
         return
     with replacing(path) as temporary:
         np.savez(
-            temporary,
-            embedding=embeddings.astype(np.float32),
-            row=rows,
-            dataset_hash=np.array(prepared.content_hash),
+            temporary, embedding=embeddings.astype(np.float32), row=rows, dataset_hash=np.array(prepared.content_hash)
         )
 
 

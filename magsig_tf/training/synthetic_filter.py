@@ -26,12 +26,7 @@ nearer to a training image than training images are to one another; it is farthe
 
 
 def filtered(
-    synthetic: SyntheticImages,
-    prepared: PreparedDataset,
-    rows: np.ndarray,
-    model: Path,
-    confidence: float,
-    batch: int,
+    synthetic: SyntheticImages, prepared: PreparedDataset, rows: np.ndarray, model: Path, confidence: float, batch: int
 ) -> pd.DataFrame:
     """Judge every synthetic image.
 

@@ -14,11 +14,7 @@ import pytest
 from tests.cli.command_line import magsig, refused
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
 
-TABLES = {
-    "summary": ("evaluate",),
-    "comparison": ("compare", "grl", "baseline"),
-    "claims": ("claims",),
-}
+TABLES = {"summary": ("evaluate",), "comparison": ("compare", "grl", "baseline"), "claims": ("claims",)}
 
 
 @pytest.fixture

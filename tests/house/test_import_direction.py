@@ -24,9 +24,7 @@ ALLOWED = {
     "execution": {"root", "data", "models", "execution"},
     "gan": {"root", "statistics", "linear_models", "data", "models", "execution", "gan"},
     "training": {"root", "statistics", "data", "runs", "models", "methods", "execution", "gan", "training"},
-    "testing": {
-        *("root", "data", "runs", "models", "methods", "execution", "gan", "training", "testing"),
-    },
+    "testing": {*("root", "data", "runs", "models", "methods", "execution", "gan", "training", "testing")},
     "serving": {"root", "statistics", "data", "runs", "models", "serving"},
     "evaluation": {"root", "statistics", "linear_models", "data", "runs", "evaluation"},
     "signatures": {"root", "statistics", "linear_models", "data", "runs", "evaluation", "signatures"},

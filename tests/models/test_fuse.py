@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from magsig_tf.models.fuse import (
-    swap_batch_normalization,
-    swap_depthwise_convolution,
-    synchronize_batch_normalization,
-)
+from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, synchronize_batch_normalization
 from magsig_tf.models.layers import DepthwiseConv2D, FusedBatchNormalization
 from magsig_tf.models.saved_model import load_saved_model
 

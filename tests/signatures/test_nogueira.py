@@ -55,8 +55,7 @@ def test_equal_sets_give_one_and_random_ones_nought():
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
-    [(np.zeros((3, 4)), "empty"), (np.ones((3, 4)), "all dimensions"), ([[1, 0]], "fewer than two")],
+    ("table", "said"), [(np.zeros((3, 4)), "empty"), (np.ones((3, 4)), "all dimensions"), ([[1, 0]], "fewer than two")]
 )
 def test_where_it_is_not_defined_it_says_why(table, said):
     stability = nogueira_stability(table)

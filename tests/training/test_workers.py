@@ -179,10 +179,7 @@ def test_a_cluster_that_is_none_is_refused_with_an_example(text, said, monkeypat
 
 
 def test_a_chief_of_its_own_comes_first(monkeypatch):
-    description = {
-        "cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]},
-        "task": {"type": "worker", "index": 1},
-    }
+    description = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(description))
     cluster = read_cluster()
     assert (cluster.addresses, cluster.index, cluster.is_chief) == (("a:1", "b:1", "c:1"), 2, False)

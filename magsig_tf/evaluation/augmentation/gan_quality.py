@@ -20,10 +20,7 @@ from magsig_tf.workspace import Workspace
 
 METRICS_TOLD = ("kid", "coverage", "copied", "magnification_shift", "label_agreement")
 """Those that the explanation table shows, each beside its floor: real images of other patients."""
-FEATURES = {
-    "efficientnet_lite0": "EfficientNet-Lite0 features (ImageNet)",
-    "random_cnn": "features of a random CNN",
-}
+FEATURES = {"efficientnet_lite0": "EfficientNet-Lite0 features (ImageNet)", "random_cnn": "features of a random CNN"}
 """Feature spaces in which GANs are compared, the preferred one first, each in words."""
 
 _TEXT = ("part", "features", "kind", "metric", "reason")

@@ -105,12 +105,7 @@ class PairedCells:
     """
 
     def __init__(
-        self,
-        pair: Pair,
-        level: str,
-        metrics: Sequence[Metric],
-        bootstrap: CaseBootstrap,
-        threshold: float | str = 0.5,
+        self, pair: Pair, level: str, metrics: Sequence[Metric], bootstrap: CaseBootstrap, threshold: float | str = 0.5
     ):
         self.pair, self.level = pair, level
         self._first = GroupCells(pair.first, level, metrics, bootstrap, threshold)

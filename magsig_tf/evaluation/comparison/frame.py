@@ -44,11 +44,7 @@ def comparison_rows(
     if values and target == POOLED and len(holdouts) < len(expected):
         reason = Reason(SOME_HOLDOUTS, f"pools {len(holdouts)} of {len(expected)} holdouts")
     means = _holdout_means(cells, holdouts) if target == POOLED else {}
-    base = {
-        **_names(pair),
-        "holdout": target,
-        "level": cells.level,
-    }
+    base = {**_names(pair), "holdout": target, "level": cells.level}
     counts["pairs"] = counts.pop("runs")
     return [
         {

@@ -32,11 +32,7 @@ class FactorAnswers:
 
 
 def factor_probe(
-    embedding: np.ndarray,
-    factors: Mapping[str, np.ndarray],
-    case: np.ndarray,
-    label: np.ndarray,
-    folds: int = FOLDS,
+    embedding: np.ndarray, factors: Mapping[str, np.ndarray], case: np.ndarray, label: np.ndarray, folds: int = FOLDS
 ) -> dict[str, FactorAnswers]:
     """Predict each factor from the embedding, by cross-validation grouped by case.
 

@@ -77,11 +77,7 @@ def measured(
 
 
 def _measures(
-    rows: PartRows,
-    synthetic: np.ndarray,
-    draws: np.ndarray,
-    halved: np.ndarray | None,
-    pixels: bool,
+    rows: PartRows, synthetic: np.ndarray, draws: np.ndarray, halved: np.ndarray | None, pixels: bool
 ) -> Iterator[Iterator[Record]]:
     own, case = rows.features[rows.own], rows.own_case
     if pixels:

@@ -47,11 +47,7 @@ class PairedDifferences(Figure):
     absent = "not run: no two methods with runs on the same splits"
 
     def __init__(
-        self,
-        table: pd.DataFrame,
-        metrics: Sequence[str] = SHOWN,
-        level: str = "image",
-        palette: Palette | None = None,
+        self, table: pd.DataFrame, metrics: Sequence[str] = SHOWN, level: str = "image", palette: Palette | None = None
     ):
         super().__init__(palette)
         self._table, self._level = table, level

@@ -46,11 +46,7 @@ class MetricsPerHoldout(Figure):
     absent = "not run: no number at a held-out magnification"
 
     def __init__(
-        self,
-        table: pd.DataFrame,
-        metrics: Sequence[str] = SHOWN,
-        level: str = "image",
-        palette: Palette | None = None,
+        self, table: pd.DataFrame, metrics: Sequence[str] = SHOWN, level: str = "image", palette: Palette | None = None
     ):
         super().__init__(palette)
         self._table, self._level = table, level

@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 BLOCKS = ("train", "validation", "test")
 """Blocks of cases, from the top."""
-USES = {
-    "train": BLUE,
-    "validation": ORANGE,
-    "in-domain test": SKY,
-    "held-out test": VERMILION,
-    "not used": LIGHT,
-}
+USES = {"train": BLUE, "validation": ORANGE, "in-domain test": SKY, "held-out test": VERMILION, "not used": LIGHT}
 """What images of a block and magnification are for, and the colour."""
 
 

@@ -57,10 +57,7 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
         Column("minus", _MINUS, False, True),
         Column("reference", "", False),
     ]
-    columns += [
-        Column("quantity", _NAMED, False),
-        Column("value", "a difference, or a mean over the GANs"),
-    ]
+    columns += [Column("quantity", _NAMED, False), Column("value", "a difference, or a mean over the GANs")]
     columns += [
         Column("p"),
         Column("Holm p", "corrected for the number of tests"),

@@ -23,8 +23,7 @@ _MEASURES = {
     "coverage": Column("cover-\nage", "share of real images with a sample nearby"),
     "copied": Column("copied", "share of samples that repeat a training image"),
     "nearest_ratio": Column(
-        "near.\nratio",
-        "distance of samples to the nearest training image, over that of training images to other cases",
+        "near.\nratio", "distance of samples to the nearest training image, over that of training images to other cases"
     ),
     "magnification_shift": Column("magn.\nshift", "shift of the mix of magnifications"),
     "label_agreement": Column("label", "share classified as its own label"),

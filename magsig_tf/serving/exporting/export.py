@@ -145,12 +145,7 @@ def _classifier_of(run: Run) -> keras.Model:
 
 
 def _facts(
-    run: Run,
-    served: ServedModel,
-    checked: CheckedExport,
-    temperature: Temperature | None,
-    name: str,
-    version: int,
+    run: Run, served: ServedModel, checked: CheckedExport, temperature: Temperature | None, name: str, version: int
 ) -> dict[str, object]:
     return {
         "name": name,

@@ -39,14 +39,8 @@ def told(baseline=UNKNOWN, resampled=UNKNOWN, alone=UNKNOWN, brier=UNKNOWN, pair
         ({"baseline": LOWER, "resampled": LOWER}, "so the synthetic images do more than resampling"),
         ({"baseline": LOWER, "alone": LOWER}, "so resampling alone can account for it"),
         ({"baseline": LOWER, "alone": LOWER}, "with resampling alone, AUC .040 lower than baseline"),
-        (
-            {"baseline": LOWER, "alone": HIGHER},
-            "so resampling and synthetic images cannot be separated",
-        ),
-        (
-            {"baseline": LOWER, "resampled": HIGHER},
-            "so resampling and synthetic images cannot be separated",
-        ),
+        ({"baseline": LOWER, "alone": HIGHER}, "so resampling and synthetic images cannot be separated"),
+        ({"baseline": LOWER, "resampled": HIGHER}, "so resampling and synthetic images cannot be separated"),
         ({"baseline": LOWER, "resampled": None}, "AUC against baseline-resampled not run; the Brier difference"),
         ({"brier": HIGHER}, "Brier .030 higher than baseline (.010 to .050). Its 4 GANs"),
     ],
