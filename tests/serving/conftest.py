@@ -17,7 +17,7 @@ def study(tmp_path_factory, tensorflow):
 @pytest.fixture(scope="session")
 def signature():
     """A made-up sparse signature of three dimensions."""
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
 
     return SparseSignature(
         indices=np.array([3, 40, 90]),

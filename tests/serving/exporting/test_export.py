@@ -162,14 +162,14 @@ def test_a_model_that_needs_magsig_fails_the_check(tensorflow, study, tmp_path):
 def test_gone_and_changed_source_files_are_told(study, tmp_path):
     from dataclasses import replace
 
-    from magsig_tf.serving.exporting.native_files import find_native_files
+    from magsig_tf.serving.exporting.check import find_native_files
 
     def absent(**source):
-        return find_native_files(replace(study.prepared, info=study.prepared.info | source), np.arange(5)).absent
+        return find_native_files(replace(study.prepared, info=study.prepared.info | source), np.arange(5))[1]
 
     assert absent(source={"path": None}) == "the data set was not made from files"
     assert absent(source={"path": str(tmp_path / "gone.csv")}).startswith("the source files are gone")
     (tmp_path / "breakhis.tar").write_bytes(b"")
     assert "is an archive" in absent(source={"path": str(tmp_path / "breakhis.tar")}, kind="breakhis")
     manifest = study.prepared.manifest.assign(sha256="changed")
-    assert find_native_files(replace(study.prepared, manifest=manifest), np.arange(5)).absent.startswith("no unchanged")
+    assert find_native_files(replace(study.prepared, manifest=manifest), np.arange(5))[1].startswith("no unchanged")

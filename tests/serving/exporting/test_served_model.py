@@ -76,7 +76,7 @@ def test_the_signature_is_the_arithmetic_of_its_arrays(loaded, signature, study)
 
 def test_a_signature_served_is_the_one_that_was_fitted(tensorflow):
     from magsig_tf.seeding import generator_for
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
     from magsig_tf.signatures.signature import fit_signature
 
     random = generator_for("served signature")

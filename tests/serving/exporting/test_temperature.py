@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from magsig_tf.errors import DataError
 from magsig_tf.seeding import generator_for
-from magsig_tf.serving.exporting.served_metrics import fit_temperature
+from magsig_tf.serving.exporting.export import fit_temperature
 
 
 def validation(temperature: float, images: int = 40_000) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def test_every_signature_is_warmed_up_and_answers(exported, loaded, tensorflow):
 
 
 def test_a_log_holds_what_was_put_in(tensorflow):
-    from magsig_tf.serving.exporting.warm_up import prediction_log
+    from magsig_tf.serving.exporting.served_model import prediction_log
 
     values = np.arange(400, dtype=np.float32).reshape(2, 200)
     log = prediction_log_pb2.PredictionLog.FromString(prediction_log("m" * 300, "embed", {"a": values, "b": values[0]}))
