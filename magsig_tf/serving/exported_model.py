@@ -42,9 +42,8 @@ def model_folder(root: Path, name: str) -> Path:
         UsageError: the name is none for a folder.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            "Expected a model name of letters, digits, '.', '_' and '-'", f"found {name!r}", "Pass another --name"
-        )
+        expected = "Expected a model name of letters, digits, '.', '_' and '-'"
+        raise UsageError(expected, f"found {name!r}", "Pass another --name")
     return Path(root) / name
 
 
@@ -80,9 +79,7 @@ def writing_version(model: Path) -> Iterator[tuple[Path, Path]]:
 
 def versions(model: Path) -> list[int]:
     """Return the numbers of the versions below a model's folder, ascending."""
-    if not model.is_dir():
-        return []
-    return sorted(int(entry.name) for entry in model.iterdir() if _VERSION.fullmatch(entry.name))
+    return sorted(int(entry.name) for entry in model.glob("*") if _VERSION.fullmatch(entry.name))
 
 
 def find_version(model: Path) -> Path:
@@ -98,11 +95,9 @@ def find_version(model: Path) -> Path:
     for folder in (model, *(model / str(number) for number in reversed(versions(model)))):
         if (folder / "saved_model.pb").is_file():
             return folder
-    raise UsageError(
-        f"Expected an exported model in {model}",
-        "found none" if model.is_dir() else "found no such folder",
-        "Run `magsig export` first, and pass the folder that it names",
-    )
+    found = "found none" if model.is_dir() else "found no such folder"
+    remedy = "Run `magsig export` first, and pass the folder that it names"
+    raise UsageError(f"Expected an exported model in {model}", found, remedy)
 
 
 @dataclass(frozen=True)
@@ -163,11 +158,9 @@ class ExportedModel:
 
         known = self.loaded.signatures
         if signature not in known:
-            raise UsageError(
-                f"Expected the signature {signature} in {self.folder}",
-                f"found {', '.join(sorted(known)) or 'none'}",
-                "Export a run with `magsig export`",
-            )
+            expected = f"Expected the signature {signature} in {self.folder}"
+            found = f"found {', '.join(sorted(known)) or 'none'}"
+            raise UsageError(expected, found, "Export a run with `magsig export`")
         answers = known[signature](**{name: tf.constant(values) for name, values in inputs.items()})
         return {name: values.numpy() for name, values in answers.items()}
 
@@ -250,15 +243,13 @@ class ModelDescription(BaseModel):
         signature = exported.loaded.signatures.get("serving_default")
         outputs = set(signature.structured_outputs) if signature else set()
         if not outputs >= {"probability", "label"}:
-            raise DataError(
-                f"Expected a SavedModel that gives probability and label for images in {self.folder}",
-                f"found the outputs {', '.join(sorted(outputs)) or 'none'}",
-                "Export the run again",
-            )
+            expected = f"Expected a SavedModel that gives probability and label for images in {self.folder}"
+            found = f"found the outputs {', '.join(sorted(outputs)) or 'none'}"
+            raise DataError(expected, found, "Export the run again")
 
         def answer(pixels: np.ndarray) -> Answers:
-            found = exported.ask("serving_default", images=pixels)
-            labels = [label.decode("utf-8", "replace") for label in found["label"].reshape(-1)]
-            return found["probability"].reshape(-1), labels
+            said = exported.ask("serving_default", images=pixels)
+            labels = [label.decode("utf-8", "replace") for label in said["label"].reshape(-1)]
+            return said["probability"].reshape(-1), labels
 
         return answer

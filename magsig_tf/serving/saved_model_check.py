@@ -103,11 +103,9 @@ def check_saved_model(folder: Path) -> None:
         _check_files(folder)
         _check_graph(_read(folder / GRAPH))
     except (ValueError, OSError) as error:
-        raise DataError(
-            f"Expected a SavedModel of layers and numbers in {folder}",
-            f"found: {' '.join(str(error).split())}",
-            "Use only models whose origin you know; `magsig export` writes one that passes",
-        ) from error
+        expected = f"Expected a SavedModel of layers and numbers in {folder}"
+        remedy = "Use only models whose origin you know; `magsig export` writes one that passes"
+        raise DataError(expected, f"found: {' '.join(str(error).split())}", remedy) from error
 
 
 def _check_files(folder: Path) -> None:
@@ -137,20 +135,16 @@ def _check_graph(found: meta_graph_pb2.MetaGraphDef) -> None:
     if found.asset_file_def:
         raise ValueError("it names files of its own (assets)")
     _check_objects(found)
-    refused = sorted(_refused_operations(found), key=lambda each: each[0] not in KNOWN_DANGERS)
-    if refused:
-        operation, where = refused[0]
-        raise ValueError(f"the operation {operation!r:.60}, which {danger(operation)}, in {where!r:.80}")
-
-
-def _refused_operations(found: meta_graph_pb2.MetaGraphDef) -> Iterator[tuple[str, str]]:
-    """Yield each operation that may not be there, and the function that holds it."""
-    savers = _saver_functions(found)
-    yield from ((node.op, "its graph") for node in found.graph_def.node if node.op not in ALLOWED)
-    for function in found.graph_def.library.function:
+    graph, savers = found.graph_def, _saver_functions(found)
+    refused = [(node.op, "its graph") for node in graph.node if node.op not in ALLOWED]
+    for function in graph.library.function:
         name = function.signature.name
         allowed = ALLOWED | OF_SAVERS if name in savers else ALLOWED
-        yield from ((node.op, name) for node in function.node_def if node.op not in allowed)
+        refused += [(node.op, name) for node in function.node_def if node.op not in allowed]
+    if refused:
+        # a danger that has a name says more than an unknown operation
+        operation, where = min(refused, key=lambda each: each[0] not in KNOWN_DANGERS)
+        raise ValueError(f"the operation {operation!r:.60}, which {danger(operation)}, in {where!r:.80}")
 
 
 def _check_objects(found: meta_graph_pb2.MetaGraphDef) -> None:
@@ -175,9 +169,7 @@ def _saver_functions(found: meta_graph_pb2.MetaGraphDef) -> set[str]:
     reached |= set(found.object_graph_def.concrete_functions)
     reached |= {name for node in found.object_graph_def.nodes for name in node.function.concrete_functions}
     reached |= {node.bare_concrete_function.concrete_function_name for node in found.object_graph_def.nodes}
-    reached |= {
-        name for gradient in graph.library.gradient for name in (gradient.function_name, gradient.gradient_func)
-    }
+    reached |= {name for each in graph.library.gradient for name in (each.function_name, each.gradient_func)}
     outputs = {info.name for signature in found.signature_def.values() for info in signature.outputs.values()}
     # what other nodes than the savers' take their inputs from
     inputs = {name.removeprefix("^") for node in graph.node if node.name not in entries for name in node.input}

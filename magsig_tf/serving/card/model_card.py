@@ -14,17 +14,15 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jinja2
 import numpy as np
+import pandas as pd
 
 from magsig_tf.atomic_files import write_text
 from magsig_tf.reasons import RUN_IS_MISSING
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
-
-if TYPE_CHECKING:
-    import jinja2
-    import pandas as pd
 
 FILE = "MODEL_CARD.md"
 TEMPLATE = "model_card.md.j2"
@@ -135,11 +133,9 @@ def text(value: object) -> Markdown:
 
     Lists and headings begin where a line begins; so no line may begin with it. What is not there is "not recorded".
     """
-    from jinja2 import Undefined
-
     if isinstance(value, Markdown):
         return value
-    if value is None or isinstance(value, Undefined):
+    if value is None or isinstance(value, jinja2.Undefined):
         return Markdown(NOT_RECORDED)
     line = " ".join("".join(char if char.isprintable() else " " for char in str(value)).split())
     line = _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
@@ -177,13 +173,11 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markdow
 
 @cache
 def _template() -> jinja2.Template:
-    from jinja2 import ChainableUndefined, Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("magsig_tf.serving.card"),
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("magsig_tf.serving.card"),
         autoescape=False,  # for HTML; `finalize` is what every value goes through here
         finalize=text,
-        undefined=ChainableUndefined,
+        undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -211,13 +205,9 @@ def _results(own: pd.DataFrame, level: str) -> list[list[str]]:
 
 
 def _reasons(own: pd.DataFrame) -> list[Markdown]:
-    return list(
-        dict.fromkeys(
-            Markdown(f"{text(row.magnification)}, {row.level} level: {text(row.reason)}.")
-            for row in own[own["outputs"] == "trained"].itertuples()
-            if row.reason and row.metric in TITLES
-        )
-    )
+    rows = own[(own["outputs"] == "trained") & own["metric"].isin(RESULTS)].itertuples()
+    said = (f"{text(row.magnification)}, {row.level} level: {text(row.reason)}." for row in rows if row.reason)
+    return list(dict.fromkeys(map(Markdown, said)))
 
 
 def _calibration(own: pd.DataFrame) -> list[list[str]]:

@@ -31,6 +31,7 @@ NATIVE_TOLERANCE = 0.02
 NATIVE_FILES = 16
 """Number of original files that an export is compared on."""
 _SUFFIXES = (".png", ".jpg", ".jpeg")
+_REMOVED = "The export was removed"
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,16 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
         raise RunError(
             f"Expected the export to predict as its run did, within {tolerance:g} ({run.precision})",
             f"found {worst} to differ by {differences[worst]:.2g}",
-            "The export was removed. Were the run's files changed, or was it trained on another kind of device? "
+            f"{_REMOVED}. Were the run's files changed, or was it trained on another kind of device? "
             "Export where it was trained, or train it again",
         )
     _check_answers(answers, tolerance)
     levels, pairs = answers["native levels"], answers["native probability"]
     off = np.abs(pairs[:, 0] - pairs[:, 1])
     if len(off) and not off.max() <= NATIVE_TOLERANCE:
-        raise RunError(
-            f"Expected predictions of original files within {NATIVE_TOLERANCE} of those of prepared pixels",
-            f"found {off.max():.3g} for {files[int(off.argmax())][0]}",
-            "The export was removed: this model depends too much on how an image is resized. Train on larger images",
-        )
+        expected = f"Expected predictions of original files within {NATIVE_TOLERANCE} of those of prepared pixels"
+        remedy = f"{_REMOVED}: this model depends too much on how an image is resized. Train on larger images"
+        raise RunError(expected, f"found {off.max():.3g} for {files[int(off.argmax())][0]}", remedy)
     largest = (float(levels.max()), float(off.max())) if files else (None, None)
     return CheckedExport(len(rows), tolerance, differences, len(files), *largest, NATIVE_TOLERANCE, absent)
 
@@ -169,11 +168,9 @@ def ask(
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-            raise RunError(
-                "Expected the export to work in a process that has only TensorFlow",
-                f"found: {said[-1]}",
-                "The export was removed. Its encoder may need code that a SavedModel cannot hold",
-            )
+            expected = "Expected the export to work in a process that has only TensorFlow"
+            remedy = f"{_REMOVED}. Its encoder may need code that a SavedModel cannot hold"
+            raise RunError(expected, f"found: {said[-1]}", remedy)
         with np.load(answers, allow_pickle=False) as file:
             return dict(file)
 
@@ -207,8 +204,7 @@ def _check_answers(answers: dict[str, np.ndarray], tolerance: float) -> None:
     }
     for what, holds in right.items():
         if not holds:
-            remedy = "The export was removed. Report it with the run's config"
-            raise RunError(f"Expected {what}", "found others", remedy)
+            raise RunError(f"Expected {what}", "found others", f"{_REMOVED}. Report it with the run's config")
 
 
 def _largest(found: np.ndarray, stored: np.ndarray) -> float:

@@ -30,14 +30,7 @@ from magsig_tf.runs.run import Run, check_logits
 from magsig_tf.serving.exported_model import model_folder, writing_version
 from magsig_tf.serving.exporting.check import CheckedExport, check_export
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
-from magsig_tf.serving.exporting.served_model import (
-    SIGNATURES,
-    THRESHOLD,
-    WARM_UP,
-    ServedModel,
-    SparseSignature,
-    write_warm_up,
-)
+from magsig_tf.serving.exporting.served_model import SIGNATURES, THRESHOLD, ServedModel, SparseSignature, write_warm_up
 from magsig_tf.statistics import classification as metrics
 
 _OF_THE_RUN = (
@@ -61,11 +54,8 @@ def open_whole(folder: Path) -> Run:
     """
     run = Run.found(folder)
     if run.record.status != "done":
-        raise RunError(
-            f"Expected a finished run in {folder}",
-            f"found one that is {run.record.status}",
-            "Repeat its `magsig train` command: it resumes from there",
-        )
+        remedy = "Repeat its `magsig train` command: it resumes from there"
+        raise RunError(f"Expected a finished run in {folder}", f"found one that is {run.record.status}", remedy)
     missing = [name for name in FILES if not (run.folder / name).is_file()]
     missing += [f"{key} in run.json" for key in NEEDED if getattr(run.record, key) is None]
     if missing:
@@ -105,22 +95,18 @@ def fit_temperature(validation: pd.DataFrame) -> Temperature:
     Source: Guo, Pleiss, Sun & Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
     """
     if validation["label"].nunique() < 2:
-        raise DataError(
-            "Expected validation images of both classes, to fit a temperature",
-            f"found {len(validation)} of {validation['label'].nunique()} class",
-            "Leave out --temperature",
-        )
-    groups = [
-        (group["label"].to_numpy(), group["logit"].to_numpy(float)) for _, group in validation.groupby("magnification")
-    ]
+        expected = "Expected validation images of both classes, to fit a temperature"
+        found = f"found {len(validation)} of {validation['label'].nunique()} class"
+        raise DataError(expected, found, "Leave out --temperature")
+    groups = [group[["label", "logit"]].to_numpy(float).T for _, group in validation.groupby("magnification")]
 
     def loss(logarithm: float) -> float:
         return float(np.mean([metrics.log_loss(label, expit(logit / np.exp(logarithm))) for label, logit in groups]))
 
     bounds = tuple(np.log(RANGE))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    at_edge = bool(min(found.x - bounds[0], bounds[1] - found.x) < 1e-3)
-    return Temperature(float(np.exp(found.x)), len(validation), loss(0.0), float(found.fun), at_edge)
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    at_edge = bool(min(best.x - bounds[0], bounds[1] - best.x) < 1e-3)
+    return Temperature(float(np.exp(best.x)), len(validation), loss(0.0), float(best.fun), at_edge)
 
 
 @dataclass(frozen=True)
@@ -168,11 +154,9 @@ def export_run(
         UsageError: the name is none for a folder.
     """
     if prepared.content_hash != run.dataset_hash:
-        raise DataError(
-            f"Expected the data set with hash {run.dataset_hash[:12]}, which the run was trained on",
-            f"found {prepared.content_hash[:12]} in {prepared.folder}",
-            "Prepare the same source again, or pass the --workspace of the run",
-        )
+        expected = f"Expected the data set with hash {run.dataset_hash[:12]}, which the run was trained on"
+        found = f"found {prepared.content_hash[:12]} in {prepared.folder}"
+        raise DataError(expected, found, "Prepare the same source again, or pass the --workspace of the run")
     model, encoder = model_folder(root, name), run.record.encoder
     temperature = fit_temperature(run.part("validation")) if with_temperature else None
     assert encoder is not None  # `open_whole` refuses a run without one
@@ -193,7 +177,7 @@ def export_run(
         write_json(extra / "export.json", facts)
         for file in ("config.yaml", "run.json"):
             shutil.copyfile(run.folder / file, extra / file)
-        write_warm_up(extra / WARM_UP, name, prepared.size)
+        write_warm_up(extra, name, prepared.size)
         write_card(extra, version)
     return Export(place, facts, checked, temperature)
 

@@ -127,9 +127,8 @@ def last_map(encoder: keras.Model) -> keras.Operation:
         if len(shape) == 4 and (shape[1] or 2) * (shape[2] or 2) > 1 and not isinstance(step, keras.layers.InputLayer):
             return step
     found = f"found none whose output has places in {encoder.name}"
-    raise DataError(
-        "Expected an encoder with a convolution, for Grad-CAM", found, "Use an encoder that is a graph of layers"
-    )
+    remedy = "Use an encoder that is a graph of layers"
+    raise DataError("Expected an encoder with a convolution, for Grad-CAM", found, remedy)
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,6 @@ class ServedModel:
         return tf.sigmoid(tf.cast(logit, tf.float32) / self.temperature)
 
 
-WARM_UP = "tf_serving_warmup_requests"
 # numbers of fields in tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto
 _LOG_PREDICT, _PREDICT_REQUEST = 6, 1
 _REQUEST_MODEL, _REQUEST_INPUTS = 1, 2
@@ -207,14 +205,14 @@ _MODEL_NAME, _MODEL_SIGNATURE = 1, 3
 _MAP_KEY, _MAP_VALUE = 1, 2
 
 
-def write_warm_up(path: Path, model: str, size: int) -> None:
+def write_warm_up(folder: Path, model: str, size: int) -> None:
     """Write the requests that TensorFlow Serving sends to a new version before the first client does: one a signature.
 
     The file is a TFRecord of `PredictionLog` messages. They are written by hand: the package that defines them,
     tensorflow-serving-api, is wanted by tests and clients, not by everyone who exports. A test reads them with it.
 
     Args:
-        path: The file.
+        folder: The version's `assets.extra`, where it is looked for.
         model: Name of the model.
         size: Height and width of the grey image in pixels.
     """
@@ -223,7 +221,7 @@ def write_warm_up(path: Path, model: str, size: int) -> None:
         "serving_float": {"images": grey.astype(np.float32)},
         "serving_bytes": {"image_bytes": np.array([tf.io.encode_png(grey[0]).numpy()], object)},
     }
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
         for signature, inputs in requests.items():
             writer.write(prediction_log(model, signature, inputs))
 

@@ -25,12 +25,11 @@ def images_below(folder: Path) -> list[Path]:
     Raises:
         DataError: there is none.
     """
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
-        raise DataError(
-            f"Expected images below {folder}", f"found none ending in {', '.join(SUFFIXES)}", "Pass another folder"
-        )
-    return found
+    images = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not images:
+        found = f"found none ending in {', '.join(SUFFIXES)}"
+        raise DataError(f"Expected images below {folder}", found, "Pass another folder")
+    return images
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,10 @@ class InputImages:
         """
         images = sum(1 for _ in self)
         if not images:
-            others = sum(self.skipped.counts.values())
-            raise DataError(
-                f"Expected images in {', '.join(map(str, self.arguments))}",
-                f"found none among {others} files",
-                f"Pass files ending in {', '.join(sorted(SUFFIXES))}, or a CSV with the column path",
-            )
+            expected = f"Expected images in {', '.join(map(str, self.arguments))}"
+            found = f"found none among {sum(self.skipped.counts.values())} files"
+            remedy = f"Pass files ending in {', '.join(sorted(SUFFIXES))}, or a CSV with the column path"
+            raise DataError(expected, found, remedy)
         return images
 
     def __iter__(self) -> Iterator[InputImage]:
@@ -168,12 +165,9 @@ def _columns(path: Path, header: list[str]) -> list[str]:
     names = [name.strip() for name in header]
     names = ["path" if name in ("file", "image") and "path" not in names else name for name in names]
     if names.count("path") != 1:
-        shown = printable(", ".join(names))[:200]
-        raise DataError(
-            f"Expected one column path (or file, image) in {path}",
-            f"found {names.count('path') or 'none'} among {shown or 'nothing'}",
-            "Rename a column; separate the fields with commas",
-        )
+        expected = f"Expected one column path (or file, image) in {path}"
+        found = f"found {names.count('path') or 'none'} among {printable(', '.join(names))[:200] or 'nothing'}"
+        raise DataError(expected, found, "Rename a column; separate the fields with commas")
     return names
 
 
@@ -200,6 +194,5 @@ def _real_folder(folder: str) -> str:
 
 
 def _refuse_unlisted(error: OSError) -> None:
-    raise DataError(
-        f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
-    ) from error
+    expected, found = f"Expected to list {error.filename}", f"found: {error.strerror}"
+    raise DataError(expected, found, "Check its permissions") from error

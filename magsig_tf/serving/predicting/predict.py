@@ -157,11 +157,9 @@ def predict(
     for row in kept:
         image = next(listed, None)
         if image is None or image.file != row["file"]:
-            raise DataError(
-                f"Expected the images of {partial_path(out)} in the same order",
-                f"found {image.file if image else 'the end'} in place of {row['file']}",
-                "Leave out --resume to start again",
-            )
+            expected = f"Expected the images of {partial_path(out)} in the same order"
+            found = f"found {image.file if image else 'the end'} in place of {row['file']}"
+            raise DataError(expected, found, "Leave out --resume to start again")
         tally.add(row)
     use_threads(threads)
     answer = model.load()
@@ -215,11 +213,8 @@ def _kept(model: ModelDescription, partial: Path, mark: Path) -> tuple[list[dict
     if not partial.exists():
         return [], 0
     if not mark.exists() or read_json(mark).get("model") != model.identity():
-        raise DataError(
-            f"Expected unfinished predictions of {model.title} in {partial}",
-            "found those of another model",
-            "Leave out --resume to start again",
-        )
+        expected = f"Expected unfinished predictions of {model.title} in {partial}"
+        raise DataError(expected, "found those of another model", "Leave out --resume to start again")
     expected, remedy = f"Expected unfinished predictions in {partial}", "Remove it, or leave out --resume"
     rows, end = [], 0
     try:
