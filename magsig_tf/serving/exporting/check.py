@@ -93,14 +93,13 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
             "Export where it was trained, or train it again",
         )
     _check_answers(answers, tolerance)
-    levels, pairs = answers["native levels"], answers["native probability"]
-    off = np.abs(pairs[:, 0] - pairs[:, 1])
+    levels, off = answers["native levels"], np.abs(np.diff(answers["native probability"]))[:, 0]
     if len(off) and not off.max() <= NATIVE_TOLERANCE:
         expected = f"Expected predictions of original files within {NATIVE_TOLERANCE} of those of prepared pixels"
         remedy = f"{_REMOVED}: this model depends too much on how an image is resized. Train on larger images"
         raise RunError(expected, f"found {off.max():.3g} for {files[int(off.argmax())][0]}", remedy)
-    largest = (float(levels.max()), float(off.max())) if files else (None, None)
-    return CheckedExport(len(rows), tolerance, differences, len(files), *largest, NATIVE_TOLERANCE, absent)
+    level, probability = (float(levels.max()), float(off.max())) if files else (None, None)
+    return CheckedExport(len(rows), tolerance, differences, len(files), level, probability, NATIVE_TOLERANCE, absent)
 
 
 def find_native_files(prepared: PreparedDataset, rows: np.ndarray) -> tuple[list[tuple[Path, int]], str]:
@@ -124,7 +123,7 @@ def find_native_files(prepared: PreparedDataset, rows: np.ndarray) -> tuple[list
     listed: dict[str, list[tuple[PurePosixPath, Path]]] = defaultdict(list)
     try:
         for image in choose_source(source, kind).images():
-            if isinstance(image.content, Path):
+            if isinstance(image.content, Path) and image.content.suffix.lower() in _SUFFIXES:
                 listed[PurePosixPath(image.path).name].append((PurePosixPath(image.path), image.content))
     except (MagsigError, OSError) as error:
         return [], f"the source cannot be read any more ({error})"
@@ -133,15 +132,11 @@ def find_native_files(prepared: PreparedDataset, rows: np.ndarray) -> tuple[list
         # the manifest's paths may be shortened
         wanted, sha256 = PurePosixPath(prepared.manifest["path"].iloc[row]), prepared.manifest["sha256"].iloc[row]
         for path, file in listed[wanted.name]:
-            if path.parts[-len(wanted.parts) :] == wanted.parts and _is_unchanged(file, sha256):
+            same = path.parts[-len(wanted.parts) :] == wanted.parts and file.is_file()
+            if same and hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
                 files.append((file, row))
                 break
     return files, "" if files else "no unchanged PNG or JPEG file of the test images is left"
-
-
-def _is_unchanged(file: Path, sha256: str) -> bool:
-    known = file.suffix.lower() in _SUFFIXES and file.is_file()
-    return known and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
 
 
 def ask(

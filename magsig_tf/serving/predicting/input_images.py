@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from magsig_tf.data.sources.breakhis_names import parse_name
@@ -154,8 +154,8 @@ def listed_images(path: Path) -> Iterator[InputImage]:
                 row = dict(zip(columns, map(str.strip, fields), strict=False))
                 file = row.get("path")
                 image = _named(PurePath(file), path.parent) if file else InputImage("", None)
-                said = {key: printable(row.get(key, "")) for key in ("case", "slide", "magnification")}
-                yield replace(image, **{key: value for key, value in said.items() if value})
+                own = (printable(row.get(key, "")) or getattr(image, key) for key in ("case", "slide", "magnification"))
+                yield InputImage(image.file, image.path, *own)
     except (csv.Error, ValueError, OSError) as error:
         reason = printable(" ".join(str(error).split()))[:200]
         raise DataError(f"Expected a CSV file in UTF-8: {path}", f"found: {reason}", "Save it again") from error

@@ -83,10 +83,11 @@ def _predict_batch(
     pixels = [found for found, _, _ in read if found is not None]
     probabilities, labels = answer(np.stack(pixels)) if pixels else ((), ())
     answers = zip(map(float, probabilities), labels, strict=True)
-    return [
-        Prediction(image, *((None, "") if error else next(answers)), note=_note(model, image, converted), error=error)
-        for image, (_, converted, error) in zip(images, read, strict=True)
-    ]
+    predictions = []
+    for image, (_, converted, error) in zip(images, read, strict=True):
+        probability, label = (None, "") if error else next(answers)
+        predictions.append(Prediction(image, probability, label, _note(model, image, converted), error))
+    return predictions
 
 
 def _read(model: ModelDescription, image: InputImage) -> tuple[np.ndarray | None, str, str]:
