@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.serving.tiny_export import tiny_study
+from tests.serving.tiny_export import shared_study
 
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory, tensorflow):
     """A finished run; tests that change it copy it first."""
-    return tiny_study(tmp_path_factory.mktemp("served"))
+    return shared_study(tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="session")
