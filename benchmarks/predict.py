@@ -29,7 +29,7 @@ def main(rounds: int, quick: bool, images: int, batch: int, threads: int) -> Non
 
     load_tensorflow()
     from benchmarks.made_up_export import write_export
-    from magsig_tf.serving.predicting.model_description import ModelDescription
+    from magsig_tf.serving.exported_model import ModelDescription
     from magsig_tf.serving.predicting.predict import use_threads
 
     threads = threads or available_cores()
@@ -106,8 +106,8 @@ class Rates:
         return np.stack([decode(bytes_of(image.path), self.model.size, self.model.resize)[0] for image in images])
 
     def _predict(self) -> None:
+        from magsig_tf.serving.predicting.predict import row_of, row_writer
         from magsig_tf.serving.predicting.prediction import predict_images
-        from magsig_tf.serving.predicting.prediction_table import row_of, row_writer
 
         with self.rows.open("w", encoding="utf-8", newline="") as stream:
             writer = row_writer(stream)

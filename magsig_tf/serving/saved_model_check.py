@@ -12,81 +12,70 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
-from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.framework import node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from magsig_tf.errors import DataError
 
-_STRUCTURE = """
-    Assert AssignVariableOp BroadcastArgs BroadcastGradientArgs BroadcastTo Case Cast CheckNumerics ConcatV2
-    ConcatOffset Const DisableCopyOnRead DynamicPartition DynamicStitch EnsureShape ExpandDims Fill Gather GatherNd
-    GatherV2 Identity IdentityN If InvertPermutation LinSpace NoOp OneHot OnesLike Pack ParallelConcat PartitionedCall
-    Pad PadV2 MirrorPad MirrorPadGrad Placeholder PlaceholderWithDefault PreventGradient Range Rank ReadVariableOp
-    Reshape Reverse ReverseV2 Roll ScatterNd Select SelectV2 Shape ShapeN Size Slice Split SplitV Squeeze
-    StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile StopGradient StridedSlice StridedSliceGrad
-    TensorScatterAdd TensorScatterUpdate TensorListElementShape TensorListFromTensor TensorListGather
-    TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListSetItem
-    TensorListStack Tile Transpose Unpack UnsortedSegmentSum Unique UniqueV2 VarHandleOp Where While ZerosLike
-"""
-_ARITHMETIC = """
-    Abs Add AddN AddV2 All Any ArgMax ArgMin BatchMatMul BatchMatMulV2 BatchMatMulV3 Ceil ClipByValue Cos Cosh Cross
-    Cumprod Cumsum Div DivNoNan Einsum Equal Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual
-    Inv InvGrad InTopKV2 IsFinite IsInf IsNan L2Loss Less LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr MatMul Max
-    Maximum Mean Min Minimum Mod Mul MulNoNan Neg NotEqual Pow Prod RealDiv Reciprocal ReciprocalGrad Rint Round Rsqrt
-    RsqrtGrad Sign Sin Sinh Sqrt SqrtGrad Square SquaredDifference Sub Sum Tan Tanh TanhGrad TopKV2 TruncateDiv Xdivy
-    Xlogy
-"""
-_LAYERS = """
-    AvgPool AvgPoolGrad BatchToSpaceND BiasAdd BiasAddGrad Conv2D Conv2DBackpropFilter Conv2DBackpropInput DepthToSpace
-    DepthwiseConv2dNative DepthwiseConv2dNativeBackpropFilter DepthwiseConv2dNativeBackpropInput Elu EluGrad
-    FusedBatchNorm FusedBatchNormGrad FusedBatchNormGradV2 FusedBatchNormGradV3 FusedBatchNormV2 FusedBatchNormV3
-    LeakyRelu LeakyReluGrad LogSoftmax MaxPool MaxPoolGrad MaxPoolGradV2 MaxPoolV2 Relu Relu6 Relu6Grad ReluGrad Selu
-    SeluGrad Sigmoid SigmoidGrad Softmax Softplus SoftplusGrad Softsign SoftsignGrad SpaceToBatchND SpaceToDepth
-"""
-_PICTURES = """
-    AdjustContrastv2 AdjustHue AdjustSaturation CropAndResize DecodeAndCropJpeg DecodeBmp DecodeImage DecodeJpeg
-    DecodePng DenseToDenseSetOperation EncodePng ExtractImagePatches ExtractJpegShape HSVToRGB
-    ImageProjectiveTransformV3
-    ResizeArea ResizeBicubic ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad ResizeNearestNeighbor
-    ResizeNearestNeighborGrad RGBToHSV ScaleAndTranslate ScaleAndTranslateGrad
-"""
-_STRINGS = "AsString RegexFullMatch StaticRegexFullMatch StringFormat StringJoin StringLength Substr"
-_DATASETS_IN_MEMORY = """
-    BatchDatasetV2 ConcatenateDataset DatasetToSingleElement FilterDataset IgnoreErrorsDataset
-    MapDataset OptimizeDatasetV2 ParallelMapDatasetV2 PrefetchDataset RangeDataset TakeDataset TensorDataset
-    TensorSliceDataset ZipDataset
-"""
-
-ALLOWED = frozenset(" ".join((_STRUCTURE, _ARITHMETIC, _LAYERS, _PICTURES, _STRINGS, _DATASETS_IN_MEMORY)).split())
+_OPERATIONS = (
+    # structure of the graph
+    "Assert AssignVariableOp BroadcastArgs BroadcastGradientArgs BroadcastTo Case Cast CheckNumerics ConcatV2",
+    "ConcatOffset Const DisableCopyOnRead DynamicPartition DynamicStitch EnsureShape ExpandDims Fill Gather GatherNd",
+    "GatherV2 Identity IdentityN If InvertPermutation LinSpace NoOp OneHot OnesLike Pack ParallelConcat",
+    "PartitionedCall Pad PadV2 MirrorPad MirrorPadGrad Placeholder PlaceholderWithDefault PreventGradient Range Rank",
+    "ReadVariableOp Reshape Reverse ReverseV2 Roll ScatterNd Select SelectV2 Shape ShapeN Size Slice Split SplitV",
+    "Squeeze StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile StopGradient StridedSlice",
+    "StridedSliceGrad TensorScatterAdd TensorScatterUpdate TensorListElementShape TensorListFromTensor",
+    "TensorListGather TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve",
+    "TensorListSetItem TensorListStack Tile Transpose Unpack UnsortedSegmentSum Unique UniqueV2 VarHandleOp Where",
+    "While ZerosLike",
+    # arithmetic
+    "Abs Add AddN AddV2 All Any ArgMax ArgMin BatchMatMul BatchMatMulV2 BatchMatMulV3 Ceil ClipByValue Cos Cosh Cross",
+    "Cumprod Cumsum Div DivNoNan Einsum Equal Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual",
+    "Inv InvGrad InTopKV2 IsFinite IsInf IsNan L2Loss Less LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr MatMul",
+    "Max Maximum Mean Min Minimum Mod Mul MulNoNan Neg NotEqual Pow Prod RealDiv Reciprocal ReciprocalGrad Rint Round",
+    "Rsqrt RsqrtGrad Sign Sin Sinh Sqrt SqrtGrad Square SquaredDifference Sub Sum Tan Tanh TanhGrad TopKV2 TruncateDiv",
+    "Xdivy Xlogy",
+    # layers
+    "AvgPool AvgPoolGrad BatchToSpaceND BiasAdd BiasAddGrad Conv2D Conv2DBackpropFilter Conv2DBackpropInput",
+    "DepthToSpace DepthwiseConv2dNative DepthwiseConv2dNativeBackpropFilter DepthwiseConv2dNativeBackpropInput Elu",
+    "EluGrad FusedBatchNorm FusedBatchNormGrad FusedBatchNormGradV2 FusedBatchNormGradV3 FusedBatchNormV2",
+    "FusedBatchNormV3 LeakyRelu LeakyReluGrad LogSoftmax MaxPool MaxPoolGrad MaxPoolGradV2 MaxPoolV2 Relu Relu6",
+    "Relu6Grad ReluGrad Selu SeluGrad Sigmoid SigmoidGrad Softmax Softplus SoftplusGrad Softsign SoftsignGrad",
+    "SpaceToBatchND SpaceToDepth",
+    # pictures
+    "AdjustContrastv2 AdjustHue AdjustSaturation CropAndResize DecodeAndCropJpeg DecodeBmp DecodeImage DecodeJpeg",
+    "DecodePng DenseToDenseSetOperation EncodePng ExtractImagePatches ExtractJpegShape HSVToRGB",
+    "ImageProjectiveTransformV3 ResizeArea ResizeBicubic ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad",
+    "ResizeNearestNeighbor ResizeNearestNeighborGrad RGBToHSV ScaleAndTranslate ScaleAndTranslateGrad",
+    # texts
+    "AsString RegexFullMatch StaticRegexFullMatch StringFormat StringJoin StringLength Substr",
+    # data sets in memory
+    "BatchDatasetV2 ConcatenateDataset DatasetToSingleElement FilterDataset IgnoreErrorsDataset MapDataset",
+    "OptimizeDatasetV2 ParallelMapDatasetV2 PrefetchDataset RangeDataset TakeDataset TensorDataset TensorSliceDataset",
+    "ZipDataset",
+)
+ALLOWED = frozenset(" ".join(_OPERATIONS).split())
 """In every function of a model, called or not."""
 
 OF_SAVERS = frozenset(("MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename"))
 """Besides, in the two functions that a SavedModel holds to write and read its own weights, which nothing calls."""
 
-KNOWN_DANGERS = {
-    **dict.fromkeys(
-        ("ReadFile", "MatchingFiles", "RestoreV2", "Restore", "RestoreSlice", "LookupTableImportV2"), "reads"
-    ),
-    **dict.fromkeys(("TFRecordDataset", "TFRecordDatasetV2", "TextLineDataset", "FixedLengthRecordDatasetV2"), "reads"),
-    **dict.fromkeys(("WholeFileReaderV2", "InitializeTableFromTextFileV2", "LoadDataset"), "reads"),
-    **dict.fromkeys(("WriteFile", "SaveV2", "Save", "SaveSlices", "PrintV2", "Print", "SaveDataset"), "writes"),
-    **dict.fromkeys(("MergeV2Checkpoints", "WriteSummary", "CreateSummaryFileWriter", "CacheDatasetV2"), "writes"),
-    **dict.fromkeys(("PyFunc", "PyFuncStateless", "EagerPyFunc"), "python"),
-    **dict.fromkeys(
-        ("RpcCall", "RpcClient", "RpcServer", "RemoteCall", "DataServiceDatasetV4", "_Send", "_Recv"), "network"
-    ),
+_DANGERS = {
+    "can read any file": "ReadFile MatchingFiles RestoreV2 Restore RestoreSlice LookupTableImportV2 TFRecordDataset "
+    "TFRecordDatasetV2 TextLineDataset FixedLengthRecordDatasetV2 WholeFileReaderV2 "
+    "InitializeTableFromTextFileV2 LoadDataset",
+    "can write files": "WriteFile SaveV2 Save SaveSlices PrintV2 Print SaveDataset MergeV2Checkpoints WriteSummary "
+    "CreateSummaryFileWriter CacheDatasetV2",
+    "calls Python": "PyFunc PyFuncStateless EagerPyFunc",
+    "reaches other processes": "RpcCall RpcClient RpcServer RemoteCall DataServiceDatasetV4 _Send _Recv",
 }
-_WORDS = {
-    "reads": "can read any file",
-    "writes": "can write files",
-    "python": "calls Python",
-    "network": "reaches other processes",
-}
+KNOWN_DANGERS = {operation: words for words, operations in _DANGERS.items() for operation in operations.split()}
 
 
 def danger(operation: str) -> str:
     """Return in words why an operation is refused."""
-    return _WORDS.get(KNOWN_DANGERS.get(operation, ""), "is none that a network here needs")
+    return KNOWN_DANGERS.get(operation, "is none that a network here needs")
 
 
 GRAPH = "saved_model.pb"
@@ -114,11 +103,9 @@ def check_saved_model(folder: Path) -> None:
         _check_files(folder)
         _check_graph(_read(folder / GRAPH))
     except (ValueError, OSError) as error:
-        raise DataError(
-            f"Expected a SavedModel of layers and numbers in {folder}",
-            f"found: {' '.join(str(error).split())}",
-            "Use only models whose origin you know; `magsig export` writes one that passes",
-        ) from error
+        expected = f"Expected a SavedModel of layers and numbers in {folder}"
+        remedy = "Use only models whose origin you know; `magsig export` writes one that passes"
+        raise DataError(expected, f"found: {' '.join(str(error).split())}", remedy) from error
 
 
 def _check_files(folder: Path) -> None:
@@ -148,20 +135,16 @@ def _check_graph(found: meta_graph_pb2.MetaGraphDef) -> None:
     if found.asset_file_def:
         raise ValueError("it names files of its own (assets)")
     _check_objects(found)
-    refused = sorted(_refused_operations(found), key=lambda each: each[0] not in KNOWN_DANGERS)
-    if refused:
-        operation, where = refused[0]
-        raise ValueError(f"the operation {operation!r:.60}, which {danger(operation)}, in {where!r:.80}")
-
-
-def _refused_operations(found: meta_graph_pb2.MetaGraphDef) -> Iterator[tuple[str, str]]:
-    """Yield each operation that may not be there, and the function that holds it."""
-    savers = _saver_functions(found)
-    yield from ((node.op, "its graph") for node in found.graph_def.node if node.op not in ALLOWED)
-    for function in found.graph_def.library.function:
+    graph, savers = found.graph_def, _saver_functions(found)
+    refused = [(node.op, "its graph") for node in graph.node if node.op not in ALLOWED]
+    for function in graph.library.function:
         name = function.signature.name
         allowed = ALLOWED | OF_SAVERS if name in savers else ALLOWED
-        yield from ((node.op, name) for node in function.node_def if node.op not in allowed)
+        refused += [(node.op, name) for node in function.node_def if node.op not in allowed]
+    if refused:
+        # a danger that has a name says more than an unknown operation
+        operation, where = min(refused, key=lambda each: each[0] not in KNOWN_DANGERS)
+        raise ValueError(f"the operation {operation!r:.60}, which {danger(operation)}, in {where!r:.80}")
 
 
 def _check_objects(found: meta_graph_pb2.MetaGraphDef) -> None:
@@ -186,11 +169,11 @@ def _saver_functions(found: meta_graph_pb2.MetaGraphDef) -> set[str]:
     reached |= set(found.object_graph_def.concrete_functions)
     reached |= {name for node in found.object_graph_def.nodes for name in node.function.concrete_functions}
     reached |= {node.bare_concrete_function.concrete_function_name for node in found.object_graph_def.nodes}
-    reached |= {
-        name for gradient in graph.library.gradient for name in (gradient.function_name, gradient.gradient_func)
-    }
+    reached |= {name for each in graph.library.gradient for name in (each.function_name, each.gradient_func)}
     outputs = {info.name for signature in found.signature_def.values() for info in signature.outputs.values()}
-    served = {name.partition(":")[0] for name in (*outputs, *_inputs(graph, entries))}
+    # what other nodes than the savers' take their inputs from
+    inputs = {name.removeprefix("^") for node in graph.node if node.name not in entries for name in node.input}
+    served = {name.partition(":")[0] for name in outputs | inputs}
     return set() if served & entries else savers - reached
 
 
@@ -199,10 +182,3 @@ def _called(nodes: Iterable[node_def_pb2.NodeDef]) -> Iterator[str]:
     for node in nodes:
         for value in node.attr.values():
             yield from (function.name for function in (value.func, *value.list.func) if function.name)
-
-
-def _inputs(graph: graph_pb2.GraphDef, entries: set[str]) -> Iterator[str]:
-    """Yield the nodes that other nodes than the savers' take their inputs from."""
-    for node in graph.node:
-        if node.name not in entries:
-            yield from (name.removeprefix("^") for name in node.input)

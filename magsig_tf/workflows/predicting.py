@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from magsig_tf.data.sources.images import UnreadableImage
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.serving.exporting.version_folder import find_version
+from magsig_tf.serving.exported_model import ModelDescription, find_version
 from magsig_tf.serving.predicting.input_images import images_below
-from magsig_tf.serving.predicting.model_description import ModelDescription
 from magsig_tf.serving.predicting.predict import Predicted
 from magsig_tf.workflows.finished_runs import Progress, silent
 
 if TYPE_CHECKING:
     from magsig_tf.report.figures.heat_picture import HeatTile
-    from magsig_tf.serving.predicting.explain import Explanation
+    from magsig_tf.serving.predicting.prediction import Explanation
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 
@@ -139,7 +138,7 @@ def _asked(model: Path, files: list[Path], progress: Progress) -> tuple[str, lis
     find_version(model)  # a wrong path is told before TensorFlow is loaded
     load_tensorflow()
     from magsig_tf.serving.exported_model import ExportedModel
-    from magsig_tf.serving.predicting.explain import explain_files
+    from magsig_tf.serving.predicting.prediction import explain_files
 
     opened = ExportedModel.open(model)
     found = []

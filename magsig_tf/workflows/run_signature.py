@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from magsig_tf.runs.run import Run
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
 
 _SAME_PENALTY = 1e-6
 
@@ -30,7 +30,7 @@ def signature_of_run(workspace: Workspace, run: Run) -> SparseSignature:
         DataError: the run has no signature, or an empty one.
     """
     from magsig_tf.data.embeddings_file import read_embeddings
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
     from magsig_tf.signatures.signature import fit_signature
 
     row, title = _row_of_run(workspace, run), run.name

@@ -16,12 +16,12 @@ from magsig_tf.runs.run import Run
 from magsig_tf.workflows.exporting import default_name
 from tests.cli.command_line import files, magsig, refused
 from tests.evaluation.fake_runs import FakeStudy
-from tests.serving.tiny_export import tiny_study
+from tests.serving.tiny_export import shared_study
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, tensorflow):
-    return tiny_study(tmp_path_factory.mktemp("command"))
+    return shared_study(tmp_path_factory.mktemp)
 
 
 @pytest.fixture

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.serving.tiny_export import tiny_study
+from tests.serving.tiny_export import shared_study
 
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory, tensorflow):
     """A finished run; tests that change it copy it first."""
-    return tiny_study(tmp_path_factory.mktemp("served"))
+    return shared_study(tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="session")
 def signature():
     """A made-up sparse signature of three dimensions."""
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
 
     return SparseSignature(
         indices=np.array([3, 40, 90]),

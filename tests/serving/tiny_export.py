@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,3 +57,13 @@ def tiny_study(root: Path, resize: str = "squash", **settings) -> TinyStudy:
     run = Run.of(workspace, config)
     execute(run, prepared, Observer())
     return TinyStudy(workspace, prepared, run.folder)
+
+
+@functools.cache
+def shared_study(new_folder: Callable[[str], Path]) -> TinyStudy:
+    """Return the study of this process, trained once; whoever changes it copies it first.
+
+    Args:
+        new_folder: `tmp_path_factory.mktemp`.
+    """
+    return tiny_study(new_folder("served"))

@@ -9,34 +9,26 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jinja2
 import numpy as np
+import pandas as pd
 
 from magsig_tf.atomic_files import write_text
 from magsig_tf.reasons import RUN_IS_MISSING
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
 
-if TYPE_CHECKING:
-    import jinja2
-    import pandas as pd
-
 FILE = "MODEL_CARD.md"
 TEMPLATE = "model_card.md.j2"
 NOT_RECORDED = "not recorded"
-TITLES = {
-    "auc": "AUC",
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "f1": "F1",
-    "brier": "Brier",
-    "ece": "ECE",
-}
+RESULTS = ("auc", "accuracy", "sensitivity", "specificity", "f1", "brier", "ece")
+TITLES = {metric: metric for metric in RESULTS} | {"auc": "AUC", "f1": "F1", "brier": "Brier", "ece": "ECE"}
 CALIBRATION = ("brier", "log_loss", "ece")
 OF_STUDY = ("auc", "f1", "brier", "ece")
 FEW_CASES = 30
@@ -71,10 +63,10 @@ class CardFacts:
     name: str
     version: int
     labels: Sequence[str]
-    run: Mapping[str, object]
-    config: Mapping[str, object]
-    export: Mapping[str, object]
-    dataset: Mapping[str, object] | None
+    run: Mapping[str, Any]
+    config: Mapping[str, Any]
+    export: Mapping[str, Any]
+    dataset: Mapping[str, Any] | None
     own: pd.DataFrame
     study: pd.DataFrame | None = None
 
@@ -96,26 +88,21 @@ def write_model_card(path: Path, facts: CardFacts) -> None:
 
 def model_card(facts: CardFacts) -> str:
     """Return the card's text."""
-    own = facts.own
-    cases, images = _mapping(facts.run.get("cases_per_class")), _mapping(facts.run.get("images"))
+    own, run = facts.own, facts.run
+    cases, images = run.get("cases_per_class") or {}, run.get("images") or {}
+    trained, exported = run.get("versions") or {}, facts.export.get("versions") or {}
     classes = list(dict.fromkeys(label for part in cases.values() for label in part))
     held_out = own[(own["part"] == "held_out") & (own["metric"] == "auc")]
     return _template().render(
-        name=facts.name,
-        version=facts.version,
-        labels=facts.labels,
-        run=facts.run,
-        config=facts.config,
-        export=facts.export,
-        dataset=facts.dataset,
-        counts=_counts(_mapping(facts.dataset)),
+        vars(facts),
+        counts=_counts(facts.dataset or {}),
         parts_header=["part", *(f"{label} cases" for label in classes), "images"],
         parts=[
-            [name, *(number(_mapping(cases.get(part)).get(label)) for label in classes), number(images.get(part))]
+            [name, *(number(cases.get(part, {}).get(label)) for label in classes), number(images.get(part))]
             for part, name in PARTS.items()
             if part in images
         ],
-        moving=rule_of(facts.run, facts.config) == MOVING,
+        moving=rule_of(run, facts.config) == MOVING,
         moving_mark=MARK,
         moving_meaning=Markdown(MEANING),
         results_header=["tested at", "cases", "images", *TITLES.values()],
@@ -127,8 +114,8 @@ def model_card(facts: CardFacts) -> str:
         tested_at=dict.fromkeys(own["magnification"]),
         test_cases=int(held_out["cases_benign"].max() + held_out["cases_malignant"].max()) if len(held_out) else 0,
         few_cases=FEW_CASES,
-        warnings=_list(facts.run.get("warnings")),
-        versions=_versions(_mapping(facts.run.get("versions")), _mapping(facts.export.get("versions"))),
+        warnings=run.get("warnings") or [],
+        versions=[[name, trained.get(name), exported.get(name)] for name in {**trained, **exported}],
     )
 
 
@@ -146,11 +133,9 @@ def text(value: object) -> Markdown:
 
     Lists and headings begin where a line begins; so no line may begin with it. What is not there is "not recorded".
     """
-    from jinja2 import Undefined
-
     if isinstance(value, Markdown):
         return value
-    if value is None or isinstance(value, Undefined):
+    if value is None or isinstance(value, jinja2.Undefined):
         return Markdown(NOT_RECORDED)
     line = " ".join("".join(char if char.isprintable() else " " for char in str(value)).split())
     line = _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
@@ -176,8 +161,8 @@ def number(value: object, digits: int = 3) -> str:
 
 def listed(values: object, separator: str = ", ") -> Markdown:
     """Return the names of a list; "not recorded" where there is none."""
-    names = values if isinstance(values, Mapping | list | tuple) else ()
-    return Markdown(separator.join(map(text, names)) or NOT_RECORDED)
+    names = map(text, values) if isinstance(values, Mapping | list | tuple) else ()
+    return Markdown(separator.join(names) or NOT_RECORDED)
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markdown:
@@ -188,13 +173,11 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Markdow
 
 @cache
 def _template() -> jinja2.Template:
-    from jinja2 import ChainableUndefined, Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("magsig_tf.serving.card"),
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("magsig_tf.serving.card"),
         autoescape=False,  # for HTML; `finalize` is what every value goes through here
         finalize=text,
-        undefined=ChainableUndefined,
+        undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -204,13 +187,12 @@ def _template() -> jinja2.Template:
     return environment.get_template(TEMPLATE)
 
 
-def _counts(dataset: Mapping[str, object]) -> list[list[object]]:
+def _counts(dataset: Mapping[str, Any]) -> list[list[object]]:
     """Return magnification, label and images, added over subtypes."""
-    merged: dict[tuple[str, str], int] = {}
-    for row in _mapping(dataset.get("report")).get("counts", []):
-        key = (row["magnification"], row["label"])
-        merged[key] = merged.get(key, 0) + row["images"]
-    return [[*key, number(images)] for key, images in merged.items()]
+    added: Counter[tuple[str, str]] = Counter()
+    for row in (dataset.get("report") or {}).get("counts", []):
+        added[row["magnification"], row["label"]] += row["images"]
+    return [[*key, number(images)] for key, images in added.items()]
 
 
 def _results(own: pd.DataFrame, level: str) -> list[list[str]]:
@@ -223,13 +205,9 @@ def _results(own: pd.DataFrame, level: str) -> list[list[str]]:
 
 
 def _reasons(own: pd.DataFrame) -> list[Markdown]:
-    return list(
-        dict.fromkeys(
-            Markdown(f"{text(row.magnification)}, {row.level} level: {text(row.reason)}.")
-            for row in own[own["outputs"] == "trained"].itertuples()
-            if row.reason and row.metric in TITLES
-        )
-    )
+    rows = own[(own["outputs"] == "trained") & own["metric"].isin(RESULTS)].itertuples()
+    said = (f"{text(row.magnification)}, {row.level} level: {text(row.reason)}." for row in rows if row.reason)
+    return list(dict.fromkeys(map(Markdown, said)))
 
 
 def _calibration(own: pd.DataFrame) -> list[list[str]]:
@@ -243,24 +221,12 @@ def _calibration(own: pd.DataFrame) -> list[list[str]]:
 def _study(study: pd.DataFrame | None) -> dict[str, Any] | None:
     if study is None:
         return None
-    found = study[study["metric"].isin(OF_STUDY)]
+    found, rows = study[study["metric"].isin(OF_STUDY)], []
+    for row in found.to_dict("records"):
+        what = row["level"], TITLES[row["metric"]], row["quantity"].replace("_", "-")
+        rows.append([*what, _interval(row), number(row["images"]), number(row["runs"])])
     first = found.iloc[0]
-    rows = [
-        [
-            row["level"],
-            TITLES[row["metric"]],
-            row["quantity"].replace("_", "-"),
-            _interval(row),
-            number(row["images"]),
-            number(row["runs"]),
-        ]
-        for row in found.to_dict("records")
-    ]
     return {"label": first["label"], "holdout": first["holdout"], "missing": int(first["missing_runs"]), "rows": rows}
-
-
-def _versions(trained: Mapping[str, object], exported: Mapping[str, object]) -> list[list[object]]:
-    return [[name, trained.get(name), exported.get(name)] for name in dict.fromkeys([*trained, *exported])]
 
 
 def _places(rows: pd.DataFrame) -> Iterable[tuple[Markdown, pd.DataFrame]]:
@@ -279,11 +245,3 @@ def _interval(row: Mapping[Hashable, Any]) -> str:
         return "not run" if row["reason_code"] in RUN_IS_MISSING else "not defined"
     interval = f" ({number(row['low'])} to {number(row['high'])})" if row["low"] == row["low"] else ""
     return number(row["value"]) + interval
-
-
-def _mapping(value: object) -> Mapping:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list:
-    return list(value) if isinstance(value, list | tuple) else []

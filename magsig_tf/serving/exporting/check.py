@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.special import expit
@@ -15,16 +18,20 @@ from scipy.special import expit
 from magsig_tf.data.columns import LABELS
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.errors import RunError
+from magsig_tf.data.sources.choose import choose_source
+from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.runs.run import Run
 from magsig_tf.serving.exporting import fresh_process
-from magsig_tf.serving.exporting.native_files import find_native_files
 from magsig_tf.serving.exporting.served_model import THRESHOLD, ServedModel
 
 TOLERANCES = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
 """Largest difference between a served and a stored probability, for each precision (docs/serving.md)."""
 NATIVE_TOLERANCE = 0.02
 """Largest difference of probability between an original file and its prepared pixels."""
+NATIVE_FILES = 16
+"""Number of original files that an export is compared on."""
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_REMOVED = "The export was removed"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class CheckedExport:
         native_files: Number of original files.
         native_levels: Between TensorFlow's and Pillow's resize, in levels of 255; None without files.
         native_probability: What that does to the probability; None without files.
+        native_tolerance: For that.
         native_absent: Why there are no files; empty where there are.
     """
 
@@ -48,22 +56,15 @@ class CheckedExport:
     native_files: int
     native_levels: float | None
     native_probability: float | None
+    native_tolerance: float
     native_absent: str
 
     def facts(self) -> dict[str, object]:
-        """Return the measurements as plain values."""
-        return {
-            "images": self.images,
-            "tolerance": self.tolerance,
-            "differences": self.differences,
-            "native": {
-                "files": self.native_files,
-                "levels": self.native_levels,
-                "probability": self.native_probability,
-                "tolerance": NATIVE_TOLERANCE,
-                "absent": self.native_absent,
-            },
-        }
+        """Return the measurements as plain values, those of original files below `native`."""
+        facts = asdict(self)
+        names = [name for name in facts if name.startswith("native_")]
+        native = {name.removeprefix("native_"): facts.pop(name) for name in names}
+        return facts | {"native": native}
 
 
 def check_export(folder: Path, served: ServedModel, run: Run, prepared: PreparedDataset) -> CheckedExport:
@@ -78,15 +79,9 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
     Raises:
         RunError: it cannot be loaded without magsig, or an answer differs by more than the tolerance.
     """
-    test = run.part("test")
-    native = find_native_files(prepared, test["row"].to_numpy())
-    answers = ask(
-        folder,
-        prepared.folder / "images.npy",
-        test["row"].to_numpy(),
-        batch=int(run.settings.get("inference_batch", 64)),
-        native=native.files,
-    )
+    rows, batch = run.part("test")["row"].to_numpy(), int(run.settings.get("inference_batch", 64))
+    files, absent = find_native_files(prepared, rows)
+    answers = ask(folder, prepared.folder / "images.npy", rows, batch=batch, native=files)
     tolerance = TOLERANCES.get(run.precision, TOLERANCES["float32"])
     differences = _differences(answers, run, served)
     worst = max(differences, key=differences.__getitem__)
@@ -94,31 +89,58 @@ def check_export(folder: Path, served: ServedModel, run: Run, prepared: Prepared
         raise RunError(
             f"Expected the export to predict as its run did, within {tolerance:g} ({run.precision})",
             f"found {worst} to differ by {differences[worst]:.2g}",
-            "The export was removed. Were the run's files changed, or was it trained on another kind of device? "
+            f"{_REMOVED}. Were the run's files changed, or was it trained on another kind of device? "
             "Export where it was trained, or train it again",
         )
     _check_answers(answers, tolerance)
-    levels, pairs = answers["native levels"], answers["native probability"]
-    off = np.abs(pairs[:, 0] - pairs[:, 1])
+    levels, off = answers["native levels"], np.abs(np.diff(answers["native probability"]))[:, 0]
     if len(off) and not off.max() <= NATIVE_TOLERANCE:
-        raise RunError(
-            f"Expected predictions of original files within {NATIVE_TOLERANCE} of those of prepared pixels",
-            f"found {off.max():.3g} for {native.files[int(off.argmax())][0]}",
-            "The export was removed: this model depends too much on how an image is resized. Train on larger images",
-        )
-    return CheckedExport(
-        images=len(test),
-        tolerance=tolerance,
-        differences=differences,
-        native_files=len(native.files),
-        native_levels=float(levels.max()) if len(levels) else None,
-        native_probability=float(off.max()) if len(off) else None,
-        native_absent=native.absent,
-    )
+        expected = f"Expected predictions of original files within {NATIVE_TOLERANCE} of those of prepared pixels"
+        remedy = f"{_REMOVED}: this model depends too much on how an image is resized. Train on larger images"
+        raise RunError(expected, f"found {off.max():.3g} for {files[int(off.argmax())][0]}", remedy)
+    level, probability = (float(levels.max()), float(off.max())) if files else (None, None)
+    return CheckedExport(len(rows), tolerance, differences, len(files), level, probability, NATIVE_TOLERANCE, absent)
+
+
+def find_native_files(prepared: PreparedDataset, rows: np.ndarray) -> tuple[list[tuple[Path, int]], str]:
+    """Return the unchanged original PNG and JPEG files of some rows, where they are still at hand.
+
+    Args:
+        prepared: The data set.
+        rows: Candidates; up to `NATIVE_FILES` of them, evenly spread, are looked for.
+
+    Returns:
+        Path and row of each; and why there is none, in words, empty where there are some.
+    """
+    origin, kind = prepared.info.get("source", {}).get("path"), prepared.info.get("kind")
+    if origin is None:
+        return [], "the data set was not made from files"
+    source = Path(origin)
+    if not source.exists():
+        return [], f"the source files are gone ({source})"
+    if source.is_file() and kind == "breakhis":
+        return [], f"the source is an archive ({source}), which is not unpacked for it"
+    listed: dict[str, list[tuple[PurePosixPath, Path]]] = defaultdict(list)
+    try:
+        for image in choose_source(source, kind).images():
+            if isinstance(image.content, Path) and image.content.suffix.lower() in _SUFFIXES:
+                listed[PurePosixPath(image.path).name].append((PurePosixPath(image.path), image.content))
+    except (MagsigError, OSError) as error:
+        return [], f"the source cannot be read any more ({error})"
+    files = []
+    for row in rows[np.unique(np.linspace(0, len(rows) - 1, NATIVE_FILES).astype(int))].tolist():
+        # the manifest's paths may be shortened
+        wanted, sha256 = PurePosixPath(prepared.manifest["path"].iloc[row]), prepared.manifest["sha256"].iloc[row]
+        for path, file in listed[wanted.name]:
+            same = path.parts[-len(wanted.parts) :] == wanted.parts and file.is_file()
+            if same and hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
+                files.append((file, row))
+                break
+    return files, "" if files else "no unchanged PNG or JPEG file of the test images is left"
 
 
 def ask(
-    folder: Path, images: Path, rows: np.ndarray, *, batch: int, native: tuple[tuple[Path, int], ...] = ()
+    folder: Path, images: Path, rows: np.ndarray, *, batch: int, native: Sequence[tuple[Path, int]] = ()
 ) -> dict[str, np.ndarray]:
     """Return what an export answers in a fresh process; `fresh_process` says what is asked.
 
@@ -128,9 +150,9 @@ def ask(
     with tempfile.TemporaryDirectory() as place:
         questions, answers = Path(place) / "questions.json", Path(place) / "answers.npz"
         asked = {
-            "model": str(Path(folder).resolve()),
-            "images": str(Path(images).resolve()),
-            "rows": [int(row) for row in rows],
+            "model": str(folder.resolve()),
+            "images": str(images.resolve()),
+            "rows": rows.tolist(),
             "batch": batch,
             "native": [{"file": str(path.resolve()), "row": row} for path, row in native],
             "answers": str(answers),
@@ -141,11 +163,9 @@ def ask(
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-            raise RunError(
-                "Expected the export to work in a process that has only TensorFlow",
-                f"found: {said[-1]}",
-                "The export was removed. Its encoder may need code that a SavedModel cannot hold",
-            )
+            expected = "Expected the export to work in a process that has only TensorFlow"
+            remedy = f"{_REMOVED}. Its encoder may need code that a SavedModel cannot hold"
+            raise RunError(expected, f"found: {said[-1]}", remedy)
         with np.load(answers, allow_pickle=False) as file:
             return dict(file)
 
@@ -155,35 +175,31 @@ def _differences(answers: dict[str, np.ndarray], run: Run, served: ServedModel) 
     stored = test["probability"].to_numpy(float)
     if served.temperature != 1.0:
         stored = expit(test["logit"].to_numpy(float) / served.temperature)
-    found = {
-        way: _largest(answers[f"{way} probability"][:, 0], stored[: len(answers[f"{way} probability"])])
-        for way in ("array", "float", "png", "gradcam")
-    }
-    embeddings = read_embeddings(run.folder / "embeddings.npz").of("test").images(test["row"].to_numpy())
-    scale = max(float(np.abs(embeddings.embedding).max()), float(np.finfo(np.float32).tiny))
-    found["embedding"] = _largest(answers["embed embedding"], embeddings.embedding) / scale
+    found = {}
+    for way in ("array", "float", "png", "gradcam"):
+        probability = answers[f"{way} probability"][:, 0]
+        found[way] = _largest(probability, stored[: len(probability)])
+    embedding = read_embeddings(run.folder / "embeddings.npz").of("test").images(test["row"].to_numpy()).embedding
+    scale = max(float(np.abs(embedding).max()), float(np.finfo(np.float32).tiny))
+    found["embedding"] = _largest(answers["embed embedding"], embedding) / scale
     if served.signature is not None:
-        expected = served.signature.probability_of(embeddings.embedding)
+        expected = served.signature.probability_of(embedding)
         found["signature"] = _largest(answers["embed signature_probability"][:, 0], expected)
     return found
 
 
 def _check_answers(answers: dict[str, np.ndarray], tolerance: float) -> None:
-    probability = answers["array probability"][:, 0]
+    probability, heat = answers["array probability"][:, 0], answers["gradcam heat"]
     named = np.where(probability >= THRESHOLD, LABELS[1], LABELS[0])
     sure = np.abs(probability - THRESHOLD) > tolerance
-    heat = answers["gradcam heat"]
+    labels = [answers[f"{way} label"] for way in ("array", "float", "png")]
     right = {
-        "labels that follow from the probabilities": all(
-            (answers[f"{way} label"] == named)[sure].all() for way in ("array", "float", "png")
-        ),
-        "heat from 0 to 1": bool(((heat >= 0) & (heat <= 1)).all()),
+        "labels that follow from the probabilities": all((label == named)[sure].all() for label in labels),
+        "heat from 0 to 1": ((heat >= 0) & (heat <= 1)).all(),
     }
     for what, holds in right.items():
         if not holds:
-            raise RunError(
-                f"Expected {what}", "found others", "The export was removed. Report it with the run's config"
-            )
+            raise RunError(f"Expected {what}", "found others", f"{_REMOVED}. Report it with the run's config")
 
 
 def _largest(found: np.ndarray, stored: np.ndarray) -> float:

@@ -5,41 +5,45 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import pandas as pd
 import tensorflow as tf
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from magsig_tf import __version__
 from magsig_tf.atomic_files import write_json
 from magsig_tf.data.columns import LABELS
+from magsig_tf.data.manifest import magnification_order
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.registry import registry
 from magsig_tf.runs.record import REMEDY
 from magsig_tf.runs.run import Run, check_logits
+from magsig_tf.serving.exported_model import model_folder, writing_version
 from magsig_tf.serving.exporting.check import CheckedExport, check_export
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
-from magsig_tf.serving.exporting.served_metrics import Temperature, fit_temperature, served_metrics
-from magsig_tf.serving.exporting.served_model import SIGNATURES, THRESHOLD, ServedModel
-from magsig_tf.serving.exporting.sparse_signature import SparseSignature
-from magsig_tf.serving.exporting.version_folder import VersionFolder
-from magsig_tf.serving.exporting.warm_up import NAME as WARM_UP
-from magsig_tf.serving.exporting.warm_up import write_warm_up
+from magsig_tf.serving.exporting.served_model import SIGNATURES, THRESHOLD, ServedModel, SparseSignature, write_warm_up
+from magsig_tf.statistics import classification as metrics
 
 _OF_THE_RUN = (
     *("dataset", "dataset_hash", "split_hash", "method", "holdout", "source_magnifications", "patient_fold", "seed"),
     *("config_hash", "encoder", "selection", "chosen", "cases_per_class", "images"),
 )
-
-
 FILES = ("config.yaml", "run.json", "model.keras", "predictions.parquet", "embeddings.npz")
 NEEDED = ("encoder", "chosen", "versions")
 """What an export needs of `run.json` beyond what every run has."""
+RANGE = (0.05, 20.0)
+"""Temperatures that are tried."""
+_OF_DECISIONS = (metrics.accuracy, metrics.balanced_accuracy, metrics.f1, metrics.sensitivity, metrics.specificity)
+_OF_PROBABILITIES = (metrics.auc, metrics.brier_score, metrics.log_loss)
 
 
 def open_whole(folder: Path) -> Run:
@@ -50,17 +54,59 @@ def open_whole(folder: Path) -> Run:
     """
     run = Run.found(folder)
     if run.record.status != "done":
-        raise RunError(
-            f"Expected a finished run in {folder}",
-            f"found one that is {run.record.status}",
-            "Repeat its `magsig train` command: it resumes from there",
-        )
+        remedy = "Repeat its `magsig train` command: it resumes from there"
+        raise RunError(f"Expected a finished run in {folder}", f"found one that is {run.record.status}", remedy)
     missing = [name for name in FILES if not (run.folder / name).is_file()]
     missing += [f"{key} in run.json" for key in NEEDED if getattr(run.record, key) is None]
     if missing:
         raise RunError(f"Expected a whole run in {folder}", f"found no {', no '.join(missing)}", REMEDY)
     check_logits(run.predictions, run.folder / "predictions.parquet")
     return run
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """One number by which logits are divided.
+
+    Args:
+        value: The temperature; above 1 it draws probabilities towards one half.
+        images: Number of validation images it was fitted to.
+        log_loss_before: Their mean log-loss at temperature 1, averaged over source magnifications.
+        log_loss_after: The same at `value`.
+        at_edge: The best value lies at an end of `RANGE`.
+    """
+
+    value: float
+    images: int
+    log_loss_before: float
+    log_loss_after: float
+    at_edge: bool
+
+
+def fit_temperature(validation: pd.DataFrame) -> Temperature:
+    """Return the temperature with the smallest log-loss, averaged over source magnifications as in training.
+
+    Args:
+        validation: Columns `logit`, `label` (0 or 1) and `magnification`; the validation part of a run.
+
+    Raises:
+        DataError: a class is missing.
+
+    Source: Guo, Pleiss, Sun & Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+    """
+    if validation["label"].nunique() < 2:
+        expected = "Expected validation images of both classes, to fit a temperature"
+        found = f"found {len(validation)} of {validation['label'].nunique()} class"
+        raise DataError(expected, found, "Leave out --temperature")
+    groups = [group[["label", "logit"]].to_numpy(float).T for _, group in validation.groupby("magnification")]
+
+    def loss(logarithm: float) -> float:
+        return float(np.mean([metrics.log_loss(label, expit(logit / np.exp(logarithm))) for label, logit in groups]))
+
+    bounds = tuple(np.log(RANGE))
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    at_edge = bool(min(best.x - bounds[0], bounds[1] - best.x) < 1e-3)
+    return Temperature(float(np.exp(best.x)), len(validation), loss(0.0), float(best.fun), at_edge)
 
 
 @dataclass(frozen=True)
@@ -108,48 +154,36 @@ def export_run(
         UsageError: the name is none for a folder.
     """
     if prepared.content_hash != run.dataset_hash:
-        raise DataError(
-            f"Expected the data set with hash {run.dataset_hash[:12]}, which the run was trained on",
-            f"found {prepared.content_hash[:12]} in {prepared.folder}",
-            "Prepare the same source again, or pass the --workspace of the run",
-        )
-    place = VersionFolder(root, name)
+        expected = f"Expected the data set with hash {run.dataset_hash[:12]}, which the run was trained on"
+        found = f"found {prepared.content_hash[:12]} in {prepared.folder}"
+        raise DataError(expected, found, "Prepare the same source again, or pass the --workspace of the run")
+    model, encoder = model_folder(root, name), run.record.encoder
     temperature = fit_temperature(run.part("validation")) if with_temperature else None
+    assert encoder is not None  # `open_whole` refuses a run without one
+    registry("encoders").load(encoder)  # its own layers must be known before the model is read
     served = ServedModel(
-        _classifier_of(run),
+        load_saved_model(run.folder / "model.keras"),
         Preprocessing(prepared.size, prepared.info.get("resize", "squash")),
         1.0 if temperature is None else temperature.value,
         signature,
     )
-    with place.writing() as folder:
-        version = place.next_version()
+    with writing_version(model) as (folder, place):
         served.save(folder)
-        extra = folder / "assets.extra"
+        extra, version = folder / "assets.extra", int(place.name)
         extra.mkdir()
         checked = check_export(folder, served, run, prepared)
-        facts = _facts(run, served, checked, temperature, name, version)
+        facts = {"name": name, "version": version, **_facts(run, served, checked, temperature)}
         write_json(extra / "labels.json", {"labels": list(LABELS), "threshold": THRESHOLD})
         write_json(extra / "export.json", facts)
         for file in ("config.yaml", "run.json"):
             shutil.copyfile(run.folder / file, extra / file)
-        write_warm_up(extra / WARM_UP, name, prepared.size)
+        write_warm_up(extra, name, prepared.size)
         write_card(extra, version)
-        return Export(place.publish(folder, version), facts, checked, temperature)
+    return Export(place, facts, checked, temperature)
 
 
-def _classifier_of(run: Run) -> keras.Model:
-    encoder = run.record.encoder
-    assert encoder is not None  # `open_whole` refuses a run without one
-    registry("encoders").load(encoder)  # its own layers must be known before the model is read
-    return load_saved_model(run.folder / "model.keras")
-
-
-def _facts(
-    run: Run, served: ServedModel, checked: CheckedExport, temperature: Temperature | None, name: str, version: int
-) -> dict[str, object]:
+def _facts(run: Run, served: ServedModel, checked: CheckedExport, temperature: Temperature | None) -> dict[str, object]:
     return {
-        "name": name,
-        "version": version,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.place,
         **{key: value for key, value in run.record.as_json().items() if key in _OF_THE_RUN},
@@ -162,9 +196,9 @@ def _facts(
         "embedding_length": int(served.classifier.output["embedding"].shape[-1]),
         "signatures": list(SIGNATURES),
         "temperature": served.temperature,
-        "temperature_fit": None if temperature is None else temperature.facts(),
+        "temperature_fit": None if temperature is None else asdict(temperature),
         "signature": None if served.signature is None else served.signature.facts(),
-        "metrics": served_metrics(run.predictions, served.temperature, THRESHOLD),
+        "metrics": served_metrics(run, served.temperature),
         "check": checked.facts(),
         "versions": {
             "magsig": __version__,
@@ -174,3 +208,26 @@ def _facts(
         },
         "trained_with": run.record.versions,
     }
+
+
+def served_metrics(run: Run, temperature: float) -> list[dict[str, object]]:
+    """Return one row a part and magnification, image level.
+
+    Args:
+        run: The run.
+        temperature: That is served.
+
+    Returns:
+        Plain values; a metric that is not defined is None.
+    """
+    rows: list[dict[str, object]] = []
+    for part in ("test", "in_domain_test"):
+        for magnification in magnification_order(run.part(part)["magnification"].unique()):
+            chosen = run.part(part, magnification)
+            label, probability = chosen["label"].to_numpy(), expit(chosen["logit"].to_numpy(float) / temperature)
+            values = {metric.__name__: metric(label, probability >= THRESHOLD) for metric in _OF_DECISIONS}
+            values |= {metric.__name__: metric(label, probability) for metric in _OF_PROBABILITIES}
+            cases = int(chosen["case"].nunique())
+            rows.append({"part": part, "magnification": magnification, "images": len(chosen), "cases": cases})
+            rows[-1] |= {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
+    return rows

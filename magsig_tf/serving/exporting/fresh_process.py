@@ -12,8 +12,6 @@ from __future__ import annotations
 import importlib.abc
 import json
 import sys
-from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ import tensorflow as tf
 class NoMagsig(importlib.abc.MetaPathFinder):
     """Refuses to find magsig, wherever it is installed."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Raise for magsig, leave everything else to others."""
         if name.partition(".")[0] == "magsig_tf":
             raise ModuleNotFoundError("magsig is kept out of this process", name=name)

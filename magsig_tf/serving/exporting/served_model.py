@@ -1,22 +1,134 @@
-"""The functions that a served model answers with, and the SavedModel that holds them."""
+"""The functions that a served model answers with, the SavedModel that holds them, and the requests that warm it up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
+from scipy.special import expit
 
 from magsig_tf.data.columns import LABELS
-from magsig_tf.serving.exporting.grad_cam import GradCam
+from magsig_tf.errors import DataError
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
-from magsig_tf.serving.exporting.sparse_signature import SparseSignature
 
+SIGNATURES = ("serving_default", "serving_float", "serving_bytes", "embed", "gradcam")
+"""The named signatures of an export; docs/serving.md says what each takes and gives."""
 THRESHOLD = 0.5
 """Probability of malignant from which an image is labelled malignant."""
 _ANY_SIZE = (None, None, None, 3)
+
+
+@dataclass(frozen=True)
+class SparseSignature:
+    """A run's sparse classifier of embeddings, with its standardisation: plain arrays, and the arithmetic in the graph.
+
+    Args:
+        indices: The k selected dimensions, (k,).
+        coefficients: Theirs, of the standardised embedding, (k,).
+        intercept: Of the classifier.
+        mean: Of each selected dimension over the training rows, (k,).
+        scale: Its standard deviation, (k,).
+        dimensions: Length p of the embedding.
+        penalty: lambda of the fit.
+    """
+
+    indices: np.ndarray
+    coefficients: np.ndarray
+    intercept: float
+    mean: np.ndarray
+    scale: np.ndarray
+    dimensions: int
+    penalty: float
+
+    def probability(self, embedding: tf.Tensor) -> tf.Tensor:
+        """Return the probability of malignant.
+
+        Args:
+            embedding: float32 [batch, p].
+
+        Returns:
+            float32 [batch, 1], calculated in float64 as the signature was fitted.
+        """
+        chosen = tf.cast(tf.gather(embedding, self.indices.astype(np.int32), axis=1), tf.float64)
+        standardised = (chosen - self.mean.astype(np.float64)) / self.scale.astype(np.float64)
+        score = tf.linalg.matvec(standardised, tf.constant(self.coefficients, tf.float64)) + self.intercept
+        return tf.cast(tf.sigmoid(score), tf.float32)[:, tf.newaxis]
+
+    def probability_of(self, embedding: np.ndarray) -> np.ndarray:
+        """Return the same for an array, float64 (n,): what the graph is held against."""
+        standardised = (np.asarray(embedding)[:, self.indices].astype(np.float64) - self.mean) / self.scale
+        return expit(standardised @ self.coefficients + self.intercept)
+
+    def facts(self) -> dict[str, object]:
+        """Return what `export.json` says of it."""
+        named = {name: getattr(self, name) for name in ("dimensions", "penalty", "intercept")}
+        arrays = {name: getattr(self, name).tolist() for name in ("indices", "coefficients")}
+        return {"size": len(self.indices), **named, **arrays}
+
+
+class GradCam:
+    """Where in an image the last map holds evidence for malignant: the gradient-weighted map of the label head's logit.
+
+    The map is the last one of the encoder, as its pooling sees it: the last convolution with the normalisation,
+    activation and shortcut that follow it.
+
+    Args:
+        classifier: As `build_classifier` returns it.
+
+    Raises:
+        DataError: the encoder has no map with more than one place.
+
+    Source: Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
+    """
+
+    def __init__(self, classifier: keras.Model):
+        encoder = classifier.get_layer("encoder")
+        self._maps = keras.Model(encoder.inputs, {"map": last_map(encoder).output, "embedding": encoder.output})
+        self._head = [classifier.get_layer(name) for name in ("embedding", "logit")]
+
+    def __call__(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the map and the logit of some images.
+
+        Args:
+            pixels: float32 0..255 [batch, size, size, 3].
+
+        Returns:
+            Maps, float32 [batch, h, w] in 0..1, each divided by its largest value; a map is 0 throughout where nothing
+            speaks for malignant. Logits, float32 [batch, 1].
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(pixels)  # without it, a frozen encoder would leave nothing to differentiate
+            outputs = self._maps(pixels, training=False)
+            logit = outputs["embedding"]
+            for layer in self._head:
+                logit = layer(logit)
+            places = tf.size(outputs["map"][0, ..., 0])
+            # the map is scaled to its largest value in the end; a larger gradient stays clear of float16's smallest
+            scaled = logit * tf.cast(places, logit.dtype)
+        gradient = tf.cast(tape.gradient(scaled, outputs["map"]), tf.float32)
+        weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+        maps = tf.nn.relu(tf.reduce_sum(weights * tf.cast(outputs["map"], tf.float32), axis=-1))
+        return tf.math.divide_no_nan(maps, tf.reduce_max(maps, axis=(1, 2), keepdims=True)), logit
+
+
+def last_map(encoder: keras.Model) -> keras.Operation:
+    """Return the last step of an encoder whose output has places: [batch, h, w, channels] with h * w above 1.
+
+    Raises:
+        DataError: there is none.
+    """
+    # a sum written with + is a step of the graph, but none of its layers
+    for step in reversed(getattr(encoder, "operations", encoder.layers)):
+        shape: tuple[int | None, ...] = getattr(getattr(step, "output", None), "shape", ())
+        if len(shape) == 4 and (shape[1] or 2) * (shape[2] or 2) > 1 and not isinstance(step, keras.layers.InputLayer):
+            return step
+    found = f"found none whose output has places in {encoder.name}"
+    remedy = "Use an encoder that is a graph of layers"
+    raise DataError("Expected an encoder with a convolution, for Grad-CAM", found, remedy)
 
 
 @dataclass(frozen=True)
@@ -41,13 +153,7 @@ class ServedModel:
         Its attributes are the functions of `SIGNATURES`, and `prepared` (image_bytes -> the pixels that the network
         sees), by which the check of an export compares resizing.
         """
-        module = tf.Module(name="magsig")
-        # the weights alone: the Keras objects around them would need Keras to be loaded again
-        module.weights = [variable.value for variable in self.classifier.variables]
-        pixels = tf.TensorSpec(_ANY_SIZE, tf.uint8, name="images")
-        levels = tf.TensorSpec(_ANY_SIZE, tf.float32, name="images")
-        encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
-        prepare = self.preprocessing
+        prepare, grad_cam = self.preprocessing, GradCam(self.classifier)
 
         def serving_default(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return self._labelled(prepare.pixels(images))
@@ -56,14 +162,27 @@ class ServedModel:
             return self._labelled(prepare.decoded(image_bytes))
 
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            return self._embedded(prepare.pixels(images))
+            embedding = tf.cast(self.classifier(prepare.pixels(images), training=False)["embedding"], tf.float32)
+            if self.signature is None:
+                return {"embedding": embedding}
+            return {"embedding": embedding, "signature_probability": self.signature.probability(embedding)}
 
-        module.serving_default = tf.function(serving_default, [pixels])
-        module.serving_float = tf.function(serving_default, [levels])
-        module.serving_bytes = tf.function(serving_bytes, [encoded])
-        module.embed = tf.function(embed, [pixels])
-        module.gradcam = tf.function(self._explained(GradCam(self.classifier)), [pixels])
-        module.prepared = tf.function(prepare.decoded, [encoded])
+        def gradcam(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            maps, logit = grad_cam(prepare.pixels(images))
+            shape = tf.shape(images)
+            return {"heat": prepare.spread(maps, shape[1], shape[2]), "probability": self._probability(logit)}
+
+        module = tf.Module(name="magsig")
+        # the weights alone: the Keras objects around them would need Keras to be loaded again
+        module.weights = [variable.value for variable in self.classifier.variables]
+        pixels = [tf.TensorSpec(_ANY_SIZE, tf.uint8, name="images")]
+        encoded = [tf.TensorSpec((None,), tf.string, name="image_bytes")]
+        module.serving_default = tf.function(serving_default, pixels)
+        module.serving_float = tf.function(serving_default, [tf.TensorSpec(_ANY_SIZE, tf.float32, name="images")])
+        module.serving_bytes = tf.function(serving_bytes, encoded)
+        module.embed = tf.function(embed, pixels)
+        module.gradcam = tf.function(gradcam, pixels)
+        module.prepared = tf.function(prepare.decoded, encoded)
         return module
 
     def save(self, folder: Path) -> None:
@@ -73,29 +192,65 @@ class ServedModel:
 
     def _labelled(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         probability = self._probability(self.classifier(pixels, training=False)["logit"])
-        return {"probability": probability, "label": self._label(probability)}
-
-    def _embedded(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        embedding = tf.cast(self.classifier(pixels, training=False)["embedding"], tf.float32)
-        if self.signature is None:
-            return {"embedding": embedding}
-        return {"embedding": embedding, "signature_probability": self.signature.probability(embedding)}
-
-    def _explained(self, grad_cam: GradCam) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-        def gradcam(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            maps, logit = grad_cam(self.preprocessing.pixels(images))
-            shape = tf.shape(images)
-            heat = self.preprocessing.spread(maps, shape[1], shape[2])
-            return {"heat": heat, "probability": self._probability(logit)}
-
-        return gradcam
+        return {"probability": probability, "label": tf.where(probability[:, 0] >= THRESHOLD, LABELS[1], LABELS[0])}
 
     def _probability(self, logit: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(tf.cast(logit, tf.float32) / self.temperature)
 
-    def _label(self, probability: tf.Tensor) -> tf.Tensor:
-        return tf.where(probability[:, 0] >= THRESHOLD, LABELS[1], LABELS[0])
+
+# numbers of fields in tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto
+_LOG_PREDICT, _PREDICT_REQUEST = 6, 1
+_REQUEST_MODEL, _REQUEST_INPUTS = 1, 2
+_MODEL_NAME, _MODEL_SIGNATURE = 1, 3
+_MAP_KEY, _MAP_VALUE = 1, 2
 
 
-SIGNATURES = ("serving_default", "serving_float", "serving_bytes", "embed", "gradcam")
-"""The named signatures of an export; docs/serving.md says what each takes and gives."""
+def write_warm_up(folder: Path, model: str, size: int) -> None:
+    """Write the requests that TensorFlow Serving sends to a new version before the first client does: one a signature.
+
+    The file is a TFRecord of `PredictionLog` messages. They are written by hand: the package that defines them,
+    tensorflow-serving-api, is wanted by tests and clients, not by everyone who exports. A test reads them with it.
+
+    Args:
+        folder: The version's `assets.extra`, where it is looked for.
+        model: Name of the model.
+        size: Height and width of the grey image in pixels.
+    """
+    grey = np.full((1, size, size, 3), 128, np.uint8)
+    requests = {name: {"images": grey} for name in SIGNATURES} | {
+        "serving_float": {"images": grey.astype(np.float32)},
+        "serving_bytes": {"image_bytes": np.array([tf.io.encode_png(grey[0]).numpy()], object)},
+    }
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for signature, inputs in requests.items():
+            writer.write(prediction_log(model, signature, inputs))
+
+
+def prediction_log(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
+    """Return a `PredictionLog` message that holds one `PredictRequest`.
+
+    Args:
+        model: Name of the model.
+        signature: Name of the signature.
+        inputs: Arrays by name.
+    """
+    spec = _field(_MODEL_NAME, model.encode()) + _field(_MODEL_SIGNATURE, signature.encode())
+    request = _field(_REQUEST_MODEL, spec)
+    for name, values in inputs.items():
+        tensor = tf.make_tensor_proto(values).SerializeToString()
+        request += _field(_REQUEST_INPUTS, _field(_MAP_KEY, name.encode()) + _field(_MAP_VALUE, tensor))
+    return _field(_LOG_PREDICT, _field(_PREDICT_REQUEST, request))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a field of the length-delimited kind (protobuf's wire type 2)."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)

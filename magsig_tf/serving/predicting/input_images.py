@@ -25,59 +25,11 @@ def images_below(folder: Path) -> list[Path]:
     Raises:
         DataError: there is none.
     """
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
-        raise DataError(
-            f"Expected images below {folder}", f"found none ending in {', '.join(SUFFIXES)}", "Pass another folder"
-        )
-    return found
-
-
-ALIASES = {"file": "path", "image": "path"}
-KNOWN = ("path", "case", "slide", "magnification")
-
-
-def csv_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Yield what a CSV says of each image.
-
-    Args:
-        path: A CSV in UTF-8 with a column `path` (or `file`, `image`); `case`, `slide` and `magnification` are read
-            where they are there, other columns are not.
-
-    Yields:
-        The values of `path`, `case`, `slide` and `magnification`, stripped; empty where there is none.
-
-    Raises:
-        DataError: it cannot be read, has no such column, or a row has more fields than the header.
-    """
-    try:
-        # utf-8-sig: spreadsheets put a mark in front, which would become part of the first column's name
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream, strict=True)
-            columns = _columns(path, next(lines, []))
-            for fields in lines:
-                if not any(fields):
-                    continue
-                if len(fields) > len(columns):
-                    raise ValueError(f"line {lines.line_num} has {len(fields)} fields, the header {len(columns)}")
-                found = dict(zip(columns, fields, strict=False))
-                yield {key: found.get(key, "").strip() for key in KNOWN}
-    except (csv.Error, ValueError, OSError) as error:
-        reason = printable(" ".join(str(error).split()))[:200]
-        raise DataError(f"Expected a CSV file in UTF-8: {path}", f"found: {reason}", "Save it again") from error
-
-
-def _columns(path: Path, header: list[str]) -> list[str]:
-    names = [name.strip() for name in header]
-    names = [ALIASES[name] if name in ALIASES and "path" not in names else name for name in names]
-    if names.count("path") != 1:
-        shown = printable(", ".join(names))[:200]
-        raise DataError(
-            f"Expected one column path (or file, image) in {path}",
-            f"found {names.count('path') or 'none'} among {shown or 'nothing'}",
-            "Rename a column; separate the fields with commas",
-        )
-    return names
+    images = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not images:
+        found = f"found none ending in {', '.join(SUFFIXES)}"
+        raise DataError(f"Expected images below {folder}", found, "Pass another folder")
+    return images
 
 
 @dataclass(frozen=True)
@@ -129,12 +81,10 @@ class InputImages:
         """
         images = sum(1 for _ in self)
         if not images:
-            others = sum(self.skipped.counts.values())
-            raise DataError(
-                f"Expected images in {', '.join(map(str, self.arguments))}",
-                f"found none among {others} files",
-                f"Pass files ending in {', '.join(sorted(SUFFIXES))}, or a CSV with the column path",
-            )
+            expected = f"Expected images in {', '.join(map(str, self.arguments))}"
+            found = f"found none among {sum(self.skipped.counts.values())} files"
+            remedy = f"Pass files ending in {', '.join(sorted(SUFFIXES))}, or a CSV with the column path"
+            raise DataError(expected, found, remedy)
         return images
 
     def __iter__(self) -> Iterator[InputImage]:
@@ -157,57 +107,75 @@ class InputImages:
     def _all(self) -> Iterator[InputImage]:
         for argument in self.arguments:
             if argument.is_dir():
-                yield from (_named(path, path) for path in self._below(argument))
+                yield from map(_named, self._below(argument))
             elif argument.suffix.lower() == ".csv":
-                yield from (_listed(argument.parent, row) for row in csv_rows(argument))
+                yield from listed_images(argument)
             else:
-                yield _named(argument, argument)
+                yield _named(argument)
 
     def _below(self, folder: Path) -> Iterator[Path]:
         """Yield the images of a folder and of those below it; links are not followed, so none leads in a circle."""
         for root, folders, files in os.walk(folder, onerror=_refuse_unlisted):
-            inside = [name for name in folders if not self._skip_folder(root, name)]
-            folders[:] = sorted(inside)
-            for name in sorted(files):
-                if not self._skip_file(root, name):
-                    yield Path(root, name)
+            folders[:] = sorted(name for name in folders if not self._skips(root, name, "folder"))
+            yield from (Path(root, name) for name in sorted(files) if not self._skips(root, name, "file"))
 
-    def _skip_folder(self, root: str, name: str) -> bool:
-        kind = _link_or_hidden(root, name, "folder")
-        if kind:
-            self.skipped.add(kind, printable(name))
-        return bool(kind)
-
-    def _skip_file(self, root: str, name: str) -> bool:
-        kind = _link_or_hidden(root, name, "file")
+    def _skips(self, root: str, name: str, what: str) -> bool:
         suffix = os.path.splitext(name)[1].lower()
-        if not kind and suffix not in SUFFIXES:
+        if name.startswith("."):
+            kind = f"hidden {what}"
+        elif os.path.islink(os.path.join(root, name)):
+            kind = "symbolic link (not followed)"
+        elif what == "file" and suffix not in SUFFIXES:
             kind = f"{printable(suffix) or 'no suffix'} file"
-        if kind:
-            self.skipped.add(kind, printable(name))
-        return bool(kind)
+        else:
+            return False
+        self.skipped.add(kind, printable(name))
+        return True
 
 
-def _link_or_hidden(root: str, name: str, what: str) -> str:
-    if name.startswith("."):
-        return f"hidden {what}"
-    return "symbolic link (not followed)" if os.path.islink(os.path.join(root, name)) else ""
+def listed_images(path: Path) -> Iterator[InputImage]:
+    """Yield the images of a CSV; what its rows say goes before what a BreaKHis name says.
+
+    Args:
+        path: A CSV in UTF-8 with a column `path` (or `file`, `image`); `case`, `slide` and `magnification` are read
+            where they are there, other columns are not.
+
+    Raises:
+        DataError: it cannot be read, has no such column, or a row has more fields than the header.
+    """
+    try:
+        # utf-8-sig: spreadsheets put a mark in front, which would become part of the first column's name
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            lines = csv.reader(stream, strict=True)
+            columns = _columns(path, next(lines, []))
+            for fields in filter(any, lines):
+                if len(fields) > len(columns):
+                    raise ValueError(f"line {lines.line_num} has {len(fields)} fields, the header {len(columns)}")
+                row = dict(zip(columns, map(str.strip, fields), strict=False))
+                file = row.get("path")
+                image = _named(PurePath(file), path.parent) if file else InputImage("", None)
+                own = (printable(row.get(key, "")) or getattr(image, key) for key in ("case", "slide", "magnification"))
+                yield InputImage(image.file, image.path, *own)
+    except (csv.Error, ValueError, OSError) as error:
+        reason = printable(" ".join(str(error).split()))[:200]
+        raise DataError(f"Expected a CSV file in UTF-8: {path}", f"found: {reason}", "Save it again") from error
 
 
-def _named(path: Path, shown: PurePath) -> InputImage:
+def _columns(path: Path, header: list[str]) -> list[str]:
+    names = [name.strip() for name in header]
+    names = ["path" if name in ("file", "image") and "path" not in names else name for name in names]
+    if names.count("path") != 1:
+        expected = f"Expected one column path (or file, image) in {path}"
+        found = f"found {names.count('path') or 'none'} among {printable(', '.join(names))[:200] or 'nothing'}"
+        raise DataError(expected, found, "Rename a column; separate the fields with commas")
+    return names
+
+
+def _named(shown: PurePath, folder: Path = Path()) -> InputImage:
     """Return an image of which its name alone says what it is."""
-    found = parse_name(path.name)
+    found = parse_name(shown.name)
     known = {} if found is None else {"case": found.case, "slide": found.slide, "magnification": found.magnification}
-    return InputImage(printable(str(shown)), path, **known)
-
-
-def _listed(folder: Path, row: dict[str, str]) -> InputImage:
-    """Return an image of a CSV's row; what the row says goes before what a BreaKHis name says."""
-    if not row["path"]:
-        return InputImage("", None, row["case"], row["slide"], row["magnification"])
-    named = _named(folder / row["path"], PurePath(row["path"]))
-    said = {key: printable(row[key]) or getattr(named, key) for key in ("case", "slide", "magnification")}
-    return InputImage(named.file, named.path, **said)
+    return InputImage(printable(str(shown)), folder / shown, **known)
 
 
 def _place(image: InputImage) -> bytes:
@@ -226,6 +194,5 @@ def _real_folder(folder: str) -> str:
 
 
 def _refuse_unlisted(error: OSError) -> None:
-    raise DataError(
-        f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
-    ) from error
+    expected, found = f"Expected to list {error.filename}", f"found: {error.strerror}"
+    raise DataError(expected, found, "Check its permissions") from error

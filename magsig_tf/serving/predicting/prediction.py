@@ -1,19 +1,26 @@
-"""Predictions of a stream of images: threads decode and infer, results come in the order of the images."""
+"""What a model says of images: predictions of a stream in the order of the images, and maps of where it sees malignant.
+
+Of a stream, threads decode and infer. An explanation comes from the SavedModel alone.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.data.preparation.decode import bytes_of, decode, reason_of
+from magsig_tf.data.columns import LABELS
+from magsig_tf.data.preparation.decode import bytes_of, decode, read_native, reason_of
+from magsig_tf.data.sources.images import UnreadableImage
 from magsig_tf.parallel_work import map_in_threads
+from magsig_tf.serving.exported_model import Answers, ExportedModel, ModelDescription
 from magsig_tf.serving.predicting.input_images import InputImage
-from magsig_tf.serving.predicting.model_description import Answers, ModelDescription
 
 BATCH = 16
 
@@ -59,46 +66,47 @@ def predict_images(
     Yields:
         One prediction an image, in the order of the images.
     """
-    predict = _BatchPrediction(model, answer)
+    waiting = iter(images)
+    batches = iter(lambda: list(itertools.islice(waiting, batch)), [])
     with warnings.catch_warnings():
         # what Pillow thinks of a file's metadata; set here once, since threads cannot set it each for itself
         warnings.simplefilter("ignore")
-        with contextlib.closing(map_in_threads(predict, _batches(images, batch), threads)) as results:
+        predict = functools.partial(_predict_batch, model, answer)
+        with contextlib.closing(map_in_threads(predict, batches, threads)) as results:
             yield from itertools.chain.from_iterable(results)
 
 
-@dataclass(frozen=True)
-class _BatchPrediction:
-    model: ModelDescription
-    answer: Callable[[np.ndarray], Answers]
+def _predict_batch(
+    model: ModelDescription, answer: Callable[[np.ndarray], Answers], images: list[InputImage]
+) -> list[Prediction]:
+    read = [_read(model, image) for image in images]
+    pixels = [found for found, _, _ in read if found is not None]
+    probabilities, labels = answer(np.stack(pixels)) if pixels else ((), ())
+    answers = zip(map(float, probabilities), labels, strict=True)
+    predictions = []
+    for image, (_, converted, error) in zip(images, read, strict=True):
+        probability, label = (None, "") if error else next(answers)
+        predictions.append(Prediction(image, probability, label, _note(model, image, converted), error))
+    return predictions
 
-    def __call__(self, images: list[InputImage]) -> list[Prediction]:
-        read = [self._read(image) for image in images]
-        pixels = [found for found, _, _ in read if found is not None]
-        probabilities, labels = self.answer(np.stack(pixels)) if pixels else ((), ())
-        answers = zip(probabilities, labels, strict=True)
-        return [
-            Prediction(image, None, note=self._note(image, ""), error=error)
-            if error
-            else Prediction(image, *_plain(next(answers)), note=self._note(image, converted))
-            for image, (_, converted, error) in zip(images, read, strict=True)
-        ]
 
-    def _read(self, image: InputImage) -> tuple[np.ndarray | None, str, str]:
-        if image.path is None:
-            return None, "", "the list names no file"
-        try:
-            pixels, _, _, converted = decode(bytes_of(image.path), self.model.size, self.model.resize)
-        except Exception as error:  # Pillow's plugins raise anything on broken files
-            return None, "", reason_of(error)
-        return pixels, converted, ""
+def _read(model: ModelDescription, image: InputImage) -> tuple[np.ndarray | None, str, str]:
+    """Return pixels, what they were converted from, and why there are none."""
+    if image.path is None:
+        return None, "", "the list names no file"
+    try:
+        pixels, _, _, converted = decode(bytes_of(image.path), model.size, model.resize)
+    except Exception as error:  # Pillow's plugins raise anything on broken files
+        return None, "", reason_of(error)
+    return pixels, converted, ""
 
-    def _note(self, image: InputImage, converted: str) -> str:
-        notes = [f"converted from {converted}"] if converted else []
-        if is_outside(self.model, image.magnification):
-            trained = ", ".join(self.model.magnifications)
-            notes.insert(0, f"{image.magnification} is not among the magnifications of training ({trained})")
-        return "; ".join(notes)
+
+def _note(model: ModelDescription, image: InputImage, converted: str) -> str:
+    notes = []
+    if is_outside(model, image.magnification):
+        trained = ", ".join(model.magnifications)
+        notes.append(f"{image.magnification} is not among the magnifications of training ({trained})")
+    return "; ".join([*notes, f"converted from {converted}"] if converted else notes)
 
 
 def is_outside(model: ModelDescription, magnification: str) -> bool:
@@ -107,11 +115,68 @@ def is_outside(model: ModelDescription, magnification: str) -> bool:
     return bool(magnification and trained) and magnification.casefold() not in trained
 
 
-def _plain(answer: tuple[np.float32, str]) -> tuple[float, str]:
-    return float(answer[0]), answer[1]
+@dataclass(frozen=True)
+class Explanation:
+    """One image and where it looks malignant to the model.
+
+    Args:
+        path: The file.
+        image: uint8 [height, width, 3].
+        heat: float32 [height, width] in 0..1, relative to the strongest place of this image; 0 throughout where
+            nothing speaks for malignant.
+        probability: Of malignant.
+        label: What the model calls it.
+    """
+
+    path: Path
+    image: np.ndarray = field(repr=False)
+    heat: np.ndarray = field(repr=False)
+    probability: float
+    label: str
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing in the image speaks for malignant."""
+        return not self.heat.any()
+
+    @property
+    def centre(self) -> tuple[float, float] | None:
+        """Row and column of the heat's centre of mass, as shares of height and width; None where there is no heat."""
+        if self.silent:
+            return None
+        heat = self.heat.astype(float)
+        rows, columns = (
+            np.average((np.arange(n) + 0.5) / n, weights=heat.sum(1 - axis)) for axis, n in enumerate(heat.shape)
+        )
+        return float(rows), float(columns)
+
+    def facts(self) -> dict[str, object]:
+        """Return what `--json` prints of it."""
+        return {
+            "file": str(self.path),
+            "height": self.image.shape[0],
+            "width": self.image.shape[1],
+            "probability": self.probability,
+            "label": self.label,
+            "nothing_speaks_for_malignant": self.silent,
+            "heat_centre": self.centre,
+            "hot_share": float((self.heat >= 0.5).mean()),
+        }
 
 
-def _batches(images: Iterable[InputImage], size: int) -> Iterator[list[InputImage]]:
-    waiting = iter(images)
-    while batch := list(itertools.islice(waiting, size)):
-        yield batch
+def explain_files(model: ExportedModel, files: Sequence[Path]) -> Iterator[Explanation | UnreadableImage]:
+    """Yield one explanation a file, in order; what cannot be read is yielded as `UnreadableImage`.
+
+    Args:
+        model: The served model.
+        files: Image files of any size.
+    """
+    labels, threshold = model.facts.get("labels", LABELS), model.facts.get("threshold", 0.5)
+    for path in files:
+        image = read_native(path)
+        if isinstance(image, UnreadableImage):
+            yield image
+            continue
+        answer = model.ask("gradcam", images=image[np.newaxis])
+        probability = float(answer["probability"][0, 0])
+        yield Explanation(path, image, answer["heat"][0], probability, labels[probability >= threshold])

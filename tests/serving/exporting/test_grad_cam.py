@@ -31,7 +31,7 @@ KERNEL = [[1, 0], [0, 1], [0, -1]]
 
 
 def test_an_average_is_worked_by_hand(tensorflow):
-    from magsig_tf.serving.exporting.grad_cam import GradCam
+    from magsig_tf.serving.exporting.served_model import GradCam
 
     maps, logit = GradCam(hand_made_classifier(KERNEL, [2, -1]))(tensorflow.constant(PIXELS))
     # logit = 0.5 + 2 mean(red) - mean(relu(green - blue)) = 0.5 + 2 - 0.75; d logit / d map = 2/4 and -1/4 everywhere;
@@ -41,7 +41,7 @@ def test_an_average_is_worked_by_hand(tensorflow):
 
 
 def test_a_maximum_sends_its_gradient_to_one_place(tensorflow):
-    from magsig_tf.serving.exporting.grad_cam import GradCam
+    from magsig_tf.serving.exporting.served_model import GradCam
 
     maps, logit = GradCam(hand_made_classifier(KERNEL, [2, 3], "maximum"))(tensorflow.constant(PIXELS))
     # logit = 0.5 + 2 * 3 + 3 * 2; mean gradients 2/4 and 3/4: 0.5 red + 0.75 green = [[0.5, 1.5], [2.25, 0]]
@@ -50,14 +50,14 @@ def test_a_maximum_sends_its_gradient_to_one_place(tensorflow):
 
 
 def test_where_nothing_speaks_for_malignant_the_map_is_zero(tensorflow):
-    from magsig_tf.serving.exporting.grad_cam import GradCam
+    from magsig_tf.serving.exporting.served_model import GradCam
 
     maps, _ = GradCam(hand_made_classifier(KERNEL, [-2, -1]))(tensorflow.constant(PIXELS))
     assert not maps.numpy().any()
 
 
 def test_a_frozen_encoder_is_explained_as_well(tensorflow):
-    from magsig_tf.serving.exporting.grad_cam import GradCam
+    from magsig_tf.serving.exporting.served_model import GradCam
 
     classifier = hand_made_classifier(KERNEL, [2, -1])
     classifier.trainable = False
@@ -75,7 +75,7 @@ def test_a_frozen_encoder_is_explained_as_well(tensorflow):
 )
 def test_the_last_map_is_what_the_pooling_sees(name, step, kind, tensorflow):
     from magsig_tf.models.encoders.build_encoder import build_encoder
-    from magsig_tf.serving.exporting.grad_cam import last_map
+    from magsig_tf.serving.exporting.served_model import last_map
 
     encoder = build_encoder(name, (64, 64, 3), "none", 0)
     found = last_map(encoder)
@@ -87,7 +87,7 @@ def test_the_last_map_is_what_the_pooling_sees(name, step, kind, tensorflow):
 def test_an_encoder_without_places_is_refused(tensorflow):
     import keras
 
-    from magsig_tf.serving.exporting.grad_cam import last_map
+    from magsig_tf.serving.exporting.served_model import last_map
 
     pixels = keras.Input((8, 8, 3))
     with pytest.raises(DataError, match="Expected an encoder with a convolution"):
@@ -99,7 +99,7 @@ def test_random_weights_give_another_map(study, tensorflow):
     import keras
 
     from magsig_tf.models.saved_model import load_saved_model
-    from magsig_tf.serving.exporting.grad_cam import GradCam
+    from magsig_tf.serving.exporting.served_model import GradCam
 
     def maps_of(classifier):
         pixels = tensorflow.constant(study.prepared.images[:24], tensorflow.float32)

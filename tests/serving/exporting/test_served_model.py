@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from tensorflow_serving.apis import prediction_log_pb2
 
+from magsig_tf.serving.exporting.served_model import SIGNATURES
 from tests.serving.exporting.test_preprocessing import encoded, picture
 
 TOLERANCE = 1e-6
@@ -76,7 +78,7 @@ def test_the_signature_is_the_arithmetic_of_its_arrays(loaded, signature, study)
 
 def test_a_signature_served_is_the_one_that_was_fitted(tensorflow):
     from magsig_tf.seeding import generator_for
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
     from magsig_tf.signatures.signature import fit_signature
 
     random = generator_for("served signature")
@@ -101,7 +103,7 @@ def test_a_signature_that_was_not_asked_for_is_not_served(study, tensorflow):
 def test_nothing_is_traced_again_for_another_number_or_size_of_images(study, tensorflow):
     from magsig_tf.models.saved_model import load_saved_model
     from magsig_tf.serving.exporting.preprocessing import Preprocessing
-    from magsig_tf.serving.exporting.served_model import SIGNATURES, ServedModel
+    from magsig_tf.serving.exporting.served_model import ServedModel
 
     module = ServedModel(load_saved_model(study.folder / "model.keras"), Preprocessing(32)).module()
     for number, height, width in ((1, 32, 32), (2, 32, 32), (5, 40, 30), (3, 64, 96)):
@@ -143,3 +145,31 @@ def test_mixed_precision_is_served_in_float32(tensorflow, precision):
     heat = module.gradcam(images)["heat"].numpy()
     assert np.isfinite(heat).all()
     assert heat.max() <= 1
+
+
+def read(tensorflow, path):
+    records = tensorflow.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    return [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+
+
+def test_every_signature_is_warmed_up_and_answers(exported, loaded, tensorflow):
+    logs = read(tensorflow, exported.folder / "assets.extra" / "tf_serving_warmup_requests")
+    assert [log.predict_log.request.model_spec.signature_name for log in logs] == list(SIGNATURES)
+    for log in logs:
+        assert log.WhichOneof("log_type") == "predict_log"
+        request = log.predict_log.request
+        assert request.model_spec.name == "tiny"
+        inputs = {name: tensorflow.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        assert loaded.ask(request.model_spec.signature_name, **inputs)
+
+
+def test_a_log_holds_what_was_put_in(tensorflow):
+    from magsig_tf.serving.exporting.served_model import prediction_log
+
+    values = np.arange(400, dtype=np.float32).reshape(2, 200)
+    log = prediction_log_pb2.PredictionLog.FromString(prediction_log("m" * 300, "embed", {"a": values, "b": values[0]}))
+    request = log.predict_log.request
+    assert request.model_spec.name == "m" * 300
+    np.testing.assert_array_equal(tensorflow.make_ndarray(request.inputs["a"]), values)
+    np.testing.assert_array_equal(tensorflow.make_ndarray(request.inputs["b"]), values[0])
+    assert not log.predict_log.HasField("response")

@@ -20,11 +20,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.errors import DataError
+from magsig_tf.serving.exported_model import ModelDescription
 from magsig_tf.serving.predicting import prediction
 from magsig_tf.serving.predicting.input_images import InputImage
-from magsig_tf.serving.predicting.model_description import ModelDescription
-from magsig_tf.serving.predicting.predict import predict
-from magsig_tf.serving.predicting.prediction_table import Tally, row_of
+from magsig_tf.serving.predicting.predict import Tally, predict, row_of
 from tests.cli.command_line import magsig, refused
 from tests.data.small_images import breakhis_files, png, write_tree
 from tests.serving.stand_in import SIZE, expected_probability, write_facts, write_stand_in

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.serving.exporting.version_folder import VersionFolder, find_version, versions
+from magsig_tf.serving.exported_model import find_version, model_folder, versions, writing_version
 
 
 def write(root, text: str = "model"):
-    place = VersionFolder(root, "grl-400x")
-    with place.writing() as folder:
+    with writing_version(root / "grl-400x") as (folder, place):
         (folder / "saved_model.pb").write_text(text)
-        return place.publish(folder, place.next_version())
+    return place
 
 
 def test_versions_count_up_and_nothing_else_is_left(tmp_path):
@@ -29,8 +28,7 @@ def test_a_gap_is_not_filled_and_other_names_are_no_versions(tmp_path):
 
 
 def test_while_it_is_written_a_server_sees_nothing(tmp_path):
-    place = VersionFolder(tmp_path, "grl-400x")
-    with place.writing() as folder:
+    with writing_version(tmp_path / "grl-400x") as (folder, _):
         (folder / "saved_model.pb").write_text("half")
         assert not (tmp_path / "grl-400x").exists()
         assert (tmp_path / "grl-400x") not in folder.parents
@@ -39,7 +37,7 @@ def test_while_it_is_written_a_server_sees_nothing(tmp_path):
 
 def test_an_interrupted_export_leaves_no_folder(tmp_path):
     def interrupted():
-        with VersionFolder(tmp_path, "grl-400x").writing() as folder:
+        with writing_version(tmp_path / "grl-400x") as (folder, _):
             (folder / "saved_model.pb").write_text("half")
             raise KeyboardInterrupt
 
@@ -57,9 +55,9 @@ def test_what_a_kill_left_is_cleared_by_the_next_export(tmp_path):
 
 def test_two_exports_to_one_name_do_not_meet(tmp_path):
     with (
-        VersionFolder(tmp_path, "grl-400x").writing(),
+        writing_version(tmp_path / "grl-400x"),
         pytest.raises(RunError, match="the export 'grl-400x' to be free"),
-        VersionFolder(tmp_path, "grl-400x").writing(),
+        writing_version(tmp_path / "grl-400x"),
     ):
         pass
 
@@ -67,7 +65,7 @@ def test_two_exports_to_one_name_do_not_meet(tmp_path):
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "x" * 101])
 def test_a_name_that_is_no_folder_is_refused(tmp_path, name):
     with pytest.raises(UsageError, match="Expected a model name"):
-        VersionFolder(tmp_path, name)
+        model_folder(tmp_path, name)
 
 
 def test_the_latest_whole_version_is_found(tmp_path):
