@@ -57,7 +57,7 @@ def export(as_json: bool, **chosen: Any) -> None:
 
 
 def _of_run(facts: dict[str, Any], seeds: list[Run]) -> list[str]:
-    from magsig_tf.workflows.chosen_run import validation_loss
+    from magsig_tf.workflows.exporting import validation_loss
 
     said = [f"{facts['name']} version {facts['version']}: {facts['run']}"]
     if seeds:
