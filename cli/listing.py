@@ -11,7 +11,7 @@ from magsig_tf.workflows.training import counted, duration
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from magsig_tf.workflows.planning import Plan
+    from magsig_tf.workflows.training import Plan
 
 
 def print_plan(plan: Plan, console: Console) -> None:

@@ -17,7 +17,7 @@ from magsig_tf.cli.prepare import prepare_where_missing
 from magsig_tf.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from magsig_tf.workflows.planning import Plan
+    from magsig_tf.workflows.training import Plan
     from magsig_tf.workspace import Workspace
 
 STEPS = workflows.STEPS
