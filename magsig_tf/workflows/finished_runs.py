@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import pandas as pd
 
-from magsig_tf.runs.finished import datasets_with_runs
+from magsig_tf.runs.finished import LoadedRuns, datasets_with_runs, load_runs
 from magsig_tf.workspace import Workspace
 
 Progress = Callable[[str], AbstractContextManager[Callable[..., None]]]
@@ -67,6 +67,23 @@ def choose_dataset(workspace: Workspace, wanted: str | None) -> str:
     if wanted is None and len(with_runs) == 1:
         return with_runs.pop()
     return workspace.choose_dataset(wanted)
+
+
+def load_chosen(
+    workspace: Workspace,
+    dataset: str | None,
+    methods: Sequence[str] = (),
+    configs: Sequence[str] = (),
+    folders: Collection[Path] = (),
+) -> LoadedRuns:
+    """Read the finished runs that a workflow is asked for; an empty choice keeps all.
+
+    Raises:
+        UsageError: there is no such data set, method or config.
+        RunError: nothing is finished, or files of a run are damaged.
+    """
+    dataset = choose_dataset(workspace, dataset)
+    return load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
 
 
 def file_name(kind: str, name: str = "", *chosen: Collection | None) -> str:
