@@ -143,10 +143,6 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _default_text(default: Any) -> str:
-    if default is None:
-        return "none"
-    if default == "":
-        return "empty"
     if isinstance(default, list):
-        return ", ".join(item if isinstance(item, str) else str(item) for item in default)
-    return str(default)
+        return ", ".join(map(str, default))
+    return {None: "none", "": "empty"}.get(default, str(default))

@@ -47,12 +47,8 @@ def with_tables(text: str) -> str:
     Raises:
         MagsigError: a pair of markers is missing.
     """
-    for name, table in (
-        ("configs", shipped_table()),
-        ("hash", keys_left_out_of_the_hash()),
-        ("options", key_table()),
-        ("commands", command_table()),
-    ):
+    made = (shipped_table(), keys_left_out_of_the_hash(), key_table(), command_table())
+    for name, table in zip(("configs", "hash", "options", "commands"), made, strict=True):
         opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, opened, rest = text.partition(opening)
         _, closed, after = rest.partition(closing)
@@ -66,7 +62,7 @@ def shipped_table() -> str:
     """Return the Markdown table of the shipped configs: what each says of itself, and the keys that it sets."""
     rows = []
     for name in shipped_configs():
-        comment = takewhile(_is_comment, shipped_config_text(name).splitlines())
+        comment = takewhile(lambda line: line.startswith("#"), shipped_config_text(name).splitlines())
         about = " ".join(line.removeprefix("#").strip() for line in comment)
         keys = ", ".join(f"`{key}: {_as_yaml(value)}`" for key, value in read_config_file(name).items())
         rows.append((f"`{name}`", about, keys))
@@ -77,18 +73,18 @@ def keys_left_out_of_the_hash() -> str:
     """Return the Markdown list of the settings that the config hash leaves out, by why."""
     deciding = deciding_settings()
     operational = [name for name in Settings.model_fields if name not in deciding and name not in AXES]
-    kinds = (
-        ("They name the run's folder already", AXES),
-        ("They only say how the work is carried out, or how finished runs are judged", operational),
-    )
-    return "\n".join(f"- {why}: {', '.join(f'`{name}`' for name in names)}." for why, names in kinds)
+    kinds = {
+        "They name the run's folder already": AXES,
+        "They only say how the work is carried out, or how finished runs are judged": operational,
+    }
+    return "\n".join(f"- {why}: {', '.join(f'`{name}`' for name in names)}." for why, names in kinds.items())
 
 
 def key_table() -> str:
     """Return the Markdown table of every config key of magsig's own settings and methods."""
     rows = [
         (
-            f"`{name}`<br>`{_flag(name)}`",
+            f"`{name}`<br>`--{name.replace('_', '-')}`",
             f"`{_as_yaml(field.default)}`",
             _meaning(field.description, owners) + _values(field),
             ", ".join(owners),
@@ -127,10 +123,6 @@ def _keys() -> dict[str, tuple[Any, list[str]]]:
     return found
 
 
-def _is_comment(line: str) -> bool:
-    return line.startswith("#")
-
-
 def _options(command: click.Command) -> list[click.Option]:
     with click.Context(command) as context:
         parameters = command.get_params(context)
@@ -142,26 +134,18 @@ def _is_own(plugin: Plugin) -> bool:
     return distribution is not None and distribution.name == _OWN_DISTRIBUTION
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
 def _usage(option: click.Option) -> str:
     flag = " / ".join([*option.opts, *option.secondary_opts])
-    return flag if option.is_flag else f"{flag} {option.metavar or _placeholder(option)}"
-
-
-def _placeholder(option: click.Option) -> str:
-    if isinstance(option.type, click.Choice):
-        return "|".join(map(str, option.type.choices))
-    return option.type.name.upper().removesuffix(" RANGE")
+    if option.is_flag:
+        return flag
+    kind = option.type.name.upper().removesuffix(" RANGE")
+    values = "|".join(map(str, option.type.choices)) if isinstance(option.type, click.Choice) else kind
+    return f"{flag} {option.metavar or values}"
 
 
 def _default(option: click.Option) -> str:
-    if not option.show_default:
-        return ""
-    shown = option.show_default if isinstance(option.show_default, str) else option.default
-    return f" [default: {shown}]"
+    shown = option.default if option.show_default is True else option.show_default
+    return f" [default: {shown}]" if option.show_default else ""
 
 
 def _as_yaml(value: Any) -> str:
@@ -190,11 +174,8 @@ def _values(field: Any) -> str:
 
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import print_lines
-from magsig_tf.cli.options import FILE, FOLDER, json_option
-from magsig_tf.cli.progress import progress_bar
-
-if TYPE_CHECKING:
-    from magsig_tf.workflows.predicting import Explained
+from magsig_tf.cli.options import FILE, FOLDER, json_option, option_with_default
+from magsig_tf.cli.output import print_lines, progress_bar
 
 
 @click.command()
@@ -22,12 +18,8 @@ if TYPE_CHECKING:
     "--model", required=True, type=FOLDER, help="Exported model: its folder (the latest version) or one version."
 )
 @click.option("--out", required=True, type=FILE, help="Picture to write; its ending decides the format.")
-@click.option(
-    "--columns", type=click.IntRange(1, 8), default=3, show_default=True, help="Images in a row of the sheet."
-)
-@click.option(
-    "--limit", type=click.IntRange(1, 200), default=24, show_default=True, help="Largest number of images on the sheet."
-)
+@option_with_default("--columns", type=click.IntRange(1, 8), default=3, help="Images in a row of the sheet.")
+@option_with_default("--limit", type=click.IntRange(1, 200), default=24, help="Largest number of images on the sheet.")
 @json_option
 @click.argument("image", type=click.Path(path_type=Path))
 def explain(as_json: bool, **chosen: Any) -> None:
@@ -41,29 +33,24 @@ def explain(as_json: bool, **chosen: Any) -> None:
     magsig explain --model saved_models/grl-400x TILES --out sheet.png --columns 4 --limit 40
     """
     explained = workflows.explain(**chosen, progress=progress_bar)
-    _print(explained, as_json)
-    if explained.unreadable:
-        raise SystemExit(1)
-
-
-def _print(explained: Explained, as_json: bool) -> None:
-    from magsig_tf.report.terminal.summary import output_console
-    from magsig_tf.workflows.predicting import reasons
-
-    unreadable = explained.unreadable
+    images, unreadable = explained.images, explained.unreadable
     if as_json:
         record = {
             "model": explained.title,
             "out": str(explained.out),
             "files": explained.files,
-            "images": [each.facts() for each in explained.images],
+            "images": [each.facts() for each in images],
             "unreadable": [{"file": each.path, "error": each.reason} for each in unreadable],
         }
         click.echo(json.dumps(record))
-        return
-    lines = [f"{each.path}: {tile.said}" for each, tile in zip(explained.images, explained.tiles, strict=True)]
+    else:
+        lines = [f"{each.path}: {tile.said}" for each, tile in zip(images, explained.tiles, strict=True)]
+        if unreadable:
+            from magsig_tf.workflows.predicting import reasons
+
+            lines.append(f"Not shown: {reasons(unreadable)}.")
+        if explained.files > len(images) + len(unreadable):
+            lines.append(f"The first of {explained.files} images; --limit shows more.")
+        print_lines([*lines, f"Written: {explained.out}"])
     if unreadable:
-        lines.append(f"Not shown: {reasons(unreadable)}.")
-    if explained.files > len(explained.images) + len(unreadable):
-        lines.append(f"The first of {explained.files} images; --limit shows more.")
-    print_lines(output_console(), [*lines, f"Written: {explained.out}"])
+        raise SystemExit(1)

@@ -10,8 +10,8 @@ import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
-from magsig_tf.cli.numbers import as_records, print_lines
 from magsig_tf.cli.options import numbers_options, workspace_option
+from magsig_tf.cli.output import as_records, output_console, print_lines
 
 if TYPE_CHECKING:
     from magsig_tf.workflows.training import TrainedGans
@@ -37,11 +37,12 @@ def gan(
     magsig gan --holdout 400X --per-magnification
     magsig gan --holdout all --patient-fold all --gan-steps 20000
     """
+    fixed: dict[str, Any] = {"method": ["gan"]} | ({"gan_per_magnification": True} if per_magnification else {})
+    config = given.load(**fixed)
     from magsig_tf.cli.training_display import TrainingDisplay
 
-    fixed: dict[str, Any] = {"method": ["gan"]} | ({"gan_per_magnification": True} if per_magnification else {})
     with TrainingDisplay() as display:
-        trained = workflows.gan(given.load(**fixed), workspace, csv_path=csv_path, observer=display)
+        trained = workflows.gan(config, workspace, csv_path=csv_path, observer=display)
     if as_json:
         click.echo(_as_json(trained))
     else:
@@ -63,7 +64,6 @@ def _as_json(trained: TrainedGans) -> str:
 def _print(trained: TrainedGans) -> None:
     from magsig_tf.gan.pictures import DEMONSTRATION
     from magsig_tf.report.terminal.gans import print_quality
-    from magsig_tf.report.terminal.summary import output_console
     from magsig_tf.workflows.training import quality_of
 
     console = output_console()
@@ -71,16 +71,10 @@ def _print(trained: TrainedGans) -> None:
         options = fold.options
         title = f"GANs of {record['dataset']}, {fold.title}: {options.gan_size} px, width {options.gan_width}, "
         title += f"{options.gan_steps} steps"
-        notes = [_chosen(record), *record["warnings"]]
-        if record["demonstration"]:
-            notes.insert(0, f"Of {DEMONSTRATION}.")
+        steps = ", ".join(f"{name} {part['chosen']['step']}" for name, part in record["parts"].items())
+        notes = [f"Of {DEMONSTRATION}."] if record["demonstration"] else []
+        notes.append(f"Steps chosen by KID on training rows: {steps}. Trained in {record['seconds']:.0f} s.")
+        notes += record["warnings"]
         print_quality(quality_of(fold), title, notes, console)
         picture, numbers = fold.folder / "real_and_synthetic.png", fold.folder / "quality.csv"
-        print_lines(console, [f"Real beside synthetic: {picture}", f"All numbers: {numbers}", ""])
-
-
-def _chosen(record: dict[str, Any]) -> str:
-    """Say which step of each GAN was taken, and how long they took."""
-    parts = record["parts"].items()
-    steps = ", ".join(f"{name} {part['chosen']['step']}" for name, part in parts)
-    return f"Steps chosen by KID on training rows: {steps}. Trained in {record['seconds']:.0f} s."
+        print_lines([f"Real beside synthetic: {picture}", f"All numbers: {numbers}", ""], console)

@@ -94,24 +94,17 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. Finished work is kept; the same command resumes from there.", err=True)
         code = INTERRUPTED
-    except MagsigError as error:
-        _raise_again_for_debug(arguments)
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-        code = error.exit_code
     except BrokenPipeError:
         # the reader of a pipe (head, less) has left: nothing more to say
         sys.stderr.close()
         code = 1
-    except Exception as error:  # the last door: a defect of ours, told in one line
-        _raise_again_for_debug(arguments)
-        text = " ".join(str(error).split())
-        click.echo(
-            f"Error: unexpected {type(error).__name__}: {text}. Repeat with `magsig --debug` and report it.", err=True
-        )
-        code = 1
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        said, code = " ".join(str(error).split()), 1
+        if isinstance(error, MagsigError):
+            code = error.exit_code
+        else:  # the last door: a defect of ours, told in one line
+            said = f"unexpected {type(error).__name__}: {said}. Repeat with `magsig --debug` and report it."
+        click.echo(f"Error: {said}", err=True)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _raise_again_for_debug(arguments: list[str]) -> None:
-    if "--debug" in arguments:
-        raise

@@ -1,7 +1,8 @@
-"""Options that several commands share, so that they read and behave the same everywhere."""
+"""Options that several files of commands share, so that they read and behave the same everywhere."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from magsig_tf.workspace import Workspace
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+option_with_default = functools.partial(click.option, show_default=True)
+"""An option whose default is shown."""
 
 
 def _as_workspace(_context: click.Context, _parameter: click.Parameter, value: Path) -> Workspace:
@@ -56,29 +59,6 @@ def runs_options(*, methods: bool = True) -> Callable[[Command], Command]:
     return add
 
 
-embeddings_option = click.option(
-    "--embeddings",
-    "files",
-    multiple=True,
-    type=FILE,
-    help="NPZ file of another model instead of runs; repeat for several.",
-)
-"""Adds `--embeddings`; the command receives `files`."""
-
-metrics_option = click.option(
-    "--metric", "metrics", multiple=True, help="Metric to show; repeat for several.  [default: auc, f1, brier, ece]"
-)
-"""Adds `--metric`; the command receives `metrics`."""
-
-level_option = click.option(
-    "--level",
-    type=click.Choice(["image", "case"]),
-    default="image",
-    show_default=True,
-    help="What the table counts: images or cases.",
-)
-"""Adds `--level`; the command receives `level`."""
-
 margin_option = click.option(
     "--margin",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -87,33 +67,6 @@ margin_option = click.option(
 )
 """Adds `--margin`; the command receives `margin`."""
 
-
-class Threshold(click.ParamType):
-    """A number from 0 to 1, or `validation`."""
-
-    name = "number|validation"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return the threshold, or fail with what was expected."""
-        if value == "validation":
-            return value
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = -1.0
-        if not 0 <= number <= 1:
-            self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
-        return number
-
-
-threshold_option = click.option(
-    "--threshold",
-    type=Threshold(),
-    default=0.5,
-    show_default=True,
-    help="Probability from which an image is called malignant; validation chooses it on the validation part.",
-)
-"""Adds `--threshold`; the command receives `threshold`."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print a machine-readable summary instead of tables."

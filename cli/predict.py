@@ -12,8 +12,8 @@ import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.main import INTERRUPTED
-from magsig_tf.cli.options import FILE, FOLDER, json_option
-from magsig_tf.cli.progress import prediction_bar
+from magsig_tf.cli.options import FILE, FOLDER, json_option, option_with_default
+from magsig_tf.cli.output import prediction_bar
 
 if TYPE_CHECKING:
     from magsig_tf.serving.predicting.predict import Predicted
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     "--model", required=True, type=FOLDER,
     help="Folder of an exported model (its latest version is taken), or of one version.",
 )  # fmt: skip
-@click.option(
-    "--out", type=FILE, default=Path("predictions.csv"), show_default=True,
+@option_with_default(
+    "--out",
+    type=FILE,
+    default=Path("predictions.csv"),
     help="CSV with one row per image; an existing file is replaced.",
-)  # fmt: skip
+)
 @click.option(
     "--cases", type=FILE,
     help="CSV with one row per case, where cases are known.  [default: OUT with -cases before its ending]",
 )  # fmt: skip
-@click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images in a batch.")
+@option_with_default("--batch", type=click.IntRange(1, 4096), default=16, help="Images in a batch.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads that decode and infer.  [default: all cores]")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
 @click.option("--resume", is_flag=True, help="Continue after the rows that an interrupted call left in OUT.partial.")
@@ -55,25 +57,18 @@ def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **c
     except KeyboardInterrupt:
         from magsig_tf.atomic_files import partial_path
 
-        kept = partial_path(out)
-        said = (
-            f"Rows so far are kept in {kept}; add --resume to continue there."
-            if kept.exists()
-            else "Nothing was written."
-        )
+        said, kept = "Nothing was written.", partial_path(out)
+        if kept.exists():
+            said = f"Rows so far are kept in {kept}; add --resume to continue there."
         click.echo(f"Interrupted. {said}", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
-    _print_result(predicted, out, time.monotonic() - began, as_json)
-    if predicted.tally.unreadable:
-        raise click.exceptions.Exit(1)
-
-
-def _print_result(predicted: Predicted, out: Path, seconds: float, as_json: bool) -> None:
+    seconds = time.monotonic() - began
     if as_json:
         click.echo(json.dumps(_summary(predicted, out, seconds), indent=2))
-        return
-    for line in _lines(predicted, out, seconds):
-        click.echo(line)
+    else:
+        click.echo("\n".join(_lines(predicted, out, seconds)))
+    if predicted.tally.unreadable:
+        raise click.exceptions.Exit(1)
 
 
 def _summary(predicted: Predicted, out: Path, seconds: float) -> dict[str, object]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import json_option, workspace_option
-from magsig_tf.cli.progress import preparation_bar
+from magsig_tf.cli.options import json_option, option_with_default, workspace_option
+from magsig_tf.cli.output import preparation_bar
 from magsig_tf.errors import UsageError
-
-if TYPE_CHECKING:
-    from magsig_tf.workflows.preparation import Prepared
-    from magsig_tf.workspace import Workspace
+from magsig_tf.workspace import Workspace
 
 
 def _settings(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -35,11 +32,10 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 @click.option("--phantom", is_flag=True, help="Render the synthetic data set instead; nothing is downloaded.")
 @click.option("--name", help="Name of the data set.  [default: breakhis, phantom, or the CSV's name]")
 @click.option("--size", type=click.IntRange(8, 4096), help="Height and width in pixels.  [default: 224; phantom: 64]")
-@click.option(
+@option_with_default(
     "--resize",
     type=click.Choice(["squash", "crop"]),
     default="squash",
-    show_default=True,
     help="squash keeps the whole image and loses its aspect ratio; crop takes the largest centred square.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that decode.  [default: all cores]")
@@ -68,10 +64,7 @@ def prepare(
     if phantom and (source or kind not in (None, "phantom")):
         raise UsageError("Expected either --phantom or a source", "found both", "Leave one of them out")
     kind = "phantom" if phantom else kind
-    _print(workflows.prepare(source, workspace, kind=kind, **chosen, progress=preparation_bar), as_json)
-
-
-def _print(prepared: Prepared, as_json: bool) -> None:
+    prepared = workflows.prepare(source, workspace, kind=kind, **chosen, progress=preparation_bar)
     dataset = prepared.dataset
     if as_json:
         summary = {"already_prepared": prepared.already, "seconds": round(prepared.seconds, 3)}

@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import print_lines
 from magsig_tf.cli.options import FOLDER, json_option, margin_option, runs_options
-from magsig_tf.cli.progress import progress_bar
-
-if TYPE_CHECKING:
-    from magsig_tf.workflows.reporting import StudyReport
+from magsig_tf.cli.output import output_console, print_lines, progress_bar
 
 
 @click.command()
@@ -37,34 +33,24 @@ def report(opened: bool, as_json: bool, **chosen: Any) -> None:
     runs stay as they are.
     """
     written = workflows.report(**chosen, progress=progress_bar)
+    status = written.status
     if as_json:
-        click.echo(_as_json(written))
+        lists = {"figures": written.figures, "tables": written.tables, "results": written.numbers}
+        document = {"report": str(written.page), **{name: list(map(str, paths)) for name, paths in lists.items()}}
+        document |= {"complete": status.complete, "state": status.title, "remarks": status.remarks}
+        click.echo(json.dumps(document))
     else:
-        _print(written, opened)
+        console = output_console()
+        console.print(f"{status.title}.", style="bold", markup=False)
+        lines = [
+            *status.remarks,
+            f"Figures: {len(written.figures)} files in {written.figures[0].parent}",
+            f"Tables: {len(written.tables)} files in {written.tables[0].parent}",
+            f"Report: {written.page}{'' if opened else ' (magsig report --open opens it in a browser)'}",
+        ]
+        print_lines(lines, console)
     if opened:
         open_in_browser(written.page)
-
-
-def _print(written: StudyReport, opened: bool) -> None:
-    from magsig_tf.report.terminal.summary import output_console
-
-    console = output_console()
-    console.print(f"{written.status.title}.", style="bold", markup=False)
-    hint = "" if opened else " (magsig report --open opens it in a browser)"
-    lines = [
-        *written.status.remarks,
-        f"Figures: {len(written.figures)} files in {written.figures[0].parent}",
-        f"Tables: {len(written.tables)} files in {written.tables[0].parent}",
-        f"Report: {written.page}{hint}",
-    ]
-    print_lines(console, lines)
-
-
-def _as_json(written: StudyReport) -> str:
-    lists = {"figures": written.figures, "tables": written.tables, "results": written.numbers}
-    document = {"report": str(written.page), **{name: list(map(str, paths)) for name, paths in lists.items()}}
-    status = written.status
-    return json.dumps(document | {"complete": status.complete, "state": status.title, "remarks": status.remarks})
 
 
 def open_in_browser(page: Path) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
-from magsig_tf.cli.numbers import as_records
+from magsig_tf.cli.numbers import print_evaluated
 from magsig_tf.cli.options import mlflow_option, numbers_options, workspace_option
-from magsig_tf.cli.progress import progress_bar
+from magsig_tf.cli.output import as_records, progress_bar
 from magsig_tf.errors import MagsigError
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ def train(given: GivenConfig, mlflow: bool, workspace: Workspace, csv_path: Path
     magsig train --method baseline grl --holdout all --patient-fold all --seed 0 1 2
     magsig train --config paper --set lambda_max=0.3
     """
+    config = given.load()
     from magsig_tf.cli.training_display import TrainingDisplay
 
     with TrainingDisplay() as display:
-        trained = workflows.train(given.load(), workspace, mlflow=mlflow, observer=display)
+        trained = workflows.train(config, workspace, mlflow=mlflow, observer=display)
     if trained.is_chief:
         _print_trained(trained, workspace, csv_path, as_json)
     if not trained.complete:
@@ -48,19 +49,11 @@ def train(given: GivenConfig, mlflow: bool, workspace: Workspace, csv_path: Path
 
 def _print_trained(trained: Trained, workspace: Workspace, csv_path: Path | None, as_json: bool) -> None:
     """Print the table of the finished runs; what keeps them from being evaluated does not make them less trained."""
-    from magsig_tf.cli.evaluate import print_evaluated
-
     records: list | None = []
     try:
         if trained.done:
-            evaluated = workflows.evaluate(
-                workspace,
-                trained.dataset,
-                folders=trained.folders,
-                augmentation=False,
-                csv_path=csv_path,
-                progress=progress_bar,
-            )
+            shown: dict[str, Any] = {"augmentation": False, "csv_path": csv_path, "progress": progress_bar}
+            evaluated = workflows.evaluate(workspace, trained.dataset, folders=trained.folders, **shown)
             if as_json:
                 records = json.loads(as_records(evaluated.frame))
             else:

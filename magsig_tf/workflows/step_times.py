@@ -63,3 +63,10 @@ class StepTimes:
         yield
         self.taken[step] = {"seconds": round(time.perf_counter() - began, 2), "runs": runs}
         write_json(self.path, self.taken)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in hours, minutes and seconds, as far as they matter."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

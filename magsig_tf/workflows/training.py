@@ -30,7 +30,7 @@ from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
 from magsig_tf.training.mlflow_runs import MlflowRuns
 from magsig_tf.training.prerequisites import Prerequisite, missing_prerequisites, needed_gans, prerequisites
-from magsig_tf.workflows.step_times import StepTimes
+from magsig_tf.workflows.step_times import StepTimes, duration
 from magsig_tf.workspace import Workspace
 
 SILENT = Observer()
@@ -283,13 +283,6 @@ def gan(
 def quality_of(fold: FoldGans) -> pd.DataFrame:
     """Return the quality table of a finished fold."""
     return pd.read_parquet(fold.folder / "quality.parquet")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in hours, minutes and seconds, as far as they matter."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def counted(number: int, noun: str) -> str:

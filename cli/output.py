@@ -1,16 +1,57 @@
-"""Bars on standard error, for workflows to tell how far they are."""
+"""What commands show: bars on standard error while they work, then numbers and lines on standard output."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
     from magsig_tf.data.preparation.prepare import PrepareProgress
+    from magsig_tf.workflows.finished_runs import Numbers
+
+
+def as_records(frame: pd.DataFrame) -> str:
+    """Return a frame as JSON records."""
+    return frame.to_json(orient="records", double_precision=15)
+
+
+def show_numbers(numbers: Numbers, as_json: bool, draw: Callable[[Console], None]) -> None:
+    """Print numbers on standard output, and the files that hold them.
+
+    Args:
+        numbers: Their frame and files.
+        as_json: Print the frame as JSON records instead of tables.
+        draw: Draws the tables.
+    """
+    if as_json:
+        click.echo(as_records(numbers.frame))
+        return
+    console = output_console()
+    draw(console)
+    if numbers.files:
+        print_lines([f"All numbers: {', '.join(map(str, numbers.files))}"], console)
+
+
+def output_console() -> Console:
+    """Return a console on standard output, 100 columns wide when that is no terminal."""
+    from magsig_tf.report.terminal.render import output_console
+
+    return output_console()
+
+
+def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
+    """Print lines as they are: not folded, so that a path can be copied, and not read as markup."""
+    console = console or output_console()
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 @contextlib.contextmanager
