@@ -7,16 +7,14 @@ forget one. Plugins are left out: the page describes magsig itself.
 from __future__ import annotations
 
 import json
-import typing
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
 from magsig_tf.atomic_files import write_text
-from magsig_tf.cli.config_options import ConfigCommand
 from magsig_tf.cli.main import load_command
 from magsig_tf.config import AXES, Settings, deciding_settings
 from magsig_tf.config_files import method_options, read_config_file, shipped_config_text, shipped_configs
@@ -24,7 +22,6 @@ from magsig_tf.errors import MagsigError
 from magsig_tf.registry import Plugin, registry
 
 PAGE = Path("docs/configuration.md")
-_OWN_DISTRIBUTION = "magsig"
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
 
 
@@ -82,28 +79,22 @@ def keys_left_out_of_the_hash() -> str:
 
 def key_table() -> str:
     """Return the Markdown table of every config key of magsig's own settings and methods."""
-    rows = [
-        (
-            f"`{name}`<br>`--{name.replace('_', '-')}`",
-            f"`{_as_yaml(field.default)}`",
-            _meaning(field.description, owners) + _values(field),
-            ", ".join(owners),
-        )
-        for name, (field, owners) in _keys().items()
-    ]
+    rows = []
+    for name, (field, owners) in _keys().items():
+        prefix, separator, rest = field.description.partition(": ")
+        meaning = rest if separator and prefix in owners else field.description
+        key = f"`{name}`<br>`--{name.replace('_', '-')}`"
+        rows.append((key, f"`{_as_yaml(field.default)}`", meaning + _values(field), ", ".join(owners)))
     return _markdown(("key and option", "default", "meaning", "for"), rows)
 
 
 def command_table() -> str:
     """Return the Markdown table of the options of magsig's own commands that are not config keys."""
-    keys = set(_keys())
     rows = []
     for name, command in own_commands().items():
         rows.append((f"`magsig {name}`", "", command.get_short_help_str(limit=200)))
-        generated = keys if isinstance(command, ConfigCommand) else set()
-        for option in _options(command):
-            if option.name not in generated:
-                rows.append(("", f"`{_usage(option)}`", (option.help or "") + _default(option)))
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        rows += [("", f"`{_usage(option)}`", (option.help or "") + _default(option)) for option in options]
     return _markdown(("command", "option", "meaning"), rows)
 
 
@@ -123,15 +114,8 @@ def _keys() -> dict[str, tuple[Any, list[str]]]:
     return found
 
 
-def _options(command: click.Command) -> list[click.Option]:
-    with click.Context(command) as context:
-        parameters = command.get_params(context)
-    return [p for p in parameters if isinstance(p, click.Option) and not p.hidden and "--help" not in p.opts]
-
-
 def _is_own(plugin: Plugin) -> bool:
-    distribution = plugin.entry_point.dist
-    return distribution is not None and distribution.name == _OWN_DISTRIBUTION
+    return getattr(plugin.entry_point.dist, "name", None) == "magsig"
 
 
 def _usage(option: click.Option) -> str:
@@ -152,23 +136,16 @@ def _as_yaml(value: Any) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _meaning(description: str, owners: list[str]) -> str:
-    prefix, separator, rest = description.partition(": ")
-    return rest if separator and prefix in owners else description
-
-
 def _values(field: Any) -> str:
-    kinds = (field.annotation, *typing.get_args(field.annotation))
-    choices = [
-        choice for kind in kinds if typing.get_origin(kind) is typing.Literal for choice in typing.get_args(kind)
-    ]
+    kinds = (field.annotation, *get_args(field.annotation))
+    choices = [f"`{choice}`" for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
     bounds = [
         words.format(getattr(constraint, name))
         for constraint in field.metadata
         for name, words in _BOUNDS.items()
         if hasattr(constraint, name)
     ]
-    found = ", ".join(f"`{choice}`" for choice in choices) or ", ".join(bounds)
+    found = ", ".join(choices or bounds)
     return f" ({found})" if found else ""
 
 

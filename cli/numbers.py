@@ -1,11 +1,13 @@
-"""Commands that calculate numbers of finished runs, of their embeddings, or of embeddings of other models.
+"""Commands that read finished runs: their numbers, those of their embeddings or of other models', and the report.
 
 Each writes every number to the results folder, and prints its tables or, with --json, its tidy frame.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import FILE, margin_option, numbers_options, option_with_default, runs_options
-from magsig_tf.cli.output import as_records, progress_bar, show_numbers
+from magsig_tf.cli.options import (
+    FILE,
+    FOLDER,
+    json_option,
+    margin_option,
+    numbers_options,
+    option_with_default,
+    runs_options,
+)
+from magsig_tf.cli.output import as_records, output_console, print_lines, progress_bar, show_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,13 +77,10 @@ class Threshold(click.ParamType):
         """Return the threshold, or fail with what was expected."""
         if value == "validation":
             return value
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = -1.0
-        if not 0 <= number <= 1:
-            self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
-        return number
+        with contextlib.suppress(TypeError, ValueError):
+            if 0 <= (number := float(value)) <= 1:
+                return number
+        self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
 
 
 threshold_option = option_with_default(
@@ -251,3 +258,52 @@ def print_probed(probed: Numbers, as_json: bool = False) -> None:
 
     found = probed.found
     show_numbers(probed, as_json, lambda console: print_probes(found.table, found.title, found.notes, console))
+
+
+@click.command()
+@runs_options(methods=False)
+@margin_option
+@click.option(
+    "--output",
+    type=FOLDER,
+    help="Folder for the page, its figures and tables.  [default: results/DATASET in the workspace]",
+)
+@click.option("--open", "opened", is_flag=True, help="Open the page in a browser.")
+@json_option
+def report(opened: bool, as_json: bool, **chosen: Any) -> None:
+    """Write the study as one web page, with its figures and tables as files.
+
+    The page, report.html, reads like a short paper, needs no network and can be sent to others by itself. Figures
+    are written as SVG and PNG to figures/, tables as CSV and LaTeX to tables/ beside it. What is missing is named,
+    with the command that supplies it. With --config-hash the names of all files end in the hashes, and those of all
+    runs stay as they are.
+    """
+    written = workflows.report(**chosen, progress=progress_bar)
+    status = written.status
+    if as_json:
+        lists = {"figures": written.figures, "tables": written.tables, "results": written.numbers}
+        document = {"report": str(written.page), **{name: list(map(str, paths)) for name, paths in lists.items()}}
+        document |= {"complete": status.complete, "state": status.title, "remarks": status.remarks}
+        click.echo(json.dumps(document))
+    else:
+        console = output_console()
+        console.print(f"{status.title}.", style="bold", markup=False)
+        lines = [
+            *status.remarks,
+            f"Figures: {len(written.figures)} files in {written.figures[0].parent}",
+            f"Tables: {len(written.tables)} files in {written.tables[0].parent}",
+            f"Report: {written.page}{'' if opened else ' (magsig report --open opens it in a browser)'}",
+        ]
+        print_lines(lines, console)
+    if opened:
+        open_in_browser(written.page)
+
+
+def open_in_browser(page: Path) -> None:
+    """Open a page in the user's browser; say where it is when there is none.
+
+    Args:
+        page: The page.
+    """
+    if not webbrowser.open(page.resolve().as_uri()):
+        click.echo(f"No browser can be opened here; the page is {page.resolve()}", err=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import json_option, option_with_default, workspace_option
+from magsig_tf.cli.options import PATH, json_option, option_with_default, workspace_option
 from magsig_tf.cli.output import preparation_bar
 from magsig_tf.errors import UsageError
 from magsig_tf.workspace import Workspace
@@ -26,9 +26,7 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 
 
 @click.command("prepare")
-@click.option(
-    "--source", type=click.Path(path_type=Path), help="BreaKHis archive (.tar.gz) or folder, or a CSV manifest."
-)
+@click.option("--source", type=PATH, help="BreaKHis archive (.tar.gz) or folder, or a CSV manifest.")
 @click.option("--phantom", is_flag=True, help="Render the synthetic data set instead; nothing is downloaded.")
 @click.option("--name", help="Name of the data set.  [default: breakhis, phantom, or the CSV's name]")
 @click.option("--size", type=click.IntRange(8, 4096), help="Height and width in pixels.  [default: 224; phantom: 64]")
@@ -75,16 +73,3 @@ def prepare(
     print_report(dataset.info)
     state = "already prepared, nothing to do" if prepared.already else f"prepared in {prepared.seconds:.1f} s"
     click.echo(f"{state}: {dataset.folder}")
-
-
-def prepare_where_missing(name: str | None, workspace: Workspace) -> None:
-    """Prepare a data set that needs no file, such as the phantom, where it is named and missing.
-
-    Args:
-        name: The data set of a config, or None.
-        workspace: Where it shall lie.
-    """
-    prepared = workflows.prepare_without_source(name, workspace, progress=preparation_bar)
-    if prepared:
-        dataset = prepared.dataset
-        click.echo(f"prepared {dataset.name} in {prepared.seconds:.1f} s: {dataset.folder}", err=True)

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
 from magsig_tf.cli.numbers import print_evaluated, print_judged, print_probed, print_signature_study
-from magsig_tf.cli.options import mlflow_option, numbers_options, option_with_default, workspace_option
-from magsig_tf.cli.output import as_records, output_console, print_lines, progress_bar
-from magsig_tf.cli.prepare import prepare_where_missing
+from magsig_tf.cli.options import (
+    ConfigCommand,
+    GivenConfig,
+    mlflow_option,
+    numbers_options,
+    option_with_default,
+    workspace_option,
+)
+from magsig_tf.cli.output import as_records, output_console, preparation_bar, print_lines, progress_bar
 from magsig_tf.workflows.step_times import duration
 
 if TYPE_CHECKING:
@@ -53,11 +58,20 @@ def reproduce(
     magsig reproduce --config paper --dry-run
     """
     config = given.load()
-    prepare_where_missing(config.settings.dataset, workspace)
+    prepared = workflows.prepare_without_source(config.settings.dataset, workspace, progress=preparation_bar)
+    if prepared:
+        click.echo(f"prepared {prepared.dataset.name} in {prepared.seconds:.1f} s: {prepared.dataset.folder}", err=True)
     name = Path(given.name or "").stem
     if dry_run:
+        from magsig_tf.runs.result_files import write_frame
+
         steps = STEPS[: STEPS.index(until) + 1]
-        _show_plan(workflows.plan(config, workspace, steps=steps, name=name), chosen["csv_path"], as_json)
+        plan = workflows.plan(config, workspace, steps=steps, name=name)
+        write_frame(plan.frame, Path(), "", chosen["csv_path"])
+        if as_json:
+            click.echo(as_records(plan.frame))
+        else:
+            print_plan(plan, output_console())
         return
     from magsig_tf.cli.training_display import TrainingDisplay
 
@@ -69,16 +83,6 @@ def reproduce(
         )
     if not study.trained.complete:
         raise SystemExit(1)
-
-
-def _show_plan(plan: Plan, csv_path: Path | None, as_json: bool) -> None:
-    from magsig_tf.runs.result_files import write_frame
-
-    write_frame(plan.frame, Path(), "", csv_path)
-    if as_json:
-        click.echo(as_records(plan.frame))
-    else:
-        print_plan(plan, output_console())
 
 
 def print_plan(plan: Plan, console: Console) -> None:

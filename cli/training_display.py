@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.statistics_rule import MARK, MOVING, rule_of
@@ -47,7 +47,6 @@ class TrainingDisplay(Observer):
             console=console,
             disable=not console.is_terminal,
         )
-        self._task: TaskID | None = None
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()
@@ -79,8 +78,8 @@ class TrainingDisplay(Observer):
 
     def step_done(self, step: int) -> None:
         """Advance the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=step)
+        for task in self._progress.task_ids:
+            self._progress.update(task, completed=step)
 
     def interval(self, step: int, logs: dict[str, float]) -> None:
         """Show the newest losses."""
@@ -114,18 +113,17 @@ class TrainingDisplay(Observer):
 
     def note(self, text: str) -> None:
         """Print a sentence; one about a run stands below its title."""
-        indent, style = ("", None) if self._task is None else ("  ", "dim")
+        indent, style = ("  ", "dim") if self._progress.task_ids else ("", None)
         self.console.print(f"{indent}{text}", style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _end(self) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+        for task in self._progress.task_ids:
+            self._progress.remove_task(task)
 
     def _begin(self, description: str, total_steps: int) -> None:
         self._shown, self._total = {}, total_steps
         self._end()
-        self._task = self._progress.add_task(description, total=total_steps, figures="")
+        self._progress.add_task(description, total=total_steps, figures="")
 
     def _show(self, logs: dict[str, float]) -> None:
         for name, (figure, words) in _OF_LOGS.items():
@@ -141,9 +139,9 @@ class TrainingDisplay(Observer):
             self.console.print(f"  {place}  {figures}{mark}", highlight=False, soft_wrap=True)
 
     def _update(self) -> None:
-        if self._task is not None:
-            figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
-            self._progress.update(self._task, figures=figures)
+        figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
+        for task in self._progress.task_ids:
+            self._progress.update(task, figures=figures)
 
 
 def _weights(chosen: dict[str, Any]) -> str:

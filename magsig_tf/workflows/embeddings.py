@@ -85,7 +85,7 @@ def signatures(
     if files:
         title, sources = f"embeddings-{files[0].stem}", sources_of_files(files)
     else:
-        loaded = load_chosen(workspace, dataset, methods, configs, folders)
+        loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
         title, matrix = loaded.dataset, arrange(loaded.runs)
         sources, notes = sources_of_runs(matrix), run_notes(matrix, loaded.unfinished)
         if not methods if random_encoder is None else random_encoder:
@@ -157,7 +157,7 @@ def probe(
         magnifications = {name for each in sets for name in each.magnification.tolist()}
         notes, absent = [], ["random encoder and colours: files of other models bring none"]
     else:
-        loaded = load_chosen(workspace, dataset, methods, configs, folders)
+        loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
         matrix, known = arrange(loaded.runs), Known.of(workspace.data(loaded.dataset))
         controls, absent = plan_controls(matrix, known, workspace, loaded.dataset)
         title = f"{loaded.dataset}: probes of frozen embeddings of test cases"

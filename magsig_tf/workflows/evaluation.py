@@ -68,7 +68,7 @@ def evaluate(
         UsageError: a method or config was asked for that has no run.
         RunError: nothing is finished, or files of a run are damaged.
     """
-    loaded = load_chosen(workspace, dataset, methods, configs, folders)
+    loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
     with progress("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
     explained = explain_if_augmented(loaded, workspace, replicates, progress) if augmentation else None
@@ -184,7 +184,7 @@ def augmentation(
         UsageError: a method or config has no run.
         RunError: no finished run used synthetic images, or files of a run or its GANs are damaged.
     """
-    loaded = load_chosen(workspace, dataset, methods, configs)
+    loaded = load_chosen(workspace, dataset, methods=methods, configs=configs)
     with progress("augmentation") as report:
         explained = explain(loaded, workspace, replicates=replicates, progress=report)
     name = file_name("explanation", "", methods, configs)

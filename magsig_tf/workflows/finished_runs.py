@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,21 +69,20 @@ def choose_dataset(workspace: Workspace, wanted: str | None) -> str:
     return workspace.choose_dataset(wanted)
 
 
-def load_chosen(
-    workspace: Workspace,
-    dataset: str | None,
-    methods: Sequence[str] = (),
-    configs: Sequence[str] = (),
-    folders: Collection[Path] = (),
-) -> LoadedRuns:
-    """Read the finished runs that a workflow is asked for; an empty choice keeps all.
+def load_chosen(workspace: Workspace, dataset: str | None, **choice: Collection) -> LoadedRuns:
+    """Read the finished runs that a workflow is asked for.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set; None takes the only one.
+        **choice: Of `methods`, `configs` and `folders` those to keep; empty keeps all.
 
     Raises:
         UsageError: there is no such data set, method or config.
         RunError: nothing is finished, or files of a run are damaged.
     """
-    dataset = choose_dataset(workspace, dataset)
-    return load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
+    kept = {key: values or None for key, values in choice.items()}
+    return load_runs(workspace, choose_dataset(workspace, dataset), **kept)
 
 
 def file_name(kind: str, name: str = "", *chosen: Collection | None) -> str:
