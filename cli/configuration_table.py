@@ -21,13 +21,12 @@ from magsig_tf.config_files import method_options, read_config_file, shipped_con
 from magsig_tf.errors import MagsigError
 from magsig_tf.registry import Plugin, registry
 
-PAGE = Path("docs/configuration.md")
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the page is out of date.")
-@click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default=PAGE)
+@click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default="docs/configuration.md")
 def main(check: bool, page: Path) -> None:
     """Bring the generated parts of PAGE up to date."""
     text = page.read_text(encoding="utf-8")
@@ -100,8 +99,7 @@ def command_table() -> str:
 
 def own_commands() -> dict[str, click.Command]:
     """Return the commands that magsig itself declares, by name."""
-    plugins = registry("commands").plugins
-    return {plugin.name: load_command(plugin) for plugin in plugins if _is_own(plugin)}
+    return {plugin.name: load_command(plugin) for plugin in registry("commands").plugins if _is_own(plugin)}
 
 
 def _keys() -> dict[str, tuple[Any, list[str]]]:

@@ -8,23 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import (
-    FILE,
-    FOLDER,
-    json_option,
-    margin_option,
-    numbers_options,
-    option_with_default,
-    runs_options,
-)
-from magsig_tf.cli.output import as_records, output_console, print_lines, progress_bar, show_numbers
+from magsig_tf.cli.options import FILE, FOLDER, json_option, numbers_options, option_with_default, runs_options
+from magsig_tf.cli.output import as_records, output_console, print_lines, progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +25,7 @@ if TYPE_CHECKING:
     from magsig_tf.workflows.evaluation import Evaluated
     from magsig_tf.workflows.finished_runs import Numbers
 
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 LONG = ("selection_frequencies", "signature_predictions")
 """Tables of signatures that --json leaves out."""
 
@@ -83,6 +76,14 @@ class Threshold(click.ParamType):
         self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
 
 
+margin_option = click.option(
+    "--margin",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Differences of AUC, F1 or overlap up to this size count as equivalent.  [default: equivalence_margin of "
+    "the runs' configs]",
+)
+"""Adds `--margin`; the command receives `margin`."""
+
 threshold_option = option_with_default(
     "--threshold",
     type=Threshold(),
@@ -90,6 +91,23 @@ threshold_option = option_with_default(
     help="Probability from which an image is called malignant; validation chooses it on the validation part.",
 )
 """Adds `--threshold`; the command receives `threshold`."""
+
+
+def show_numbers(numbers: Numbers, as_json: bool, draw: Callable[[Console], None]) -> None:
+    """Print numbers on standard output, and the files that hold them.
+
+    Args:
+        numbers: Their frame and files.
+        as_json: Print the frame as JSON records instead of tables.
+        draw: Draws the tables.
+    """
+    if as_json:
+        click.echo(as_records(numbers.frame))
+        return
+    console = output_console()
+    draw(console)
+    if numbers.files:
+        print_lines([f"All numbers: {', '.join(map(str, numbers.files))}"], console)
 
 
 @click.command()
@@ -112,13 +130,11 @@ def evaluate(level: str, metrics: list[str], as_json: bool, **chosen: Any) -> No
     print_evaluated(workflows.evaluate(**chosen, progress=progress_bar), level, metrics, as_json)
 
 
-def print_evaluated(
-    evaluated: Evaluated, level: str = "image", shown: Sequence[str] = (), as_json: bool = False
-) -> None:
+def print_evaluated(given: Evaluated, level: str = "image", shown: Sequence[str] = (), as_json: bool = False) -> None:
     """Print a summary and, where it has one, the table of what synthetic images did.
 
     Args:
-        evaluated: The numbers.
+        given: The numbers.
         level: "image" or "case".
         shown: Names of metrics; empty shows the usual ones.
         as_json: Print the summary as JSON records instead.
@@ -127,12 +143,12 @@ def print_evaluated(
     from magsig_tf.report.terminal.summary import SHOWN, print_summary
 
     def draw(console: Console) -> None:
-        print_summary(evaluated.found, level, shown or SHOWN, console)
-        if evaluated.augmentation:
+        print_summary(given.found, level, shown or SHOWN, console)
+        if given.augmentation:
             console.print()
-            print_explanation(evaluated.augmentation, level, console)
+            print_explanation(given.augmentation, level, console)
 
-    show_numbers(evaluated, as_json, draw)
+    show_numbers(given, as_json, draw)
 
 
 @click.command()
@@ -161,11 +177,7 @@ def compare(metrics: list[str], as_json: bool, **chosen: Any) -> None:
 @click.command()
 @runs_options(methods=False)
 @margin_option
-@click.option(
-    "--file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Judge another paper's claims: a YAML file.",
-)
+@click.option("--file", type=EXISTING_FILE, help="Judge another paper's claims: a YAML file.")
 @numbers_options
 def claims(as_json: bool, **chosen: Any) -> None:
     """Judge the statements of a paper: its number, ours with an interval, a verdict, and why.

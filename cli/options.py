@@ -41,11 +41,11 @@ workspace_option = click.option(
 dataset_option = click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
 """Adds `--dataset`; the command receives `dataset`."""
 
-_method_option = click.option("--method", "methods", multiple=True, help="Only this method; repeat for several.")
-_config_option = click.option(
+_of_method = click.option("--method", "methods", multiple=True, help="Only this method; repeat for several.")
+_of_config = click.option(
     "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so; repeat for several."
 )
-_replicates_option = option_with_default(
+_replicates = option_with_default(
     "--replicates", type=click.IntRange(100), default=2000, help="Bootstrap replicates over cases."
 )
 
@@ -57,19 +57,10 @@ def runs_options(*, methods: bool = True) -> Callable[[Command], Command]:
     """
 
     def add(command: Command) -> Command:
-        command = _config_option(_replicates_option(command))
-        return workspace_option(dataset_option(_method_option(command) if methods else command))
+        command = _of_config(_replicates(command))
+        return workspace_option(dataset_option(_of_method(command) if methods else command))
 
     return add
-
-
-margin_option = click.option(
-    "--margin",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Differences of AUC, F1 or overlap up to this size count as equivalent.  [default: equivalence_margin of "
-    "the runs' configs]",
-)
-"""Adds `--margin`; the command receives `margin`."""
 
 
 json_option = click.option(

@@ -7,37 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
     from magsig_tf.data.preparation.prepare import PrepareProgress
-    from magsig_tf.workflows.finished_runs import Numbers
 
 
 def as_records(frame: pd.DataFrame) -> str:
     """Return a frame as JSON records."""
     return frame.to_json(orient="records", double_precision=15)
-
-
-def show_numbers(numbers: Numbers, as_json: bool, draw: Callable[[Console], None]) -> None:
-    """Print numbers on standard output, and the files that hold them.
-
-    Args:
-        numbers: Their frame and files.
-        as_json: Print the frame as JSON records instead of tables.
-        draw: Draws the tables.
-    """
-    if as_json:
-        click.echo(as_records(numbers.frame))
-        return
-    console = output_console()
-    draw(console)
-    if numbers.files:
-        print_lines([f"All numbers: {', '.join(map(str, numbers.files))}"], console)
 
 
 def output_console() -> Console:
@@ -127,7 +107,6 @@ def waiting(title: str) -> Iterator[Callable[..., None]]:
 
 def _bar(title: str, *columns: str | ProgressColumn) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    shown = (TextColumn(column) if isinstance(column, str) else column for column in columns)
-    return Progress(TextColumn(title), BarColumn(), *shown, TimeRemainingColumn(), console=Console(stderr=True))
+    return Progress(title, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))

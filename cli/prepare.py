@@ -12,7 +12,6 @@ from magsig_tf import workflows
 from magsig_tf.cli.options import PATH, json_option, option_with_default, workspace_option
 from magsig_tf.cli.output import preparation_bar
 from magsig_tf.errors import UsageError
-from magsig_tf.workspace import Workspace
 
 
 def _settings(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -50,9 +49,7 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 )
 @workspace_option
 @json_option
-def prepare(
-    source: Path | None, phantom: bool, kind: str | None, workspace: Workspace, as_json: bool, **chosen: Any
-) -> None:
+def prepare(source: Path | None, phantom: bool, kind: str | None, as_json: bool, **chosen: Any) -> None:
     """Decode and check a data set once; training reads the result.
 
     Images are read from BreaKHis as it is distributed (archive or unpacked folder), from any data set that a CSV with
@@ -61,8 +58,7 @@ def prepare(
     """
     if phantom and (source or kind not in (None, "phantom")):
         raise UsageError("Expected either --phantom or a source", "found both", "Leave one of them out")
-    kind = "phantom" if phantom else kind
-    prepared = workflows.prepare(source, workspace, kind=kind, **chosen, progress=preparation_bar)
+    prepared = workflows.prepare(source, kind="phantom" if phantom else kind, **chosen, progress=preparation_bar)
     dataset = prepared.dataset
     if as_json:
         summary = {"already_prepared": prepared.already, "seconds": round(prepared.seconds, 3)}

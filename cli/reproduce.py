@@ -20,15 +20,13 @@ from magsig_tf.cli.options import (
     workspace_option,
 )
 from magsig_tf.cli.output import as_records, output_console, preparation_bar, print_lines, progress_bar
-from magsig_tf.workflows.step_times import duration
+from magsig_tf.workflows.step_times import STEPS, counted, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from magsig_tf.workflows.training import Plan
     from magsig_tf.workspace import Workspace
-
-STEPS = workflows.STEPS
 
 
 @click.command(cls=ConfigCommand, config_required=True)
@@ -78,9 +76,8 @@ def reproduce(
     chosen["until"] = STEPS[0] if as_json else until  # one JSON document; the other commands have --json of their own
     shown = partial(_print_step, as_json=as_json)
     with TrainingDisplay() as display:
-        study = workflows.reproduce(
-            config, workspace, name, **chosen, observer=display, progress=progress_bar, step_done=shown
-        )
+        chosen |= {"observer": display, "progress": progress_bar, "step_done": shown}
+        study = workflows.reproduce(config, workspace, name, **chosen)
     if not study.trained.complete:
         raise SystemExit(1)
 
@@ -93,16 +90,12 @@ def print_plan(plan: Plan, console: Console) -> None:
         console: Where to.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from magsig_tf.workflows.training import counted
+    from rich.table import Column, Table
 
     title = f"{counted(len(plan.runs), 'run')} on {plan.dataset}"
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
-    )
-    for column in ("method", "holdout", "patient fold", "seed", "state", "time"):
-        table.add_column(column, justify="right" if column == "time" else "left")
+    columns = ("method", "holdout", "patient fold", "seed", "state", Column("time", justify="right"))
+    style: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
+    table = Table(*columns, title=title, title_justify="left", **style)
     for row in plan.frame.head(len(plan.runs)).to_dict("records"):  # below them: what they need, and steps
         axes = (str(row[name]) for name in ("method", "holdout", "patient_fold", "seed", "state"))
         table.add_row(*axes, _time(row["seconds"]))

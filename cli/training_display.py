@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.statistics_rule import MARK, MOVING, rule_of
@@ -38,15 +38,9 @@ class TrainingDisplay(Observer):
         self.runs = 0
         self._count, self._total, self._chance = 0, 0, 0.0
         self._shown: dict[str, str] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=18),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        bar, left = BarColumn(bar_width=18), TimeRemainingColumn(compact=True)
+        columns = ("{task.description}", bar, MofNCompleteColumn(), "{task.fields[figures]}", left)
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()

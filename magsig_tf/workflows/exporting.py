@@ -90,16 +90,13 @@ def export(
     seeds: list[Run] = []
     if run_folder is None:
         if not (method and holdout):
-            raise UsageError(
-                "Expected --method and --holdout, or --run",
-                f"found {'only one of them' if method or holdout else 'none of them'}",
-                "For example: magsig export --method grl --holdout 400X",
-            )
+            found = f"found {'only one' if method or holdout else 'none'} of them"
+            remedy = "For example: magsig export --method grl --holdout 400X"
+            raise UsageError("Expected --method and --holdout, or --run", found, remedy)
         seeds = choose_run(workspace, choose_dataset(workspace, dataset), method, holdout, patient_fold, config_hash)
     elif dataset or method or holdout or config_hash:
-        raise UsageError(
-            "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
-        )
+        remedy = "Leave out --method, --holdout and the like"
+        raise UsageError("Expected either --run or a choice of runs", "found both", remedy)
     folder = run_folder or seeds[0].folder
     above = folder.resolve().parents  # WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN
     workspace = Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
@@ -162,11 +159,9 @@ def choose_run(
     done = [run for run in found if run.record.status == "done"]
     if not done:
         states = ", ".join(sorted({run.record.status for run in found}))
-        raise RunError(
-            f"Expected a finished run of {method}, holdout {holdout}, patient fold {patient_fold}",
-            f"found {len(found)} that {'is' if len(found) == 1 else 'are'} {states}",
-            f"Repeat `magsig train --method {method} --holdout {holdout}`: it resumes from there",
-        )
+        expected = f"Expected a finished run of {method}, holdout {holdout}, patient fold {patient_fold}"
+        remedy = f"Repeat `magsig train --method {method} --holdout {holdout}`: it resumes from there"
+        raise RunError(expected, f"found {len(found)} that {'is' if len(found) == 1 else 'are'} {states}", remedy)
     return sorted(done, key=lambda run: (validation_loss(run), run.seed))
 
 
@@ -208,11 +203,8 @@ def signature_of_run(workspace: Workspace, run: Run) -> SparseSignature:
     tables = [folder / "signatures.parquet", *sorted(folder.glob("signatures-*.parquet"))]
     rows = _rows_of_run(run, tables, ("method", "config", "holdout", "patient_fold", "seed"))
     if rows is None:
-        raise RunError(
-            f"Expected the signature of this run in {folder / 'signatures.parquet'}",
-            "found none",
-            f"Run `magsig signatures --dataset {run.record.dataset}` first",
-        )
+        remedy = f"Run `magsig signatures --dataset {run.record.dataset}` first"
+        raise RunError(f"Expected the signature of this run in {tables[0]}", "found none", remedy)
     row, title = rows.iloc[0], run.name
     if pd.isna(row["k"]) or not row["k"]:
         found = f"found {row['reason'] or 'an empty one'}"
@@ -221,11 +213,9 @@ def signature_of_run(workspace: Workspace, run: Run) -> SparseSignature:
     names = (run.dataset_hash, run.holdout, run.patient_fold)
     fitted = fit_signature(train.embedding, train.label, train.case, names=names)
     if fitted.size != row["k"] or abs(fitted.penalty / row["penalty"] - 1) > _SAME_PENALTY:
-        raise RunError(
-            f"Expected the signature of {title} as in the table, {int(row['k'])} dimensions",
-            f"found {fitted.size} when fitted again",
-            "The run was trained again since: run `magsig signatures` again",
-        )
+        expected = f"Expected the signature of {title} as in the table, {int(row['k'])} dimensions"
+        remedy = "The run was trained again since: run `magsig signatures` again"
+        raise RunError(expected, f"found {fitted.size} when fitted again", remedy)
     return SparseSignature(**{part.name: getattr(fitted, part.name) for part in fields(SparseSignature)})
 
 

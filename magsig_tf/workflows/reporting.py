@@ -72,7 +72,12 @@ def report(
     damaged = _damaged_numbers(results)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
     material = _gathered(loaded, workspace, name, replicates, margin, progress)
-    numbers = _write_numbers(material, results, name)
+    frames = {"summary": material.summary.table, "claims": material.claims.table}
+    frames |= {comparison_name(each.method, each.reference): each.table for each in material.comparisons}
+    if material.explanation:
+        frames["explanation"] = material.explanation.table
+    # the numbers that were calculated anew, as their commands write them
+    numbers = [path for kind, frame in frames.items() for path in write_frame(frame, results, file_name(kind, name))]
     for path in damaged:
         state = "was damaged and has been written anew" if path in numbers else "is damaged and is not used"
         material.remarks.append(f"{path.name} {state}.")
@@ -117,15 +122,6 @@ def _gathered(
         gan_folder=workspace.gan(loaded.dataset),
         remarks=remarks,
     )
-
-
-def _write_numbers(material: Material, folder: Path, chosen: str) -> list[Path]:
-    """Write the numbers that were calculated anew to the results folder, as their commands do."""
-    frames = {"summary": material.summary.table, "claims": material.claims.table}
-    frames |= {comparison_name(each.method, each.reference): each.table for each in material.comparisons}
-    if material.explanation:
-        frames["explanation"] = material.explanation.table
-    return [path for kind, frame in frames.items() for path in write_frame(frame, folder, file_name(kind, chosen))]
 
 
 def _damaged_numbers(folder: Path) -> list[Path]:

@@ -30,7 +30,7 @@ from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
 from magsig_tf.training.mlflow_runs import MlflowRuns
 from magsig_tf.training.prerequisites import Prerequisite, missing_prerequisites, needed_gans, prerequisites
-from magsig_tf.workflows.step_times import StepTimes, duration
+from magsig_tf.workflows.step_times import StepTimes, counted, duration
 from magsig_tf.workspace import Workspace
 
 SILENT = Observer()
@@ -283,8 +283,3 @@ def gan(
 def quality_of(fold: FoldGans) -> pd.DataFrame:
     """Return the quality table of a finished fold."""
     return pd.read_parquet(fold.folder / "quality.parquet")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things in words."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
