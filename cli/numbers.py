@@ -295,8 +295,8 @@ def report(opened: bool, as_json: bool, **chosen: Any) -> None:
     if as_json:
         lists = {"figures": written.figures, "tables": written.tables, "results": written.numbers}
         document = {"report": str(written.page), **{name: list(map(str, paths)) for name, paths in lists.items()}}
-        document |= {"complete": status.complete, "state": status.title, "remarks": status.remarks}
-        click.echo(json.dumps(document))
+        state = {"complete": status.complete, "state": status.title, "remarks": status.remarks}
+        click.echo(json.dumps(document | state))
     else:
         console = output_console()
         console.print(f"{status.title}.", style="bold", markup=False)

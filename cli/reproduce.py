@@ -98,7 +98,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     table = Table(*columns, title=title, title_justify="left", **style)
     for row in plan.frame.head(len(plan.runs)).to_dict("records"):  # below them: what they need, and steps
         axes = (str(row[name]) for name in ("method", "holdout", "patient_fold", "seed", "state"))
-        table.add_row(*axes, _time(row["seconds"]))
+        table.add_row(*axes, "" if math.isnan(row["seconds"]) else duration(row["seconds"]))
     console.print(table)
     print_lines(_lines(plan), console)
 
@@ -110,7 +110,7 @@ def _lines(plan: Plan) -> list[str]:
         else f"Needed, and there: {each.title} ({each.status}, {duration(each.seconds)})"
         for each in plan.first
     ]
-    known = [f"{name}{'' if math.isnan(seconds) else f' (about {_time(seconds)})'}" for name, seconds in plan.steps]
+    known = [f"{name}{'' if math.isnan(seconds) else f' (about {duration(seconds)})'}" for name, seconds in plan.steps]
     lines += [f"Then: {', '.join(known)}"] if known else []
     if all(run.status == "done" for run in plan.runs):
         left = "All runs are finished."
@@ -121,10 +121,6 @@ def _lines(plan: Plan) -> list[str]:
     else:
         left = "No run is finished yet, so there is no estimate of the time."
     return [*lines, left]
-
-
-def _time(seconds: float) -> str:
-    return "" if math.isnan(seconds) else duration(seconds)
 
 
 def _print_step(step: str, result: Any, *, as_json: bool) -> None:
