@@ -7,30 +7,26 @@ forget one. Plugins are left out: the page describes magsig itself.
 from __future__ import annotations
 
 import json
-import typing
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
 from magsig_tf.atomic_files import write_text
-from magsig_tf.cli.config_options import ConfigCommand
 from magsig_tf.cli.main import load_command
 from magsig_tf.config import AXES, Settings, deciding_settings
 from magsig_tf.config_files import method_options, read_config_file, shipped_config_text, shipped_configs
 from magsig_tf.errors import MagsigError
 from magsig_tf.registry import Plugin, registry
 
-PAGE = Path("docs/configuration.md")
-_OWN_DISTRIBUTION = "magsig"
 _BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "up to {}", "lt": "below {}"}
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if the page is out of date.")
-@click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default=PAGE)
+@click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default="docs/configuration.md")
 def main(check: bool, page: Path) -> None:
     """Bring the generated parts of PAGE up to date."""
     text = page.read_text(encoding="utf-8")
@@ -47,12 +43,8 @@ def with_tables(text: str) -> str:
     Raises:
         MagsigError: a pair of markers is missing.
     """
-    for name, table in (
-        ("configs", shipped_table()),
-        ("hash", keys_left_out_of_the_hash()),
-        ("options", key_table()),
-        ("commands", command_table()),
-    ):
+    made = (shipped_table(), keys_left_out_of_the_hash(), key_table(), command_table())
+    for name, table in zip(("configs", "hash", "options", "commands"), made, strict=True):
         opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, opened, rest = text.partition(opening)
         _, closed, after = rest.partition(closing)
@@ -66,7 +58,7 @@ def shipped_table() -> str:
     """Return the Markdown table of the shipped configs: what each says of itself, and the keys that it sets."""
     rows = []
     for name in shipped_configs():
-        comment = takewhile(_is_comment, shipped_config_text(name).splitlines())
+        comment = takewhile(lambda line: line.startswith("#"), shipped_config_text(name).splitlines())
         about = " ".join(line.removeprefix("#").strip() for line in comment)
         keys = ", ".join(f"`{key}: {_as_yaml(value)}`" for key, value in read_config_file(name).items())
         rows.append((f"`{name}`", about, keys))
@@ -77,44 +69,37 @@ def keys_left_out_of_the_hash() -> str:
     """Return the Markdown list of the settings that the config hash leaves out, by why."""
     deciding = deciding_settings()
     operational = [name for name in Settings.model_fields if name not in deciding and name not in AXES]
-    kinds = (
-        ("They name the run's folder already", AXES),
-        ("They only say how the work is carried out, or how finished runs are judged", operational),
-    )
-    return "\n".join(f"- {why}: {', '.join(f'`{name}`' for name in names)}." for why, names in kinds)
+    kinds = {
+        "They name the run's folder already": AXES,
+        "They only say how the work is carried out, or how finished runs are judged": operational,
+    }
+    return "\n".join(f"- {why}: {', '.join(f'`{name}`' for name in names)}." for why, names in kinds.items())
 
 
 def key_table() -> str:
     """Return the Markdown table of every config key of magsig's own settings and methods."""
-    rows = [
-        (
-            f"`{name}`<br>`{_flag(name)}`",
-            f"`{_as_yaml(field.default)}`",
-            _meaning(field.description, owners) + _values(field),
-            ", ".join(owners),
-        )
-        for name, (field, owners) in _keys().items()
-    ]
+    rows = []
+    for name, (field, owners) in _keys().items():
+        prefix, separator, rest = field.description.partition(": ")
+        meaning = rest if separator and prefix in owners else field.description
+        key = f"`{name}`<br>`--{name.replace('_', '-')}`"
+        rows.append((key, f"`{_as_yaml(field.default)}`", meaning + _values(field), ", ".join(owners)))
     return _markdown(("key and option", "default", "meaning", "for"), rows)
 
 
 def command_table() -> str:
     """Return the Markdown table of the options of magsig's own commands that are not config keys."""
-    keys = set(_keys())
     rows = []
     for name, command in own_commands().items():
         rows.append((f"`magsig {name}`", "", command.get_short_help_str(limit=200)))
-        generated = keys if isinstance(command, ConfigCommand) else set()
-        for option in _options(command):
-            if option.name not in generated:
-                rows.append(("", f"`{_usage(option)}`", (option.help or "") + _default(option)))
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        rows += [("", f"`{_usage(option)}`", (option.help or "") + _default(option)) for option in options]
     return _markdown(("command", "option", "meaning"), rows)
 
 
 def own_commands() -> dict[str, click.Command]:
     """Return the commands that magsig itself declares, by name."""
-    plugins = registry("commands").plugins
-    return {plugin.name: load_command(plugin) for plugin in plugins if _is_own(plugin)}
+    return {plugin.name: load_command(plugin) for plugin in registry("commands").plugins if _is_own(plugin)}
 
 
 def _keys() -> dict[str, tuple[Any, list[str]]]:
@@ -127,74 +112,45 @@ def _keys() -> dict[str, tuple[Any, list[str]]]:
     return found
 
 
-def _is_comment(line: str) -> bool:
-    return line.startswith("#")
-
-
-def _options(command: click.Command) -> list[click.Option]:
-    with click.Context(command) as context:
-        parameters = command.get_params(context)
-    return [p for p in parameters if isinstance(p, click.Option) and not p.hidden and "--help" not in p.opts]
-
-
 def _is_own(plugin: Plugin) -> bool:
-    distribution = plugin.entry_point.dist
-    return distribution is not None and distribution.name == _OWN_DISTRIBUTION
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return getattr(plugin.entry_point.dist, "name", None) == "magsig"
 
 
 def _usage(option: click.Option) -> str:
     flag = " / ".join([*option.opts, *option.secondary_opts])
-    return flag if option.is_flag else f"{flag} {option.metavar or _placeholder(option)}"
-
-
-def _placeholder(option: click.Option) -> str:
-    if isinstance(option.type, click.Choice):
-        return "|".join(map(str, option.type.choices))
-    return option.type.name.upper().removesuffix(" RANGE")
+    if option.is_flag:
+        return flag
+    kind = option.type.name.upper().removesuffix(" RANGE")
+    values = "|".join(map(str, option.type.choices)) if isinstance(option.type, click.Choice) else kind
+    return f"{flag} {option.metavar or values}"
 
 
 def _default(option: click.Option) -> str:
-    if not option.show_default:
-        return ""
-    shown = option.show_default if isinstance(option.show_default, str) else option.default
-    return f" [default: {shown}]"
+    shown = option.default if option.show_default is True else option.show_default
+    return f" [default: {shown}]" if option.show_default else ""
 
 
 def _as_yaml(value: Any) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _meaning(description: str, owners: list[str]) -> str:
-    prefix, separator, rest = description.partition(": ")
-    return rest if separator and prefix in owners else description
-
-
 def _values(field: Any) -> str:
-    kinds = (field.annotation, *typing.get_args(field.annotation))
-    choices = [
-        choice for kind in kinds if typing.get_origin(kind) is typing.Literal for choice in typing.get_args(kind)
-    ]
+    kinds = (field.annotation, *get_args(field.annotation))
+    choices = [f"`{choice}`" for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
     bounds = [
         words.format(getattr(constraint, name))
         for constraint in field.metadata
         for name, words in _BOUNDS.items()
         if hasattr(constraint, name)
     ]
-    found = ", ".join(f"`{choice}`" for choice in choices) or ", ".join(bounds)
+    found = ", ".join(choices or bounds)
     return f" ({found})" if found else ""
 
 
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""`magsig`: finds its commands by name and prints errors in one line."""
+"""`magsig`: finds its commands by name, lists them with `magsig plugins`, and prints errors in one line."""
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 import click
 
-from magsig_tf import __version__
+from magsig_tf import __version__, workflows
+from magsig_tf.cli.options import numbers_options
 from magsig_tf.errors import MagsigError, nearest
 from magsig_tf.registry import Plugin, PluginError, registry
 
@@ -21,11 +24,9 @@ def load_command(plugin: Plugin) -> click.Command:
     """
     command = plugin.load()
     if not isinstance(command, click.Command):
-        raise PluginError(
-            f"Expected a command at {plugin.value} from {plugin.source}",
-            f"found no click command but {type(command).__name__}",
-            "Decorate it with @click.command()",
-        )
+        expected = f"Expected a command at {plugin.value} from {plugin.source}"
+        found = f"found no click command but {type(command).__name__}"
+        raise PluginError(expected, found, "Decorate it with @click.command()")
     return command
 
 
@@ -79,6 +80,35 @@ def cli(debug: bool) -> None:
     """
 
 
+@click.command()
+@numbers_options
+def plugins(csv_path: Path | None, as_json: bool) -> None:
+    """List commands, methods, encoders and data sets, and where each comes from.
+
+    A plugin that cannot be imported, or whose name two packages claim, is listed with the reason.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from magsig_tf.runs.result_files import write_frame
+
+    found = workflows.list_plugins()
+    write_frame(found, Path(), "", csv_path)
+    rows = found.to_dict("records")
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(title="magsig plugins", title_justify="left", box=None, pad_edge=False)
+    columns = ("kind", "name", "source", "value", "state")
+    for column in columns:
+        table.add_column(column, overflow="fold", header_style="bold")
+    for row in rows:
+        table.add_row(*(row[column] for column in columns), style="red" if row["state"] != "ok" else None)
+    console = Console()
+    # a pipe has no width of its own, and folding would break what scripts look for
+    (console if console.is_terminal else Console(width=160)).print(table)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits 0 when well, 2 on wrong usage, 1 on failure, 130 when interrupted.
 
@@ -94,24 +124,17 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. Finished work is kept; the same command resumes from there.", err=True)
         code = INTERRUPTED
-    except MagsigError as error:
-        _raise_again_for_debug(arguments)
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-        code = error.exit_code
     except BrokenPipeError:
         # the reader of a pipe (head, less) has left: nothing more to say
         sys.stderr.close()
         code = 1
-    except Exception as error:  # the last door: a defect of ours, told in one line
-        _raise_again_for_debug(arguments)
-        text = " ".join(str(error).split())
-        click.echo(
-            f"Error: unexpected {type(error).__name__}: {text}. Repeat with `magsig --debug` and report it.", err=True
-        )
-        code = 1
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        said, code = " ".join(str(error).split()), 1
+        if isinstance(error, MagsigError):
+            code = error.exit_code
+        else:  # the last door: a defect of ours, told in one line
+            said = f"unexpected {type(error).__name__}: {said}. Repeat with `magsig --debug` and report it."
+        click.echo(f"Error: {said}", err=True)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _raise_again_for_debug(arguments: list[str]) -> None:
-    if "--debug" in arguments:
-        raise

@@ -1,22 +1,29 @@
-"""Options that several commands share, so that they read and behave the same everywhere."""
+"""Options that commands share, so that they read and behave the same everywhere, and one for every config key.
+
+The options of config keys are made from the config's own fields, so that none is forgotten.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
 from magsig_tf.workspace import Workspace
 
+if TYPE_CHECKING:
+    from magsig_tf.config import Config
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-def _as_workspace(_context: click.Context, _parameter: click.Parameter, value: Path) -> Workspace:
-    return Workspace(value)
+option_with_default = functools.partial(click.option, show_default=True)
+"""An option whose default is shown."""
 
 
 workspace_option = click.option(
@@ -26,7 +33,7 @@ workspace_option = click.option(
     envvar="MAGSIG_WORKSPACE",
     show_envvar=True,
     show_default="./workspace",
-    callback=_as_workspace,
+    callback=lambda _context, _parameter, folder: Workspace(folder),
     help="Folder that holds prepared data, runs and results.",
 )
 """Adds `--workspace`; the command receives `workspace`, a `magsig_tf.workspace.Workspace`."""
@@ -34,12 +41,12 @@ workspace_option = click.option(
 dataset_option = click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
 """Adds `--dataset`; the command receives `dataset`."""
 
-_method_option = click.option("--method", "methods", multiple=True, help="Only this method; repeat for several.")
-_config_option = click.option(
+_of_method = click.option("--method", "methods", multiple=True, help="Only this method; repeat for several.")
+_of_config = click.option(
     "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so; repeat for several."
 )
-_replicates_option = click.option(
-    "--replicates", type=click.IntRange(100), default=2000, show_default=True, help="Bootstrap replicates over cases."
+_replicates = option_with_default(
+    "--replicates", type=click.IntRange(100), default=2000, help="Bootstrap replicates over cases."
 )
 
 
@@ -50,83 +57,24 @@ def runs_options(*, methods: bool = True) -> Callable[[Command], Command]:
     """
 
     def add(command: Command) -> Command:
-        command = _config_option(_replicates_option(command))
-        return workspace_option(dataset_option(_method_option(command) if methods else command))
+        command = _of_config(_replicates(command))
+        return workspace_option(dataset_option(_of_method(command) if methods else command))
 
     return add
 
-
-embeddings_option = click.option(
-    "--embeddings",
-    "files",
-    multiple=True,
-    type=FILE,
-    help="NPZ file of another model instead of runs; repeat for several.",
-)
-"""Adds `--embeddings`; the command receives `files`."""
-
-metrics_option = click.option(
-    "--metric", "metrics", multiple=True, help="Metric to show; repeat for several.  [default: auc, f1, brier, ece]"
-)
-"""Adds `--metric`; the command receives `metrics`."""
-
-level_option = click.option(
-    "--level",
-    type=click.Choice(["image", "case"]),
-    default="image",
-    show_default=True,
-    help="What the table counts: images or cases.",
-)
-"""Adds `--level`; the command receives `level`."""
-
-margin_option = click.option(
-    "--margin",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Differences of AUC, F1 or overlap up to this size count as equivalent.  [default: equivalence_margin of "
-    "the runs' configs]",
-)
-"""Adds `--margin`; the command receives `margin`."""
-
-
-class Threshold(click.ParamType):
-    """A number from 0 to 1, or `validation`."""
-
-    name = "number|validation"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Return the threshold, or fail with what was expected."""
-        if value == "validation":
-            return value
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = -1.0
-        if not 0 <= number <= 1:
-            self.fail(f"expected a number from 0 to 1, or validation; found {value!r}", param, ctx)
-        return number
-
-
-threshold_option = click.option(
-    "--threshold",
-    type=Threshold(),
-    default=0.5,
-    show_default=True,
-    help="Probability from which an image is called malignant; validation chooses it on the validation part.",
-)
-"""Adds `--threshold`; the command receives `threshold`."""
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print a machine-readable summary instead of tables."
 )
 """Adds `--json`; the command receives `as_json` and prints one JSON document on standard output when it is set."""
 
-csv_option = click.option("--csv", "csv_path", type=FILE, help="Also write the numbers here.")
-"""Adds `--csv`; the command receives `csv_path`, a further place for the numbers of its table, or None."""
-
 
 def numbers_options(command: Command) -> Command:
-    """Add `--csv` and `--json`, as every command that prints numbers has them."""
-    return csv_option(json_option(command))
+    """Add `--csv` and `--json`, as every command that prints numbers has them.
+
+    The command receives `as_json` and `csv_path`, a further place for the numbers of its table, or None.
+    """
+    return click.option("--csv", "csv_path", type=FILE, help="Also write the numbers here.")(json_option(command))
 
 
 mlflow_option = click.option(
@@ -135,3 +83,130 @@ mlflow_option = click.option(
     help="Log each finished run to MLflow: $MLFLOW_TRACKING_URI, or mlflow.db in the workspace (extra mlflow).",
 )
 """Adds `--mlflow`; the command receives `mlflow`."""
+
+
+class ConfigCommand(click.Command):
+    """A command whose options are `--config`, `--set` and every config key, besides its own.
+
+    The options are made when the command is used, not when it is imported: listing commands stays quick. An option
+    that takes several values takes them in one go (`--seed 0 1 2`) or repeated.
+
+    Args:
+        config_required: Whether a config must be named.
+    """
+
+    def __init__(self, *, config_required: bool = False, **attributes: Any):
+        super().__init__(**attributes)
+        shipped = "A shipped config (baseline, demo, grl, paper, paper_lite0) or a YAML file."
+        config = click.Option(["--config", "config_name"], required=config_required, help=shipped)
+        meaning = "Set any config key; values are YAML."
+        given = click.Option(["--set", "assignments"], multiple=True, metavar="KEY=VALUE", help=meaning)
+        self.params[:0] = [config, given]
+
+    @functools.cached_property
+    def _config_options(self) -> list[click.Option]:
+        """An option for every config key: general settings first, then those of each method."""
+        from magsig_tf.config import Settings
+        from magsig_tf.config_files import method_options
+
+        fields = dict(Settings.model_fields)
+        for options in method_options().values():
+            fields.update(options.model_fields)
+        return [_option(name, field) for name, field in fields.items()]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own options and one for every config key."""
+        own = super().get_params(ctx)
+        # click puts --help last; keep it there
+        return [*own[:-1], *self._config_options, own[-1]]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spread `--seed 0 1 2` into `--seed 0 --seed 1 --seed 2`, then parse as click does."""
+        several = {
+            name for option in self.get_params(ctx) if getattr(option, "multiple", False) for name in option.opts
+        }
+        return super().parse_args(ctx, _spread(args, several))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Hand the command `given`, a `GivenConfig`, in the place of every option that describes a config."""
+        keys = {option.name: ctx.params.pop(option.name) for option in self._config_options if option.name}
+        ctx.params["given"] = GivenConfig(ctx.params.pop("config_name"), ctx.params.pop("assignments"), keys)
+        return super().invoke(ctx)
+
+
+@dataclass(frozen=True)
+class GivenConfig:
+    """What a command line says of a config.
+
+    Args:
+        name: Of `--config`; None for the defaults alone.
+        assignments: Of `--set`.
+        keys: Values of the options that are config keys.
+    """
+
+    name: str | None
+    assignments: tuple[str, ...]
+    keys: dict[str, Any]
+
+    def load(self, **fixed: Any) -> Config:
+        """Return the config: what is given, then keys that the command itself sets.
+
+        Raises:
+            UsageError: there is no such config or key, or a value does not fit.
+        """
+        from magsig_tf.config_files import load_config, parse_assignments
+
+        given = {key: value for key, value in self.keys.items() if value is not None and value != ()}
+        given = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+        return load_config(self.name, parse_assignments(self.assignments), given | fixed)
+
+
+def _option(name: str, field: Any) -> click.Option:
+    kind = field.annotation
+    if type(None) in get_args(kind):
+        kinds = [each for each in get_args(kind) if each is not type(None)]
+        kind = kinds[0] if len(kinds) == 1 else kind
+    flag = f"--{name.replace('_', '-')}"
+    help_text = f"{field.description} [{_default_text(field.default)}]"
+    if kind is bool:
+        return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=help_text)
+    if get_origin(kind) is Literal:
+        return click.Option([flag, name], type=click.Choice(get_args(kind)), default=None, help=help_text)
+    if kind in (int, float, str):
+        return click.Option([flag, name], type=kind, default=None, help=help_text)
+    if name == "augment":
+        return click.Option([flag, name], type=_Yaml(), default=None, help=help_text)
+    return click.Option([flag, name], multiple=True, metavar="VALUE...", callback=_comma_separated, help=help_text)
+
+
+class _Yaml(click.ParamType):
+    name = "yaml"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from magsig_tf.config_files import parse_yaml
+
+        return parse_yaml(value, "Expected a YAML value", "Quote it") if isinstance(value, str) else value
+
+
+def _comma_separated(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(item for value in values for item in value.split(",") if item)
+
+
+def _spread(args: list[str], several: set[str]) -> list[str]:
+    spread: list[str] = []
+    current: str | None = None
+    for position, word in enumerate(args):
+        if word == "--":
+            return spread + args[position:]
+        if word.startswith("-") and not word.lstrip("-").isdigit():
+            current = word if word in several else None
+        elif current is not None and spread[-1] != current:
+            spread.append(current)
+        spread.append(word)
+    return spread
+
+
+def _default_text(default: Any) -> str:
+    if isinstance(default, list):
+        return ", ".join(map(str, default))
+    return {None: "none", "": "empty"}.get(default, str(default))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.options import json_option, workspace_option
-from magsig_tf.cli.progress import preparation_bar
+from magsig_tf.cli.options import PATH, json_option, option_with_default, workspace_option
+from magsig_tf.cli.output import preparation_bar
 from magsig_tf.errors import UsageError
-
-if TYPE_CHECKING:
-    from magsig_tf.workflows.preparation import Prepared
-    from magsig_tf.workspace import Workspace
 
 
 def _settings(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -29,17 +25,14 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 
 
 @click.command("prepare")
-@click.option(
-    "--source", type=click.Path(path_type=Path), help="BreaKHis archive (.tar.gz) or folder, or a CSV manifest."
-)
+@click.option("--source", type=PATH, help="BreaKHis archive (.tar.gz) or folder, or a CSV manifest.")
 @click.option("--phantom", is_flag=True, help="Render the synthetic data set instead; nothing is downloaded.")
 @click.option("--name", help="Name of the data set.  [default: breakhis, phantom, or the CSV's name]")
 @click.option("--size", type=click.IntRange(8, 4096), help="Height and width in pixels.  [default: 224; phantom: 64]")
-@click.option(
+@option_with_default(
     "--resize",
     type=click.Choice(["squash", "crop"]),
     default="squash",
-    show_default=True,
     help="squash keeps the whole image and loses its aspect ratio; crop takes the largest centred square.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that decode.  [default: all cores]")
@@ -56,9 +49,7 @@ def _settings(_context: click.Context, _parameter: click.Parameter, values: tupl
 )
 @workspace_option
 @json_option
-def prepare(
-    source: Path | None, phantom: bool, kind: str | None, workspace: Workspace, as_json: bool, **chosen: Any
-) -> None:
+def prepare(source: Path | None, phantom: bool, kind: str | None, as_json: bool, **chosen: Any) -> None:
     """Decode and check a data set once; training reads the result.
 
     Images are read from BreaKHis as it is distributed (archive or unpacked folder), from any data set that a CSV with
@@ -67,11 +58,7 @@ def prepare(
     """
     if phantom and (source or kind not in (None, "phantom")):
         raise UsageError("Expected either --phantom or a source", "found both", "Leave one of them out")
-    kind = "phantom" if phantom else kind
-    _print(workflows.prepare(source, workspace, kind=kind, **chosen, progress=preparation_bar), as_json)
-
-
-def _print(prepared: Prepared, as_json: bool) -> None:
+    prepared = workflows.prepare(source, kind="phantom" if phantom else kind, **chosen, progress=preparation_bar)
     dataset = prepared.dataset
     if as_json:
         summary = {"already_prepared": prepared.already, "seconds": round(prepared.seconds, 3)}
@@ -82,16 +69,3 @@ def _print(prepared: Prepared, as_json: bool) -> None:
     print_report(dataset.info)
     state = "already prepared, nothing to do" if prepared.already else f"prepared in {prepared.seconds:.1f} s"
     click.echo(f"{state}: {dataset.folder}")
-
-
-def prepare_where_missing(name: str | None, workspace: Workspace) -> None:
-    """Prepare a data set that needs no file, such as the phantom, where it is named and missing.
-
-    Args:
-        name: The data set of a config, or None.
-        workspace: Where it shall lie.
-    """
-    prepared = workflows.prepare_without_source(name, workspace, progress=preparation_bar)
-    if prepared:
-        dataset = prepared.dataset
-        click.echo(f"prepared {dataset.name} in {prepared.seconds:.1f} s: {dataset.folder}", err=True)

@@ -1,8 +1,8 @@
-"""`magsig reproduce`."""
+"""`magsig reproduce`: a whole study, or with --dry-run its plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,25 +10,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.config_options import ConfigCommand, GivenConfig
-from magsig_tf.cli.numbers import as_records
-from magsig_tf.cli.options import mlflow_option, numbers_options, workspace_option
-from magsig_tf.cli.prepare import prepare_where_missing
-from magsig_tf.cli.progress import progress_bar
+from magsig_tf.cli.numbers import print_evaluated, print_judged, print_probed, print_signature_study
+from magsig_tf.cli.options import (
+    ConfigCommand,
+    GivenConfig,
+    mlflow_option,
+    numbers_options,
+    option_with_default,
+    workspace_option,
+)
+from magsig_tf.cli.output import as_records, output_console, preparation_bar, print_lines, progress_bar
+from magsig_tf.workflows.step_times import STEPS, counted, duration
 
 if TYPE_CHECKING:
-    from magsig_tf.workflows.planning import Plan
-    from magsig_tf.workspace import Workspace
+    from rich.console import Console
 
-STEPS = workflows.STEPS
+    from magsig_tf.workflows.training import Plan
+    from magsig_tf.workspace import Workspace
 
 
 @click.command(cls=ConfigCommand, config_required=True)
-@click.option(
+@option_with_default(
     "--until",
     type=click.Choice(STEPS),
     default=STEPS[-1],
-    show_default=True,
     help="Last step: the runs and their numbers, signatures, probes, the paper's claims, or the report.",
 )
 @click.option(
@@ -51,51 +56,80 @@ def reproduce(
     magsig reproduce --config paper --dry-run
     """
     config = given.load()
-    prepare_where_missing(config.settings.dataset, workspace)
+    prepared = workflows.prepare_without_source(config.settings.dataset, workspace, progress=preparation_bar)
+    if prepared:
+        click.echo(f"prepared {prepared.dataset.name} in {prepared.seconds:.1f} s: {prepared.dataset.folder}", err=True)
     name = Path(given.name or "").stem
     if dry_run:
+        from magsig_tf.runs.result_files import write_frame
+
         steps = STEPS[: STEPS.index(until) + 1]
-        _print_plan(workflows.plan(config, workspace, steps=steps, name=name), chosen["csv_path"], as_json)
+        plan = workflows.plan(config, workspace, steps=steps, name=name)
+        write_frame(plan.frame, Path(), "", chosen["csv_path"])
+        if as_json:
+            click.echo(as_records(plan.frame))
+        else:
+            print_plan(plan, output_console())
         return
     from magsig_tf.cli.training_display import TrainingDisplay
 
     chosen["until"] = STEPS[0] if as_json else until  # one JSON document; the other commands have --json of their own
     shown = partial(_print_step, as_json=as_json)
     with TrainingDisplay() as display:
-        study = workflows.reproduce(
-            config, workspace, name, **chosen, observer=display, progress=progress_bar, step_done=shown
-        )
+        chosen |= {"observer": display, "progress": progress_bar, "step_done": shown}
+        study = workflows.reproduce(config, workspace, name, **chosen)
     if not study.trained.complete:
         raise SystemExit(1)
 
 
-def _print_plan(plan: Plan, csv_path: Path | None, as_json: bool) -> None:
-    from magsig_tf.cli.listing import print_plan
-    from magsig_tf.report.terminal.summary import output_console
-    from magsig_tf.runs.result_files import write_frame
+def print_plan(plan: Plan, console: Console) -> None:
+    """Print the parts of a study, their state, and the time that the unfinished ones should take.
 
-    write_frame(plan.frame, Path(), "", csv_path)
-    if as_json:
-        click.echo(as_records(plan.frame))
+    Args:
+        plan: What to print.
+        console: Where to.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    title = f"{counted(len(plan.runs), 'run')} on {plan.dataset}"
+    columns = ("method", "holdout", "patient fold", "seed", "state", Column("time", justify="right"))
+    style: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
+    table = Table(*columns, title=title, title_justify="left", **style)
+    for row in plan.frame.head(len(plan.runs)).to_dict("records"):  # below them: what they need, and steps
+        axes = (str(row[name]) for name in ("method", "holdout", "patient_fold", "seed", "state"))
+        table.add_row(*axes, "" if math.isnan(row["seconds"]) else duration(row["seconds"]))
+    console.print(table)
+    print_lines(_lines(plan), console)
+
+
+def _lines(plan: Plan) -> list[str]:
+    lines = [
+        f"Trained first: {each.title} ({each.status})"
+        if math.isnan(each.seconds)
+        else f"Needed, and there: {each.title} ({each.status}, {duration(each.seconds)})"
+        for each in plan.first
+    ]
+    known = [f"{name}{'' if math.isnan(seconds) else f' (about {duration(seconds)})'}" for name, seconds in plan.steps]
+    lines += [f"Then: {', '.join(known)}"] if known else []
+    if all(run.status == "done" for run in plan.runs):
+        left = "All runs are finished."
+    elif not math.isnan(plan.left):
+        left = f"Unfinished runs and GANs should take about {duration(plan.left)}, judged by the finished ones."
+    elif any(run.status == "done" for run in plan.runs):
+        left = "Nothing of a kind that is needed is finished yet, so there is no estimate of the time."
     else:
-        print_plan(plan, output_console())
+        left = "No run is finished yet, so there is no estimate of the time."
+    return [*lines, left]
 
 
 def _print_step(step: str, result: Any, *, as_json: bool) -> None:
     """Print what a step returned, as the command of its name does."""
-    from magsig_tf.cli.claims import print_judged
-    from magsig_tf.cli.evaluate import print_evaluated
-    from magsig_tf.cli.probe import print_probed
-    from magsig_tf.cli.signatures import print_signature_study
-
     if step == STEPS[0]:
         print_evaluated(result, as_json=as_json)
         return
     click.echo()
-    drawn: dict[str, Callable[[Any], None]] = {
-        "signatures": print_signature_study,
-        "probe": print_probed,
-        "claims": print_judged,
-        "report": lambda report: click.echo(f"Report: {report.page}"),
-    }
-    drawn[step](result)
+    if step == "report":
+        click.echo(f"Report: {result.page}")
+    else:
+        {"signatures": print_signature_study, "probe": print_probed, "claims": print_judged}[step](result)

@@ -6,14 +6,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.statistics_rule import MARK, MOVING, rule_of
-from magsig_tf.workflows.training import duration
+from magsig_tf.workflows.step_times import duration
 
 # what fits beside a bar in 100 columns
 _IN_BAR = ("loss", "auc", "domain", "generator", "discriminator", "distance", "rate")
+_OF_LOGS = {
+    "loss": ("loss", "loss {:.3f}"),
+    "generator_loss": ("generator", "G {:.2f}"),
+    "discriminator_loss": ("discriminator", "D {:.2f}"),
+    "steps_per_second": ("rate", "{:.1f} steps/s"),
+    "domain_accuracy": ("domain", "domain {:.2f} (chance {chance:.2f})"),
+}
+"""A value of the logs to its figure, in words."""
 
 
 class TrainingDisplay(Observer):
@@ -30,16 +38,9 @@ class TrainingDisplay(Observer):
         self.runs = 0
         self._count, self._total, self._chance = 0, 0, 0.0
         self._shown: dict[str, str] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=18),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
+        bar, left = BarColumn(bar_width=18), TimeRemainingColumn(compact=True)
+        columns = ("{task.description}", bar, MofNCompleteColumn(), "{task.fields[figures]}", left)
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()
@@ -71,8 +72,8 @@ class TrainingDisplay(Observer):
 
     def step_done(self, step: int) -> None:
         """Advance the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=step)
+        for task in self._progress.task_ids:
+            self._progress.update(task, completed=step)
 
     def interval(self, step: int, logs: dict[str, float]) -> None:
         """Show the newest losses."""
@@ -81,19 +82,15 @@ class TrainingDisplay(Observer):
     def epoch_done(self, summary: EpochSummary) -> None:
         """Show validation, and print a line where there is no bar."""
         self._show(summary.logs)
-        self._shown["val"] = f"val {summary.validation_loss:.3f}"
-        self._shown["auc"] = (
-            "AUC not defined" if summary.validation_auc is None else f"AUC {summary.validation_auc:.3f}"
-        )
+        auc = "not defined" if summary.validation_auc is None else f"{summary.validation_auc:.3f}"
+        self._shown |= {"val": f"val {summary.validation_loss:.3f}", "auc": f"AUC {auc}"}
         self._shown["rate"] = f"{summary.images_per_second:.0f} img/s"
         self._shown |= {name: f"{name} {value:.2f}" for name, value in summary.state.items()}
-        self._update()
         self._print_line(f"epoch {summary.epoch + 1}/{summary.epochs}", summary.chosen)
 
     def part_checked(self, step: int, logs: dict[str, float], chosen: bool) -> None:
         """Show the distance of a GAN's samples, and print a line where there is no bar."""
         self._shown["distance"] = f"distance {logs['distance']:.4f}"
-        self._update()
         self._print_line(f"step {step}/{self._total}", chosen)
 
     def run_done(self, record: dict[str, Any], folder: str) -> None:
@@ -110,41 +107,35 @@ class TrainingDisplay(Observer):
 
     def note(self, text: str) -> None:
         """Print a sentence; one about a run stands below its title."""
-        indent, style = ("", None) if self._task is None else ("  ", "dim")
+        indent, style = ("  ", "dim") if self._progress.task_ids else ("", None)
         self.console.print(f"{indent}{text}", style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _end(self) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+        for task in self._progress.task_ids:
+            self._progress.remove_task(task)
 
     def _begin(self, description: str, total_steps: int) -> None:
         self._shown, self._total = {}, total_steps
         self._end()
-        self._task = self._progress.add_task(description, total=total_steps, figures="")
+        self._progress.add_task(description, total=total_steps, figures="")
 
     def _show(self, logs: dict[str, float]) -> None:
-        if "loss" in logs:
-            self._shown["loss"] = f"loss {logs['loss']:.3f}"
-        for name in ("generator", "discriminator"):
-            if f"{name}_loss" in logs:
-                self._shown[name] = f"{name[0].upper()} {logs[f'{name}_loss']:.2f}"
-        if "steps_per_second" in logs:
-            self._shown["rate"] = f"{logs['steps_per_second']:.1f} steps/s"
-        if "domain_accuracy" in logs:
-            self._shown["domain"] = f"domain {logs['domain_accuracy']:.2f} (chance {self._chance:.2f})"
+        for name, (figure, words) in _OF_LOGS.items():
+            if name in logs:
+                self._shown[figure] = words.format(logs[name], chance=self._chance)
         self._update()
 
     def _print_line(self, place: str, chosen: bool) -> None:
+        self._update()
         if not self.console.is_terminal:
             mark = "  chosen so far" if chosen else ""
             figures = "  ".join(self._shown.values())
             self.console.print(f"  {place}  {figures}{mark}", highlight=False, soft_wrap=True)
 
     def _update(self) -> None:
-        if self._task is not None:
-            figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
-            self._progress.update(self._task, figures=figures)
+        figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
+        for task in self._progress.task_ids:
+            self._progress.update(task, figures=figures)
 
 
 def _weights(chosen: dict[str, Any]) -> str:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from magsig_tf.workflows.evaluation import compare as compare
     from magsig_tf.workflows.evaluation import evaluate as evaluate
     from magsig_tf.workflows.exporting import export as export
-    from magsig_tf.workflows.planning import configure as configure
-    from magsig_tf.workflows.planning import plan as plan
     from magsig_tf.workflows.plugins import list_plugins as list_plugins
     from magsig_tf.workflows.predicting import explain as explain
     from magsig_tf.workflows.predicting import predict as predict
@@ -26,13 +24,14 @@ if TYPE_CHECKING:
     from magsig_tf.workflows.reporting import report as report
     from magsig_tf.workflows.reproduction import reproduce as reproduce
     from magsig_tf.workflows.step_times import STEPS as STEPS
+    from magsig_tf.workflows.training import configure as configure
     from magsig_tf.workflows.training import gan as gan
+    from magsig_tf.workflows.training import plan as plan
     from magsig_tf.workflows.training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "preparation": ("prepare", "prepare_without_source"),
-    "planning": ("configure", "plan"),
-    "training": ("train", "gan"),
+    "training": ("configure", "plan", "train", "gan"),
     "evaluation": ("evaluate", "compare", "claims", "augmentation"),
     "embeddings": ("signatures", "probe"),
     "reporting": ("report",),

@@ -15,7 +15,7 @@ import pandas as pd
 
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.errors import UsageError
-from magsig_tf.evaluation import LoadedRuns, arrange, load_runs
+from magsig_tf.evaluation import arrange
 from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import Known, ProbedRows, control_rows, file_rows, plan_controls, run_rows
 from magsig_tf.evaluation.probes.summary import summarise_probes
@@ -23,7 +23,7 @@ from magsig_tf.evaluation.summary.notes import run_notes
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.signatures.sources import sources_of_files, sources_of_random_encoders, sources_of_runs
 from magsig_tf.signatures.study import SignatureStudy, study_signatures, write_study
-from magsig_tf.workflows.finished_runs import Numbers, Progress, choose_dataset, file_name, silent
+from magsig_tf.workflows.finished_runs import Numbers, Progress, file_name, load_chosen, silent
 from magsig_tf.workspace import Workspace
 
 
@@ -79,18 +79,14 @@ def signatures(
         RunError: nothing is finished, or files of a run are damaged.
     """
     if files and (dataset or methods or configs or random_encoder):
-        raise UsageError(
-            "Expected either --embeddings or a choice of runs",
-            "found both",
-            "Leave out --dataset, --method, --config-hash and --random-encoder",
-        )
+        remedy = "Leave out --dataset, --method, --config-hash and --random-encoder"
+        raise UsageError("Expected either --embeddings or a choice of runs", "found both", remedy)
     notes: list[str] = []
     if files:
         title, sources = f"embeddings-{files[0].stem}", sources_of_files(files)
     else:
-        title = choose_dataset(workspace, dataset)
-        loaded = load_runs(workspace, title, methods=methods, configs=configs, folders=folders or None)
-        matrix = arrange(loaded.runs)
+        loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
+        title, matrix = loaded.dataset, arrange(loaded.runs)
         sources, notes = sources_of_runs(matrix), run_notes(matrix, loaded.unfinished)
         if not methods if random_encoder is None else random_encoder:
             untrained, absent = sources_of_random_encoders(matrix, workspace, title)
@@ -152,57 +148,26 @@ def probe(
         DataError: a file is damaged.
         RunError: nothing is finished, or files of a run are damaged.
     """
+    rows: Iterable[ProbedRows]
     if files:
-        study, folder = _probed_files(files, dataset or methods or configs), Path()
+        if dataset or methods or configs:
+            raise UsageError("Expected files or runs", "found --embeddings and a choice of runs", "Give one of them")
+        sets = [file_rows(read_embeddings(each.path), each.path.stem) for each in sources_of_files(files)]
+        title, folder, rows, total = "Probes of frozen embeddings of test cases", Path(), sets, len(sets)
+        magnifications = {name for each in sets for name in each.magnification.tolist()}
+        notes, absent = [], ["random encoder and colours: files of other models bring none"]
     else:
-        dataset = choose_dataset(workspace, dataset)
-        loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
-        study, folder = _probed_runs(loaded, workspace), workspace.results() / dataset
+        loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
+        matrix, known = arrange(loaded.runs), Known.of(workspace.data(loaded.dataset))
+        controls, absent = plan_controls(matrix, known, workspace, loaded.dataset)
+        title = f"{loaded.dataset}: probes of frozen embeddings of test cases"
+        folder = workspace.results() / loaded.dataset
+        rows = chain(run_rows(matrix, known), control_rows(controls, known))  # drawn as they are needed
+        total, notes = len(loaded.runs) + len(controls), run_notes(matrix, loaded.unfinished)
+        magnifications = {name for group in matrix.groups for name in group.magnifications}
     with progress("probes") as report:
         table = summarise_probes(
-            study.rows, study.magnifications, total=study.total, replicates=replicates, workers=workers, progress=report
+            rows, magnifications, total=total, replicates=replicates, workers=workers, progress=report
         )
     written = write_frame(table, folder, file_name("probes", name, methods, configs, folders, files), csv_path)
-    return Numbers(Probes(study.title, table, [*study.notes, *probe_notes(table, study.absent)]), written)
-
-
-@dataclass(frozen=True)
-class _Probed:
-    """What is probed: sets of rows, drawn as they are needed, and what is known of them."""
-
-    title: str
-    rows: Iterable[ProbedRows]
-    total: int
-    magnifications: set[str]
-    notes: list[str]
-    absent: list[str]
-
-
-def _probed_runs(loaded: LoadedRuns, workspace: Workspace) -> _Probed:
-    matrix, known = arrange(loaded.runs), Known.of(workspace.data(loaded.dataset))
-    controls, absent = plan_controls(matrix, known, workspace, loaded.dataset)
-    return _Probed(
-        title=f"{loaded.dataset}: probes of frozen embeddings of test cases",
-        rows=chain(run_rows(matrix, known), control_rows(controls, known)),
-        total=len(loaded.runs) + len(controls),
-        magnifications={name for group in matrix.groups for name in group.magnifications},
-        notes=run_notes(matrix, loaded.unfinished),
-        absent=absent,
-    )
-
-
-def _probed_files(files: Sequence[Path], of_runs: object) -> _Probed:
-    if of_runs:
-        raise UsageError("Expected files or runs", "found --embeddings and a choice of runs", "Give one of them")
-    names = [path.stem for path in files]
-    if len(set(names)) < len(names):
-        raise UsageError("Expected files with different names", f"found {', '.join(names)}", "Rename one of them")
-    rows = [file_rows(read_embeddings(path), path.stem) for path in files]
-    return _Probed(
-        title="Probes of frozen embeddings of test cases",
-        rows=rows,
-        total=len(rows),
-        magnifications={name for each in rows for name in each.magnification.tolist()},
-        notes=[],
-        absent=["random encoder and colours: files of other models bring none"],
-    )
+    return Numbers(Probes(title, table, [*notes, *probe_notes(table, absent)]), written)

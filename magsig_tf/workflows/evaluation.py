@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from magsig_tf.evaluation import LoadedRuns, Summary, arrange, load_runs, summarise
+from magsig_tf.evaluation import LoadedRuns, Summary, arrange, summarise
 from magsig_tf.evaluation.augmentation.frame import Explanation, augmented_groups, explain
 from magsig_tf.evaluation.claims.judge import Claims, judge_claims
 from magsig_tf.evaluation.comparison.frame import Comparison
@@ -23,7 +23,7 @@ from magsig_tf.evaluation.comparison.frame import compare as compare_methods
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.runs.settings import margin_of
 from magsig_tf.runs.signature_results import read_signature_results
-from magsig_tf.workflows.finished_runs import Numbers, Progress, choose_dataset, file_name, silent
+from magsig_tf.workflows.finished_runs import Numbers, Progress, file_name, load_chosen, silent
 from magsig_tf.workspace import Workspace
 
 
@@ -68,12 +68,11 @@ def evaluate(
         UsageError: a method or config was asked for that has no run.
         RunError: nothing is finished, or files of a run are damaged.
     """
-    dataset = choose_dataset(workspace, dataset)
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs, folders=folders or None)
+    loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
     with progress("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
     explained = explain_if_augmented(loaded, workspace, replicates, progress) if augmentation else None
-    folder, chosen = workspace.results() / dataset, (methods, configs, folders)
+    folder, chosen = workspace.results() / loaded.dataset, (methods, configs, folders)
     files = write_frame(summary.table, folder, file_name("summary", name, *chosen), csv_path)
     if explained:
         files += write_frame(explained.table, folder, file_name("explanation", name, *chosen))
@@ -109,15 +108,14 @@ def compare(
         UsageError: a method or config has no run.
         RunError: nothing is finished, no two runs can be paired, or files of a run are damaged.
     """
-    dataset = choose_dataset(workspace, dataset)
     # all methods are read: the draws of cases, and the names of the rows, are those of the summary
-    loaded = load_runs(workspace, dataset, configs=configs)
+    loaded = load_chosen(workspace, dataset, configs=configs)
     with progress("bootstrap") as report:
         comparison = compare_methods(
             loaded, method, reference, replicates=replicates, threshold=threshold, progress=report
         )
     name = file_name(comparison_name(method, reference), "", configs)
-    return Numbers(comparison, write_frame(comparison.table, workspace.results() / dataset, name, csv_path))
+    return Numbers(comparison, write_frame(comparison.table, workspace.results() / loaded.dataset, name, csv_path))
 
 
 def claims(
@@ -150,10 +148,9 @@ def claims(
         RunError: nothing is finished, or files of a run are damaged.
         DataError: a result table of `magsig signatures` is damaged.
     """
-    dataset = choose_dataset(workspace, dataset)
-    loaded = load_runs(workspace, dataset, configs=configs, folders=folders or None)
+    loaded = load_chosen(workspace, dataset, configs=configs, folders=folders)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
-    folder = workspace.results() / dataset
+    folder = workspace.results() / loaded.dataset
     results = read_signature_results(folder, name)
     with progress("claims") as report:
         judged = judge_claims(
@@ -187,12 +184,11 @@ def augmentation(
         UsageError: a method or config has no run.
         RunError: no finished run used synthetic images, or files of a run or its GANs are damaged.
     """
-    dataset = choose_dataset(workspace, dataset)
-    loaded = load_runs(workspace, dataset, methods=methods, configs=configs)
+    loaded = load_chosen(workspace, dataset, methods=methods, configs=configs)
     with progress("augmentation") as report:
         explained = explain(loaded, workspace, replicates=replicates, progress=report)
     name = file_name("explanation", "", methods, configs)
-    return Numbers(explained, write_frame(explained.table, workspace.results() / dataset, name, csv_path))
+    return Numbers(explained, write_frame(explained.table, workspace.results() / loaded.dataset, name, csv_path))
 
 
 def comparison_name(method: str, reference: str) -> str:

@@ -1,23 +1,36 @@
-"""A finished run as a SavedModel with its card, checked against the run."""
+"""A finished run as a SavedModel with its signature and its card, checked against the run."""
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from magsig_tf.atomic_files import read_json
+from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.errors import UsageError
-from magsig_tf.workflows.chosen_run import choose_run
+from magsig_tf.errors import DataError, RunError, UsageError, nearest
+from magsig_tf.evaluation.summary.one_run import one_run_table
+from magsig_tf.runs.finished import find_runs, load_runs
+from magsig_tf.runs.result_files import read_result
+from magsig_tf.runs.run import Run
+from magsig_tf.serving.card.model_card import FILE, CardFacts, write_model_card
+from magsig_tf.signatures.signature import fit_signature
+from magsig_tf.statistics_rule import MARK, MOVING
+from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.workflows.finished_runs import Progress, choose_dataset, silent
-from magsig_tf.workflows.model_card import write_card
-from magsig_tf.workflows.run_signature import signature_of_run
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
-    from magsig_tf.runs.run import Run
     from magsig_tf.serving.exporting.export import Export
+    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+
+_SAME_PENALTY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -74,23 +87,19 @@ def export(
         RunError: the run is not finished, its files are damaged, or its signature is not in the tables.
         DataError: the exported model does not answer as the run did; nothing of it stays.
     """
-    from magsig_tf.tensorflow_import import load_tensorflow
-
     seeds: list[Run] = []
     if run_folder is None:
         if not (method and holdout):
-            raise UsageError(
-                "Expected --method and --holdout, or --run",
-                f"found {'only one of them' if method or holdout else 'none of them'}",
-                "For example: magsig export --method grl --holdout 400X",
-            )
+            found = f"found {'only one' if method or holdout else 'none'} of them"
+            remedy = "For example: magsig export --method grl --holdout 400X"
+            raise UsageError("Expected --method and --holdout, or --run", found, remedy)
         seeds = choose_run(workspace, choose_dataset(workspace, dataset), method, holdout, patient_fold, config_hash)
     elif dataset or method or holdout or config_hash:
-        raise UsageError(
-            "Expected either --run or a choice of runs", "found both", "Leave out --method, --holdout and the like"
-        )
+        remedy = "Leave out --method, --holdout and the like"
+        raise UsageError("Expected either --run or a choice of runs", "found both", remedy)
     folder = run_folder or seeds[0].folder
-    workspace = _workspace_of(folder, workspace)
+    above = folder.resolve().parents  # WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN
+    workspace = Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
     load_tensorflow()
     from magsig_tf.serving.exporting.export import export_run, open_whole
 
@@ -117,7 +126,147 @@ def default_name(run: Run) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", words).strip("-.") or "model"
 
 
-def _workspace_of(folder: Path, workspace: Workspace) -> Workspace:
-    """Return the workspace that a run lies in: WORKSPACE/runs/DATASET/METHOD/HOLDOUT/RUN."""
-    above = folder.resolve().parents
-    return Workspace(above[4]) if len(above) > 4 and above[3].name == "runs" else workspace
+def choose_run(
+    workspace: Workspace, dataset: str, method: str, holdout: str, patient_fold: int, config_hash: str | None
+) -> list[Run]:
+    """Return the finished runs of all seeds, the best first, by validation loss.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        method: Name of the method.
+        holdout: The magnification left out.
+        patient_fold: Index of the tested patient fold.
+        config_hash: First digits of the config's hash; None where there is only one config.
+
+    Raises:
+        UsageError: no run has that method, holdout, patient fold or config, or several configs have one.
+        RunError: none is finished.
+    """
+    found = find_runs(workspace, dataset)
+    for key, wanted, remedy in (
+        ("method", method, "Run `magsig train --method METHOD --holdout HOLDOUT` first"),
+        ("holdout", holdout, f"Run `magsig train --method {method} --holdout HOLDOUT` first"),
+        ("patient_fold", patient_fold, "Choose another --patient-fold, or train it first"),
+    ):
+        known = sorted({str(getattr(run, key)) for run in found})
+        found = [run for run in found if getattr(run, key) == wanted]
+        if not found:
+            offered = f"{nearest(str(wanted), known)}. " if known else ""
+            expected = f"Expected a {key.replace('_', ' ')} with runs"
+            raise UsageError(expected, f"found none of {wanted!r}", f"{offered}{remedy}")
+    found = _of_one_config(found, config_hash or "")
+    done = [run for run in found if run.record.status == "done"]
+    if not done:
+        states = ", ".join(sorted({run.record.status for run in found}))
+        expected = f"Expected a finished run of {method}, holdout {holdout}, patient fold {patient_fold}"
+        remedy = f"Repeat `magsig train --method {method} --holdout {holdout}`: it resumes from there"
+        raise RunError(expected, f"found {len(found)} that {'is' if len(found) == 1 else 'are'} {states}", remedy)
+    return sorted(done, key=lambda run: (validation_loss(run), run.seed))
+
+
+def validation_loss(run: Run) -> float:
+    """Return the validation loss of a run's chosen weights; infinite where its record has none."""
+    return run.record.chosen.validation_loss if run.record.chosen else math.inf
+
+
+def _of_one_config(found: list[Run], start: str) -> list[Run]:
+    """Return the runs of the config whose hash begins so; where several do, those with moving statistics are named."""
+    hashes = sorted({run.config_hash for run in found})
+    kept = [name for name in hashes if name.startswith(start)]
+    if not kept:
+        raise UsageError("Expected the hash of a config with runs", f"found none of {start!r}", nearest(start, hashes))
+    if len(kept) > 1:
+        moving = {run.config_hash for run in found if run.batch_statistics == MOVING}.intersection(kept)
+        marked = f" ({', '.join(sorted(moving))}: {MARK})" if moving else ""
+        remedy = f"Choose with --config-hash {'|'.join(kept)}{marked}"
+        raise UsageError("Expected runs of one config", f"found {len(kept)}", remedy)
+    return [run for run in found if run.config_hash == kept[0]]
+
+
+def signature_of_run(workspace: Workspace, run: Run) -> SparseSignature:
+    """Return a run's signature, fitted again from its embeddings and held against the table of `magsig signatures`.
+
+    The tables hold sizes and scores, not coefficients; the fit is a pure function of the embeddings, so it is the same.
+
+    Args:
+        workspace: Where the result tables lie.
+        run: The run.
+
+    Raises:
+        RunError: no table has this run, or the fit is no longer the one in the table.
+        DataError: the run has no signature, or an empty one.
+    """
+    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+
+    folder = workspace.results() / run.record.dataset
+    tables = [folder / "signatures.parquet", *sorted(folder.glob("signatures-*.parquet"))]
+    rows = _rows_of_run(run, tables, ("method", "config", "holdout", "patient_fold", "seed"))
+    if rows is None:
+        remedy = f"Run `magsig signatures --dataset {run.record.dataset}` first"
+        raise RunError(f"Expected the signature of this run in {tables[0]}", "found none", remedy)
+    row, title = rows.iloc[0], run.name
+    if pd.isna(row["k"]) or not row["k"]:
+        found = f"found {row['reason'] or 'an empty one'}"
+        raise DataError(f"Expected a signature of {title}", found, "Export it without --with-signature")
+    train = read_embeddings(run.folder / "embeddings.npz").of("train")
+    names = (run.dataset_hash, run.holdout, run.patient_fold)
+    fitted = fit_signature(train.embedding, train.label, train.case, names=names)
+    if fitted.size != row["k"] or abs(fitted.penalty / row["penalty"] - 1) > _SAME_PENALTY:
+        expected = f"Expected the signature of {title} as in the table, {int(row['k'])} dimensions"
+        remedy = "The run was trained again since: run `magsig signatures` again"
+        raise RunError(expected, f"found {fitted.size} when fitted again", remedy)
+    return SparseSignature(**{part.name: getattr(fitted, part.name) for part in fields(SparseSignature)})
+
+
+def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Path:
+    """Write `MODEL_CARD.md` of an export.
+
+    Args:
+        extra: The export's `assets.extra`, finished or not yet in its place; `labels.json` and `export.json` lie there.
+        run_folder: The finished run, `<workspace>/runs/<dataset>/<method>/<holdout>/<run>`. Where the workspace around
+            it holds the prepared data and the results of the study, their numbers are in the card too.
+        name: Name of the export.
+        version: Its version.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: the run's files are damaged.
+        MagsigError: a file of the export is missing or is no JSON.
+    """
+    export = read_json(extra / "export.json")
+    folder = run_folder.resolve()
+    workspace, dataset = Workspace(folder.parents[4]), folder.parents[2].name
+    (run,) = load_runs(workspace, dataset, folders=[folder]).runs
+    described = workspace.data(run.record.dataset) / "dataset.json"
+    prepared = read_json(described) if described.exists() else {}
+    summaries = (workspace.results() / run.record.dataset).glob("summary*.parquet")
+    newest_first = sorted(summaries, key=lambda path: path.stat().st_mtime, reverse=True)
+    facts = CardFacts(
+        name=name,
+        version=version,
+        labels=read_json(extra / "labels.json")["labels"],
+        run=run.record.as_json(),
+        config=run.settings,
+        export=export,
+        dataset=prepared if prepared.get("content_hash") == run.dataset_hash else None,  # others may have that name
+        own=one_run_table(run, export["temperature"] if export.get("temperature_fit") else None),
+        study=_rows_of_run(run, newest_first, ("method", "config", "holdout")),
+    )
+    write_model_card(extra / FILE, facts)
+    return extra / FILE
+
+
+def _rows_of_run(run: Run, tables: Iterable[Path], keys: tuple[str, ...]) -> pd.DataFrame | None:
+    """Return the rows that agree with a run in these columns, from the first result table that has some."""
+    same = pd.Series({key: run.config_hash if key == "config" else getattr(run, key) for key in keys})
+    for path in tables:
+        try:
+            table = read_result(path, keys, "")
+        except DataError:
+            continue  # a damaged table is told, and written anew, by the command that makes it
+        if table is not None and len(found := table[(table[list(keys)] == same).all(axis=1)]):
+            return found
+    return None

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import pandas as pd
 
-from magsig_tf.runs.finished import datasets_with_runs
+from magsig_tf.runs.finished import LoadedRuns, datasets_with_runs, load_runs
 from magsig_tf.workspace import Workspace
 
 Progress = Callable[[str], AbstractContextManager[Callable[..., None]]]
@@ -67,6 +67,22 @@ def choose_dataset(workspace: Workspace, wanted: str | None) -> str:
     if wanted is None and len(with_runs) == 1:
         return with_runs.pop()
     return workspace.choose_dataset(wanted)
+
+
+def load_chosen(workspace: Workspace, dataset: str | None, **choice: Collection) -> LoadedRuns:
+    """Read the finished runs that a workflow is asked for.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set; None takes the only one.
+        **choice: Of `methods`, `configs` and `folders` those to keep; empty keeps all.
+
+    Raises:
+        UsageError: there is no such data set, method or config.
+        RunError: nothing is finished, or files of a run are damaged.
+    """
+    kept = {key: values or None for key, values in choice.items()}
+    return load_runs(workspace, choose_dataset(workspace, dataset), **kept)
 
 
 def file_name(kind: str, name: str = "", *chosen: Collection | None) -> str:

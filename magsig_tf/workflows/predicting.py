@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magsig_tf.data.sources.images import UnreadableImage
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.serving.exported_model import ModelDescription, find_version
+from magsig_tf.serving.exporting.version_folder import find_version
 from magsig_tf.serving.predicting.input_images import images_below
+from magsig_tf.serving.predicting.model_description import ModelDescription
 from magsig_tf.serving.predicting.predict import Predicted
+from magsig_tf.serving.predicting.predict import predict as predict_files
+from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.workflows.finished_runs import Progress, silent
 
 if TYPE_CHECKING:
     from magsig_tf.report.figures.heat_picture import HeatTile
-    from magsig_tf.serving.predicting.prediction import Explanation
+    from magsig_tf.serving.predicting.explain import Explanation
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 
@@ -52,23 +55,11 @@ def predict(
             fit what was left.
         MagsigError: a file cannot be written.
     """
-    from magsig_tf.serving.predicting.predict import predict as predict_files
-    from magsig_tf.tensorflow_import import load_tensorflow
-
     described = ModelDescription.open(model)
     load_tensorflow()
+    settings: dict[str, Any] = {"cases": cases, "batch": batch, "threads": threads, "strict": strict, "resume": resume}
     with progress(described.title) as show:
-        return predict_files(
-            described,
-            images,
-            out,
-            cases=cases,
-            batch=batch,
-            threads=threads,
-            strict=strict,
-            resume=resume,
-            progress=show,
-        )
+        return predict_files(described, images, out, **settings, progress=show)
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,16 @@ def explain(
     if not image.exists():
         raise UsageError("Expected an image or a folder of images", f"found nothing at {image}", "Check the path")
     files = images_below(image) if image.is_dir() else [image]
-    title, found = _asked(model, files[:limit], progress)
+    find_version(model)  # a wrong path is told before TensorFlow is loaded
+    load_tensorflow()
+    from magsig_tf.serving.exported_model import ExportedModel
+    from magsig_tf.serving.predicting.explain import explain_files
+
+    opened, asked, found = ExportedModel.open(model), files[:limit], []
+    with progress("images") as show:
+        for each in explain_files(opened, asked):
+            found.append(each)
+            show(len(found), len(asked))
     unreadable = [each for each in found if isinstance(each, UnreadableImage)]
     images = [each for each in found if not isinstance(each, UnreadableImage)]
     if not images:
@@ -126,27 +126,10 @@ def explain(
     tiles = [HeatTile(str(e.path.relative_to(above)), e.image, e.heat, e.probability, e.label) for e in images]
     if image.is_dir():
         left_out = f", the first {limit} of {len(files)} images" if len(files) > limit else ""
-        write_sheet(out, tiles, f"{title}{left_out}", columns)
+        write_sheet(out, tiles, f"{opened.title}{left_out}", columns)
     else:
-        write_picture(out, tiles[0], title)
-    return Explained(title, out, images, tiles, unreadable, len(files))
-
-
-def _asked(model: Path, files: list[Path], progress: Progress) -> tuple[str, list[Explanation | UnreadableImage]]:
-    from magsig_tf.tensorflow_import import load_tensorflow
-
-    find_version(model)  # a wrong path is told before TensorFlow is loaded
-    load_tensorflow()
-    from magsig_tf.serving.exported_model import ExportedModel
-    from magsig_tf.serving.predicting.prediction import explain_files
-
-    opened = ExportedModel.open(model)
-    found = []
-    with progress("images") as show:
-        for done, each in enumerate(explain_files(opened, files), start=1):
-            found.append(each)
-            show(done, len(files))
-    return opened.title, found
+        write_picture(out, tiles[0], opened.title)
+    return Explained(opened.title, out, images, tiles, unreadable, len(files))
 
 
 def reasons(unreadable: Sequence[UnreadableImage]) -> str:

@@ -1,4 +1,7 @@
-"""The steps of a study that follow its runs, and how long they took, for the estimate before they are repeated."""
+"""The steps of a study that follow its runs, and how long they took, for the estimate before they are repeated.
+
+Numbers and times in words lie here too: what is printed before anything is loaded needs them.
+"""
 
 from __future__ import annotations
 
@@ -63,3 +66,15 @@ class StepTimes:
         yield
         self.taken[step] = {"seconds": round(time.perf_counter() - began, 2), "runs": runs}
         write_json(self.path, self.taken)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in hours, minutes and seconds, as far as they matter."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,31 +1,131 @@
-"""Training what a config asks for: the matrix of runs with what they need first, or the GANs of folds alone."""
+"""Training what a config asks for: its plan, the matrix of runs with what they need first, the GANs of folds alone."""
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from magsig_tf.config import Config
+from magsig_tf.config_files import load_config
+from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import MagsigError, UsageError
 from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.runtime import configure_tensorflow
+from magsig_tf.execution.workers import ALONE, WorkerLost, Workers, join_workers
+from magsig_tf.gan.fold import FoldGans
+from magsig_tf.gan.synthetic_images import fold_status
+from magsig_tf.gan_options import GanOptions
+from magsig_tf.methods.needs import FoldGansNeeded
+from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.result_files import write_frame
-from magsig_tf.workflows.planning import dataset_of
+from magsig_tf.runs.run import Run
+from magsig_tf.tensorflow_import import load_tensorflow
+from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
+from magsig_tf.training.mlflow_runs import MlflowRuns
+from magsig_tf.training.prerequisites import Prerequisite, missing_prerequisites, needed_gans, prerequisites
+from magsig_tf.workflows.step_times import StepTimes, counted, duration
 from magsig_tf.workspace import Workspace
 
-if TYPE_CHECKING:
-    from magsig_tf.data.prepared import PreparedDataset
-    from magsig_tf.execution.workers import Workers
-    from magsig_tf.gan.fold import FoldGans
-    from magsig_tf.runs.record import RunRecord
-    from magsig_tf.runs.run import Run
-    from magsig_tf.training.matrix import MatrixOutcome
-    from magsig_tf.training.mlflow_runs import MlflowRuns
-
 SILENT = Observer()
+COLUMNS = ("kind", "title", "method", "holdout", "patient_fold", "seed", "state", "seconds", "folder")
+
+
+def configure(name: str | None = None, **settings: Any) -> Config:
+    """Return a config: defaults, then a file, then settings, later ones winning.
+
+    Args:
+        name: A shipped config ("demo", "paper", ...) or a YAML file; None for the defaults alone.
+        **settings: Any config key, with values as in YAML: `method=["baseline", "grl"], epochs=3`.
+
+    Raises:
+        UsageError: there is no such config or key, or a value does not fit.
+    """
+    return load_config(name, settings)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of a study.
+
+    Args:
+        dataset: Name of the data set.
+        runs: The runs of the matrix.
+        first: GANs and other runs that they need, done or not.
+        steps: What follows the runs: name and seconds that it should take, NaN where it was never carried out.
+        left: Seconds that unfinished runs and GANs should take; NaN where no finished one tells.
+    """
+
+    dataset: str
+    runs: list[Run]
+    first: list[Prerequisite]
+    steps: list[tuple[str, float]]
+    left: float
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for each run, prerequisite and step."""
+        rows: list[tuple[object, ...]] = []
+        for run in self.runs:
+            seconds = run.record.seconds if (status := run.status) == "done" else math.nan
+            axes = (run.method, run.holdout, run.patient_fold, run.seed)
+            rows.append(("run", run.title, *axes, status, seconds, str(run.folder)))
+        no_axes = (math.nan,) * 4
+        for each in self.first:
+            kind = "run" if each.is_run else "gans"
+            rows.append((kind, each.title, *no_axes, each.status, each.seconds, each.folder))
+        rows += [("step", name, *no_axes, "", seconds, math.nan) for name, seconds in self.steps]
+        return pd.DataFrame(rows, columns=COLUMNS).astype({"patient_fold": "Int64", "seed": "Int64"})
+
+
+def plan(config: Config, workspace: Workspace, *, steps: Sequence[str] = (), name: str = "") -> Plan:
+    """Return what a config asks for, and how far it is; nothing is trained.
+
+    Args:
+        config: The config.
+        workspace: Where its data and runs lie.
+        steps: Names of the steps that follow the runs.
+        name: Name of the config, to find how long its steps took.
+
+    Raises:
+        UsageError: something was asked for that does not exist.
+    """
+    prepared = dataset_of(config, workspace)
+    runs = plan_matrix(config, prepared, workspace)
+    planned = {str(run.folder) for run in runs}
+    first = [each for each in prerequisites(runs, prepared) if each.folder not in planned]
+    taken = StepTimes.of(workspace, prepared.name, name)
+    estimates = [(step, taken.estimate(step, len(runs))) for step in steps]
+    of_runs = estimated_seconds(runs) if any(run.status != "done" for run in runs) else 0.0
+    left = (math.nan if of_runs is None else of_runs) + _seconds_of(first)
+    return Plan(prepared.name, runs, first, estimates, left)
+
+
+def dataset_of(config: Config, workspace: Workspace) -> PreparedDataset:
+    """Return the prepared data set of a config: the one it names, or the only one.
+
+    Raises:
+        UsageError: there is none of that name, or several and none was named.
+    """
+    return PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
+
+
+def _seconds_of(first: Sequence[Prerequisite]) -> float:
+    """Return the time that unfinished prerequisites should take, judged by finished ones of their kind."""
+    total = 0.0
+    for is_run in (True, False):
+        kind = [each for each in first if each.is_run == is_run]
+        spent = [each.seconds for each in kind if not math.isnan(each.seconds)]
+        left = sum(each.status != "done" for each in kind)
+        if left:
+            total += statistics.median(spent) * left if spent else math.nan
+    return total
 
 
 @dataclass(frozen=True)
@@ -75,14 +175,11 @@ def train(config: Config, workspace: Workspace, *, mlflow: bool = False, observe
         UsageError: something was asked for that does not exist; nothing was trained.
         WorkerLost: another process of this training has ended.
     """
-    from magsig_tf.training.matrix import execute_matrix, plan_matrix
-    from magsig_tf.training.prerequisites import missing_prerequisites
-
     prepared = dataset_of(config, workspace)
     runs = plan_matrix(config, prepared, workspace)
     unfinished = [run for run in runs if run.status != "done"]
     needed = sum(each.is_run for each in missing_prerequisites(runs, prepared))
-    store = _store(workspace, observer) if mlflow else None
+    store = MlflowRuns(workspace, lambda text: observer.note(f"Not logged to MLflow. {text}.")) if mlflow else None
     observer.matrix_started(len(unfinished) + needed)
     observer.note(
         f"Data set {prepared.name}: {len(prepared.labels)} images, {', '.join(prepared.magnifications)}. "
@@ -101,38 +198,23 @@ def train(config: Config, workspace: Workspace, *, mlflow: bool = False, observe
     if outcome.done:
         observer.note(f"Trained {counted(len(outcome.done), 'run')} in {duration(time.perf_counter() - began)}.")
     if store:
-        _finish_log(store, outcome, observer)
+        for run in outcome.skipped:  # done before, perhaps without a log
+            store.log(run)
+        observer.note(
+            f"MLflow at {store.store.uri}: {counted(store.logged, 'run')} logged, {store.known} logged before, "
+            f"{store.failed} not logged."
+        )
     observer.matrix_done()
     return Trained(prepared.name, runs, outcome.failed, workers.is_chief, store is None or not store.failed)
 
 
 def _workers(config: Config, anything_to_do: bool, observer: Observer) -> Workers:
     """Set TensorFlow up and return the processes that train together."""
-    from magsig_tf.execution.runtime import configure_tensorflow
-    from magsig_tf.execution.workers import ALONE, join_workers
-    from magsig_tf.tensorflow_import import load_tensorflow
-
     load_tensorflow()  # its settings come first, even where runs are only looked at
     if not anything_to_do and config.settings.strategy != "multiworker":
         return ALONE
     configure_tensorflow(config.settings)
     return join_workers(config.settings.strategy, observer.note)
-
-
-def _store(workspace: Workspace, observer: Observer) -> MlflowRuns:
-    from magsig_tf.training.mlflow_runs import MlflowRuns
-
-    return MlflowRuns(workspace, lambda text: observer.note(f"Not logged to MLflow. {text}."))
-
-
-def _finish_log(store: MlflowRuns, outcome: MatrixOutcome, observer: Observer) -> None:
-    """Log the runs that were done before, and say how many are in the store."""
-    for run in outcome.skipped:
-        store.log(run)
-    observer.note(
-        f"MLflow at {store.store.uri}: {counted(store.logged, 'run')} logged, {store.known} logged before, "
-        f"{store.failed} not logged."
-    )
 
 
 @dataclass(frozen=True)
@@ -169,11 +251,13 @@ def gan(
         UsageError: something was asked for that does not exist; nothing was trained.
         WorkerLost: another process of this training has ended.
     """
-    from magsig_tf.execution.workers import WorkerLost
-    from magsig_tf.gan.synthetic_images import fold_status
-
     prepared = dataset_of(config, workspace)
-    folds = _folds(config, prepared, workspace)
+    folds = []
+    for run in plan_matrix(config, prepared, workspace):
+        options = run.config.options["gan"]
+        assert isinstance(options, GanOptions)  # the registry lets no other method take the name
+        if run.seed == config.settings.seed[0]:  # every seed of the classifier shares the GANs
+            folds.append(needed_gans(run, FoldGansNeeded(options), prepared))
     unfinished = [fold for fold in folds if fold_status(fold) != "done"]
     observer.note(
         f"Data set {prepared.name}: {counted(len(folds), 'fold')} of {len(folds[0].parts)} GANs each, "
@@ -196,34 +280,6 @@ def gan(
     return trained
 
 
-def _folds(config: Config, prepared: PreparedDataset, workspace: Workspace) -> list[FoldGans]:
-    from magsig_tf.gan_options import GanOptions
-    from magsig_tf.methods.needs import FoldGansNeeded
-    from magsig_tf.training.matrix import plan_matrix
-    from magsig_tf.training.prerequisites import needed_gans
-
-    first_seed = config.settings.seed[0]  # every seed of the classifier shares the GANs
-    runs = [run for run in plan_matrix(config, prepared, workspace) if run.config.settings.seed == [first_seed]]
-    folds = []
-    for run in runs:
-        options = run.config.options["gan"]
-        assert isinstance(options, GanOptions)  # the registry lets no other method take the name
-        folds.append(needed_gans(run, FoldGansNeeded(options), prepared))
-    return folds
-
-
 def quality_of(fold: FoldGans) -> pd.DataFrame:
     """Return the quality table of a finished fold."""
     return pd.read_parquet(fold.folder / "quality.parquet")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in hours, minutes and seconds, as far as they matter."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things in words."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

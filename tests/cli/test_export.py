@@ -65,7 +65,7 @@ def test_it_says_what_was_exported_and_how_well_it_agrees(exported):
 
 
 def test_the_best_seed_is_taken(workspace, monkeypatch):
-    from magsig_tf.workflows.chosen_run import choose_run
+    from magsig_tf.workflows.exporting import choose_run
     from magsig_tf.workspace import Workspace
 
     first = only_run(workspace)
@@ -105,7 +105,7 @@ def test_of_several_configs_those_with_moving_statistics_are_named(workspace):
 
 
 def test_a_signature_is_fitted_again_and_served(workspace, tmp_path):
-    from magsig_tf.workflows.run_signature import signature_of_run
+    from magsig_tf.workflows.exporting import signature_of_run
     from magsig_tf.workspace import Workspace
 
     answer = magsig("signatures", "--workspace", workspace, "--replicates", "100")

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from magsig_tf import workflows
-from magsig_tf.cli.listing import print_plan
+from magsig_tf.cli.reproduce import print_plan
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import gan_config
 from tests.tiny import tiny_dataset

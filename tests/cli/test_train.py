@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from magsig_tf.cli.config_options import _spread
 from magsig_tf.cli.main import main
+from magsig_tf.cli.options import _spread
 from magsig_tf.workspace import Workspace
 from tests.house.documentation import ROOT, shown_files
 from tests.tiny import tiny_dataset

@@ -1,16 +1,37 @@
-"""Bars on standard error, for workflows to tell how far they are."""
+"""What commands show: bars on standard error while they work, then numbers and lines on standard output."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
     from magsig_tf.data.preparation.prepare import PrepareProgress
+
+
+def as_records(frame: pd.DataFrame) -> str:
+    """Return a frame as JSON records."""
+    return frame.to_json(orient="records", double_precision=15)
+
+
+def output_console() -> Console:
+    """Return a console on standard output, 100 columns wide when that is no terminal."""
+    from magsig_tf.report.terminal.render import output_console
+
+    return output_console()
+
+
+def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
+    """Print lines as they are: not folded, so that a path can be copied, and not read as markup."""
+    console = console or output_console()
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 @contextlib.contextmanager
@@ -86,7 +107,6 @@ def waiting(title: str) -> Iterator[Callable[..., None]]:
 
 def _bar(title: str, *columns: str | ProgressColumn) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    shown = (TextColumn(column) if isinstance(column, str) else column for column in columns)
-    return Progress(TextColumn(title), BarColumn(), *shown, TimeRemainingColumn(), console=Console(stderr=True))
+    return Progress(title, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))
