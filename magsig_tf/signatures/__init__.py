@@ -1,7 +1,14 @@
 """From embeddings to sparse signatures and how stable they are. Reads files only; imports no TensorFlow."""
 
-from magsig_tf.linear_models.cross_validation import CrossValidation, cross_validate
-from magsig_tf.linear_models.sparse_path import SparsePath, fit_sparse_path, largest_penalty, penalty_path, solve_at
+from magsig_tf.linear_models.sparse_path import (
+    CrossValidation,
+    SparsePath,
+    cross_validate,
+    fit_sparse_path,
+    largest_penalty,
+    penalty_path,
+    solve_at,
+)
 from magsig_tf.signatures.alignment import Matching, linear_cka, match_dimensions
 from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
 from magsig_tf.signatures.overlap import Overlap, chance_of_sharing, expected_jaccard, fewest_shared, measure_overlap

@@ -15,10 +15,9 @@ from magsig_tf.errors import DataError
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.reasons import Reason, joined, of_texts
 from magsig_tf.signatures.sources import Source
-from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
+from magsig_tf.statistics.cases import FEWEST_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import Bootstrapped, interval
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import image_units
+from magsig_tf.statistics.replicates import Replicates, image_units
 
 SCORES = ("auc", "f1", "brier")
 
@@ -141,8 +140,7 @@ class SelectAt:
 
     def __call__(self, embedding: np.ndarray, label: np.ndarray, case: np.ndarray) -> np.ndarray:
         """Return which dimensions are selected from some rows, which are standardised anew, booleans of shape (p,)."""
-        from magsig_tf.linear_models.sparse_path import solve_at
-        from magsig_tf.linear_models.standardise import fit_scaling
+        from magsig_tf.linear_models.sparse_path import fit_scaling, solve_at
 
         features = fit_scaling(embedding).apply(embedding)
         return solve_at(features, label, self.penalty).coefficients[0] != 0

@@ -8,9 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from magsig_tf.errors import DataError, UsageError, nearest
-from magsig_tf.linear_models.cross_validation import FOLDS, CrossValidation, cross_validate
-from magsig_tf.linear_models.sparse_path import TOLERANCE, SparsePath
-from magsig_tf.linear_models.standardise import Scaling
+from magsig_tf.linear_models.sparse_path import FOLDS, TOLERANCE, CrossValidation, Scaling, SparsePath, cross_validate
 
 CHOICES = ("one_standard_error", "minimum")
 """The sparsest model within one standard error of the smallest deviance, or the one of smallest deviance."""

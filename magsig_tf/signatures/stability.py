@@ -24,7 +24,7 @@ from magsig_tf.reasons import (
     Reason,
     joined,
 )
-from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
+from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
 
 PAIRS = 50
 """Complementary pairs of half-samples that the bounds are made from."""

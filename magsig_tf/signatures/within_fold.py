@@ -15,7 +15,7 @@ from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_st
 from magsig_tf.signatures.permuted_control import permuted
 from magsig_tf.signatures.rows import SelectAt, SourceSignature
 from magsig_tf.signatures.stability import PAIRS, THRESHOLD, bound_false_selections, select_on
-from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
+from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
 
 WITHOUT_SIGNATURE = Reason(NO_SIGNATURE, "not computable: no signature")
 

@@ -10,7 +10,7 @@ from magsig_tf.errors import DataError
 from magsig_tf.signatures.nogueira import nogueira_stability
 from magsig_tf.signatures.permuted_control import permuted
 from magsig_tf.signatures.stability import bootstrap_selections, half_sample_selections
-from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
+from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
 
 
 def clustered(cases=(7, 9), images=3, dimensions=20, informative=4, seed=0):

@@ -20,9 +20,9 @@ from magsig_tf.reasons import FEW_CASES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.run import Run, run_name
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.cases import FEWEST_CASES
 from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 
 POOLED = "pooled"
 

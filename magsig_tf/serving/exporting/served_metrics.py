@@ -11,8 +11,8 @@ from scipy.special import expit
 
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import DataError
-from magsig_tf.statistics import classification as metrics
-from magsig_tf.statistics.classification import log_loss
+from magsig_tf.statistics import metrics
+from magsig_tf.statistics.metrics import log_loss
 
 RANGE = (0.05, 20.0)
 """Temperatures that are tried."""
