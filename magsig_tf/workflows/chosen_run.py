@@ -31,7 +31,7 @@ def choose_run(
         UsageError: no run has that method, holdout, patient fold or config, or several configs have one.
         RunError: none is finished.
     """
-    from magsig_tf.runs.finished import find_runs
+    from magsig_tf.runs.run import find_runs
 
     found = find_runs(workspace, dataset)
     found = _with(found, "method", method, "Run `magsig train --method METHOD --holdout HOLDOUT` first")

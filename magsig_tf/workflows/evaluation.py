@@ -20,9 +20,8 @@ from magsig_tf.evaluation.augmentation.frame import Explanation, augmented_group
 from magsig_tf.evaluation.claims.judge import Claims, judge_claims
 from magsig_tf.evaluation.comparison.frame import Comparison
 from magsig_tf.evaluation.comparison.frame import compare as compare_methods
-from magsig_tf.runs.result_files import write_frame
-from magsig_tf.runs.settings import margin_of
-from magsig_tf.runs.signature_results import read_signature_results
+from magsig_tf.runs.matrix import margin_of
+from magsig_tf.runs.result_files import read_signature_results, write_frame
 from magsig_tf.workflows.finished_runs import Numbers, Progress, choose_dataset, file_name, silent
 from magsig_tf.workspace import Workspace
 

@@ -53,7 +53,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
 
 
 def _run(folder: Path) -> tuple[Run, Workspace]:
-    from magsig_tf.runs.finished import load_runs
+    from magsig_tf.runs.run import load_runs
 
     folder = folder.resolve()
     workspace = Workspace(folder.parents[4])

@@ -20,8 +20,8 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.registry import registry
-from magsig_tf.runs.record import REMEDY
-from magsig_tf.runs.run import Run, check_logits
+from magsig_tf.runs.record import REMEDY, check_logits
+from magsig_tf.runs.run import Run
 from magsig_tf.serving.exporting.check import CheckedExport, check_export
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
 from magsig_tf.serving.exporting.served_metrics import Temperature, fit_temperature, served_metrics
