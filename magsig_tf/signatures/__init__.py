@@ -9,17 +9,29 @@ from magsig_tf.linear_models.sparse_path import (
     penalty_path,
     solve_at,
 )
-from magsig_tf.signatures.alignment import Matching, linear_cka, match_dimensions
-from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
-from magsig_tf.signatures.overlap import Overlap, chance_of_sharing, expected_jaccard, fewest_shared, measure_overlap
-from magsig_tf.signatures.permuted_control import PermutedOverlap, permuted, permuted_overlap, permuted_stability
+from magsig_tf.signatures.overlap import (
+    Matching,
+    Overlap,
+    PermutedOverlap,
+    chance_of_sharing,
+    expected_jaccard,
+    fewest_shared,
+    linear_cka,
+    match_dimensions,
+    measure_overlap,
+    permuted_overlap,
+)
 from magsig_tf.signatures.signature import FittedSignatures, Signature, fit_signature, fit_signatures
 from magsig_tf.signatures.stability import (
     FalseSelections,
-    bootstrap_selections,
+    Stability,
     bound_false_selections,
-    half_sample_selections,
+    nogueira_stability,
+    permuted,
+    permuted_stability,
+    same_stability_p_value,
 )
+from magsig_tf.signatures.within_fold import bootstrap_selections, half_sample_selections
 
 __all__ = [
     "CrossValidation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from math import nan
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,20 @@ import pandas as pd
 from magsig_tf import reasons
 from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.reasons import Reason, joined, of_rows
-from magsig_tf.signatures.alignment import linear_cka, match_dimensions
-from magsig_tf.signatures.nogueira import nogueira_stability
-from magsig_tf.signatures.overlap import Overlap, fewest_shared, measure_overlap
-from magsig_tf.signatures.permuted_control import PermutedOverlap, permuted_overlap, permuted_stability
-from magsig_tf.signatures.rows import SourceSignature
+from magsig_tf.signatures.overlap import fewest_shared, linear_cka, match_dimensions, measure_overlap, permuted_overlap
+from magsig_tf.signatures.sources import SourceSignature
+from magsig_tf.signatures.stability import nogueira_stability, permuted_stability
 
 FEWEST_COMMON_IMAGES = 10
 """Below this many common images neither matching nor alignment is informative."""
+OVERLAP = ("dimensions", "shared", "jaccard", "expected", "adjusted", "ceiling", "p_value")
+PAIR = (
+    *("first_size", "second_size", *OVERLAP, "reason", "reason_code"),
+    *("control_jaccard", "control_adjusted", "control_p_value"),
+    *("matched_jaccard", "matched_adjusted", "matched_p_value", "matched_correlation", "cka", "common_images"),
+    *("matched_reason", "matched_reason_code"),
+)
+"""What a row says of a pair: its overlap, the permuted control, and the overlap after matching; NaN where undefined."""
 NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA nor what a matching could add")
 NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
 
@@ -63,8 +70,8 @@ def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> p
         base = {name: mine[0].source.columns[name] for name in ("method", "config", "label")}
         groups = [group for group in _groups(mine) if len(group) > 1]
         of_label = pairs[pairs["label"] == label] if len(pairs) else pairs
-        rows.append({**base, "control": False, **_summary(of_label, groups, "")})
-        rows.append({**base, "control": True, **_summary(of_label, groups, "control_")})
+        for prefix in ("", "control_"):
+            rows.append({**base, "control": bool(prefix), **_summary(of_label, groups, prefix)})
     return pd.DataFrame(rows)
 
 
@@ -81,31 +88,26 @@ def _groups(fitted: Sequence[SourceSignature]) -> list[list[SourceSignature]]:
 def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
     columns = first.source.columns
     del columns["holdout"]
-    row = columns | {"first": first.source.holdout, "second": second.source.holdout}
+    row = columns | {"first": first.source.holdout, "second": second.source.holdout} | dict.fromkeys(PAIR, nan)
     one, other = first.selected, second.selected
     if len(one) != len(other):
+        row |= Reason(reasons.OTHER_LENGTH, "embeddings of different length").columns() | {"common_images": 0}
         words = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
-        nothing = Reason(reasons.OTHER_LENGTH, words)
-        return row | _overlap_columns(None) | _control_columns(None) | _not_matched(0, nothing)
+        return row | Reason(reasons.OTHER_LENGTH, words).columns("matched_")
     overlap = measure_overlap(one, other)
-    row |= _overlap_columns(overlap)
-    row |= _control_columns(permuted_overlap(overlap, f"{_name(first)} {_name(second)}"))
-    return row | _matched(one, other, *_common(first.tested, second.tested))
-
-
-def _overlap_columns(overlap: Overlap | None) -> dict[str, object]:
-    names = ("first", "second", "dimensions", "shared", "jaccard", "expected", "adjusted", "ceiling", "p_value")
-    values = {name: getattr(overlap, name) if overlap else float("nan") for name in names}
-    return (
-        {"first_size": values.pop("first"), "second_size": values.pop("second")}
-        | values
-        | (overlap.reason if overlap else Reason(reasons.OTHER_LENGTH, "embeddings of different length")).columns()
-    )
-
-
-def _control_columns(control: PermutedOverlap | None) -> dict[str, object]:
-    names = ("jaccard", "adjusted", "p_value")
-    return {f"control_{name}": getattr(control, name) if control else float("nan") for name in names}
+    control = permuted_overlap(overlap, f"{_name(first)} {_name(second)}")
+    row |= {"first_size": overlap.first, "second_size": overlap.second} | overlap.reason.columns()
+    row |= {name: getattr(overlap, name) for name in OVERLAP}
+    row |= {f"control_{name}": value for name, value in vars(control).items()}
+    here, there, why_not = _common(first.tested, second.tested)
+    row["common_images"] = len(here)
+    if why_not:
+        return row | Reason(reasons.NOT_MATCHED, f"not matched: {why_not}").columns("matched_")
+    matching = match_dimensions(here, there)
+    matched = measure_overlap(one, matching.moved(other))
+    row |= {f"matched_{name}": getattr(matched, name) for name in ("jaccard", "adjusted", "p_value")}
+    row |= {"matched_correlation": float(np.median(matching.correlation)), "cka": linear_cka(here, there)}
+    return row | (matched.reason or (CONSTANT if np.isnan(row["cka"]) else Reason())).columns("matched_")
 
 
 def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarray, str]:
@@ -117,62 +119,37 @@ def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarr
     return first.images(common).embedding, second.images(common).embedding, reason
 
 
-def _matched(one: np.ndarray, other: np.ndarray, first: np.ndarray, second: np.ndarray, reason: str) -> dict:
-    if reason:
-        return _not_matched(len(first), Reason(reasons.NOT_MATCHED, f"not matched: {reason}"))
-    matching = match_dimensions(first, second)
-    overlap = measure_overlap(one, matching.moved(other))
-    alignment = linear_cka(first, second)
-    return {
-        "matched_jaccard": overlap.jaccard,
-        "matched_adjusted": overlap.adjusted,
-        "matched_p_value": overlap.p_value,
-        "matched_correlation": float(np.median(matching.correlation)),
-        "cka": alignment,
-        "common_images": len(first),
-        **(overlap.reason or (CONSTANT if np.isnan(alignment) else Reason())).columns("matched_"),
-    }
-
-
-def _not_matched(images: int, reason: Reason) -> dict[str, object]:
-    names = ("matched_jaccard", "matched_adjusted", "matched_p_value", "matched_correlation", "cka")
-    return dict.fromkeys(names, float("nan")) | {"common_images": images} | reason.columns("matched_")
-
-
 def _summary(pairs: pd.DataFrame, groups: Sequence[Sequence[SourceSignature]], prefix: str) -> dict[str, object]:
     """Average the pairs and the stability of each group; `prefix` chooses the columns of the control."""
-    means = ("jaccard", "expected", "adjusted", "ceiling", "matched_jaccard", "matched_adjusted", "cka")
-    own = {"jaccard", "adjusted"}  # the control has its own; sizes and so chance and ceiling are the same
+    own, matched = ("jaccard", "adjusted"), ("matched_jaccard", "matched_adjusted", "cka")
+    means = ("jaccard", "expected", "adjusted", "ceiling", *matched)
     counted = {"groups": len(groups), "pairs": len(pairs)}
     if not len(pairs):
-        nothing = dict.fromkeys((*means, "median_p_value", "nogueira", "mean_size", "fewest_shared"), float("nan"))
+        nothing = dict.fromkeys((*means, "median_p_value", "nogueira", "mean_size", "fewest_shared"), nan)
         return counted | nothing | NOT_COMPARED.columns() | NOT_COMPARED.columns("matched_")
+    # the control has its own overlap; sizes and so chance and ceiling are the same
     values = {name: float(pairs[prefix + name if name in own else name].mean()) for name in means}
     if prefix:
-        values |= dict.fromkeys(("matched_jaccard", "matched_adjusted", "cka"), float("nan"))
+        values |= dict.fromkeys(matched, nan)
     groups = [group for group in groups if len({len(each.selected) for each in group}) == 1]
-    sets = [[each.selected for each in group] for group in groups]
+    sets = [np.stack([each.selected for each in group]) for group in groups]
     indices = [
         permuted_stability(each, _name(group[0])) if prefix else nogueira_stability(each)
         for each, group in zip(sets, groups, strict=True)
     ]
-    defined = [stability.index for stability in indices if not stability.reason]
     absent = {stability.reason for stability in indices if stability.reason} | set(of_rows(pairs))
-    sizes = [[int(each.sum()) for each in group] for group in sets]
-    return (
-        counted
-        | values
-        | {
-            "median_p_value": float(pairs[f"{prefix}p_value"].median()),
-            "nogueira": float(np.mean(defined)) if defined else float("nan"),
-            "mean_size": float(np.mean([size for group in sizes for size in group])) if sizes else float("nan"),
-            "fewest_shared": float(np.mean([fewest_shared(s, len(g[0])) for s, g in zip(sizes, sets, strict=True)]))
-            if sizes
-            else float("nan"),
-        }
-        | joined(sorted(absent)).columns()
-        | (NOTHING_TO_MATCH if prefix else joined(sorted(of_rows(pairs, "matched_")))).columns("matched_")
-    )
+    numbers = {
+        "median_p_value": float(pairs[f"{prefix}p_value"].median()),
+        "nogueira": _mean([stability.index for stability in indices if not stability.reason]),
+        "mean_size": _mean([size for each in sets for size in each.sum(1).tolist()]),
+        "fewest_shared": _mean([fewest_shared(each.sum(1).tolist(), each.shape[1]) for each in sets]),
+    }
+    matching = NOTHING_TO_MATCH if prefix else joined(sorted(of_rows(pairs, "matched_")))
+    return counted | values | numbers | joined(sorted(absent)).columns() | matching.columns("matched_")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else nan
 
 
 def _name(each: SourceSignature) -> str:

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from magsig_tf import reasons
 from magsig_tf.errors import DataError, UsageError, nearest
 from magsig_tf.linear_models.sparse_path import FOLDS, TOLERANCE, CrossValidation, Scaling, SparsePath, cross_validate
+from magsig_tf.reasons import Reason
 
 CHOICES = ("one_standard_error", "minimum")
 """The sparsest model within one standard error of the smallest deviance, or the one of smallest deviance."""
 SATURATED_SHARE = 0.95
 """A signature with at least this share of the dimensions that vary is saturated."""
+
+NONE_SELECTED = Reason(reasons.EMPTY, "empty: no dimension is selected, every image gets the same probability")
+NEARLY_ALL = Reason(
+    reasons.SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial"
+)
+SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
+DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might fit better")
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,11 @@ class Signature:
         return len(self.indices)
 
     @property
+    def selected(self) -> np.ndarray:
+        """Which dimensions are selected, booleans of shape (p,)."""
+        return np.isin(np.arange(self.dimensions), self.indices)
+
+    @property
     def share(self) -> float:
         """k / p."""
         return self.size / self.dimensions
@@ -69,6 +83,20 @@ class Signature:
     def saturated(self) -> bool:
         """Whether nearly every dimension that varies is selected, so that any overlap is trivial."""
         return self.size >= SATURATED_SHARE * (self.dimensions - self.constant_dimensions)
+
+    @property
+    def remarks(self) -> list[Reason]:
+        """What a reader must know of it: that it is empty or saturated, an edge of the path, constant dimensions."""
+        constant = self.constant_dimensions
+        left_out = f"{constant} constant dimension{'s' if constant > 1 else ''} left out"
+        every = {
+            NONE_SELECTED: self.empty,
+            NEARLY_ALL: self.saturated,
+            SPARSE_EDGE: self.at_sparse_edge,
+            DENSE_EDGE: self.at_dense_edge,
+            Reason(reasons.CONSTANT_DIMENSIONS, left_out): constant > 0,
+        }
+        return [reason for reason, holds in every.items() if holds]
 
     def predict(self, embedding: np.ndarray) -> np.ndarray:
         """Return the probability of malignant for each row.

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from magsig_tf.atomic_files import replacing
+from magsig_tf.parallel_work import available_cores
+from magsig_tf.runs.result_files import write_frame
 from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
-from magsig_tf.signatures.rows import fit_sources, prediction_table, signature_table
-from magsig_tf.signatures.sources import Source
-from magsig_tf.signatures.stability import usable_processes
+from magsig_tf.signatures.sources import Source, fit_sources, prediction_table, signature_table
 from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -90,7 +89,7 @@ def study_signatures(
         methods = compare_methods(fitted, pairs)
     if bootstraps:
         with progress("bootstraps over training cases") as report:
-            within = measure_within_fold(fitted, bootstraps, processes=usable_processes(), progress=report)
+            within = measure_within_fold(fitted, bootstraps, processes=available_cores(), progress=report)
     return SignatureStudy(name, signature_table(fitted), pairs, methods, within, replicates, prediction_table(fitted))
 
 
@@ -105,12 +104,6 @@ def write_study(study: SignatureStudy, results: Path, chosen: str = "") -> list[
     Returns:
         The files written.
     """
-    written = []
-    for name, frame in study.frames().items():
-        base = results / study.name / f"{name}{chosen and '-'}{chosen}"
-        for path, write in ((base.with_name(f"{base.name}.csv"), frame.to_csv), (None, frame.to_parquet)):
-            path = path or base.with_name(f"{base.name}.parquet")
-            with replacing(path) as temporary:
-                write(temporary, index=False)
-            written.append(path)
-    return written
+    ending = f"{chosen and '-'}{chosen}"
+    folder = results / study.name
+    return [path for name, frame in study.frames().items() for path in write_frame(frame, folder, name + ending)]

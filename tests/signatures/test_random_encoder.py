@@ -6,8 +6,7 @@ import pytest
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
-from magsig_tf.signatures.rows import fit_sources
-from magsig_tf.signatures.sources import sources_of_random_encoders
+from magsig_tf.signatures.sources import fit_sources, sources_of_random_encoders
 from tests.signatures.fake_embeddings import INFORMATIVE, EmbeddingStudy, stand_in
 
 
