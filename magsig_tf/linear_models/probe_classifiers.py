@@ -195,11 +195,8 @@ def cross_fitted(
     for number in range(FOLDS):
         train, held = fold != number, fold == number
         if len(np.unique(target[train])) < len(classes):
-            raise NotDefinedError(
-                f"Expected each {what} in the cases of several folds",
-                "found one in the cases of one fold only",
-                "Use more cases",
-            )
+            expected = f"Expected each {what} in the cases of several folds"
+            raise NotDefinedError(expected, "found one in the cases of one fold only", "Use more cases")
         classifiers.append(_classifier(features[train], target[train], balanced, most_steps))
         if held.any():
             predicted[held] = classifiers[-1].predict(features[held])
@@ -212,15 +209,11 @@ def _check(target: np.ndarray, case: np.ndarray, classes: Sequence[str], what: s
     if (counts > 0).sum() < 2:
         raise NotDefinedError(f"Expected two {what}s or more", f"found one {what}", "Use more of them")
     if cases < FOLDS:
-        raise NotDefinedError(
-            f"Expected at least {FOLDS} cases", f"found fewer cases than folds ({cases} of {FOLDS})", "Use more cases"
-        )
+        found = f"found fewer cases than folds ({cases} of {FOLDS})"
+        raise NotDefinedError(f"Expected at least {FOLDS} cases", found, "Use more cases")
     if counts.min() < FOLDS:
-        raise NotDefinedError(
-            f"Expected at least {FOLDS} images of each {what}",
-            f"found fewer than {FOLDS} images of {classes[int(counts.argmin())]}",
-            "Use more images",
-        )
+        found = f"found fewer than {FOLDS} images of {classes[int(counts.argmin())]}"
+        raise NotDefinedError(f"Expected at least {FOLDS} images of each {what}", found, "Use more images")
 
 
 def _classifier(features: np.ndarray, target: np.ndarray, balanced: bool, most_steps: int) -> Pipeline:

@@ -132,20 +132,12 @@ def fit_sparse_path(
         solver = NewtonPath(features, labels)
         if penalties is None:
             if solver.largest_penalty <= 0:
-                raise DataError(
-                    "Expected a dimension that is related to the label",
-                    f"found none of {features.shape[1]}",
-                    "Check that the embedding is not constant",
-                )
+                found, remedy = f"found none of {features.shape[1]}", "Check that the embedding is not constant"
+                raise DataError("Expected a dimension that is related to the label", found, remedy)
             penalties = penalty_path(solver.largest_penalty)
         penalties = np.asarray(penalties, np.float64)
         _check_penalties(penalties)
-        coefficients = np.empty((len(penalties), features.shape[1]))
-        intercepts, gaps = np.empty(len(penalties)), np.empty(len(penalties))
-        for place, penalty in enumerate(penalties):
-            gaps[place] = solver.solve(float(penalty), tolerance)
-            coefficients[place], intercepts[place] = solver.coefficients, solver.intercept
-    return SparsePath(penalties, coefficients, intercepts, gaps, len(labels))
+        return _solved(solver, penalties, tolerance, len(labels))
 
 
 def solve_at(features: np.ndarray, labels: np.ndarray, penalty: float, *, tolerance: float = TOLERANCE) -> SparsePath:
@@ -164,21 +156,24 @@ def solve_at(features: np.ndarray, labels: np.ndarray, penalty: float, *, tolera
         DataError: the arrays do not fit together, a value is not finite, or a class is empty.
     """
     check_rows(features, labels)
-    _check_penalties(np.array([penalty]))
+    penalties = np.array([penalty], np.float64)
+    _check_penalties(penalties)
     with threadpool_limits(limits=1):
         solver = NewtonPath(features, labels)
         station = solver.largest_penalty * COARSE_RATIO
         while station > penalty / COARSE_RATIO:
             solver.solve(station, COARSE_TOLERANCE)
             station *= COARSE_RATIO
-        gap = solver.solve(penalty, tolerance)
-    return SparsePath(
-        np.array([penalty]),
-        solver.coefficients[None].copy(),
-        np.array([solver.intercept]),
-        np.array([gap]),
-        len(labels),
-    )
+        return _solved(solver, penalties, tolerance, len(labels))
+
+
+def _solved(solver: NewtonPath, penalties: np.ndarray, tolerance: float, rows: int) -> SparsePath:
+    coefficients = np.empty((len(penalties), len(solver.coefficients)))
+    intercepts, gaps = np.empty(len(penalties)), np.empty(len(penalties))
+    for place, penalty in enumerate(penalties):
+        gaps[place] = solver.solve(float(penalty), tolerance)
+        coefficients[place], intercepts[place] = solver.coefficients, solver.intercept
+    return SparsePath(penalties, coefficients, intercepts, gaps, rows)
 
 
 def check_rows(features: np.ndarray, labels: np.ndarray) -> None:
@@ -192,20 +187,16 @@ def check_rows(features: np.ndarray, labels: np.ndarray) -> None:
         DataError: wrong shapes, a value that is not finite, labels other than 0 and 1, or an empty class.
     """
     if features.ndim != 2 or np.shape(labels) != (len(features),):
-        raise DataError(
-            "Expected an embedding of shape (n, p) with n labels",
-            f"found shapes {features.shape} and {np.shape(labels)}",
-            "Give one row and one label for each image",
-        )
+        found = f"found shapes {features.shape} and {np.shape(labels)}"
+        remedy = "Give one row and one label for each image"
+        raise DataError("Expected an embedding of shape (n, p) with n labels", found, remedy)
     broken = np.count_nonzero(~np.isfinite(features).all(axis=1))
     if broken:
-        raise DataError(
-            "Expected finite embeddings", f"found NaN or infinity in {broken} rows of {len(features)}", "Remove them"
-        )
+        found = f"found NaN or infinity in {broken} rows of {len(features)}"
+        raise DataError("Expected finite embeddings", found, "Remove them")
     if not np.isin(labels, (0, 1)).all():
-        raise DataError(
-            "Expected labels 0 and 1", f"found {sorted(set(np.unique(labels)) - {0, 1})[:3]}", "Recode them"
-        )
+        others = sorted(set(np.unique(labels)) - {0, 1})
+        raise DataError("Expected labels 0 and 1", f"found {others[:3]}", "Recode them")
     for value, name in ((0, "benign (0)"), (1, "malignant (1)")):
         if not np.any(labels == value):
             raise DataError("Expected rows of both classes", f"found no {name} among {len(labels)}", "Add cases of it")
@@ -300,22 +291,16 @@ def cross_validate(
     if workers is None:
         workers = min(available_cores(), folds + 1) if embedding.size >= WORTH_PROCESSES else 1
     scaling = fit_scaling(embedding)
-    penalties = _penalties(scaling, embedding, label)
+    largest = largest_penalty(scaling.apply(embedding), label)
+    if largest <= 0:
+        constant = f"{np.count_nonzero(scaling.constant)} of {len(scaling.constant)} dimensions are constant"
+        expected = "Expected a dimension that is related to the label"
+        raise DataError(expected, f"found none ({constant})", "Check the embedding")
+    penalties = penalty_path(largest)
     task = partial(_fit_part, penalties=penalties, tolerance=tolerance)
     with closing(map_in_order(task, _parts(embedding, label, fold, folds), workers)) as results:
         (path, _), *held_out = results
     return scaling, path, CrossValidation(penalties, np.stack([deviance for _, deviance in held_out]))
-
-
-def _penalties(scaling: Scaling, embedding: np.ndarray, label: np.ndarray) -> np.ndarray:
-    largest = largest_penalty(scaling.apply(embedding), label)
-    if largest <= 0:
-        raise DataError(
-            "Expected a dimension that is related to the label",
-            f"found none ({np.count_nonzero(scaling.constant)} of {len(scaling.constant)} dimensions are constant)",
-            "Check the embedding",
-        )
-    return penalty_path(largest)
 
 
 def _parts(embedding: np.ndarray, label: np.ndarray, fold: np.ndarray, folds: int) -> Iterator[tuple]:

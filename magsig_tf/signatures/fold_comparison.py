@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from math import nan
 
@@ -13,7 +13,7 @@ from magsig_tf import reasons
 from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.reasons import Reason, joined, of_rows
 from magsig_tf.signatures.overlap import fewest_shared, linear_cka, match_dimensions, measure_overlap, permuted_overlap
-from magsig_tf.signatures.sources import SourceSignature
+from magsig_tf.signatures.sources import Progress, SourceSignature, counted
 from magsig_tf.signatures.stability import nogueira_stability, permuted_stability
 
 FEWEST_COMMON_IMAGES = 10
@@ -32,9 +32,7 @@ NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two ho
 CONSTANT = Reason(reasons.DOES_NOT_VARY, "an embedding does not vary")
 
 
-def compare_pairs(
-    fitted: Sequence[SourceSignature], progress: Callable[[int, int], None] = lambda done, total: None
-) -> pd.DataFrame:
+def compare_pairs(fitted: Sequence[SourceSignature], progress: Progress = lambda done, total: None) -> pd.DataFrame:
     """Compare the holdouts of each method, config, patient fold and seed, pair by pair.
 
     Args:
@@ -45,12 +43,7 @@ def compare_pairs(
         One row per pair; docs/signatures.md lists the columns. Empty where no group has two holdouts.
     """
     pairs = [pair for group in _groups(fitted) for pair in combinations(group, 2)]
-    rows = []
-    for done, (first, second) in enumerate(pairs):
-        progress(done, len(pairs))
-        rows.append(_pair(first, second))
-    progress(len(pairs), len(pairs))
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_pair(first, second) for first, second in counted(pairs, progress)])
 
 
 def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> pd.DataFrame:

@@ -67,11 +67,8 @@ def measure_overlap(first: ArrayLike, second: ArrayLike) -> Overlap:
     """
     first, second = np.asarray(first, bool), np.asarray(second, bool)
     if first.ndim != 1 or first.shape != second.shape or not len(first):
-        raise DataError(
-            "Expected two sets over the same dimensions",
-            f"found shapes {first.shape} and {second.shape}",
-            "Compare embeddings of the same encoder",
-        )
+        found = f"found shapes {first.shape} and {second.shape}"
+        raise DataError("Expected two sets over the same dimensions", found, "Compare embeddings of the same encoder")
     sizes, p = (int(first.sum()), int(second.sum())), len(first)
     shared = int((first & second).sum())
     if not any(sizes):
@@ -153,11 +150,9 @@ def fewest_shared(sizes: Sequence[int], dimensions: int) -> float:
 
 def _check_sizes(sizes: Sequence[int], dimensions: int) -> None:
     if dimensions < 1 or not all(0 <= size <= dimensions for size in sizes):
-        raise DataError(
-            "Expected sets no larger than the embedding",
-            f"found sizes {', '.join(map(str, sizes))} of {dimensions} dimensions",
-            "Give sizes from 0 to the number of dimensions",
-        )
+        found = f"found sizes {', '.join(map(str, sizes))} of {dimensions} dimensions"
+        remedy = "Give sizes from 0 to the number of dimensions"
+        raise DataError("Expected sets no larger than the embedding", found, remedy)
 
 
 DRAWS = 200
@@ -221,11 +216,8 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
     """
     first, second = _centred(first), _centred(second)
     if len(first) != len(second):
-        raise DataError(
-            "Expected two embeddings of the same images",
-            f"found {len(first)} and {len(second)} rows",
-            "Choose the rows that both have",
-        )
+        found = f"found {len(first)} and {len(second)} rows"
+        raise DataError("Expected two embeddings of the same images", found, "Choose the rows that both have")
     if not first.any() or not second.any():
         return nan
     scale = np.linalg.norm(first.T @ first) * np.linalg.norm(second.T @ second)
@@ -276,11 +268,9 @@ def match_dimensions(first: np.ndarray, second: np.ndarray) -> Matching:
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape or first.ndim != 2 or len(first) < 2:
-        raise DataError(
-            "Expected two embeddings of the same images and length",
-            f"found shapes {first.shape} and {second.shape}",
-            "Compare runs of one encoder on at least two common images",
-        )
+        found = f"found shapes {first.shape} and {second.shape}"
+        remedy = "Compare runs of one encoder on at least two common images"
+        raise DataError("Expected two embeddings of the same images and length", found, remedy)
     if np.array_equal(first, second):
         # every dimension is its own best partner; dimensions that respond alike or not at all would be drawn by lot
         return Matching(np.arange(first.shape[1]), np.where(np.ptp(first, axis=0) > 0, 1.0, 0.0))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
 from magsig_tf import reasons
 from magsig_tf.errors import DataError, UsageError, nearest
-from magsig_tf.linear_models.sparse_path import FOLDS, TOLERANCE, CrossValidation, Scaling, SparsePath, cross_validate
+from magsig_tf.linear_models.sparse_path import CrossValidation, Scaling, SparsePath, cross_validate
 from magsig_tf.reasons import Reason
 
 CHOICES = ("one_standard_error", "minimum")
@@ -112,11 +113,8 @@ class Signature:
         """
         embedding = np.asarray(embedding)
         if embedding.ndim != 2 or embedding.shape[1] != self.dimensions:
-            raise DataError(
-                f"Expected an embedding of shape (n, {self.dimensions})",
-                f"found {embedding.shape}",
-                "Use the encoder that the signature was fitted to",
-            )
+            expected = f"Expected an embedding of shape (n, {self.dimensions})"
+            raise DataError(expected, f"found {embedding.shape}", "Use the encoder that the signature was fitted to")
         chosen = embedding[:, self.indices].astype(np.float64)
         if not np.isfinite(chosen).all():
             raise DataError("Expected finite embeddings", "found NaN or infinity", "Remove those rows")
@@ -142,48 +140,26 @@ class FittedSignatures:
     cross_validation: CrossValidation
 
 
-def fit_signatures(
-    embedding: np.ndarray,
-    label: np.ndarray,
-    case: np.ndarray,
-    *,
-    folds: int = FOLDS,
-    names: tuple[object, ...] = (),
-    workers: int | None = None,
-    tolerance: float = TOLERANCE,
-) -> FittedSignatures:
+def fit_signatures(embedding: np.ndarray, label: np.ndarray, case: np.ndarray, **how: Any) -> FittedSignatures:
     """Fit the sparse path to training rows and keep both choices of its penalty.
 
     Args:
         embedding: Not standardised, finite, (n, p).
         label: 0 or 1, (n,).
         case: Name of each row's case, (n,); folds never divide one.
-        folds: Of the cross-validation, at least 2.
-        names: What this is for: they seed the deal of cases into folds.
-        workers: Processes; see `cross_validate`.
-        tolerance: Duality gap to reach, as a share of the objective.
+        **how: `folds`, `names`, `workers` and `tolerance`; see `cross_validate`.
 
     Raises:
         DataError: the rows cannot be fitted or dealt; see `cross_validate`.
         UsageError: fewer than two folds.
     """
-    scaling, path, validation = cross_validate(
-        embedding, label, case, folds=folds, names=names, workers=workers, tolerance=tolerance
-    )
+    scaling, path, validation = cross_validate(embedding, label, case, **how)
     chosen = {choice: _signature(scaling, path, getattr(validation, choice), choice) for choice in CHOICES}
     return FittedSignatures(**chosen, scaling=scaling, path=path, cross_validation=validation)
 
 
 def fit_signature(
-    embedding: np.ndarray,
-    label: np.ndarray,
-    case: np.ndarray,
-    *,
-    choice: str = CHOICES[0],
-    folds: int = FOLDS,
-    names: tuple[object, ...] = (),
-    workers: int | None = None,
-    tolerance: float = TOLERANCE,
+    embedding: np.ndarray, label: np.ndarray, case: np.ndarray, *, choice: str = CHOICES[0], **how: Any
 ) -> Signature:
     """Return the signature of one choice; `fit_signatures` says what the arguments mean and returns both.
 
@@ -193,8 +169,7 @@ def fit_signature(
     """
     if choice not in CHOICES:
         raise UsageError("Expected a choice of the penalty", f"found {choice!r}", nearest(choice, CHOICES))
-    fitted = fit_signatures(embedding, label, case, folds=folds, names=names, workers=workers, tolerance=tolerance)
-    return getattr(fitted, choice)
+    return getattr(fit_signatures(embedding, label, case, **how), choice)
 
 
 def _signature(scaling: Scaling, path: SparsePath, place: int, choice: str) -> Signature:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from magsig_tf.workspace import Workspace
 
 STRANGER = "embeddings"
 UNTRAINED = "random-encoder"
+Item = TypeVar("Item")
+Progress = Callable[[int, int], None]
+"""Takes the number of steps done and of all."""
 _REMEDY = "Remove the run's folder and train it again"
 
 
@@ -234,10 +237,7 @@ class SourceSignature:
 
 
 def fit_sources(
-    sources: Sequence[Source],
-    *,
-    replicates: int = 2000,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    sources: Sequence[Source], *, replicates: int = 2000, progress: Progress = lambda done, total: None
 ) -> list[SourceSignature]:
     """Fit the sparse classifier of every source on its training rows and score it on its test rows.
 
@@ -251,12 +251,15 @@ def fit_sources(
     Raises:
         DataError: a file is missing, damaged, or not as documented.
     """
-    found = []
-    for done, source in enumerate(sources):
-        progress(done, len(sources))
-        found.append(_fit(source, replicates))
-    progress(len(sources), len(sources))
-    return found
+    return [_fit(source, replicates) for source in counted(sources, progress)]
+
+
+def counted(items: Sequence[Item], progress: Progress) -> Iterator[Item]:
+    """Yield the items, and tell the number done and of all before each and after the last."""
+    for done, item in enumerate(items):
+        progress(done, len(items))
+        yield item
+    progress(len(items), len(items))
 
 
 def signature_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame:

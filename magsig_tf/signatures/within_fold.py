@@ -18,7 +18,7 @@ from magsig_tf.errors import DataError
 from magsig_tf.linear_models.sparse_path import fit_scaling, solve_at
 from magsig_tf.parallel_work import map_in_order
 from magsig_tf.reasons import NO_BOUND, NO_SIGNATURE, Reason, joined
-from magsig_tf.signatures.sources import SourceSignature
+from magsig_tf.signatures.sources import Progress, SourceSignature
 from magsig_tf.signatures.stability import (
     THRESHOLD,
     FalseSelections,
@@ -40,7 +40,6 @@ Select = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Takes embedding (n, p), label (n,) and case (n,) of some rows, returns which dimensions are selected, (p,)."""
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
-Progress = Callable[[int, int], None]
 
 
 def bootstrap_selections(select: Select, data: Data, draws: int, *names: object, **how: Any) -> np.ndarray:

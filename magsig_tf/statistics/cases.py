@@ -51,22 +51,14 @@ def complementary_halves(
     """
     strata, rows = _cases_by_label(label, case)
     if min(map(len, strata), default=0) < 2 or len(strata) < 2:
-        raise DataError(
-            "Expected at least two benign and two malignant cases to halve",
-            f"found {' and '.join(str(len(members)) for members in strata)}",
-            "Train on more cases",
-        )
+        found = f"found {' and '.join(str(len(members)) for members in strata)}"
+        raise DataError("Expected at least two benign and two malignant cases to halve", found, "Train on more cases")
     for pair in range(pairs):
         generator = generator_for("complementary halves", *names, pair)
         orders = [generator.permutation(members) for members in strata]
-        halves = [
-            np.concatenate(
-                [order[start : start + len(order) // 2] for order in orders for start in [len(order) // 2 * i]]
-            )
-            for i in (0, 1)
-        ]
-        one, other = (np.concatenate([rows[index] for index in half]) for half in halves)
-        yield one, other
+        one = [index for order in orders for index in order[: len(order) // 2]]
+        other = [index for order in orders for index in order[len(order) // 2 : len(order) // 2 * 2]]
+        yield np.concatenate([rows[index] for index in one]), np.concatenate([rows[index] for index in other])
 
 
 def _cases_by_label(label: np.ndarray, case: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -91,9 +83,7 @@ def bootstrap_draws(cases: int, replicates: int, *names: object) -> np.ndarray:
     Returns:
         Float64 whole numbers [B + 1, C]; row 0 is the sample itself.
     """
-    generator = generator_for("gan quality bootstrap", *names)
-    drawn = generator.multinomial(cases, np.full(cases, 1 / cases), replicates)
-    return np.concatenate([np.ones((1, cases)), drawn])
+    return _multiplicities(np.zeros(cases), replicates, generator_for("gan quality bootstrap", *names))
 
 
 def halves(cases: int, halvings: int, *names: object) -> np.ndarray:
@@ -153,7 +143,10 @@ def case_multiplicities(strata: np.ndarray, replicates: int, *names: object) -> 
         Float64 whole numbers of shape (B + 1, cases). Row 0 is the sample itself (all ones), so that one calculation
         gives the value and its replicates.
     """
-    generator = generator_for("bootstrap", *names)
+    return _multiplicities(strata, replicates, generator_for("bootstrap", *names))
+
+
+def _multiplicities(strata: np.ndarray, replicates: int, generator: np.random.Generator) -> np.ndarray:
     drawn = np.ones((replicates + 1, len(strata)))
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
@@ -218,19 +211,12 @@ def check_folds(label: np.ndarray, case: np.ndarray, folds: int) -> None:
     """
     names_of_cases, label_of_case, _, _ = _cases(label, case)
     if len(names_of_cases) < folds:
-        raise DataError(
-            f"Expected at least as many cases as folds ({folds})",
-            f"found {len(names_of_cases)}",
-            "Use fewer folds, or rows of more cases",
-        )
-    for value in np.unique(label_of_case):
-        members = np.flatnonzero(label_of_case == value)
-        if len(members) < 2:
-            raise DataError(
-                "Expected both classes in every training fold",
-                f"found only one {'malignant' if value else 'benign'} case ({names_of_cases[members[0]]})",
-                "Add cases of that class",
-            )
+        expected = f"Expected at least as many cases as folds ({folds})"
+        raise DataError(expected, f"found {len(names_of_cases)}", "Use fewer folds, or rows of more cases")
+    values, first, count = np.unique(label_of_case, return_index=True, return_counts=True)
+    for value, name in zip(values[count < 2], names_of_cases[first[count < 2]], strict=True):
+        found = f"found only one {'malignant' if value else 'benign'} case ({name})"
+        raise DataError("Expected both classes in every training fold", found, "Add cases of that class")
 
 
 def deal_cases_of_many_classes(target: np.ndarray, case: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -275,9 +261,6 @@ def _cases(label: ArrayLike, case: ArrayLike) -> tuple[np.ndarray, np.ndarray, n
     names, first, place = np.unique(np.asarray(case).astype(str), return_index=True, return_inverse=True)
     mixed = np.flatnonzero(label[first][place] != label)
     if len(mixed):
-        raise DataError(
-            "Expected one label for each case (or set of cases with identical images)",
-            f"found both labels in {names[place[mixed[0]]]}",
-            "Correct the labels",
-        )
+        expected = "Expected one label for each case (or set of cases with identical images)"
+        raise DataError(expected, f"found both labels in {names[place[mixed[0]]]}", "Correct the labels")
     return names, label[first], first, place
