@@ -13,7 +13,7 @@ from magsig_tf.config import AXES, Settings, deciding_settings
 from magsig_tf.config_files import read_config_file
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.runs.run import Run, run_name
+from magsig_tf.runs.run import Run
 from magsig_tf.statistics_rule import KEY, MARK, MOVING, OLD_KEY
 
 SHORTEST_HASH = 6
@@ -126,32 +126,22 @@ def arrange(runs: Sequence[Run]) -> Matrix:
         group = by_config.setdefault((run.method, run.config_hash), {})
         first = group.setdefault((run.holdout, run.patient_fold, run.seed), run)
         if first is not run:
-            raise RunError(
-                f"Expected one folder for {run_name(run.method, run.holdout, run.patient_fold, run.seed)}",
-                f"found {first.folder} and {run.folder}",
-                "Remove the copy",
-            )
+            found = f"found {first.folder} and {run.folder}"
+            raise RunError(f"Expected one folder for {run.name}", found, "Remove the copy")
         other = next(iter(group.values()))
         if run.batch_statistics != other.batch_statistics:
-            raise RunError(
-                f"Expected one rule of batch statistics for {run.method} {run.config_hash}",
-                f"found {other.batch_statistics} in {other.folder} and {run.batch_statistics} in {run.folder}",
-                "Remove the runs of the older version and train them again",
-            )
+            expected = f"Expected one rule of batch statistics for {run.method} {run.config_hash}"
+            found = f"found {other.batch_statistics} in {other.folder} and {run.batch_statistics} in {run.folder}"
+            raise RunError(expected, found, "Remove the runs of the older version and train them again")
     groups = []
     for (method, config), members in by_config.items():
         selection = "oracle" if any(run.selection == "oracle" for run in members.values()) else "source"
         siblings = [other for name, other in by_config if name == method]
-        words = [method]
-        if len(siblings) > 1:
-            words.append(_short(config, siblings))
-        if selection == "oracle":
-            words.append("oracle")
+        short = _short(config, siblings) if len(siblings) > 1 else ""
         statistics = next(iter(members.values())).batch_statistics
-        if statistics == MOVING:
-            words.append(MARK)
+        marks = ("oracle" if selection == "oracle" else "", MARK if statistics == MOVING else "")
+        label = " ".join(filter(None, (method, short, *marks)))
         magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
-        label = " ".join(words)
         groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members))
     groups.sort(key=_place)
     return Matrix(groups, magnification_order(run.holdout for run in runs))
@@ -252,7 +242,6 @@ def margin_of(folders: Iterable[Path]) -> float:
 def _named(path: Path, default: float) -> float:
     value = read_config_file(str(path)).get(MARGIN_KEY, default) if path.is_file() else default
     if not isinstance(value, int | float) or not 0 < value < 1:
-        raise UsageError(
-            f"Expected {MARGIN_KEY} above 0 and below 1 in {path}", f"found {str(value)[:40]!r}", "Choose with --margin"
-        )
+        expected = f"Expected {MARGIN_KEY} above 0 and below 1 in {path}"
+        raise UsageError(expected, f"found {str(value)[:40]!r}", "Choose with --margin")
     return float(value)

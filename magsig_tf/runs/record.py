@@ -129,11 +129,8 @@ def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
     """
     version = found.get("version", 1)
     if isinstance(version, int) and version > VERSION:
-        raise RunError(
-            f"Expected a run of version {VERSION} or older in {path}",
-            f"found version {version}",
-            "Update magsig to read it",
-        )
+        expected = f"Expected a run of version {VERSION} or older in {path}"
+        raise RunError(expected, f"found version {version}", "Update magsig to read it")
     try:
         return RunRecord.model_validate(found)
     except ValidationError as error:

@@ -23,18 +23,12 @@ def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | N
     Returns:
         The files written.
     """
-    written = []
-    for path in [folder / f"{name}.csv" if name else None, csv_path]:
-        if path is not None:
-            with replacing(path) as temporary:
-                frame.to_csv(temporary, index=False)
-            written.append(path)
-    if name:
-        path = folder / f"{name}.parquet"
+    files = [(folder / f"{name}.csv", frame.to_csv), (folder / f"{name}.parquet", frame.to_parquet)] if name else []
+    files += [(csv_path, frame.to_csv)] if csv_path is not None else []
+    for path, write in files:
         with replacing(path) as temporary:
-            frame.to_parquet(temporary, index=False)
-        written.insert(1, path)
-    return written
+            write(temporary, index=False)
+    return [path for path, _ in files]
 
 
 def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFrame | None:

@@ -62,11 +62,8 @@ class Run:
         """
         folder = Path(folder)
         if not (folder / FILE).is_file():
-            raise RunError(
-                f"Expected the folder of a run at {folder}",
-                f"found no {FILE}",
-                "Name a run's folder, as `magsig train` prints it",
-            )
+            remedy = "Name a run's folder, as `magsig train` prints it"
+            raise RunError(f"Expected the folder of a run at {folder}", f"found no {FILE}", remedy)
         record = read_record(folder / FILE)
         run = cls(folder, record.method, record.holdout, record.patient_fold, record.seed, record.config_hash)
         run.__dict__["record"] = record
@@ -86,7 +83,7 @@ class Run:
     @property
     def title(self) -> str:
         """The run in words."""
-        return run_title(self.method, self.holdout, self.patient_fold, self.seed)
+        return f"{self.method}, holdout {self.holdout}, patient fold {self.patient_fold}, seed {self.seed}"
 
     @property
     def name(self) -> str:
@@ -202,11 +199,6 @@ def run_name(method: str, holdout: str, patient_fold: int, seed: int) -> str:
     return f"{method} {holdout} fold {patient_fold} seed {seed}"
 
 
-def run_title(method: str, holdout: str, patient_fold: int, seed: int) -> str:
-    """Return a run in words."""
-    return f"{method}, holdout {holdout}, patient fold {patient_fold}, seed {seed}"
-
-
 @dataclass(frozen=True)
 class LoadedRuns:
     """The runs of one data set.
@@ -271,11 +263,8 @@ def load_runs(
     unfinished: list[tuple[str, str]] = [(run.name, run.record.status) for run in kept if run.record.status != "done"]
     if not finished:
         states = f": {len(unfinished)} running or failed" if unfinished else ""
-        raise RunError(
-            f"Expected finished runs in {workspace.runs(dataset)}",
-            f"found none{states}",
-            "Run `magsig train --method baseline --holdout all`",
-        )
+        remedy = "Run `magsig train --method baseline --holdout all`"
+        raise RunError(f"Expected finished runs in {workspace.runs(dataset)}", f"found none{states}", remedy)
     _check_data(workspace, dataset, finished)
     for run in finished:
         _ = run.predictions, run.batch_statistics  # damaged files are told before anything is calculated
@@ -292,15 +281,10 @@ def _chosen(found: list[Run], methods: Collection[str] | None, configs: Collecti
     hashes = {run.config_hash for run in found}
     for start in configs or ():
         if not any(value.startswith(start) for value in hashes):
-            raise UsageError(
-                "Expected the hash of a config with runs", f"found none of {start!r}", nearest(start, hashes)
-            )
-    return [
-        run
-        for run in found
-        if (not methods or run.method in methods)
-        and (not configs or any(run.config_hash.startswith(start) for start in configs))
-    ]
+            expected = "Expected the hash of a config with runs"
+            raise UsageError(expected, f"found none of {start!r}", nearest(start, hashes))
+    starts = tuple(configs or ("",))
+    return [run for run in found if (not methods or run.method in methods) and run.config_hash.startswith(starts)]
 
 
 def _check_data(workspace: Workspace, dataset: str, finished: list[Run]) -> None:
@@ -309,11 +293,9 @@ def _check_data(workspace: Workspace, dataset: str, finished: list[Run]) -> None
     wanted = read_json(prepared).get("content_hash") if prepared.exists() else first
     others = [run for run in finished if run.dataset_hash != wanted]
     if others:
-        raise RunError(
-            f"Expected runs on data set {dataset!r} with hash {wanted}",
-            f"found {len(others)} on other data, first {others[0].folder} with hash {others[0].dataset_hash}",
-            "Move them away, or prepare the other data under its own name",
-        )
+        found = f"found {len(others)} on other data, first {others[0].folder} with hash {others[0].dataset_hash}"
+        remedy = "Move them away, or prepare the other data under its own name"
+        raise RunError(f"Expected runs on data set {dataset!r} with hash {wanted}", found, remedy)
 
 
 def _check_splits(runs: list[Run]) -> None:
@@ -322,8 +304,6 @@ def _check_splits(runs: list[Run]) -> None:
     for run in runs:
         first = splits.setdefault((run.method, run.config_hash, run.holdout, run.patient_fold), run)
         if first.split_hash != run.split_hash:
-            raise RunError(
-                f"Expected one split for {run.method} {run.holdout} fold {run.patient_fold}, {first.split_hash}",
-                f"found also {run.split_hash} in {run.folder}",
-                "Remove the runs of the older split",
-            )
+            expected = f"Expected one split for {run.method} {run.holdout} fold {run.patient_fold}, {first.split_hash}"
+            found = f"found also {run.split_hash} in {run.folder}"
+            raise RunError(expected, found, "Remove the runs of the older split")
