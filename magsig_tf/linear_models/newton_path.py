@@ -38,23 +38,16 @@ def minimise_lasso(
     Returns:
         The coefficients, (k,), with exact zeros. After `MOST_ROUNDS` rounds they are returned as they are.
     """
+    # given G and l, the features are read for their shape alone and the response for its length alone
+    shapes = np.zeros((1, len(start))), np.array([np.sqrt(response)])
+    most_passes = max(FEWEST_PASSES, len(start) // COORDINATES_A_PASS)
+    limits = {"alphas": [penalty], "tol": accuracy / response, "max_iter": most_passes, "check_input": False}
     found = start.copy()
     for _ in range(MOST_ROUNDS if len(start) else 0):
         with warnings.catch_warnings():
             # the duality gap below is the judge of convergence
             warnings.simplefilter("ignore", ConvergenceWarning)
-            # given G and l, the features are read for their shape alone and the response for its length alone
-            _, passed, gaps = lasso_path(
-                np.zeros((1, len(start))),
-                np.array([np.sqrt(response)]),
-                alphas=[penalty],
-                precompute=gram,
-                Xy=linear,
-                coef_init=found,
-                tol=accuracy / response,
-                max_iter=max(FEWEST_PASSES, len(start) // COORDINATES_A_PASS),
-                check_input=False,
-            )
+            _, passed, gaps = lasso_path(*shapes, precompute=gram, Xy=linear, coef_init=found, **limits)
         found = passed[:, 0]
         if gaps[0] <= accuracy:
             break
@@ -251,13 +244,12 @@ class _Hessian:
         self.weights = weights
         self._position = np.full(len(columns), -1)
         self._position[dimensions] = np.arange(len(dimensions))
-        n = len(weights)
         root = np.sqrt(weights).astype(np.float32)
         rows = columns[dimensions] * root
         mean = rows @ root / np.float32(weights.sum())
         # removing the weighted mean of each row eliminates the intercept
         rows -= mean[:, None] * root
-        gram = ssyrk(np.float32(1 / n), rows.T, trans=1, lower=1)
+        gram = ssyrk(np.float32(1 / len(weights)), rows.T, trans=1, lower=1)
         # both triangles, and in float64: coordinate descent adds up many small changes
         self._gram = np.ascontiguousarray(np.tril(gram, -1).T + gram, dtype=np.float64)
 

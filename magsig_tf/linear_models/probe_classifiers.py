@@ -41,8 +41,7 @@ def standardised(train: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.n
 
 PENALTIES = (1.0, 0.1, 0.01, 0.001)
 """Ridge penalties from which cross-validation chooses, strongest first, on the scale of the mean loss."""
-_TOLERANCE = 1e-4
-_MOST_STEPS = 200
+_LIMITS = {"maxiter": 200, "gtol": 1e-4}
 
 
 def linear_probabilities(
@@ -78,8 +77,7 @@ def linear_probabilities(
 
     found = []
     for penalty in penalties:
-        options = {"maxiter": _MOST_STEPS, "gtol": _TOLERANCE}
-        parameters = minimize(objective, parameters, (penalty,), method="L-BFGS-B", jac=True, options=options).x
+        parameters = minimize(objective, parameters, (penalty,), method="L-BFGS-B", jac=True, options=_LIMITS).x
         weights, intercepts = _unpacked(parameters, length, classes)
         found.append(_softmax((other @ weights + intercepts).T)[0].T)
     return np.stack(found)
@@ -225,9 +223,8 @@ def _classifier(features: np.ndarray, target: np.ndarray, balanced: bool, most_s
     from sklearn.preprocessing import StandardScaler
 
     # scikit-learn's C is on the sum of the losses
-    regression = LogisticRegression(
-        C=1 / (PENALTY * len(features)), max_iter=most_steps, class_weight="balanced" if balanced else None
-    )
+    strength, weight = 1 / (PENALTY * len(features)), "balanced" if balanced else None
+    regression = LogisticRegression(C=strength, max_iter=most_steps, class_weight=weight)
     pipeline = make_pipeline(StandardScaler(), regression)
     # matrices this small take longer on several threads, and many times longer on a busy machine
     with warnings.catch_warnings(), threadpool_limits(1):

@@ -143,20 +143,16 @@ def arrange(runs: Sequence[Run]) -> Matrix:
         label = " ".join(filter(None, (method, short, *marks)))
         magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
         groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members))
-    groups.sort(key=_place)
+    groups.sort(
+        key=lambda each: (each.method, each.selection == "oracle", each.batch_statistics == MOVING, each.config_hash)
+    )
     return Matrix(groups, magnification_order(run.holdout for run in runs))
-
-
-def _place(group: Group) -> tuple[str, bool, bool, str]:
-    return group.method, group.selection == "oracle", group.batch_statistics == MOVING, group.config_hash
 
 
 def _short(config: str, siblings: Sequence[str]) -> str:
     """Return the first letters of a hash, as many as tell it from its siblings."""
-    length = SHORTEST_HASH
-    while length < len(config) and len({other[:length] for other in siblings}) < len(siblings):
-        length += 1
-    return config[:length]
+    lengths = range(SHORTEST_HASH, len(config))
+    return config[: next((n for n in lengths if len({each[:n] for each in siblings}) == len(siblings)), len(config))]
 
 
 def settings_of(group: Group) -> dict[str, Any]:
@@ -191,12 +187,9 @@ def counterparts(group: Group, others: Sequence[Group]) -> list[Group]:
         group: The group that is to be compared.
         others: Groups of another method.
     """
-    return [
-        other
-        for other in others
-        if (other.magnifications, other.selection) == (group.magnifications, group.selection)
-        and not differing(group, other)
-    ]
+    study = (group.magnifications, group.selection)
+    same = [other for other in others if (other.magnifications, other.selection) == study]
+    return [other for other in same if not differing(group, other)]
 
 
 def told_apart(groups: Sequence[Group]) -> dict[str, str]:

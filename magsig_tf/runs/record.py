@@ -213,12 +213,6 @@ def _numbers(column: pd.Series) -> bool:
     return (is_float_dtype(column) or is_integer_dtype(column)) and not is_bool_dtype(column)
 
 
-_COLUMN_KINDS: dict[str, tuple[str, Callable[[pd.Series], bool]]] = {
-    "row": ("whole numbers", _whole_numbers),
-    "part": ("text", _texts),
-    "case": ("text", _texts),
-    "magnification": ("text", _texts),
-    "label": ("whole numbers", _whole_numbers),
-    "probability": ("numbers", _numbers),
-    "logit": ("numbers", _numbers),
-}
+_WHOLE, _TEXT, _NUMBER = ("whole numbers", _whole_numbers), ("text", _texts), ("numbers", _numbers)
+_KINDS = (_WHOLE, _TEXT, _TEXT, _TEXT, _WHOLE, _NUMBER, _NUMBER)
+_COLUMN_KINDS: dict[str, tuple[str, Callable[[pd.Series], bool]]] = dict(zip((*COLUMNS, "logit"), _KINDS, strict=True))

@@ -289,8 +289,7 @@ def _chosen(found: list[Run], methods: Collection[str] | None, configs: Collecti
 
 def _check_data(workspace: Workspace, dataset: str, finished: list[Run]) -> None:
     prepared = workspace.data(dataset) / "dataset.json"
-    first = finished[0].dataset_hash
-    wanted = read_json(prepared).get("content_hash") if prepared.exists() else first
+    wanted = read_json(prepared).get("content_hash") if prepared.exists() else finished[0].dataset_hash
     others = [run for run in finished if run.dataset_hash != wanted]
     if others:
         found = f"found {len(others)} on other data, first {others[0].folder} with hash {others[0].dataset_hash}"

@@ -63,9 +63,8 @@ class Source:
     @property
     def name(self) -> str:
         """The source in words, as notes write it."""
-        if self.method == STRANGER:
-            return self.path.name
-        return run_name(self.label, self.holdout, self.patient_fold, self.seed)
+        axes = (self.label, self.holdout, self.patient_fold, self.seed)
+        return self.path.name if self.method == STRANGER else run_name(*axes)
 
     @property
     def columns(self) -> dict[str, object]:
@@ -118,10 +117,8 @@ def sources_of_random_encoders(matrix: Matrix, workspace: Workspace, dataset: st
     planned = [each for each in planned if not training_rows_missing(each)]
     labels = _labels(planned, matrix)
     planned.sort(key=lambda each: (labels[each.label, each.run.split_hash], *_place(matrix, each.run)))
-    sources = [
-        _source_of(each.run, UNTRAINED, "", labels[each.label, each.run.split_hash], each.path) for each in planned
-    ]
-    return sources, absent
+    named = [(labels[each.label, each.run.split_hash], each) for each in planned]
+    return [_source_of(each.run, UNTRAINED, "", label, each.path) for label, each in named], absent
 
 
 def sources_of_files(paths: Sequence[Path]) -> list[Source]:
@@ -189,11 +186,11 @@ def _scores(
     if not len(label):
         return columns | dict.fromkeys(counted, 0), [Reason(reasons.NO_TEST_ROWS, "no test rows")]
     cases, position = np.unique(case, return_inverse=True)
-    has = np.stack([np.bincount(position, label == value, len(cases)) > 0 for value in (0, 1)])
-    counts = [int(each.sum()) for each in has]
+    benign, malignant = (np.bincount(position, label == value, len(cases)) > 0 for value in (0, 1))
+    counts = (int(benign.sum()), int(malignant.sum()))
     columns |= dict(zip(counted, (*counts, len(label)), strict=True))
     # a case with both labels is a stratum of its own, as in the summary
-    drawn = case_multiplicities(np.where(has.all(0), 2, has[1].astype(int)), replicates, *names)
+    drawn = case_multiplicities(np.where(benign & malignant, 2, malignant), replicates, *names)
     scored = Replicates(image_units(position, label, probability), drawn)
     absent = []
     if min(counts) < FEWEST_CASES:
@@ -205,7 +202,7 @@ def _scores(
         if np.isnan(values[0]):
             absent.append(Reason(metric.undefined.code, f"{metric.title} not defined: {metric.undefined}"))
         elif min(counts) >= FEWEST_CASES:
-            number = Bootstrapped(values[0], values[1:], tuple(counts), metric.bounds)
+            number = Bootstrapped(values[0], values[1:], counts, metric.bounds)
             columns[f"{name}_low"], columns[f"{name}_high"] = interval(number)
     return columns, absent
 
@@ -260,20 +257,6 @@ def counted(items: Sequence[Item], progress: Progress) -> Iterator[Item]:
         progress(done, len(items))
         yield item
     progress(len(items), len(items))
-
-
-def signature_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame:
-    """Return the rows as one frame; docs/signatures.md lists the columns."""
-    return pd.DataFrame([each.row for each in fitted]).astype({"k": "Int64"})
-
-
-def prediction_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame | None:
-    """Return what the sparse classifiers say of each test image as one frame; docs/signatures.md lists the columns.
-
-    Claims of equivalence need it: a paired interval cannot be had from two intervals. None where there is nothing.
-    """
-    scored = [each.scored for each in fitted if each.scored is not None]
-    return pd.concat(scored, ignore_index=True) if scored else None
 
 
 def _scored(source: Source, test: Embeddings, probability: np.ndarray) -> pd.DataFrame | None:

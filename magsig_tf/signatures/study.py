@@ -1,4 +1,4 @@
-"""What `magsig signatures` calculates, as tidy frames: runs, pairs of holdouts, methods, and stability within a fold."""
+"""What `magsig signatures` calculates, as tidy frames: runs, pairs of holdouts, methods, stability within a fold."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ from magsig_tf.parallel_work import available_cores
 from magsig_tf.reasons import Reason, joined, of_rows
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.signatures.overlap import fewest_shared, linear_cka, match_dimensions, measure_overlap, permuted_overlap
-from magsig_tf.signatures.sources import (
-    Progress,
-    Source,
-    SourceSignature,
-    counted,
-    fit_sources,
-    prediction_table,
-    signature_table,
-)
+from magsig_tf.signatures.sources import Progress, Source, SourceSignature, counted, fit_sources
 from magsig_tf.signatures.stability import nogueira_stability, permuted_stability
 from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
 
@@ -64,10 +56,8 @@ class SignatureStudy:
         """Return the tables by the names of their files."""
         frames = {"signatures": self.runs, "signature_pairs": self.pairs, "signature_methods": self.methods}
         frames["signature_predictions"] = self.predictions
-        if self.within is not None:
-            frames["signature_stability"] = self.within.stability
-            frames["signature_tests"] = self.within.tests
-            frames["selection_frequencies"] = self.within.frequencies
+        within = vars(self.within).values() if self.within is not None else ()
+        frames |= zip(("signature_stability", "signature_tests", "selection_frequencies"), within, strict=False)
         return {name: frame for name, frame in frames.items() if frame is not None}
 
 
@@ -138,6 +128,20 @@ NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA n
 NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
 
 CONSTANT = Reason(reasons.DOES_NOT_VARY, "an embedding does not vary")
+
+
+def signature_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame:
+    """Return the rows as one frame; docs/signatures.md lists the columns."""
+    return pd.DataFrame([each.row for each in fitted]).astype({"k": "Int64"})
+
+
+def prediction_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame | None:
+    """Return what the sparse classifiers say of each test image as one frame; docs/signatures.md lists the columns.
+
+    Claims of equivalence need it: a paired interval cannot be had from two intervals. None where there is nothing.
+    """
+    scored = [each.scored for each in fitted if each.scored is not None]
+    return pd.concat(scored, ignore_index=True) if scored else None
 
 
 def compare_pairs(fitted: Sequence[SourceSignature], progress: Progress = lambda done, total: None) -> pd.DataFrame:

@@ -135,13 +135,13 @@ class WithinFold:
 
     Args:
         stability: One row per run.
-        frequencies: One row per run and dimension.
         tests: One row per pair of methods at the same holdout, patient fold and seed.
+        frequencies: One row per run and dimension.
     """
 
     stability: pd.DataFrame = field(repr=False)
-    frequencies: pd.DataFrame = field(repr=False)
     tests: pd.DataFrame = field(repr=False)
+    frequencies: pd.DataFrame = field(repr=False)
 
 
 def measure_within_fold(
@@ -177,7 +177,7 @@ def measure_within_fold(
         axes = (each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed)
         stabilities[axes] = stability
     stable = pd.DataFrame(rows).astype({"stable": "Int64"})
-    return WithinFold(stable, pd.concat(frequencies, ignore_index=True), _tests(stabilities))
+    return WithinFold(stable, _tests(stabilities), pd.concat(frequencies, ignore_index=True))
 
 
 def _run(
@@ -209,16 +209,9 @@ def _run(
 
 
 def _columns(stability: Stability, control: float) -> dict[str, object]:
-    low, high = stability.interval()
-    return {
-        "bootstraps": stability.sets,
-        "mean_size": stability.mean_size,
-        "nogueira": stability.index,
-        "nogueira_low": low,
-        "nogueira_high": high,
-        "control_nogueira": control,
-        **stability.reason.columns(),
-    }
+    names = ("bootstraps", "mean_size", "nogueira", "nogueira_low", "nogueira_high", "control_nogueira")
+    values = (stability.sets, stability.mean_size, stability.index, *stability.interval(), control)
+    return dict(zip(names, values, strict=True)) | stability.reason.columns()
 
 
 def _bound_columns(false: FalseSelections | Reason) -> dict[str, object]:
@@ -239,11 +232,8 @@ def _tests(stabilities: dict[tuple, Stability]) -> pd.DataFrame:
     for ((first, *where), one), ((second, *there), other) in combinations(stabilities.items(), 2):
         if where != there:
             continue
-        reason = joined(
-            Reason(side.reason.code, f"{label}: {side.reason}")
-            for label, side in ((first, one), (second, other))
-            if side.reason
-        )
+        sides = ((first, one.reason), (second, other.reason))
+        reason = joined(Reason(each.code, f"{label}: {each}") for label, each in sides if each)
         values = (*where, first, second, one.index - other.index, same_stability_p_value(one, other))
         rows.append(dict(zip(names, values, strict=True)) | reason.columns())
     return pd.DataFrame(rows, columns=[*names, *Reason().columns()])

@@ -66,9 +66,7 @@ def _cases_by_label(label: np.ndarray, case: np.ndarray) -> tuple[list[np.ndarra
     label, case = np.asarray(label), np.asarray(case).astype(str)
     _, code = np.unique(case, return_inverse=True)
     keys, unit = np.unique(np.column_stack([label, code]), axis=0, return_inverse=True)
-    unit = unit.ravel()
-    order = np.argsort(unit, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(unit, minlength=len(keys)))[:-1])
+    rows = [np.flatnonzero(unit.ravel() == place) for place in range(len(keys))]
     return [np.flatnonzero(keys[:, 0] == value) for value in np.unique(label)], rows
 
 
@@ -83,7 +81,7 @@ def bootstrap_draws(cases: int, replicates: int, *names: object) -> np.ndarray:
     Returns:
         Float64 whole numbers [B + 1, C]; row 0 is the sample itself.
     """
-    return _multiplicities(np.zeros(cases), replicates, generator_for("gan quality bootstrap", *names))
+    return case_multiplicities(np.zeros(cases), replicates, *names, purpose="gan quality bootstrap")
 
 
 def halves(cases: int, halvings: int, *names: object) -> np.ndarray:
@@ -128,7 +126,7 @@ MANY_CASES = 30
 """Below this many cases an interval is likely too narrow."""
 
 
-def case_multiplicities(strata: np.ndarray, replicates: int, *names: object) -> np.ndarray:
+def case_multiplicities(strata: np.ndarray, replicates: int, *names: object, purpose: str = "bootstrap") -> np.ndarray:
     """Draw how often each case appears in each bootstrap replicate.
 
     Cases are drawn with replacement within their stratum (their label), as many as the stratum has. One draw serves all
@@ -137,16 +135,14 @@ def case_multiplicities(strata: np.ndarray, replicates: int, *names: object) -> 
     Args:
         strata: Label of each case, shape (cases,).
         replicates: Number B of replicates.
-        names: What the draw is for; the seed is `seed_for("bootstrap", *names)`.
+        names: What the draw is for; the seed is `seed_for(purpose, *names)`.
+        purpose: Of all draws of a kind.
 
     Returns:
         Float64 whole numbers of shape (B + 1, cases). Row 0 is the sample itself (all ones), so that one calculation
         gives the value and its replicates.
     """
-    return _multiplicities(strata, replicates, generator_for("bootstrap", *names))
-
-
-def _multiplicities(strata: np.ndarray, replicates: int, generator: np.random.Generator) -> np.ndarray:
+    generator = generator_for(purpose, *names)
     drawn = np.ones((replicates + 1, len(strata)))
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)

@@ -146,16 +146,11 @@ def interval(number: Bootstrapped, level: float = 0.95, kind: str = INTERVAL_KIN
     Raises:
         UsageError: the kind is unknown.
     """
-    check_kind(kind)
+    if kind not in INTERVALS:
+        raise UsageError("Expected a kind of interval", f"found {kind!r}", nearest(kind, INTERVALS))
     if not len(number.known):
         return float("nan"), float("nan")
     return INTERVALS[kind](number, level)
-
-
-def check_kind(kind: str) -> None:
-    """Refuse a kind of interval that is not one of `INTERVALS`."""
-    if kind not in INTERVALS:
-        raise UsageError("Expected a kind of interval", f"found {kind!r}", nearest(kind, INTERVALS))
 
 
 def bootstrap_p_value(differences: ArrayLike) -> float:
@@ -196,7 +191,6 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     p_values = np.asarray(p_values, float)
     tests = np.flatnonzero(~np.isnan(p_values))
     order = tests[np.argsort(p_values[tests], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
     corrected = np.full(p_values.shape, np.nan)
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(factors * p_values[order]))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.arange(len(order), 0, -1) * p_values[order]))
     return corrected

@@ -60,17 +60,20 @@ def wins(sorted_benign: np.ndarray, malignant: np.ndarray) -> np.ndarray:
     return (below + np.searchsorted(sorted_benign, malignant, "right")) / 2
 
 
-def confusion(label: ArrayLike, predicted: ArrayLike) -> tuple[int, int, int, int]:
+def confusion(label: ArrayLike, predicted: ArrayLike) -> tuple[int, ...]:
     """Return the numbers of true positives, false positives, false negatives and true negatives.
 
     Args:
         label: 0 or 1, shape (n,).
         predicted: Decision for malignant, 0 or 1, shape (n,).
     """
+    return tuple(int(cell.sum()) for cell in decisions(label, predicted))
+
+
+def decisions(label: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, ...]:
+    """Return which are true positives, false positives, false negatives and true negatives, each shape (n,)."""
     label, predicted = np.asarray(label, bool), np.asarray(predicted, bool)
-    cells = (label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted)
-    tp, fp, fn, tn = (int(cell.sum()) for cell in cells)
-    return tp, fp, fn, tn
+    return label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted
 
 
 def accuracy_from_counts(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> np.ndarray:
