@@ -131,10 +131,8 @@ def fit_sparse_path(
     with threadpool_limits(limits=1):
         solver = NewtonPath(features, labels)
         if penalties is None:
-            if solver.largest_penalty <= 0:
-                found, remedy = f"found none of {features.shape[1]}", "Check that the embedding is not constant"
-                raise DataError("Expected a dimension that is related to the label", found, remedy)
-            penalties = penalty_path(solver.largest_penalty)
+            remedy = "Check that the embedding is not constant"
+            penalties = _penalties(solver.largest_penalty, f"found none of {features.shape[1]}", remedy)
         penalties = np.asarray(penalties, np.float64)
         _check_penalties(penalties)
         return _solved(solver, penalties, tolerance, len(labels))
@@ -174,6 +172,12 @@ def _solved(solver: NewtonPath, penalties: np.ndarray, tolerance: float, rows: i
         gaps[place] = solver.solve(float(penalty), tolerance)
         coefficients[place], intercepts[place] = solver.coefficients, solver.intercept
     return SparsePath(penalties, coefficients, intercepts, gaps, rows)
+
+
+def _penalties(largest: float, found: str, remedy: str) -> np.ndarray:
+    if largest <= 0:
+        raise DataError("Expected a dimension that is related to the label", found, remedy)
+    return penalty_path(largest)
 
 
 def check_rows(features: np.ndarray, labels: np.ndarray) -> None:
@@ -291,12 +295,8 @@ def cross_validate(
     if workers is None:
         workers = min(available_cores(), folds + 1) if embedding.size >= WORTH_PROCESSES else 1
     scaling = fit_scaling(embedding)
-    largest = largest_penalty(scaling.apply(embedding), label)
-    if largest <= 0:
-        constant = f"{np.count_nonzero(scaling.constant)} of {len(scaling.constant)} dimensions are constant"
-        expected = "Expected a dimension that is related to the label"
-        raise DataError(expected, f"found none ({constant})", "Check the embedding")
-    penalties = penalty_path(largest)
+    found = f"found none ({np.count_nonzero(scaling.constant)} of {len(scaling.constant)} dimensions are constant)"
+    penalties = _penalties(largest_penalty(scaling.apply(embedding), label), found, "Check the embedding")
     task = partial(_fit_part, penalties=penalties, tolerance=tolerance)
     with closing(map_in_order(task, _parts(embedding, label, fold, folds), workers)) as results:
         (path, _), *held_out = results

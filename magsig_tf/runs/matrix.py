@@ -143,9 +143,7 @@ def arrange(runs: Sequence[Run]) -> Matrix:
         label = " ".join(filter(None, (method, short, *marks)))
         magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
         groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members))
-    groups.sort(
-        key=lambda each: (each.method, each.selection == "oracle", each.batch_statistics == MOVING, each.config_hash)
-    )
+    groups.sort(key=lambda g: (g.method, g.selection == "oracle", g.batch_statistics == MOVING, g.config_hash))
     return Matrix(groups, magnification_order(run.holdout for run in runs))
 
 

@@ -92,6 +92,5 @@ def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
         DataError: a file is damaged or lacks a column.
     """
     ending = f"{chosen and '-'}{chosen}.parquet"
-    return SignatureResults(
-        *(read_result(folder / f"{name}{ending}", columns, SIGNATURE_COMMAND) for name, columns in COLUMNS.items())
-    )
+    paths = {folder / f"{name}{ending}": columns for name, columns in COLUMNS.items()}
+    return SignatureResults(*(read_result(path, columns, SIGNATURE_COMMAND) for path, columns in paths.items()))

@@ -11,7 +11,7 @@ from scipy.special import expit
 from magsig_tf import reasons
 from magsig_tf.errors import DataError, UsageError, nearest
 from magsig_tf.linear_models.sparse_path import CrossValidation, Scaling, SparsePath, cross_validate
-from magsig_tf.reasons import Reason
+from magsig_tf.reasons import SATURATED, Reason
 
 CHOICES = ("one_standard_error", "minimum")
 """The sparsest model within one standard error of the smallest deviance, or the one of smallest deviance."""
@@ -19,9 +19,7 @@ SATURATED_SHARE = 0.95
 """A signature with at least this share of the dimensions that vary is saturated."""
 
 NONE_SELECTED = Reason(reasons.EMPTY, "empty: no dimension is selected, every image gets the same probability")
-NEARLY_ALL = Reason(
-    reasons.SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial"
-)
+NEARLY_ALL = Reason(SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial")
 SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
 DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might fit better")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,14 @@ from magsig_tf.workspace import Workspace
 
 STRANGER = "embeddings"
 UNTRAINED = "random-encoder"
-Item = TypeVar("Item")
 Progress = Callable[[int, int], None]
 """Takes the number of steps done and of all."""
+
+
+def silent(done: int, total: int) -> None:
+    """Take the number of steps done and of all, and say nothing."""
+
+
 _REMEDY = "Remove the run's folder and train it again"
 
 
@@ -234,7 +239,7 @@ class SourceSignature:
 
 
 def fit_sources(
-    sources: Sequence[Source], *, replicates: int = 2000, progress: Progress = lambda done, total: None
+    sources: Sequence[Source], *, replicates: int = 2000, progress: Progress = silent
 ) -> list[SourceSignature]:
     """Fit the sparse classifier of every source on its training rows and score it on its test rows.
 
@@ -251,7 +256,7 @@ def fit_sources(
     return [_fit(source, replicates) for source in counted(sources, progress)]
 
 
-def counted(items: Sequence[Item], progress: Progress) -> Iterator[Item]:
+def counted(items: Sequence[Any], progress: Progress) -> Iterator[Any]:
     """Yield the items, and tell the number done and of all before each and after the last."""
     for done, item in enumerate(items):
         progress(done, len(items))
@@ -262,8 +267,7 @@ def counted(items: Sequence[Item], progress: Progress) -> Iterator[Item]:
 def _scored(source: Source, test: Embeddings, probability: np.ndarray) -> pd.DataFrame | None:
     if test.row is None:
         return None
-    columns: dict[str, Any] = source.columns
-    del columns["label"]
+    columns: dict[str, Any] = {name: value for name, value in source.columns.items() if name != "label"}
     truth = {"row": test.row, "case": test.case.astype(str), "malignant": test.label.astype("int8")}
     return pd.DataFrame({**columns, **truth, "probability": probability})
 

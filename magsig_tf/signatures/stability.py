@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from magsig_tf import reasons
 from magsig_tf.errors import DataError
-from magsig_tf.reasons import NOTHING, Reason, joined
+from magsig_tf.reasons import NOTHING, VACUOUS_BOUND, Reason, joined
 from magsig_tf.seeding import generator_for
 from magsig_tf.signatures.overlap import DRAWS
 
@@ -139,6 +139,7 @@ def permuted_stability(selected: ArrayLike, *names: object, draws: int = DRAWS) 
     return Stability(total / draws, math.nan, one.sets, one.mean_size)
 
 
+TOO_MANY = Reason(reasons.TOO_MANY_DIMENSIONS, "half-samples select too many dimensions for the unimodal bound")
 THRESHOLD = 0.9
 """Share of half-samples from which on a dimension counts as stable."""
 
@@ -238,13 +239,11 @@ def _reason(stable: int, bound: float, unimodal: float, q: float) -> Reason:
         return Reason(reasons.NOTHING_STABLE, "no dimension is stable, so none can be falsely selected")
     found = []
     if bound >= stable:
-        words = f"the bound {bound:.3g} is vacuous for {stable} stable dimensions"
-        found.append(Reason(reasons.VACUOUS_BOUND, words))
+        found.append(Reason(VACUOUS_BOUND, f"the bound {bound:.3g} is vacuous for {stable} stable dimensions"))
     if math.isnan(unimodal):
-        words = "half-samples select too many dimensions for the unimodal bound"
-        found.append(Reason(reasons.TOO_MANY_DIMENSIONS, words))
+        found.append(TOO_MANY)
     elif unimodal >= stable:
-        found.append(Reason(reasons.VACUOUS_BOUND, f"so is the unimodal one, {unimodal:.3g}"))
+        found.append(Reason(VACUOUS_BOUND, f"so is the unimodal one, {unimodal:.3g}"))
     return joined(found)
 
 

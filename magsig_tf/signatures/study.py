@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from magsig_tf.parallel_work import available_cores
 from magsig_tf.reasons import Reason, joined, of_rows
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.signatures.overlap import fewest_shared, linear_cka, match_dimensions, measure_overlap, permuted_overlap
-from magsig_tf.signatures.sources import Progress, Source, SourceSignature, counted, fit_sources
+from magsig_tf.signatures.sources import Progress, Source, SourceSignature, counted, fit_sources, silent
 from magsig_tf.signatures.stability import nogueira_stability, permuted_stability
 from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
 
@@ -68,7 +69,7 @@ def study_signatures(
     compare_folds: bool = False,
     bootstraps: int = 0,
     replicates: int = 2000,
-    progress: ProgressOf = lambda description: nullcontext(lambda done, total: None),
+    progress: ProgressOf = lambda description: nullcontext(silent),
 ) -> SignatureStudy:
     """Fit the signatures of some sources and calculate what was asked for.
 
@@ -144,7 +145,7 @@ def prediction_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame | None:
     return pd.concat(scored, ignore_index=True) if scored else None
 
 
-def compare_pairs(fitted: Sequence[SourceSignature], progress: Progress = lambda done, total: None) -> pd.DataFrame:
+def compare_pairs(fitted: Sequence[SourceSignature], progress: Progress = silent) -> pd.DataFrame:
     """Compare the holdouts of each method, config, patient fold and seed, pair by pair.
 
     Args:
@@ -191,9 +192,8 @@ def _groups(fitted: Sequence[SourceSignature]) -> list[list[SourceSignature]]:
 
 
 def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
-    columns = first.source.columns
-    del columns["holdout"]
-    row = columns | {"first": first.source.holdout, "second": second.source.holdout} | dict.fromkeys(PAIR, nan)
+    row: dict[str, Any] = {name: value for name, value in first.source.columns.items() if name != "holdout"}
+    row |= {"first": first.source.holdout, "second": second.source.holdout} | dict.fromkeys(PAIR, nan)
     one, other = first.selected, second.selected
     if len(one) != len(other):
         row |= Reason(reasons.OTHER_LENGTH, "embeddings of different length").columns() | {"common_images": 0}

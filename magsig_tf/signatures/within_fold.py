@@ -18,7 +18,7 @@ from magsig_tf.errors import DataError
 from magsig_tf.linear_models.sparse_path import fit_scaling, solve_at
 from magsig_tf.parallel_work import map_in_order
 from magsig_tf.reasons import NO_BOUND, NO_SIGNATURE, Reason, joined
-from magsig_tf.signatures.sources import Progress, SourceSignature
+from magsig_tf.signatures.sources import Progress, SourceSignature, silent
 from magsig_tf.signatures.stability import (
     THRESHOLD,
     FalseSelections,
@@ -55,8 +55,7 @@ def bootstrap_selections(select: Select, data: Data, draws: int, *names: object,
     Returns:
         Booleans of shape (B, p).
     """
-    _, label, case = data
-    return select_on(select, data, list(bootstrap_rows(label, case, draws, *names)), **how)
+    return select_on(select, data, list(bootstrap_rows(*data[1:], draws, *names)), **how)
 
 
 def half_sample_selections(select: Select, data: Data, pairs: int = PAIRS, *names: object, **how: Any) -> np.ndarray:
@@ -75,17 +74,12 @@ def half_sample_selections(select: Select, data: Data, pairs: int = PAIRS, *name
     Raises:
         DataError: a class has fewer than two cases.
     """
-    _, label, case = data
-    halves = list(chain.from_iterable(complementary_halves(label, case, pairs, *names)))
+    halves = list(chain.from_iterable(complementary_halves(*data[1:], pairs, *names)))
     return select_on(select, data, halves, **how).reshape(pairs, 2, -1)
 
 
 def select_on(
-    select: Select,
-    data: Data,
-    samples: Sequence[np.ndarray],
-    processes: int = 1,
-    progress: Progress = lambda done, total: None,
+    select: Select, data: Data, samples: Sequence[np.ndarray], processes: int = 1, progress: Progress = silent
 ) -> np.ndarray:
     """Select on several samples of rows.
 
@@ -150,7 +144,7 @@ def measure_within_fold(
     *,
     pairs: int = PAIRS,
     processes: int = 1,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> WithinFold:
     """Select anew on bootstraps and on complementary half-samples of the training cases of every run.
 
@@ -190,9 +184,9 @@ def _run(
     data, select = (train.embedding, train.label, train.case), partial(select_at, each.classifier.penalty)
     # the test of two methods takes their draws as independent, so each run has its own
     names = (each.source.data, each.source.name)
-    samples = list(bootstrap_rows(train.label, train.case, bootstraps, *names))
+    samples = list(bootstrap_rows(*data[1:], bootstraps, *names))
     try:
-        halves = list(chain.from_iterable(complementary_halves(train.label, train.case, pairs, *names)))
+        halves = list(chain.from_iterable(complementary_halves(*data[1:], pairs, *names)))
     except DataError as error:
         words = f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
         halves, bound = [], _bound_columns(Reason(NO_BOUND, words))
