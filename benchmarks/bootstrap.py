@@ -21,8 +21,8 @@ from benchmarks.timing import report
 from magsig_tf.evaluation import Matrix, arrange, load_runs
 from magsig_tf.evaluation.cells.catalogue import choose_metrics
 from magsig_tf.evaluation.cells.values import CaseBootstrap, GroupCells
-from magsig_tf.statistics.calibration import bin_sums, calibration_error, equal_mass_bins
-from magsig_tf.statistics.units import LEVELS, Units, join
+from magsig_tf.statistics.metrics import bin_sums, calibration_error, equal_mass_bins
+from magsig_tf.statistics.replicates import LEVELS, Units, join
 from magsig_tf.workspace import Workspace
 
 TIMES_AS_FAST = 20.0

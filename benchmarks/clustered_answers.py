@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from benchmarks.made_up_matrix import images_of_cases
-from magsig_tf.statistics.units import Units, image_units
+from magsig_tf.statistics.replicates import Units, image_units
 
 MAGNIFICATION = "200X"
 CORRELATION = 0.8

@@ -185,7 +185,7 @@ def fitted_head(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    from magsig_tf.linear_models.standardise import fit_scaling
+    from magsig_tf.linear_models.sparse_path import fit_scaling
 
     train, validation = split.rows["train"], split.rows["validation"]
     scaling = fit_scaling(embeddings[train])

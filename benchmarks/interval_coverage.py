@@ -13,11 +13,10 @@ from benchmarks.clustered_answers import Study
 from benchmarks.other_intervals import Ends, bca_interval, image_bootstrap_interval, obuchowski_and_studentized
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.seeding import generator_for
-from magsig_tf.statistics.bootstrap import case_multiplicities
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.cases import case_multiplicities
 from magsig_tf.statistics.intervals import INTERVALS, Bootstrapped, interval, student_interval
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import Units
+from magsig_tf.statistics.metrics import ratio
+from magsig_tf.statistics.replicates import Replicates, Units
 
 CASES = {"16": (6, 10), "70": (16, 54)}
 """Benign and malignant: those with real images at two magnifications in a part of BreaKHis, and those of the whole."""

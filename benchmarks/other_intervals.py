@@ -6,8 +6,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from magsig_tf.statistics.intervals import percentile_interval
-from magsig_tf.statistics.replicates import concordant_pairs
-from magsig_tf.statistics.units import Units
+from magsig_tf.statistics.replicates import Units, concordant_pairs
 
 Ends = tuple[float, float]
 

@@ -93,7 +93,7 @@ def _of_run(run) -> dict[str, float]:
     import pandas as pd
 
     from magsig_tf.execution.run_log import read_log
-    from magsig_tf.statistics.classification import auc
+    from magsig_tf.statistics.metrics import auc
 
     predictions = pd.read_parquet(run.folder / "predictions.parquet")
     parts = dict(iter(predictions.groupby("part")))

@@ -18,7 +18,7 @@ from magsig_tf.data.leakage import check_no_leak, merge_identical_cases
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, UsageError, nearest
-from magsig_tf.statistics.case_folds import check_one_label, deal_cases
+from magsig_tf.statistics.cases import check_one_label, deal_cases
 
 
 def split_of(config: Config, prepared: PreparedDataset) -> Split:

@@ -3,9 +3,8 @@
 from magsig_tf.evaluation.cells.catalogue import METRICS, Metric
 from magsig_tf.evaluation.summary.frame import Summary, summarise
 from magsig_tf.evaluation.summary.notes import summary_notes
-from magsig_tf.runs.finished import LoadedRuns, load_runs
 from magsig_tf.runs.matrix import Group, Matrix, arrange
-from magsig_tf.runs.run import Run
+from magsig_tf.runs.run import LoadedRuns, Run, load_runs
 
 __all__ = [
     "METRICS",

@@ -38,35 +38,22 @@ def minimise_lasso(
     Returns:
         The coefficients, (k,), with exact zeros. After `MOST_ROUNDS` rounds they are returned as they are.
     """
+    # given G and l, the features are read for their shape alone and the response for its length alone
+    shapes = np.zeros((1, len(start))), np.array([np.sqrt(response)])
+    most_passes = max(FEWEST_PASSES, len(start) // COORDINATES_A_PASS)
+    limits = {"alphas": [penalty], "tol": accuracy / response, "max_iter": most_passes, "check_input": False}
     found = start.copy()
     for _ in range(MOST_ROUNDS if len(start) else 0):
-        found, gap = _pass_over_coordinates(gram, linear, found, penalty, accuracy, response)
-        if gap <= accuracy:
+        with warnings.catch_warnings():
+            # the duality gap below is the judge of convergence
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            _, passed, gaps = lasso_path(*shapes, precompute=gram, Xy=linear, coef_init=found, **limits)
+        found = passed[:, 0]
+        if gaps[0] <= accuracy:
             break
         # correlated coordinates creep towards their joint minimum; solving for all of them at once gets there
         found = _solve_selected(gram, linear, found, penalty)
     return found
-
-
-def _pass_over_coordinates(
-    gram: np.ndarray, linear: np.ndarray, start: np.ndarray, penalty: float, accuracy: float, response: float
-) -> tuple[np.ndarray, float]:
-    with warnings.catch_warnings():
-        # the caller's duality gap is the judge of convergence
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # given G and l, the features are read for their shape alone and the response for its length alone
-        _, found, gaps = lasso_path(
-            np.zeros((1, len(start))),
-            np.array([np.sqrt(response)]),
-            alphas=[penalty],
-            precompute=gram,
-            Xy=linear,
-            coef_init=start,
-            tol=accuracy / response,
-            max_iter=max(FEWEST_PASSES, len(start) // COORDINATES_A_PASS),
-            check_input=False,
-        )
-    return found[:, 0], float(gaps[0])
 
 
 def _solve_selected(gram: np.ndarray, linear: np.ndarray, start: np.ndarray, penalty: float) -> np.ndarray:
@@ -169,7 +156,7 @@ class NewtonPath:
         accuracy = GAIN_SHARE * gap
         hessian = self._refreshed(working)
         while accuracy > gap * GAIN_SHARE**4:
-            change = hessian.direction(working, self.coefficients, self._gradient, self._residual, penalty, accuracy)
+            change = self._direction(hessian, working, penalty, accuracy)
             if change.any() and self._search(working, change, penalty, objective):
                 return True
             if hessian.is_new:
@@ -178,6 +165,15 @@ class NewtonPath:
                 self._hessian = None
                 hessian = self._refreshed(working)
         return False
+
+    def _direction(self, hessian: _Hessian, working: np.ndarray, penalty: float, accuracy: float) -> np.ndarray:
+        """Return the change of the working coefficients that minimises the quadratic model, but for `accuracy`."""
+        gram = hessian.between(working)
+        before, pull = self.coefficients[working], self._gradient[working]
+        product = gram @ before
+        # the squared length of the response of the weighted least squares problem that the model stands for
+        response = before @ product + 2 * before @ pull + np.mean(self._residual**2 / hessian.weights)
+        return minimise_lasso(gram, product + pull, before, penalty, accuracy, response) - before
 
     def _refreshed(self, working: np.ndarray) -> _Hessian:
         """Return the Hessian, computed anew where it is too old or lacks a dimension."""
@@ -245,16 +241,15 @@ class _Hessian:
 
     def __init__(self, columns: np.ndarray, dimensions: np.ndarray, weights: np.ndarray):
         self.is_new = True
-        self._weights = weights
+        self.weights = weights
         self._position = np.full(len(columns), -1)
         self._position[dimensions] = np.arange(len(dimensions))
-        n = len(weights)
         root = np.sqrt(weights).astype(np.float32)
         rows = columns[dimensions] * root
         mean = rows @ root / np.float32(weights.sum())
         # removing the weighted mean of each row eliminates the intercept
         rows -= mean[:, None] * root
-        gram = ssyrk(np.float32(1 / n), rows.T, trans=1, lower=1)
+        gram = ssyrk(np.float32(1 / len(weights)), rows.T, trans=1, lower=1)
         # both triangles, and in float64: coordinate descent adds up many small changes
         self._gram = np.ascontiguousarray(np.tril(gram, -1).T + gram, dtype=np.float64)
 
@@ -262,35 +257,12 @@ class _Hessian:
         """Return whether it has all `dimensions` and its weights are near `weights`."""
         if (self._position[dimensions] < 0).any():
             return False
-        return bool(np.abs(weights - self._weights).sum() <= LARGEST_STALENESS * weights.sum())
+        return bool(np.abs(weights - self.weights).sum() <= LARGEST_STALENESS * weights.sum())
 
-    def direction(
-        self,
-        dimensions: np.ndarray,
-        coefficients: np.ndarray,
-        gradient: np.ndarray,
-        residual: np.ndarray,
-        penalty: float,
-        accuracy: float,
-    ) -> np.ndarray:
-        """Return the change of the coefficients at `dimensions` that minimises the quadratic model.
-
-        Args:
-            dimensions: Indices into p, all in the Hessian.
-            coefficients: Present ones, (p,).
-            gradient: Minus the derivative of the mean loss, (p,).
-            penalty: Weight of |w|_1.
-            accuracy: How far from its minimum the model may stay.
-        """
+    def between(self, dimensions: np.ndarray) -> np.ndarray:
+        """Return the second derivatives between some of its dimensions, indices into p, as a table of their own."""
         chosen = self._position[dimensions]
-        whole = len(chosen) == len(self._gram)
-        gram = self._gram if whole else self._gram[np.ix_(chosen, chosen)]
-        before = coefficients[dimensions]
-        pull = gradient[dimensions]
-        product = gram @ before
-        # the squared length of the response of the weighted least squares problem that the model stands for
-        response = before @ product + 2 * before @ pull + np.mean(residual**2 / self._weights)
-        return minimise_lasso(gram, product + pull, before, penalty, accuracy, response) - before
+        return self._gram if len(chosen) == len(self._gram) else self._gram[np.ix_(chosen, chosen)]
 
 
 def best_intercept(linear: np.ndarray, labels: np.ndarray, start: float) -> float:

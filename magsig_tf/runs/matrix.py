@@ -1,16 +1,20 @@
-"""The matrix of runs: which methods were run at which holdouts, patient folds and seeds, and what is missing."""
+"""The matrix of runs: which methods ran at which holdouts, folds and seeds, what is missing, how settings differ."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
+from typing import Any
 
+from magsig_tf.config import AXES, Settings, deciding_settings
+from magsig_tf.config_files import read_config_file
 from magsig_tf.data.manifest import magnification_order
-from magsig_tf.errors import RunError
-from magsig_tf.runs.run import Run, run_name
-from magsig_tf.statistics_rule import MARK, MOVING
+from magsig_tf.errors import RunError, UsageError
+from magsig_tf.runs.run import Run
+from magsig_tf.statistics_rule import KEY, MARK, MOVING, OLD_KEY
 
 SHORTEST_HASH = 6
 Basis = frozenset[tuple[str, int, int, str]]
@@ -122,44 +126,113 @@ def arrange(runs: Sequence[Run]) -> Matrix:
         group = by_config.setdefault((run.method, run.config_hash), {})
         first = group.setdefault((run.holdout, run.patient_fold, run.seed), run)
         if first is not run:
-            raise RunError(
-                f"Expected one folder for {run_name(run.method, run.holdout, run.patient_fold, run.seed)}",
-                f"found {first.folder} and {run.folder}",
-                "Remove the copy",
-            )
+            found = f"found {first.folder} and {run.folder}"
+            raise RunError(f"Expected one folder for {run.name}", found, "Remove the copy")
         other = next(iter(group.values()))
         if run.batch_statistics != other.batch_statistics:
-            raise RunError(
-                f"Expected one rule of batch statistics for {run.method} {run.config_hash}",
-                f"found {other.batch_statistics} in {other.folder} and {run.batch_statistics} in {run.folder}",
-                "Remove the runs of the older version and train them again",
-            )
+            expected = f"Expected one rule of batch statistics for {run.method} {run.config_hash}"
+            found = f"found {other.batch_statistics} in {other.folder} and {run.batch_statistics} in {run.folder}"
+            raise RunError(expected, found, "Remove the runs of the older version and train them again")
     groups = []
     for (method, config), members in by_config.items():
         selection = "oracle" if any(run.selection == "oracle" for run in members.values()) else "source"
         siblings = [other for name, other in by_config if name == method]
-        words = [method]
-        if len(siblings) > 1:
-            words.append(_short(config, siblings))
-        if selection == "oracle":
-            words.append("oracle")
+        short = _short(config, siblings) if len(siblings) > 1 else ""
         statistics = next(iter(members.values())).batch_statistics
-        if statistics == MOVING:
-            words.append(MARK)
+        marks = ("oracle" if selection == "oracle" else "", MARK if statistics == MOVING else "")
+        label = " ".join(filter(None, (method, short, *marks)))
         magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
-        label = " ".join(words)
         groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members))
-    groups.sort(key=_place)
+    groups.sort(key=lambda g: (g.method, g.selection == "oracle", g.batch_statistics == MOVING, g.config_hash))
     return Matrix(groups, magnification_order(run.holdout for run in runs))
-
-
-def _place(group: Group) -> tuple[str, bool, bool, str]:
-    return group.method, group.selection == "oracle", group.batch_statistics == MOVING, group.config_hash
 
 
 def _short(config: str, siblings: Sequence[str]) -> str:
     """Return the first letters of a hash, as many as tell it from its siblings."""
-    length = SHORTEST_HASH
-    while length < len(config) and len({other[:length] for other in siblings}) < len(siblings):
-        length += 1
-    return config[:length]
+    lengths = range(SHORTEST_HASH, len(config))
+    return config[: next((n for n in lengths if len({each[:n] for each in siblings}) == len(siblings)), len(config))]
+
+
+def settings_of(group: Group) -> dict[str, Any]:
+    """Return what decides the outcome of a group's runs, from the config.yaml of one of them.
+
+    Operational settings and the axes of the matrix are left out, the options of the method are kept. The rule of the
+    batch statistics is that of the group, under its name of today; it is all there is where the run has no such file.
+
+    Raises:
+        RunError: the file is no flat YAML mapping.
+    """
+    left_out = {OLD_KEY, *AXES, *Settings.model_fields} - deciding_settings()
+    values = dict(next(iter(group.runs.values())).settings)
+    if OLD_KEY in values and "lambda_max" in values:
+        values = {"reversal": "plain", "domain_normalization": "none"} | values  # all that grl had then
+    values = {key: value for key, value in values.items() if key not in left_out} | {KEY: group.batch_statistics}
+    if isinstance(values.get("magnifications"), list):
+        values["magnifications"] = sorted(map(str, values["magnifications"]))
+    return values
+
+
+def differing(first: Group, second: Group) -> dict[str, tuple[Any, Any]]:
+    """Return the keys that both groups' configs have, with another value: what else than the method differs."""
+    one, two = settings_of(first), settings_of(second)
+    return {key: (one[key], two[key]) for key in one if key in two and one[key] != two[key]}
+
+
+def counterparts(group: Group, others: Sequence[Group]) -> list[Group]:
+    """Return the groups that differ from a group in their method only: the same study, selection and settings.
+
+    Args:
+        group: The group that is to be compared.
+        others: Groups of another method.
+    """
+    study = (group.magnifications, group.selection)
+    same = [other for other in others if (other.magnifications, other.selection) == study]
+    return [other for other in same if not differing(group, other)]
+
+
+def told_apart(groups: Sequence[Group]) -> dict[str, str]:
+    """Return for each group's label the settings in which the groups differ, in words; empty for a single one.
+
+    Args:
+        groups: Groups of one method.
+    """
+    settings = {group.label: settings_of(group) for group in groups}
+    keys = sorted({key for values in settings.values() for key in values})
+    varied = [key for key in keys if len({repr(values.get(key)) for values in settings.values()}) > 1]
+    return {
+        label: ", ".join(f"{key} {_word(values[key])}" for key in varied if key in values)
+        for label, values in settings.items()
+        if varied
+    }
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)[:40]
+
+
+MARGIN_KEY = "equivalence_margin"
+
+
+def margin_of(folders: Iterable[Path]) -> float:
+    """Return the margin that all runs name in their config.yaml; one without the key counts with the default.
+
+    Args:
+        folders: Folders of runs, at least one.
+
+    Raises:
+        UsageError: runs name different margins, or one is no number above 0 and below 1.
+    """
+    default = Settings.model_fields[MARGIN_KEY].default
+    found = {_named(folder / "config.yaml", default) for folder in folders}
+    if len(found) > 1:
+        listed = ", ".join(map(str, sorted(found)))
+        raise UsageError(f"Expected runs with one {MARGIN_KEY}", f"found {listed}", "Choose with --margin")
+    return found.pop()
+
+
+def _named(path: Path, default: float) -> float:
+    value = read_config_file(str(path)).get(MARGIN_KEY, default) if path.is_file() else default
+    if not isinstance(value, int | float) or not 0 < value < 1:
+        expected = f"Expected {MARGIN_KEY} above 0 and below 1 in {path}"
+        raise UsageError(expected, f"found {str(value)[:40]!r}", "Choose with --margin")
+    return float(value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from magsig_tf.atomic_files import read_json, write_json
@@ -126,11 +129,8 @@ def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
     """
     version = found.get("version", 1)
     if isinstance(version, int) and version > VERSION:
-        raise RunError(
-            f"Expected a run of version {VERSION} or older in {path}",
-            f"found version {version}",
-            "Update magsig to read it",
-        )
+        expected = f"Expected a run of version {VERSION} or older in {path}"
+        raise RunError(expected, f"found version {version}", "Update magsig to read it")
     try:
         return RunRecord.model_validate(found)
     except ValidationError as error:
@@ -146,3 +146,73 @@ def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write `run.json` of a run's folder, whole or not at all."""
     write_json(folder / FILE, record.as_json())
+
+
+COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
+AGREEMENT = 1e-6
+"""How far a stored probability may lie from the sigmoid of its stored logit: both are float64 of the same number."""
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read one run's predictions and check them.
+
+    Returns:
+        One row per image of a part, with the columns `COLUMNS`, and `logit` where the file has it. Label 1 is
+        malignant, probability is that of malignant.
+
+    Raises:
+        RunError: the file is missing or unreadable, lacks a column or holds one of another kind, repeats a row, or
+            holds labels other than 0 and 1 or probabilities that are NaN or outside [0, 1].
+    """
+    try:
+        frame = pd.read_parquet(path)
+        frame = frame[[*COLUMNS, *(name for name in ("logit",) if name in frame)]]
+    except Exception as error:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
+        reason = "none" if not path.exists() else f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise RunError(f"Expected readable predictions in {path}", f"found {reason}", REMEDY) from error
+    for name, (kind, fits) in _COLUMN_KINDS.items():
+        if name in frame and not fits(frame[name]):
+            found = f"found {frame[name].dtype}" + (" with gaps" if frame[name].isna().any() else "")
+            raise RunError(f"Expected {kind} in the column {name} of {path}", found, REMEDY)
+    probability = frame["probability"].to_numpy(float)
+    wrong = ~((probability >= 0) & (probability <= 1))  # true for NaN as well
+    if wrong.any():
+        found = f"found {int(wrong.sum())} others of {len(frame)}, first {probability[wrong][0]}"
+        raise RunError(f"Expected probabilities from 0 to 1 in {path}", found, REMEDY)
+    if not np.isin(frame["label"].to_numpy(), (0, 1)).all():
+        raise RunError(f"Expected labels 0 and 1 in {path}", f"found {sorted(frame['label'].unique())}", REMEDY)
+    if frame.duplicated(["part", "row"]).any():
+        raise RunError(f"Expected each image once in a part of {path}", "found repeated rows", REMEDY)
+    return frame
+
+
+def check_logits(frame: pd.DataFrame, path: Path) -> None:
+    """Refuse predictions whose probabilities do not belong to their logits.
+
+    Raises:
+        RunError: there are no rows or no logits, or a probability is none of its logit.
+    """
+    if "logit" not in frame or not len(frame):
+        raise RunError(f"Expected predictions with logits in {path}", "found none", REMEDY)
+    with np.errstate(over="ignore"):
+        off = np.abs(frame["probability"].to_numpy(float) - 1.0 / (1.0 + np.exp(-frame["logit"].to_numpy(float))))
+    if not (off <= AGREEMENT).all():
+        found = f"found them {np.nanmax(off, initial=0.0):.2g} apart"
+        raise RunError(f"Expected probabilities that belong to the logits in {path}", found, REMEDY)
+
+
+def _whole_numbers(column: pd.Series) -> bool:
+    return is_integer_dtype(column) and not column.isna().any()
+
+
+def _texts(column: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=False) in ("string", "empty")
+
+
+def _numbers(column: pd.Series) -> bool:
+    return (is_float_dtype(column) or is_integer_dtype(column)) and not is_bool_dtype(column)
+
+
+_WHOLE, _TEXT, _NUMBER = ("whole numbers", _whole_numbers), ("text", _texts), ("numbers", _numbers)
+_KINDS = (_WHOLE, _TEXT, _TEXT, _TEXT, _WHOLE, _NUMBER, _NUMBER)
+_COLUMN_KINDS: dict[str, tuple[str, Callable[[pd.Series], bool]]] = dict(zip((*COLUMNS, "logit"), _KINDS, strict=True))

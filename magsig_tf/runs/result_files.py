@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -22,18 +23,12 @@ def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | N
     Returns:
         The files written.
     """
-    written = []
-    for path in [folder / f"{name}.csv" if name else None, csv_path]:
-        if path is not None:
-            with replacing(path) as temporary:
-                frame.to_csv(temporary, index=False)
-            written.append(path)
-    if name:
-        path = folder / f"{name}.parquet"
+    files = [(folder / f"{name}.csv", frame.to_csv), (folder / f"{name}.parquet", frame.to_parquet)] if name else []
+    files += [(csv_path, frame.to_csv)] if csv_path is not None else []
+    for path, write in files:
         with replacing(path) as temporary:
-            frame.to_parquet(temporary, index=False)
-        written.insert(1, path)
-    return written
+            write(temporary, index=False)
+    return [path for path, _ in files]
 
 
 def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFrame | None:
@@ -59,3 +54,43 @@ def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFr
         found = f"found no {missing[0]}"
         raise DataError(f"Expected {', '.join(columns)} in {path}", found, f"Repeat `{command}`")
     return frame if len(frame) else None
+
+
+SIGNATURE_COMMAND = "magsig signatures --compare-folds"
+AXES = ("method", "config", "holdout", "patient_fold", "seed")
+COLUMNS = {
+    "signatures": (*AXES, "k", "p"),
+    "signature_pairs": ("method", "config", "patient_fold", "seed", "first", "second", "jaccard", "expected"),
+    "signature_predictions": (*AXES, "row", "case", "malignant", "probability"),
+}
+"""The tables that claims read, and the columns that they need."""
+
+
+@dataclass(frozen=True)
+class SignatureResults:
+    """Result tables of signatures; None where a file is not there.
+
+    Args:
+        sizes: One row per run: `AXES`, k and p.
+        pairs: One row per pair of holdouts, patient fold and seed, with its Jaccard index and what chance gives.
+        predictions: One row per run and test image: what the sparse classifier says.
+    """
+
+    sizes: pd.DataFrame | None = field(repr=False)
+    pairs: pd.DataFrame | None = field(repr=False)
+    predictions: pd.DataFrame | None = field(repr=False)
+
+
+def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
+    """Read the tables from the results folder of a data set.
+
+    Args:
+        folder: The results folder of the data set.
+        chosen: What tells the files of a part of the runs from those of all; empty reads those of all.
+
+    Raises:
+        DataError: a file is damaged or lacks a column.
+    """
+    ending = f"{chosen and '-'}{chosen}.parquet"
+    paths = {folder / f"{name}{ending}": columns for name, columns in COLUMNS.items()}
+    return SignatureResults(*(read_result(path, columns, SIGNATURE_COMMAND) for path, columns in paths.items()))

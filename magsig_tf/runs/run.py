@@ -1,28 +1,23 @@
-"""One run of a study: what it is, where it lies, how far it is, and what it left, checked when it is read."""
+"""One run of a study: what it is, where it lies, how far it is, what it left; and the runs that lie on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 
+from magsig_tf.atomic_files import read_json
 from magsig_tf.config import Config
 from magsig_tf.config_files import read_config_file
-from magsig_tf.errors import RunError, UsageError
-from magsig_tf.runs.record import FILE, REMEDY, RunRecord, read_record
+from magsig_tf.errors import RunError, UsageError, nearest
+from magsig_tf.runs.record import FILE, REMEDY, RunRecord, read_predictions, read_record
 from magsig_tf.statistics_rule import rule_of
 from magsig_tf.workspace import Workspace
-
-COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
-AGREEMENT = 1e-6
-"""How far a stored probability may lie from the sigmoid of its stored logit: both are float64 of the same number."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +62,8 @@ class Run:
         """
         folder = Path(folder)
         if not (folder / FILE).is_file():
-            raise RunError(
-                f"Expected the folder of a run at {folder}",
-                f"found no {FILE}",
-                "Name a run's folder, as `magsig train` prints it",
-            )
+            remedy = "Name a run's folder, as `magsig train` prints it"
+            raise RunError(f"Expected the folder of a run at {folder}", f"found no {FILE}", remedy)
         record = read_record(folder / FILE)
         run = cls(folder, record.method, record.holdout, record.patient_fold, record.seed, record.config_hash)
         run.__dict__["record"] = record
@@ -91,7 +83,7 @@ class Run:
     @property
     def title(self) -> str:
         """The run in words."""
-        return run_title(self.method, self.holdout, self.patient_fold, self.seed)
+        return f"{self.method}, holdout {self.holdout}, patient fold {self.patient_fold}, seed {self.seed}"
 
     @property
     def name(self) -> str:
@@ -207,77 +199,110 @@ def run_name(method: str, holdout: str, patient_fold: int, seed: int) -> str:
     return f"{method} {holdout} fold {patient_fold} seed {seed}"
 
 
-def run_title(method: str, holdout: str, patient_fold: int, seed: int) -> str:
-    """Return a run in words."""
-    return f"{method}, holdout {holdout}, patient fold {patient_fold}, seed {seed}"
+@dataclass(frozen=True)
+class LoadedRuns:
+    """The runs of one data set.
+
+    Args:
+        dataset: Name of the data set.
+        runs: The finished ones, ordered by method, config, holdout, patient fold and seed.
+        unfinished: Name and state ("running", "failed", ...) of the others.
+    """
+
+    dataset: str
+    runs: list[Run]
+    unfinished: list[tuple[str, str]]
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Read one run's predictions and check them.
+def find_runs(workspace: Workspace, dataset: str, folders: Collection[Path] | None = None) -> list[Run]:
+    """Return every run of a data set that has begun, by folder.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        folders: Read the runs in these folders only; None reads all.
+
+    Raises:
+        RunError: the record of one is damaged or of a later version.
+    """
+    found = (path.parent for path in sorted(workspace.runs(dataset).glob(f"*/*/*/{FILE}")))
+    return [Run.found(folder) for folder in found if folders is None or folder in folders]
+
+
+def datasets_with_runs(workspace: Workspace) -> set[str]:
+    """Return the names of the data sets that have runs."""
+    return {path.relative_to(workspace.root).parts[1] for path in workspace.root.glob(f"runs/*/*/*/*/{FILE}")}
+
+
+def load_runs(
+    workspace: Workspace,
+    dataset: str,
+    *,
+    methods: Collection[str] | None = None,
+    configs: Collection[str] | None = None,
+    folders: Collection[Path] | None = None,
+) -> LoadedRuns:
+    """Read every finished run of a data set.
+
+    Args:
+        workspace: Where the runs lie.
+        dataset: Name of the data set.
+        methods: Keep these methods only; None keeps all.
+        configs: Keep runs whose config hash begins with one of these; None keeps all.
+        folders: Keep the runs in these folders only; None keeps all.
 
     Returns:
-        One row per image of a part, with the columns `COLUMNS`, and `logit` where the file has it. Label 1 is
-        malignant, probability is that of malignant.
+        The finished runs, and the names of those that are not.
 
     Raises:
-        RunError: the file is missing or unreadable, lacks a column or holds one of another kind, repeats a row, or
-            holds labels other than 0 and 1 or probabilities that are NaN or outside [0, 1].
+        UsageError: a method or config was asked for that has no run.
+        RunError: nothing is finished, a run belongs to other data, or its files are damaged.
     """
-    try:
-        frame = pd.read_parquet(path)
-        frame = frame[[*COLUMNS, *(name for name in ("logit",) if name in frame)]]
-    except Exception as error:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
-        reason = "none" if not path.exists() else f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise RunError(f"Expected readable predictions in {path}", f"found {reason}", REMEDY) from error
-    for name, (kind, fits) in _COLUMN_KINDS.items():
-        if name in frame and not fits(frame[name]):
-            found = f"found {frame[name].dtype}" + (" with gaps" if frame[name].isna().any() else "")
-            raise RunError(f"Expected {kind} in the column {name} of {path}", found, REMEDY)
-    probability = frame["probability"].to_numpy(float)
-    wrong = ~((probability >= 0) & (probability <= 1))  # true for NaN as well
-    if wrong.any():
-        found = f"found {int(wrong.sum())} others of {len(frame)}, first {probability[wrong][0]}"
-        raise RunError(f"Expected probabilities from 0 to 1 in {path}", found, REMEDY)
-    if not np.isin(frame["label"].to_numpy(), (0, 1)).all():
-        raise RunError(f"Expected labels 0 and 1 in {path}", f"found {sorted(frame['label'].unique())}", REMEDY)
-    if frame.duplicated(["part", "row"]).any():
-        raise RunError(f"Expected each image once in a part of {path}", "found repeated rows", REMEDY)
-    return frame
+    kept = _chosen(find_runs(workspace, dataset, folders), methods, configs)
+    finished = [run for run in kept if run.record.status == "done"]
+    unfinished: list[tuple[str, str]] = [(run.name, run.record.status) for run in kept if run.record.status != "done"]
+    if not finished:
+        states = f": {len(unfinished)} running or failed" if unfinished else ""
+        remedy = "Run `magsig train --method baseline --holdout all`"
+        raise RunError(f"Expected finished runs in {workspace.runs(dataset)}", f"found none{states}", remedy)
+    _check_data(workspace, dataset, finished)
+    for run in finished:
+        _ = run.predictions, run.batch_statistics  # damaged files are told before anything is calculated
+    _check_splits(finished)
+    finished.sort(key=lambda run: (run.method, run.config_hash, run.holdout, run.patient_fold, run.seed))
+    return LoadedRuns(dataset, finished, unfinished)
 
 
-def check_logits(frame: pd.DataFrame, path: Path) -> None:
-    """Refuse predictions whose probabilities do not belong to their logits.
-
-    Raises:
-        RunError: there are no rows or no logits, or a probability is none of its logit.
-    """
-    if "logit" not in frame or not len(frame):
-        raise RunError(f"Expected predictions with logits in {path}", "found none", REMEDY)
-    with np.errstate(over="ignore"):
-        off = np.abs(frame["probability"].to_numpy(float) - 1.0 / (1.0 + np.exp(-frame["logit"].to_numpy(float))))
-    if not (off <= AGREEMENT).all():
-        found = f"found them {np.nanmax(off, initial=0.0):.2g} apart"
-        raise RunError(f"Expected probabilities that belong to the logits in {path}", found, REMEDY)
-
-
-def _whole_numbers(column: pd.Series) -> bool:
-    return is_integer_dtype(column) and not column.isna().any()
+def _chosen(found: list[Run], methods: Collection[str] | None, configs: Collection[str] | None) -> list[Run]:
+    known = {run.method for run in found}
+    for name in methods or ():
+        if name not in known:
+            raise UsageError("Expected a method with runs", f"found none of {name!r}", nearest(name, known))
+    hashes = {run.config_hash for run in found}
+    for start in configs or ():
+        if not any(value.startswith(start) for value in hashes):
+            expected = "Expected the hash of a config with runs"
+            raise UsageError(expected, f"found none of {start!r}", nearest(start, hashes))
+    starts = tuple(configs or ("",))
+    return [run for run in found if (not methods or run.method in methods) and run.config_hash.startswith(starts)]
 
 
-def _texts(column: pd.Series) -> bool:
-    return pd.api.types.infer_dtype(column, skipna=False) in ("string", "empty")
+def _check_data(workspace: Workspace, dataset: str, finished: list[Run]) -> None:
+    prepared = workspace.data(dataset) / "dataset.json"
+    wanted = read_json(prepared).get("content_hash") if prepared.exists() else finished[0].dataset_hash
+    others = [run for run in finished if run.dataset_hash != wanted]
+    if others:
+        found = f"found {len(others)} on other data, first {others[0].folder} with hash {others[0].dataset_hash}"
+        remedy = "Move them away, or prepare the other data under its own name"
+        raise RunError(f"Expected runs on data set {dataset!r} with hash {wanted}", found, remedy)
 
 
-def _numbers(column: pd.Series) -> bool:
-    return (is_float_dtype(column) or is_integer_dtype(column)) and not is_bool_dtype(column)
-
-
-_COLUMN_KINDS: dict[str, tuple[str, Callable[[pd.Series], bool]]] = {
-    "row": ("whole numbers", _whole_numbers),
-    "part": ("text", _texts),
-    "case": ("text", _texts),
-    "magnification": ("text", _texts),
-    "label": ("whole numbers", _whole_numbers),
-    "probability": ("numbers", _numbers),
-    "logit": ("numbers", _numbers),
-}
+def _check_splits(runs: list[Run]) -> None:
+    """Refuse a config whose seeds were trained on different splits of the same fold."""
+    splits: dict[tuple, Run] = {}
+    for run in runs:
+        first = splits.setdefault((run.method, run.config_hash, run.holdout, run.patient_fold), run)
+        if first.split_hash != run.split_hash:
+            expected = f"Expected one split for {run.method} {run.holdout} fold {run.patient_fold}, {first.split_hash}"
+            found = f"found also {run.split_hash} in {run.folder}"
+            raise RunError(expected, found, "Remove the runs of the older split")

@@ -1,48 +1,41 @@
 """From embeddings to sparse signatures and how stable they are. Reads files only; imports no TensorFlow."""
 
-from magsig_tf.linear_models.cross_validation import CrossValidation, cross_validate
-from magsig_tf.linear_models.sparse_path import SparsePath, fit_sparse_path, largest_penalty, penalty_path, solve_at
-from magsig_tf.signatures.alignment import Matching, linear_cka, match_dimensions
-from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
-from magsig_tf.signatures.overlap import Overlap, chance_of_sharing, expected_jaccard, fewest_shared, measure_overlap
-from magsig_tf.signatures.permuted_control import PermutedOverlap, permuted, permuted_overlap, permuted_stability
+from magsig_tf.linear_models.sparse_path import (
+    CrossValidation,
+    SparsePath,
+    cross_validate,
+    fit_sparse_path,
+    largest_penalty,
+    penalty_path,
+    solve_at,
+)
+from magsig_tf.signatures.overlap import (
+    Matching,
+    Overlap,
+    PermutedOverlap,
+    chance_of_sharing,
+    expected_jaccard,
+    fewest_shared,
+    linear_cka,
+    match_dimensions,
+    measure_overlap,
+    permuted_overlap,
+)
 from magsig_tf.signatures.signature import FittedSignatures, Signature, fit_signature, fit_signatures
 from magsig_tf.signatures.stability import (
     FalseSelections,
-    bootstrap_selections,
+    Stability,
     bound_false_selections,
-    half_sample_selections,
+    nogueira_stability,
+    permuted,
+    permuted_stability,
+    same_stability_p_value,
 )
+from magsig_tf.signatures.within_fold import bootstrap_selections, half_sample_selections
 
-__all__ = [
-    "CrossValidation",
-    "FalseSelections",
-    "FittedSignatures",
-    "Matching",
-    "Overlap",
-    "PermutedOverlap",
-    "Signature",
-    "SparsePath",
-    "Stability",
-    "bootstrap_selections",
-    "bound_false_selections",
-    "chance_of_sharing",
-    "cross_validate",
-    "expected_jaccard",
-    "fewest_shared",
-    "fit_signature",
-    "fit_signatures",
-    "fit_sparse_path",
-    "half_sample_selections",
-    "largest_penalty",
-    "linear_cka",
-    "match_dimensions",
-    "measure_overlap",
-    "nogueira_stability",
-    "penalty_path",
-    "permuted",
-    "permuted_overlap",
-    "permuted_stability",
-    "same_stability_p_value",
-    "solve_at",
-]
+__all__ = ["CrossValidation", "SparsePath", "cross_validate", "fit_sparse_path", "largest_penalty", "penalty_path"]
+__all__ += ["FittedSignatures", "Signature", "fit_signature", "fit_signatures", "solve_at"]
+__all__ += ["Overlap", "chance_of_sharing", "expected_jaccard", "fewest_shared", "measure_overlap"]
+__all__ += ["Matching", "PermutedOverlap", "linear_cka", "match_dimensions", "permuted", "permuted_overlap"]
+__all__ += ["Stability", "nogueira_stability", "permuted_stability", "same_stability_p_value"]
+__all__ += ["FalseSelections", "bootstrap_selections", "bound_false_selections", "half_sample_selections"]

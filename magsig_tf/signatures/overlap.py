@@ -1,16 +1,19 @@
-"""Overlap of two sets of embedding dimensions, beside what two random sets of the same sizes would share."""
+"""What two sets of embedding dimensions share, beside what chance shares, and how alike two embeddings are at all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
 from scipy.stats import hypergeom
 
 from magsig_tf.errors import DataError
 from magsig_tf.reasons import EMPTY, NOTHING, SATURATED, Reason
+from magsig_tf.seeding import generator_for
 
 BOTH_EMPTY = Reason(EMPTY, "not defined: both signatures are empty")
 ONE_EMPTY = Reason(EMPTY, "not informative: one signature is empty")
@@ -64,14 +67,10 @@ def measure_overlap(first: ArrayLike, second: ArrayLike) -> Overlap:
     """
     first, second = np.asarray(first, bool), np.asarray(second, bool)
     if first.ndim != 1 or first.shape != second.shape or not len(first):
-        raise DataError(
-            "Expected two sets over the same dimensions",
-            f"found shapes {first.shape} and {second.shape}",
-            "Compare embeddings of the same encoder",
-        )
+        found = f"found shapes {first.shape} and {second.shape}"
+        raise DataError("Expected two sets over the same dimensions", found, "Compare embeddings of the same encoder")
     sizes, p = (int(first.sum()), int(second.sum())), len(first)
     shared = int((first & second).sum())
-    nan = float("nan")
     if not any(sizes):
         return Overlap(*sizes, p, shared, nan, nan, nan, nan, nan, BOTH_EMPTY)
     jaccard, ceiling = shared / (sum(sizes) - shared), min(sizes) / max(sizes)
@@ -101,7 +100,7 @@ def expected_jaccard(first: int, second: int, dimensions: int) -> float:
     """
     _check_sizes((first, second), dimensions)
     if first + second == 0:
-        return float("nan")
+        return nan
     shared = np.arange(max(0, first + second - dimensions), min(first, second) + 1)
     return float(hypergeom.pmf(shared, dimensions, first, second) @ (shared / (first + second - shared)))
 
@@ -151,8 +150,137 @@ def fewest_shared(sizes: Sequence[int], dimensions: int) -> float:
 
 def _check_sizes(sizes: Sequence[int], dimensions: int) -> None:
     if dimensions < 1 or not all(0 <= size <= dimensions for size in sizes):
-        raise DataError(
-            "Expected sets no larger than the embedding",
-            f"found sizes {', '.join(map(str, sizes))} of {dimensions} dimensions",
-            "Give sizes from 0 to the number of dimensions",
-        )
+        found = f"found sizes {', '.join(map(str, sizes))} of {dimensions} dimensions"
+        remedy = "Give sizes from 0 to the number of dimensions"
+        raise DataError("Expected sets no larger than the embedding", found, remedy)
+
+
+DRAWS = 200
+"""Permutations that a control is the mean of, since a single one can be far from 0 by chance."""
+
+
+@dataclass(frozen=True)
+class PermutedOverlap:
+    """How much two signatures share when the dimensions of both are permuted.
+
+    Args:
+        jaccard: Mean over the draws; NaN where J is not defined.
+        adjusted: Mean over the draws, near 0; NaN where the sizes alone decide J.
+        p_value: Median over the draws: near 0.5, above it for signatures of few dimensions. NaN where `adjusted` is.
+    """
+
+    jaccard: float
+    adjusted: float
+    p_value: float
+
+
+def permuted_overlap(overlap: Overlap, *names: object, draws: int = DRAWS) -> PermutedOverlap:
+    """Return what two sets share when their dimensions are permuted, over many draws.
+
+    What permuted sets share depends on their sizes alone and is hypergeometric, so only the number shared is drawn.
+
+    Args:
+        overlap: Of the two sets.
+        names: What the draws are for; their seed is `seed_for("permuted overlap", *names)`.
+        draws: How many, at least 1.
+    """
+    if np.isnan(overlap.jaccard):
+        return PermutedOverlap(nan, nan, nan)
+    sizes, p = (overlap.first, overlap.second), overlap.dimensions
+    shared = generator_for("permuted overlap", *names).hypergeometric(sizes[0], p - sizes[0], sizes[1], size=draws)
+    jaccard = float((shared / (sum(sizes) - shared)).mean())
+    if np.isnan(overlap.adjusted):
+        return PermutedOverlap(jaccard, nan, nan)
+    adjusted = (jaccard - overlap.expected) / (1 - overlap.expected)
+    median = int(np.quantile(shared, 0.5, method="higher"))
+    return PermutedOverlap(jaccard, adjusted, chance_of_sharing(median, *sizes, p))
+
+
+def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the linear centred kernel alignment of two embeddings of the same images.
+
+    It does not change when an embedding is rotated, its dimensions are permuted, or all are scaled by one factor. With
+    fewer images than dimensions it is high for unrelated embeddings too.
+
+    Args:
+        first: Embedding, shape (n, p).
+        second: Embedding of the same images in the same order, shape (n, q).
+
+    Returns:
+        A value in [0, 1]; NaN where an embedding does not vary.
+
+    Raises:
+        DataError: the two do not have the same number of rows.
+
+    Source: Kornblith, Norouzi, Lee and Hinton, ICML 2019, section 3, in the form ||Y'X||^2 / (||X'X|| ||Y'Y||).
+    """
+    first, second = _centred(first), _centred(second)
+    if len(first) != len(second):
+        found = f"found {len(first)} and {len(second)} rows"
+        raise DataError("Expected two embeddings of the same images", found, "Choose the rows that both have")
+    if not first.any() or not second.any():
+        return nan
+    scale = np.linalg.norm(first.T @ first) * np.linalg.norm(second.T @ second)
+    return float(np.linalg.norm(second.T @ first) ** 2 / scale)
+
+
+def _centred(embedding: np.ndarray) -> np.ndarray:
+    embedding = np.asarray(embedding, np.float64)
+    # a constant dimension is exactly zero, whatever its mean was rounded to
+    return np.where(np.ptp(embedding, axis=0) > 0, embedding - embedding.mean(0), 0.0)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A one-to-one assignment of the dimensions of two embeddings.
+
+    Args:
+        partner: Dimension of the second embedding that dimension i of the first is matched to, shape (p,).
+        correlation: Pearson correlation of each matched pair over the common images, in [-1, 1], shape (p,); 0 where
+            one of the two does not vary.
+    """
+
+    partner: np.ndarray
+    correlation: np.ndarray
+
+    def moved(self, second: np.ndarray) -> np.ndarray:
+        """Return a set of the second embedding's dimensions as dimensions of the first.
+
+        Args:
+            second: Which dimensions of the second embedding are in the set, shape (p,).
+        """
+        return np.asarray(second, bool)[self.partner]
+
+
+def match_dimensions(first: np.ndarray, second: np.ndarray) -> Matching:
+    """Match the dimensions of two embeddings so that the sum of correlations is greatest.
+
+    Which dimensions are selected plays no part, so random sets share as much after the matching as before it.
+
+    Args:
+        first: Embedding of the common images, shape (n, p), n at least 2.
+        second: Embedding of the same images in the same order, shape (n, p).
+
+    Raises:
+        DataError: the shapes differ, or there are fewer than two images.
+
+    Source: Kuhn 1955 (the Hungarian method); Li et al., Convergent learning, ICLR 2016, for the use on networks.
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape or first.ndim != 2 or len(first) < 2:
+        found = f"found shapes {first.shape} and {second.shape}"
+        remedy = "Compare runs of one encoder on at least two common images"
+        raise DataError("Expected two embeddings of the same images and length", found, remedy)
+    if np.array_equal(first, second):
+        # every dimension is its own best partner; dimensions that respond alike or not at all would be drawn by lot
+        return Matching(np.arange(first.shape[1]), np.where(np.ptp(first, axis=0) > 0, 1.0, 0.0))
+    correlation = np.clip(_unit(first).T @ _unit(second), -1, 1)
+    rows, partner = linear_sum_assignment(correlation, maximize=True)
+    return Matching(partner, correlation[rows, partner])
+
+
+def _unit(embedding: np.ndarray) -> np.ndarray:
+    """Centre each dimension and scale it to length 1; zero where it does not vary."""
+    centred = _centred(embedding)
+    length = np.linalg.norm(centred, axis=0)
+    return centred / np.where(length > 0, length, 1.0)

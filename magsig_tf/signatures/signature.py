@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
+from magsig_tf import reasons
 from magsig_tf.errors import DataError, UsageError, nearest
-from magsig_tf.linear_models.cross_validation import FOLDS, CrossValidation, cross_validate
-from magsig_tf.linear_models.sparse_path import TOLERANCE, SparsePath
-from magsig_tf.linear_models.standardise import Scaling
+from magsig_tf.linear_models.sparse_path import CrossValidation, Scaling, SparsePath, cross_validate
+from magsig_tf.reasons import SATURATED, Reason
 
 CHOICES = ("one_standard_error", "minimum")
 """The sparsest model within one standard error of the smallest deviance, or the one of smallest deviance."""
 SATURATED_SHARE = 0.95
 """A signature with at least this share of the dimensions that vary is saturated."""
+
+NONE_SELECTED = Reason(reasons.EMPTY, "empty: no dimension is selected, every image gets the same probability")
+NEARLY_ALL = Reason(SATURATED, "saturated: nearly every dimension is selected, its overlap with others is trivial")
+SPARSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the first lambda of the path")
+DENSE_EDGE = Reason(reasons.EDGE_OF_PATH, "the choice is the last lambda of the path, a smaller one might fit better")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class Signature:
         return len(self.indices)
 
     @property
+    def selected(self) -> np.ndarray:
+        """Which dimensions are selected, booleans of shape (p,)."""
+        return np.isin(np.arange(self.dimensions), self.indices)
+
+    @property
     def share(self) -> float:
         """k / p."""
         return self.size / self.dimensions
@@ -71,6 +82,20 @@ class Signature:
     def saturated(self) -> bool:
         """Whether nearly every dimension that varies is selected, so that any overlap is trivial."""
         return self.size >= SATURATED_SHARE * (self.dimensions - self.constant_dimensions)
+
+    @property
+    def remarks(self) -> list[Reason]:
+        """What a reader must know of it: that it is empty or saturated, an edge of the path, constant dimensions."""
+        constant = self.constant_dimensions
+        left_out = f"{constant} constant dimension{'s' if constant > 1 else ''} left out"
+        every = {
+            NONE_SELECTED: self.empty,
+            NEARLY_ALL: self.saturated,
+            SPARSE_EDGE: self.at_sparse_edge,
+            DENSE_EDGE: self.at_dense_edge,
+            Reason(reasons.CONSTANT_DIMENSIONS, left_out): constant > 0,
+        }
+        return [reason for reason, holds in every.items() if holds]
 
     def predict(self, embedding: np.ndarray) -> np.ndarray:
         """Return the probability of malignant for each row.
@@ -86,11 +111,8 @@ class Signature:
         """
         embedding = np.asarray(embedding)
         if embedding.ndim != 2 or embedding.shape[1] != self.dimensions:
-            raise DataError(
-                f"Expected an embedding of shape (n, {self.dimensions})",
-                f"found {embedding.shape}",
-                "Use the encoder that the signature was fitted to",
-            )
+            expected = f"Expected an embedding of shape (n, {self.dimensions})"
+            raise DataError(expected, f"found {embedding.shape}", "Use the encoder that the signature was fitted to")
         chosen = embedding[:, self.indices].astype(np.float64)
         if not np.isfinite(chosen).all():
             raise DataError("Expected finite embeddings", "found NaN or infinity", "Remove those rows")
@@ -116,48 +138,26 @@ class FittedSignatures:
     cross_validation: CrossValidation
 
 
-def fit_signatures(
-    embedding: np.ndarray,
-    label: np.ndarray,
-    case: np.ndarray,
-    *,
-    folds: int = FOLDS,
-    names: tuple[object, ...] = (),
-    workers: int | None = None,
-    tolerance: float = TOLERANCE,
-) -> FittedSignatures:
+def fit_signatures(embedding: np.ndarray, label: np.ndarray, case: np.ndarray, **how: Any) -> FittedSignatures:
     """Fit the sparse path to training rows and keep both choices of its penalty.
 
     Args:
         embedding: Not standardised, finite, (n, p).
         label: 0 or 1, (n,).
         case: Name of each row's case, (n,); folds never divide one.
-        folds: Of the cross-validation, at least 2.
-        names: What this is for: they seed the deal of cases into folds.
-        workers: Processes; see `cross_validate`.
-        tolerance: Duality gap to reach, as a share of the objective.
+        **how: `folds`, `names`, `workers` and `tolerance`; see `cross_validate`.
 
     Raises:
         DataError: the rows cannot be fitted or dealt; see `cross_validate`.
         UsageError: fewer than two folds.
     """
-    scaling, path, validation = cross_validate(
-        embedding, label, case, folds=folds, names=names, workers=workers, tolerance=tolerance
-    )
+    scaling, path, validation = cross_validate(embedding, label, case, **how)
     chosen = {choice: _signature(scaling, path, getattr(validation, choice), choice) for choice in CHOICES}
     return FittedSignatures(**chosen, scaling=scaling, path=path, cross_validation=validation)
 
 
 def fit_signature(
-    embedding: np.ndarray,
-    label: np.ndarray,
-    case: np.ndarray,
-    *,
-    choice: str = CHOICES[0],
-    folds: int = FOLDS,
-    names: tuple[object, ...] = (),
-    workers: int | None = None,
-    tolerance: float = TOLERANCE,
+    embedding: np.ndarray, label: np.ndarray, case: np.ndarray, *, choice: str = CHOICES[0], **how: Any
 ) -> Signature:
     """Return the signature of one choice; `fit_signatures` says what the arguments mean and returns both.
 
@@ -167,8 +167,7 @@ def fit_signature(
     """
     if choice not in CHOICES:
         raise UsageError("Expected a choice of the penalty", f"found {choice!r}", nearest(choice, CHOICES))
-    fitted = fit_signatures(embedding, label, case, folds=folds, names=names, workers=workers, tolerance=tolerance)
-    return getattr(fitted, choice)
+    return getattr(fit_signatures(embedding, label, case, **how), choice)
 
 
 def _signature(scaling: Scaling, path: SparsePath, place: int, choice: str) -> Signature:

@@ -1,152 +1,145 @@
-"""Selection frequencies over resampled training cases, and Shah and Samworth's bounds on false selections."""
+"""How stable a selection is: Nogueira's index of several sets, its permuted control, and bounds on false selections.
+
+Sources: Nogueira, Sechidis and Brown, On the stability of feature selection, JMLR 18(174), 2018; Shah and Samworth,
+Variable selection with error control, J. R. Stat. Soc. B 75 (2013).
+"""
 
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
+from scipy.stats import norm
 
+from magsig_tf import reasons
 from magsig_tf.errors import DataError
-from magsig_tf.reasons import (
-    NOTHING,
-    NOTHING_SELECTED,
-    NOTHING_STABLE,
-    TOO_MANY_DIMENSIONS,
-    VACUOUS_BOUND,
-    Reason,
-    joined,
-)
-from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
+from magsig_tf.reasons import NOTHING, VACUOUS_BOUND, Reason, joined
+from magsig_tf.seeding import generator_for
+from magsig_tf.signatures.overlap import DRAWS
 
-PAIRS = 50
-"""Complementary pairs of half-samples that the bounds are made from."""
-
-WORTH_PROCESSES = 15.0
-"""Seconds that the selections must take in one process for several to be started, which takes seconds itself."""
-
-Select = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""Takes embedding (n, p), label (n,) and case (n,) of some rows, returns which dimensions are selected, (p,)."""
-
-Data = tuple[np.ndarray, np.ndarray, np.ndarray]
-Progress = Callable[[int, int], None]
+ALL_EMPTY = Reason(reasons.EMPTY, "not defined: every signature is empty")
+ALL_FULL = Reason(reasons.SATURATED, "not defined: every signature has all dimensions")
+ONE_SET = Reason(reasons.FEWER_THAN_TWO, "not defined: fewer than two signatures")
 
 
-def silent(done: int, total: int) -> None:
-    """Take the number of steps done and of all, and say nothing."""
-
-
-def bootstrap_selections(
-    select: Select, data: Data, draws: int, *names: object, processes: int = 1, progress: Progress = silent
-) -> np.ndarray:
-    """Select anew on bootstraps over cases; column means are selection frequencies.
+@dataclass(frozen=True)
+class Stability:
+    """How alike the sets are that a procedure selects.
 
     Args:
-        select: What selects; a function of a module where `processes` is above 1.
-        data: Embedding (n, p), label (n,) and case (n,) of the training rows.
-        draws: Number B of bootstraps, at least 1.
-        names: What the draws are for; they seed them.
-        processes: How many work at once.
-        progress: Called with the number done and of all.
-
-    Returns:
-        Booleans of shape (B, p).
+        index: At most 1 (always the same set); 0 on average for random sets of one size, somewhat below for random sets
+            of different sizes; NaN where not defined.
+        variance: Of the index, for sets drawn independently; NaN where not defined.
+        sets: Number M of sets.
+        mean_size: Mean number of dimensions in a set.
+        reason: Why it is not defined, in words; empty where it is.
     """
-    _, label, case = data
-    return select_on(select, data, list(bootstrap_rows(label, case, draws, *names)), processes, progress)
+
+    index: float
+    variance: float
+    sets: int
+    mean_size: float
+    reason: Reason = NOTHING
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the interval of the index (corollary 9); it means little for a handful of sets.
+
+        Args:
+            level: Coverage aimed at, in (0, 1).
+
+        Returns:
+            Lower and upper end, not cut at 1; (NaN, NaN) where the index is not defined.
+        """
+        half = norm.ppf((1 + level) / 2) * math.sqrt(self.variance)
+        return self.index - half, self.index + half
 
 
-def half_sample_selections(
-    select: Select, data: Data, pairs: int = PAIRS, *names: object, processes: int = 1, progress: Progress = silent
-) -> np.ndarray:
-    """Select on complementary half-samples of cases, for `shah_samworth.bound_false_selections`.
+def nogueira_stability(selected: ArrayLike) -> Stability:
+    """Return the stability index of some sets and its variance (definition 4 and theorem 7).
 
     Args:
-        select: As for `bootstrap_selections`.
-        data: As for `bootstrap_selections`.
-        pairs: Number B of pairs, at least 1.
-        names: What the draws are for; they seed them.
-        processes: How many work at once.
-        progress: Called with the number done and of all.
-
-    Returns:
-        Booleans of shape (B, 2, p).
+        selected: Row i holds 1 (or True) where set i has the dimension, shape (M, p).
 
     Raises:
-        DataError: a class has fewer than two cases.
+        DataError: it is no table with at least one set and one dimension.
     """
-    _, label, case = data
-    halves = [half for pair in complementary_halves(label, case, pairs, *names) for half in pair]
-    return select_on(select, data, halves, processes, progress).reshape(pairs, 2, -1)
+    z = np.asarray(selected, np.float64)
+    if z.ndim != 2 or not z.size:
+        raise DataError("Expected one row per set and one column per dimension", f"found shape {z.shape}")
+    sets, p = z.shape
+    frequency, sizes = z.mean(0), z.sum(1)
+    mean_size = float(sizes.mean())
+    reason = ONE_SET if sets < 2 else ALL_EMPTY if not z.any() else ALL_FULL if z.all() else Reason()
+    if reason:
+        return Stability(math.nan, math.nan, sets, mean_size, reason)
+    share = mean_size / p
+    chance = share * (1 - share)
+    index = 1 - sets / (sets - 1) * float(np.mean(frequency * (1 - frequency))) / chance
+    each = z @ frequency / p - sizes * share / p
+    each += index / 2 * (2 * sizes * share / p - sizes / p - share + 1)
+    each /= chance
+    return Stability(index, float(4 / sets**2 * ((each - each.mean()) ** 2).sum()), sets, mean_size)
 
 
-def select_on(
-    select: Select, data: Data, samples: Sequence[np.ndarray], processes: int = 1, progress: Progress = silent
-) -> np.ndarray:
-    """Select on several samples of rows.
+def same_stability_p_value(first: Stability, second: Stability) -> float:
+    """Return the two-sided p-value for two procedures being equally stable (theorem 10).
 
     Args:
-        select: As for `bootstrap_selections`.
-        data: As for `bootstrap_selections`.
-        samples: Row numbers of each sample, at least one sample.
-        processes: How many may work at once, each with one thread and a copy of the data; the result is the same.
-        progress: Called with the number done and of all.
+        first: Index of one procedure's sets.
+        second: Index of the other's, whose sets are drawn independently of the first's.
 
     Returns:
-        Booleans of shape (samples, p).
+        A value in [0, 1]; NaN where an index is not defined. Where neither index varies it is 1 for equal ones, 0 for
+        others.
     """
-    progress(0, len(samples))
-    started = time.perf_counter()
-    selected = list(_in_order(select, data, samples[:1], 1))
-    if (time.perf_counter() - started) * len(samples) < WORTH_PROCESSES:
-        processes = 1
-    progress(1, len(samples))
-    for done, each in enumerate(_in_order(select, data, samples[1:], min(processes, len(samples) - 1)), 2):
-        progress(done, len(samples))
-        selected.append(each)
-    return np.stack(selected).astype(bool)
+    difference = first.index - second.index
+    spread = math.sqrt(first.variance + second.variance)
+    if spread == 0:
+        return float(difference == 0)
+    return float(2 * norm.sf(abs(difference) / spread))
 
 
-def _in_order(select: Select, data: Data, rows: Iterable[np.ndarray], processes: int) -> Iterator[np.ndarray]:
-    if processes <= 1:
-        with threadpool_limits(1):
-            for chosen in rows:
-                yield select(*(part[chosen] for part in data))
-        return
-    # spawned, not forked: a forked child of a process with threads may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_receive, initargs=(select, data)) as pool:
-        yield from pool.map(_select_rows, rows)
+def permuted(selected: ArrayLike, *names: object) -> np.ndarray:
+    """Return sets of the same sizes with dimensions permuted at random, each set on its own.
+
+    Args:
+        selected: Row i holds which dimensions are in set i, shape (M, p).
+        names: What the draw is for; set i has the seed `seed_for("permuted signature", *names, i)`.
+
+    Returns:
+        Booleans of shape (M, p).
+    """
+    selected = np.asarray(selected, bool)
+    return np.stack([generator_for("permuted signature", *names, i).permutation(row) for i, row in enumerate(selected)])
 
 
-_received: tuple[Select, Data] | None = None
+def permuted_stability(selected: ArrayLike, *names: object, draws: int = DRAWS) -> Stability:
+    """Return Nogueira's index of sets whose dimensions are permuted, each set on its own, mean over many draws.
+
+    Args:
+        selected: Row i holds which dimensions are in set i, shape (M, p).
+        names: What the draws are for; their seed is `seed_for("permuted stability", *names)`.
+        draws: How many, at least 1.
+
+    Returns:
+        The index: near 0 for sets of one size, below it for sets of different sizes. Its variance is NaN, since a mean
+        over draws is no procedure that could be tested.
+    """
+    selected = np.asarray(selected, bool)
+    one = nogueira_stability(selected)
+    if one.reason:
+        return one
+    generator = generator_for("permuted stability", *names)
+    total = 0.0
+    # a draw at a time keeps memory at one table, whatever p
+    for _ in range(draws):
+        total += nogueira_stability(generator.permuted(selected, axis=1)).index
+    return Stability(total / draws, math.nan, one.sets, one.mean_size)
 
 
-def _receive(select: Select, data: Data) -> None:
-    """Keep the data in a worker process, so that only row numbers travel for each selection."""
-    global _received
-    _received = select, data
-    threadpool_limits(1)
-
-
-def _select_rows(rows: np.ndarray) -> np.ndarray:
-    assert _received is not None, "every worker begins with _receive"
-    select, data = _received
-    return select(*(part[rows] for part in data))
-
-
-def usable_processes() -> int:
-    """Return how many processes this machine lets magsig run at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
+TOO_MANY = Reason(reasons.TOO_MANY_DIMENSIONS, "half-samples select too many dimensions for the unimodal bound")
 THRESHOLD = 0.9
 """Share of half-samples from which on a dimension counts as stable."""
 
@@ -241,18 +234,17 @@ def unimodal_bound(mean_size: float, dimensions: int, threshold: float, pairs: i
 
 def _reason(stable: int, bound: float, unimodal: float, q: float) -> Reason:
     if not q:
-        return Reason(NOTHING_SELECTED, "no half-sample selects a dimension")
+        return Reason(reasons.NOTHING_SELECTED, "no half-sample selects a dimension")
     if not stable:
-        return Reason(NOTHING_STABLE, "no dimension is stable, so none can be falsely selected")
-    reasons = []
+        return Reason(reasons.NOTHING_STABLE, "no dimension is stable, so none can be falsely selected")
+    found = []
     if bound >= stable:
-        reasons.append(Reason(VACUOUS_BOUND, f"the bound {bound:.3g} is vacuous for {stable} stable dimensions"))
+        found.append(Reason(VACUOUS_BOUND, f"the bound {bound:.3g} is vacuous for {stable} stable dimensions"))
     if math.isnan(unimodal):
-        words = "half-samples select too many dimensions for the unimodal bound"
-        reasons.append(Reason(TOO_MANY_DIMENSIONS, words))
+        found.append(TOO_MANY)
     elif unimodal >= stable:
-        reasons.append(Reason(VACUOUS_BOUND, f"so is the unimodal one, {unimodal:.3g}"))
-    return joined(reasons)
+        found.append(Reason(VACUOUS_BOUND, f"so is the unimodal one, {unimodal:.3g}"))
+    return joined(found)
 
 
 def _check(threshold: float) -> None:

@@ -2,20 +2,123 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import partial
+from itertools import chain, combinations, starmap
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from magsig_tf.errors import DataError
+from magsig_tf.linear_models.sparse_path import fit_scaling, solve_at
+from magsig_tf.parallel_work import map_in_order
 from magsig_tf.reasons import NO_BOUND, NO_SIGNATURE, Reason, joined
-from magsig_tf.signatures.nogueira import Stability, nogueira_stability, same_stability_p_value
-from magsig_tf.signatures.permuted_control import permuted
-from magsig_tf.signatures.rows import SelectAt, SourceSignature
-from magsig_tf.signatures.stability import PAIRS, THRESHOLD, bound_false_selections, select_on
-from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
+from magsig_tf.signatures.sources import Progress, SourceSignature, silent
+from magsig_tf.signatures.stability import (
+    THRESHOLD,
+    FalseSelections,
+    Stability,
+    bound_false_selections,
+    nogueira_stability,
+    permuted,
+    same_stability_p_value,
+)
+from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
+
+PAIRS = 50
+"""Complementary pairs of half-samples that the bounds are made from."""
+
+WORTH_PROCESSES = 15.0
+"""Seconds that the selections must take in one process for several to be started, which takes seconds itself."""
+
+Select = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Takes embedding (n, p), label (n,) and case (n,) of some rows, returns which dimensions are selected, (p,)."""
+
+Data = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def bootstrap_selections(select: Select, data: Data, draws: int, *names: object, **how: Any) -> np.ndarray:
+    """Select anew on bootstraps over cases; column means are selection frequencies.
+
+    Args:
+        select: What selects; a function of a module where `processes` is above 1.
+        data: Embedding (n, p), label (n,) and case (n,) of the training rows.
+        draws: Number B of bootstraps, at least 1.
+        names: What the draws are for; they seed them.
+        **how: `processes` and `progress` of `select_on`.
+
+    Returns:
+        Booleans of shape (B, p).
+    """
+    return select_on(select, data, list(bootstrap_rows(*data[1:], draws, *names)), **how)
+
+
+def half_sample_selections(select: Select, data: Data, pairs: int = PAIRS, *names: object, **how: Any) -> np.ndarray:
+    """Select on complementary half-samples of cases, for `bound_false_selections`.
+
+    Args:
+        select: As for `bootstrap_selections`.
+        data: As for `bootstrap_selections`.
+        pairs: Number B of pairs, at least 1.
+        names: What the draws are for; they seed them.
+        **how: `processes` and `progress` of `select_on`.
+
+    Returns:
+        Booleans of shape (B, 2, p).
+
+    Raises:
+        DataError: a class has fewer than two cases.
+    """
+    halves = list(chain.from_iterable(complementary_halves(*data[1:], pairs, *names)))
+    return select_on(select, data, halves, **how).reshape(pairs, 2, -1)
+
+
+def select_on(
+    select: Select, data: Data, samples: Sequence[np.ndarray], processes: int = 1, progress: Progress = silent
+) -> np.ndarray:
+    """Select on several samples of rows.
+
+    Args:
+        select: As for `bootstrap_selections`.
+        data: As for `bootstrap_selections`.
+        samples: Row numbers of each sample, at least one sample.
+        processes: How many may work at once, each with one thread; the result is the same.
+        progress: Called with the number done and of all.
+
+    Returns:
+        Booleans of shape (samples, p).
+    """
+    drawn = (tuple(part[rows] for part in data) for rows in samples)
+    started = time.perf_counter()
+    progress(0, len(samples))
+    with threadpool_limits(1):
+        selected = [select(*next(drawn))]
+        progress(1, len(samples))
+        if (time.perf_counter() - started) * len(samples) < WORTH_PROCESSES:
+            found = starmap(select, drawn)
+        else:
+            found = map_in_order(partial(_in_one_thread, select), drawn, max(1, min(processes, len(samples) - 1)))
+        for done, each in enumerate(found, 2):
+            progress(done, len(samples))
+            selected.append(each)
+    return np.stack(selected).astype(bool)
+
+
+def _in_one_thread(select: Select, part: Data) -> np.ndarray:
+    with threadpool_limits(1):
+        return select(*part)
+
+
+def select_at(penalty: float, embedding: np.ndarray, label: np.ndarray, case: np.ndarray) -> np.ndarray:
+    """Return which dimensions are selected at a fixed lambda from some rows, which are standardised anew, bool (p,)."""
+    features = fit_scaling(embedding).apply(embedding)
+    return solve_at(features, label, penalty).coefficients[0] != 0
+
 
 WITHOUT_SIGNATURE = Reason(NO_SIGNATURE, "not computable: no signature")
 
@@ -26,13 +129,13 @@ class WithinFold:
 
     Args:
         stability: One row per run.
-        frequencies: One row per run and dimension.
         tests: One row per pair of methods at the same holdout, patient fold and seed.
+        frequencies: One row per run and dimension.
     """
 
     stability: pd.DataFrame = field(repr=False)
-    frequencies: pd.DataFrame = field(repr=False)
     tests: pd.DataFrame = field(repr=False)
+    frequencies: pd.DataFrame = field(repr=False)
 
 
 def measure_within_fold(
@@ -41,7 +144,7 @@ def measure_within_fold(
     *,
     pairs: int = PAIRS,
     processes: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> WithinFold:
     """Select anew on bootstraps and on complementary half-samples of the training cases of every run.
 
@@ -65,89 +168,66 @@ def measure_within_fold(
         row, table, stability = _run(each, bootstraps, pairs, processes, report)
         rows.append(each.source.columns | row)
         frequencies.append(table)
-        stabilities[each.source.columns["label"], each.source.holdout, each.source.patient_fold, each.source.seed] = (
-            stability
-        )
-    return WithinFold(
-        pd.DataFrame(rows).astype({"stable": "Int64"}), pd.concat(frequencies, ignore_index=True), _tests(stabilities)
-    )
+        axes = (each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed)
+        stabilities[axes] = stability
+    stable = pd.DataFrame(rows).astype({"stable": "Int64"})
+    return WithinFold(stable, _tests(stabilities), pd.concat(frequencies, ignore_index=True))
 
 
 def _run(
-    each: SourceSignature, bootstraps: int, pairs: int, processes: int, report: Callable[[int, int], None]
+    each: SourceSignature, bootstraps: int, pairs: int, processes: int, report: Progress
 ) -> tuple[dict[str, object], pd.DataFrame, Stability]:
     if each.classifier is None:
-        nothing = Stability(float("nan"), float("nan"), 0, float("nan"), WITHOUT_SIGNATURE)
-        return _columns(nothing, None) | _no_bound(WITHOUT_SIGNATURE), pd.DataFrame(), nothing
+        nothing = Stability(math.nan, math.nan, 0, math.nan, WITHOUT_SIGNATURE)
+        return _columns(nothing, math.nan) | _bound_columns(WITHOUT_SIGNATURE), pd.DataFrame(), nothing
     train = each.source.read().of("train")
-    data, select = (train.embedding, train.label, train.case), SelectAt(each.classifier.penalty)
+    data, select = (train.embedding, train.label, train.case), partial(select_at, each.classifier.penalty)
     # the test of two methods takes their draws as independent, so each run has its own
     names = (each.source.data, each.source.name)
-    samples = list(bootstrap_rows(train.label, train.case, bootstraps, *names))
+    samples = list(bootstrap_rows(*data[1:], bootstraps, *names))
     try:
-        halves = [half for pair in complementary_halves(train.label, train.case, pairs, *names) for half in pair]
+        halves = list(chain.from_iterable(complementary_halves(*data[1:], pairs, *names)))
     except DataError as error:
         words = f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
-        halves, reason = [], Reason(NO_BOUND, words)
+        halves, bound = [], _bound_columns(Reason(NO_BOUND, words))
     # bootstraps and halves in one go: starting the processes takes longer than many selections
     selected = select_on(select, data, [*samples, *halves], processes, report)
     drawn, halved = selected[:bootstraps], selected[bootstraps:].reshape(-1, 2, train.dimensions)
-    stability = nogueira_stability(drawn)
-    control = nogueira_stability(permuted(drawn, *names))
+    if len(halved):
+        bound = _bound_columns(bound_false_selections(halved))
+    stability, control = nogueira_stability(drawn), nogueira_stability(permuted(drawn, *names))
     frequencies: dict[str, object] = {"dimension": np.arange(train.dimensions), "selected": each.selected}
     frequencies["bootstrap_frequency"] = drawn.mean(0)
-    if len(halved):
-        false = bound_false_selections(halved)
-        frequencies["half_sample_frequency"] = halved.mean((0, 1))
-        bound = {
-            "half_sample_size": false.mean_size,
-            "threshold": false.threshold,
-            "stable": false.stable,
-            "false_bound": false.bound,
-            "false_bound_unimodal": false.unimodal_bound,
-            **false.reason.columns("bound_"),
-        }
+    frequencies["half_sample_frequency"] = halved.mean((0, 1)) if len(halved) else math.nan
+    return _columns(stability, control.index) | bound, pd.DataFrame(each.source.columns | frequencies), stability
+
+
+def _columns(stability: Stability, control: float) -> dict[str, object]:
+    names = ("bootstraps", "mean_size", "nogueira", "nogueira_low", "nogueira_high", "control_nogueira")
+    values = (stability.sets, stability.mean_size, stability.index, *stability.interval(), control)
+    return dict(zip(names, values, strict=True)) | stability.reason.columns()
+
+
+def _bound_columns(false: FalseSelections | Reason) -> dict[str, object]:
+    """Return the columns of the bound on false selections; a reason takes the place of what is not computable."""
+    names = ("half_sample_size", "threshold", "stable", "false_bound", "false_bound_unimodal")
+    if isinstance(false, Reason):
+        values, reason = (math.nan, THRESHOLD, pd.NA, math.nan, math.nan), false
     else:
-        frequencies["half_sample_frequency"] = np.nan
-        bound = _no_bound(reason)
-    return _columns(stability, control) | bound, pd.DataFrame(each.source.columns | frequencies), stability
-
-
-def _columns(stability: Stability, control: Stability | None) -> dict[str, object]:
-    low, high = stability.interval()
-    return {
-        "bootstraps": stability.sets,
-        "mean_size": stability.mean_size,
-        "nogueira": stability.index,
-        "nogueira_low": low,
-        "nogueira_high": high,
-        "control_nogueira": control.index if control else float("nan"),
-        **stability.reason.columns(),
-    }
-
-
-def _no_bound(reason: Reason) -> dict[str, object]:
-    nan = float("nan")
-    return {
-        "half_sample_size": nan,
-        "threshold": THRESHOLD,
-        "stable": pd.NA,
-        "false_bound": nan,
-        "false_bound_unimodal": nan,
-        **reason.columns("bound_"),
-    }
+        values = (false.mean_size, false.threshold, false.stable, false.bound, false.unimodal_bound)
+        reason = false.reason
+    return dict(zip(names, values, strict=True)) | reason.columns("bound_")
 
 
 def _tests(stabilities: dict[tuple, Stability]) -> pd.DataFrame:
     """Test methods against each other where holdout, patient fold and seed are the same."""
     names = ["holdout", "patient_fold", "seed", "first", "second", "difference", "p_value"]
     rows = []
-    for (first, *where), (second, *there) in combinations(stabilities, 2):
+    for ((first, *where), one), ((second, *there), other) in combinations(stabilities.items(), 2):
         if where != there:
             continue
-        one, other = stabilities[first, *where], stabilities[second, *there]
         sides = ((first, one.reason), (second, other.reason))
         reason = joined(Reason(each.code, f"{label}: {each}") for label, each in sides if each)
-        values = (one.index - other.index, same_stability_p_value(one, other))
-        rows.append(dict(zip(names, (*where, first, second, *values), strict=True)) | reason.columns())
+        values = (*where, first, second, one.index - other.index, same_stability_p_value(one, other))
+        rows.append(dict(zip(names, values, strict=True)) | reason.columns())
     return pd.DataFrame(rows, columns=[*names, *Reason().columns()])

@@ -1,4 +1,4 @@
-"""Metrics of all bootstrap replicates at once.
+"""What a metric scores (images, or cases made of the images of one run), and its values over all bootstrap replicates.
 
 A replicate only changes how often each case counts, so most metrics need no resampling of rows. What is additive over
 images is summed per case once and multiplied by the case multiplicities. AUC is bilinear in them: with U[b, m] the
@@ -6,19 +6,113 @@ number of concordant image pairs (ties one half) between benign case b and malig
 
     AUC = sum over b, m of w_b w_m U[b, m]  /  (benign images times malignant images, each weighted by w).
 
-Equal-mass bins are formed anew in each replicate (`equal_mass_replicates`).
+Equal-mass bins are formed anew in each replicate (`equal_mass_sums`).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from magsig_tf.statistics.calibration import BINS, BinSums, equal_width_bins
-from magsig_tf.statistics.classification import log_losses, ratio, squared_errors, wins
-from magsig_tf.statistics.units import Units
+from magsig_tf.statistics.metrics import (
+    BINS,
+    BinSums,
+    decisions,
+    equal_width_bins,
+    log_losses,
+    ratio,
+    squared_errors,
+    wins,
+)
+
+LEVELS = ("image", "case")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Scored units; every array has shape (n,).
+
+    Args:
+        case: Position of the unit's case in a common list of cases.
+        label: 0 benign, 1 malignant.
+        probability: Of malignant, in [0, 1].
+        predicted: Decision for malignant at the threshold, 0 or 1.
+        correct: Share of the unit's images that are decided correctly, in [0, 1] (0 or 1 for an image).
+    """
+
+    case: np.ndarray
+    label: np.ndarray
+    probability: np.ndarray
+    predicted: np.ndarray
+    correct: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.case)
+
+
+def image_units(case: np.ndarray, label: np.ndarray, probability: np.ndarray, threshold: float = 0.5) -> Units:
+    """Return one unit an image.
+
+    Args:
+        case: Position of each image's case in the list of cases, shape (n,).
+        label: 0 or 1, shape (n,).
+        probability: In [0, 1], shape (n,).
+        threshold: An image at or above it is called malignant.
+    """
+    label = np.asarray(label, np.int8)
+    probability = np.asarray(probability, float)
+    predicted = (probability >= threshold).astype(np.int8)
+    return Units(np.asarray(case, np.int64), label, probability, predicted, (predicted == label).astype(float))
+
+
+def case_units(images: Units, threshold: float = 0.5) -> Units:
+    """Return one unit a case: its mean probability over the images of one run.
+
+    Images of different runs must not be mixed here: an average over models would be an ensemble, which no run is. A
+    case that carries both labels (possible when a study splits by slide) gives one unit for each.
+
+    Args:
+        images: The image units of one run and part.
+        threshold: A case whose mean probability is at or above it is called malignant.
+    """
+    keys, unit = np.unique(images.case * 2 + images.label, return_inverse=True)
+    count = np.bincount(unit, minlength=len(keys))
+    probability = np.bincount(unit, images.probability, len(keys)) / count
+    correct = np.bincount(unit, images.correct, len(keys)) / count
+    called = (probability >= threshold).astype(np.int8)
+    return Units(keys // 2, (keys % 2).astype(np.int8), probability, called, correct)
+
+
+def join(parts: Sequence[Units]) -> Units:
+    """Return the units of several runs as one set."""
+    names = ("case", "label", "probability", "predicted", "correct")
+    return Units(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def choose_threshold(label: np.ndarray, probability: np.ndarray) -> float:
+    """Return the threshold with the best balanced accuracy (the maximum of Youden's J).
+
+    Candidates lie half-way between neighbouring distinct probabilities; of equally good ones the nearest to 0.5 is
+    taken.
+
+    Args:
+        label: 0 or 1, both present, shape (n,).
+        probability: In [0, 1], shape (n,).
+
+    Source: Youden, Cancer 3 (1950) 32-35.
+    """
+    label, probability = np.asarray(label), np.asarray(probability, float)
+    values = np.unique(probability)
+    candidates = np.concatenate([[values[0]], (values[:-1] + values[1:]) / 2])
+    called = [np.searchsorted(np.sort(probability[label == k]), candidates, side="left") for k in (0, 1)]
+    balanced = (called[0] / (label == 0).sum() + 1 - called[1] / (label == 1).sum()) / 2
+    best = candidates[np.isclose(balanced, balanced.max(), rtol=0, atol=1e-12)]
+    return float(best[np.argmin(np.abs(best - 0.5))])
+
 
 CHUNK_ELEMENTS = 1_000_000
 
@@ -32,16 +126,14 @@ class _Blocks:
         label: Shape (blocks, length).
         probability: Shape (blocks, length).
         next_start: For each position, the first position at or after it where a new probability begins; shape (n + 1,).
+        length: Of a block.
     """
 
     case: np.ndarray
     label: np.ndarray
     probability: np.ndarray
     next_start: np.ndarray
-
-    @property
-    def length(self) -> int:
-        return self.case.shape[1]
+    length: int
 
 
 def equal_mass_sums(case: np.ndarray, label: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> BinSums:
@@ -59,16 +151,17 @@ def equal_mass_sums(case: np.ndarray, label: np.ndarray, probability: np.ndarray
     cases = weights.shape[1]
     blocks = _cut(case, label, probability, cases)
     padded = np.concatenate([weights, np.zeros((len(weights), 1))], axis=1)
-    block_of_unit = np.arange(len(blocks.case))[:, None]
-    cell = (blocks.case * len(blocks.case) + block_of_unit).ravel()
-    shape = (cases + 1, len(blocks.case))
-    tables = [
-        np.bincount(cell, values, np.prod(shape)).reshape(shape)
-        for values in (None, blocks.label.ravel(), blocks.probability.ravel())
-    ]
-    size = max(1, CHUNK_ELEMENTS // max(BINS * blocks.length, len(blocks.case)))
+    count = len(blocks.case)
+    cell = (blocks.case * count + np.arange(count)[:, None]).ravel()
+    tables = _tables(cell, (cases + 1, count), blocks.label.ravel(), blocks.probability.ravel())
+    size = max(1, CHUNK_ELEMENTS // max(BINS * blocks.length, count))
     chunks = [_sums(blocks, tables, padded[row : row + size], len(case)) for row in range(0, len(weights), size)]
     return BinSums(*(np.concatenate(arrays) for arrays in zip(*chunks, strict=True)))
+
+
+def _tables(cell: np.ndarray, shape: tuple[int, int], *sums_of: np.ndarray) -> list[np.ndarray]:
+    """Return the number of units in each cell, and sums over them."""
+    return [np.bincount(cell, values, math.prod(shape)).reshape(shape) for values in (None, *sums_of)]
 
 
 def _cut(case: np.ndarray, label: np.ndarray, probability: np.ndarray, cases: int) -> _Blocks:
@@ -84,7 +177,8 @@ def _cut(case: np.ndarray, label: np.ndarray, probability: np.ndarray, cases: in
     def blocks(column: np.ndarray, padding: float) -> np.ndarray:
         return np.pad(column, (0, fill), constant_values=padding).reshape(-1, length)
 
-    return _Blocks(blocks(case[order], cases), blocks(label[order].astype(float), 0.0), blocks(values, 0.0), next_start)
+    columns = blocks(case[order], cases), blocks(label[order].astype(float), 0.0), blocks(values, 0.0)
+    return _Blocks(*columns, next_start, length)
 
 
 def _sums(blocks: _Blocks, tables: list[np.ndarray], weights: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
@@ -129,7 +223,7 @@ class Replicates:
 
     Args:
         units: The scored units, at least one.
-        multiplicities: How often each case counts, shape (R, cases), from `bootstrap.case_multiplicities`.
+        multiplicities: How often each case counts, shape (R, cases), from `cases.case_multiplicities`.
     """
 
     def __init__(self, units: Units, multiplicities: np.ndarray):
@@ -143,10 +237,8 @@ class Replicates:
     def auc(self) -> np.ndarray:
         """Return the AUC of each replicate, shape (R,); NaN where a class is absent."""
         concordant = concordant_pairs(self.units, self._unit_case, self._weights.shape[1])
-        positive = self._weighted_sum(self.units.label)
-        negative = self._weighted_sum(1 - self.units.label)
         pairs = ((self._weights @ concordant) * self._weights).sum(1)
-        return ratio(pairs, positive * negative)
+        return ratio(pairs, self._weighted_sum(self.units.label) * self._weighted_sum(1 - self.units.label))
 
     @cached_property
     def count(self) -> np.ndarray:
@@ -154,12 +246,9 @@ class Replicates:
         return self._weighted_sum(np.ones(len(self.units)))
 
     @cached_property
-    def confusion(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def confusion(self) -> tuple[np.ndarray, ...]:
         """True positives, false positives, false negatives and true negatives of each replicate, each shape (R,)."""
-        label, predicted = self.units.label.astype(bool), self.units.predicted.astype(bool)
-        cells = (label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted)
-        tp, fp, fn, tn = map(self._weighted_sum, cells)
-        return tp, fp, fn, tn
+        return tuple(map(self._weighted_sum, decisions(self.units.label, self.units.predicted)))
 
     def mean_squared_error(self) -> np.ndarray:
         """Return the mean of (p - y)^2 of each replicate, shape (R,)."""
@@ -178,10 +267,7 @@ class Replicates:
         """Sums over equally wide bins, arrays of shape (R, bins)."""
         cases = self._weights.shape[1]
         cell = self._unit_case * BINS + equal_width_bins(self.units.probability)
-        tables = (
-            np.bincount(cell, values, cases * BINS).reshape(cases, BINS)
-            for values in (None, self.units.label, self.units.probability)
-        )
+        tables = _tables(cell, (cases, BINS), self.units.label, self.units.probability)
         return BinSums(*(self._weights @ table for table in tables))
 
     @cached_property

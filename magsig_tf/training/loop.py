@@ -23,7 +23,7 @@ from magsig_tf.execution.observer import EpochSummary, Observer
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.averaging import AverageWindow
-from magsig_tf.statistics.classification import auc
+from magsig_tf.statistics.metrics import auc
 from magsig_tf.training.evaluated_network import EvaluatedNetwork
 from magsig_tf.training.parts import RunParts
 from magsig_tf.training.selection import AveragedChoice, EpochChoice, SelectionRule

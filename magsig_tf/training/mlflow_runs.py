@@ -19,7 +19,7 @@ from magsig_tf.errors import UsageError
 from magsig_tf.execution.run_log import read_log, scalars
 from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.run import Run
-from magsig_tf.statistics import classification as metrics
+from magsig_tf.statistics import metrics
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:

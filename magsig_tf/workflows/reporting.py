@@ -16,8 +16,8 @@ from magsig_tf.evaluation.summary.worst_images import worst_images
 from magsig_tf.report.page.material import Material, Tile, as_data_address
 from magsig_tf.report.page.report import Report, build_report
 from magsig_tf.report.page.result_tables import read_result_tables
+from magsig_tf.runs.matrix import margin_of
 from magsig_tf.runs.result_files import read_result, write_frame
-from magsig_tf.runs.settings import margin_of
 from magsig_tf.workflows.evaluation import comparison_name, explain_if_augmented
 from magsig_tf.workflows.finished_runs import Progress, file_name, load_chosen, silent
 from magsig_tf.workspace import Workspace

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import interval_coverage
 from benchmarks.clustered_answers import Study
-from magsig_tf.statistics.classification import auc, brier_score
 from magsig_tf.statistics.intervals import INTERVAL_KIND
+from magsig_tf.statistics.metrics import auc, brier_score
 
 
 def covered(found, number, kind=INTERVAL_KIND):

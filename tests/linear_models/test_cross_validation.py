@@ -7,8 +7,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.linear_models.cross_validation import CrossValidation, cross_validate
-from magsig_tf.statistics.case_folds import deal_cases
+from magsig_tf.linear_models.sparse_path import CrossValidation, cross_validate
+from magsig_tf.statistics.cases import deal_cases
 from tests.signatures.made_up_embeddings import made_up_embedding, standardised
 
 

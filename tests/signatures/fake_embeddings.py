@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.signatures.rows import NEARLY_ALL, SparseClassifier
+from magsig_tf.signatures.signature import CHOICES, Signature
 from tests.evaluation.fake_runs import DATASET_HASH, HOLDOUTS, FakeStudy
 
 DIMENSIONS = 24
@@ -87,17 +87,24 @@ class FarApart:
     def __call__(self, embedding, label, case):
         return self._differences(embedding, label) > self.penalty
 
-    def fit(self, train, *names):
-        """Return a classifier on the selected dimensions."""
-        selected = self(train.embedding, train.label, train.case)
-        middle = train.embedding[:, selected].mean() if selected.any() else 0.0
-
-        def predict(embedding):
-            score = embedding[:, selected].mean(1) if selected.any() else np.zeros(len(embedding))
-            return 1 / (1 + np.exp(-2 * (score - middle))) if selected.any() else np.full(len(embedding), 0.5)
-
-        return SparseClassifier(
-            selected, self.penalty, len(train), 1e-7, (NEARLY_ALL,) if selected.all() else (), predict
+    def fit(self, embedding, label, case, names):
+        """Return a classifier on the mean of the selected dimensions."""
+        selected = self(embedding, label, case)
+        size = int(selected.sum())
+        return Signature(
+            indices=np.flatnonzero(selected),
+            coefficients=np.full(size, 2 / max(size, 1)),
+            intercept=-2 * embedding[:, selected].mean() if size else 0.0,
+            mean=np.zeros(size),
+            scale=np.ones(size),
+            penalty=self.penalty,
+            gap=1e-7,
+            rows=len(label),
+            dimensions=len(selected),
+            constant_dimensions=0,
+            choice=CHOICES[0],
+            at_sparse_edge=False,
+            at_dense_edge=False,
         )
 
     @staticmethod
@@ -107,8 +114,7 @@ class FarApart:
 
 def stand_in(monkeypatch, penalty: float = 1.0) -> None:
     """Replace the sparse path by `FarApart` wherever a command or table would call it."""
-    from magsig_tf.signatures import rows as signature_rows
-    from magsig_tf.signatures import within_fold
+    from magsig_tf.signatures import sources, within_fold
 
-    monkeypatch.setattr(signature_rows, "fit_sparse_classifier", FarApart(penalty).fit)
-    monkeypatch.setattr(within_fold, "SelectAt", FarApart)
+    monkeypatch.setattr(sources, "fit_signature", FarApart(penalty).fit)
+    monkeypatch.setattr(within_fold, "select_at", lambda penalty, *rows: FarApart(penalty)(*rows))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.alignment import linear_cka
+from magsig_tf.signatures.overlap import linear_cka
 
 
 def test_one_dimension_each_gives_the_squared_correlation():

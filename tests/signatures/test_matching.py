@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.alignment import match_dimensions
-from magsig_tf.signatures.overlap import measure_overlap
+from magsig_tf.signatures.overlap import match_dimensions, measure_overlap
 
 
 def test_shuffled_scaled_dimensions_are_found_again():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.nogueira import nogueira_stability, same_stability_p_value
+from magsig_tf.signatures.stability import nogueira_stability, same_stability_p_value
 
 REFERENCE = json.loads((Path(__file__).parent / "nogueira_reference.json").read_text())
 

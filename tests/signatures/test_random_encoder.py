@@ -5,9 +5,8 @@ import pytest
 
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation import arrange, load_runs
-from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
-from magsig_tf.signatures.rows import fit_sources
-from magsig_tf.signatures.sources import sources_of_random_encoders
+from magsig_tf.signatures.sources import fit_sources, sources_of_random_encoders
+from magsig_tf.signatures.study import compare_methods, compare_pairs
 from tests.signatures.fake_embeddings import INFORMATIVE, EmbeddingStudy, stand_in
 
 

@@ -2,15 +2,15 @@
 
 import os
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError
-from magsig_tf.signatures.nogueira import nogueira_stability
-from magsig_tf.signatures.permuted_control import permuted
-from magsig_tf.signatures.stability import bootstrap_selections, half_sample_selections
-from magsig_tf.statistics.case_draws import bootstrap_rows, complementary_halves
+from magsig_tf.signatures.stability import nogueira_stability, permuted
+from magsig_tf.signatures.within_fold import bootstrap_selections, half_sample_selections
+from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
 
 
 def clustered(cases=(7, 9), images=3, dimensions=20, informative=4, seed=0):
@@ -81,8 +81,7 @@ def test_the_control_keeps_the_sizes():
 class SlowAtFirst:
     """Selects as `select_far_apart` does, so slowly at first that more processes seem worth while."""
 
-    def __init__(self):
-        self.processes = set()
+    processes: ClassVar = set()
 
     def __call__(self, embedding, label, case):
         if os.getpid() not in self.processes:

@@ -6,9 +6,8 @@ import pytest
 
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.evaluation import arrange, load_runs
-from magsig_tf.signatures.fold_comparison import compare_methods, compare_pairs
-from magsig_tf.signatures.rows import fit_sources, signature_table
-from magsig_tf.signatures.sources import sources_of_files, sources_of_runs
+from magsig_tf.signatures.sources import fit_sources, sources_of_files, sources_of_runs
+from magsig_tf.signatures.study import compare_methods, compare_pairs, signature_table
 from magsig_tf.signatures.within_fold import measure_within_fold
 from tests.signatures.fake_embeddings import DIMENSIONS, INFORMATIVE, EmbeddingStudy, stand_in
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from magsig_tf.statistics.calibration import (
+from magsig_tf.statistics.metrics import (
     BINS,
     bin_sums,
     calibration_error,

@@ -8,12 +8,10 @@ from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.statistics import calibration
-from magsig_tf.statistics import classification as metrics
-from magsig_tf.statistics.bootstrap import case_multiplicities
+from magsig_tf.statistics import metrics
+from magsig_tf.statistics.cases import case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import case_units, image_units
+from magsig_tf.statistics.replicates import Replicates, case_units, image_units
 from tests.statistics.one_sample import brier_terms, equal_width_error, expected_calibration_error
 
 PLAIN = {
@@ -90,8 +88,8 @@ def test_equally_wide_bins_of_all_replicates_are_those_of_scikit_learns_calibrat
     expected = []
     for row in drawn:
         rows = resampled(units, row)
-        share, mean = calibration_curve(rows.label, rows.probability, n_bins=calibration.BINS, strategy="uniform")
-        count = np.histogram(rows.probability, calibration.BINS, (0, 1))[0]
+        share, mean = calibration_curve(rows.label, rows.probability, n_bins=metrics.BINS, strategy="uniform")
+        count = np.histogram(rows.probability, metrics.BINS, (0, 1))[0]
         expected.append((count[count > 0] * np.abs(share - mean)).sum() / count.sum())
     found = METRICS["ece_equal_width"].values(Replicates(units, drawn))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -100,7 +98,7 @@ def test_equally_wide_bins_of_all_replicates_are_those_of_scikit_learns_calibrat
 def test_equal_mass_bins_are_those_of_scikit_learns_quantiles_where_they_divide_the_sample():
     # 450 distinct probabilities, 30 a bin; where rows repeat scikit-learn may split equal ones
     units, _ = clustered(np.random.default_rng(8), images=450, decimals=15)
-    share, mean = calibration_curve(units.label, units.probability, n_bins=calibration.BINS, strategy="quantile")
+    share, mean = calibration_curve(units.label, units.probability, n_bins=metrics.BINS, strategy="quantile")
     found = METRICS["ece"].values(Replicates(units, np.ones((1, 30))))[0]
     assert found == pytest.approx(np.mean(np.abs(share - mean)), abs=1e-12)
 

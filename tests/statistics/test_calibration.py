@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magsig_tf.statistics.calibration import equal_mass_bins, equal_width_bins
-from magsig_tf.statistics.classification import brier_score
+from magsig_tf.statistics.metrics import brier_score, equal_mass_bins, equal_width_bins
 from tests.statistics.one_sample import brier_terms, equal_width_error, expected_calibration_error
 
 scored = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), min_size=1, max_size=80)

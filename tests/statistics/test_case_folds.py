@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from magsig_tf.data.splits import make_split
 from magsig_tf.errors import DataError
 from magsig_tf.evaluation.probes.magnification import case_folds
-from magsig_tf.statistics.case_folds import deal_cases, deal_cases_of_many_classes
+from magsig_tf.statistics.cases import deal_cases, deal_cases_of_many_classes
 
 
 @settings(max_examples=50)

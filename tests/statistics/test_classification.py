@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from magsig_tf.statistics import classification as metrics
+from magsig_tf.statistics import metrics
 
 
 def sample(seed, n=300, decimals=2):

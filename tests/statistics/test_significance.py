@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magsig_tf.statistics.significance import bootstrap_p_value, holm
+from magsig_tf.statistics.intervals import bootstrap_p_value, holm
 
 p_values = st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=12)
 

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.statistics.classification import balanced_accuracy
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import case_units, choose_threshold, image_units
+from magsig_tf.statistics.metrics import balanced_accuracy
+from magsig_tf.statistics.replicates import Replicates, case_units, choose_threshold, image_units
 
 
 def test_a_case_is_the_mean_over_its_images():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.errors import UsageError
-from magsig_tf.statistics import classification as metrics
+from magsig_tf.statistics import metrics
 from magsig_tf.training import mlflow_runs
 from magsig_tf.training.mlflow_runs import ARTIFACTS, EXPERIMENT, URI, MlflowRuns
 from magsig_tf.workspace import Workspace

@@ -7,9 +7,8 @@ from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
 from magsig_tf.reasons import NEEDS_BOTH_BASELINES, NO_METHOD, OTHER_SETTINGS, Reason
-from magsig_tf.runs.matrix import Group, Matrix
-from magsig_tf.runs.settings import counterparts, differing
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.runs.matrix import Group, Matrix, counterparts, differing
+from magsig_tf.statistics.replicates import LEVELS
 
 BASELINE = "baseline"
 RESAMPLED = "baseline-resampled"

@@ -26,10 +26,10 @@ from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.comparison.frame import comparison_rows, with_holm
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
 from magsig_tf.reasons import NOT_FILTERED, Reason
-from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
+from magsig_tf.runs.run import LoadedRuns
 from magsig_tf.statistics.intervals import INTERVAL_KIND
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 from magsig_tf.workspace import Workspace
 
 ALL_FOLDS = "all"

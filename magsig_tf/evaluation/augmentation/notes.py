@@ -9,7 +9,7 @@ from magsig_tf.evaluation.augmentation.gan_quality import FEATURES, METRICS_TOLD
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import marked, some
 from magsig_tf.reasons import RUN_IS_MISSING, of_texts
-from magsig_tf.runs.settings import told_apart
+from magsig_tf.runs.matrix import told_apart
 
 _CLEAR = 0.05
 

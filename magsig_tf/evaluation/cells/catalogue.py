@@ -11,11 +11,9 @@ import numpy as np
 
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.reasons import NO_BENIGN, NO_MALIGNANT, NO_PREDICTIONS, NOTHING_MALIGNANT, ONE_CLASS, Reason
-from magsig_tf.statistics import calibration
-from magsig_tf.statistics import classification as metrics
+from magsig_tf.statistics import metrics
 from magsig_tf.statistics.intervals import SHARE
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS, Replicates
 
 CellT = TypeVar("CellT")
 
@@ -80,7 +78,7 @@ def _of_counts(
     return Metric(name, title, "higher", lambda r: formula(*r.confusion), undefined, threshold=True)
 
 
-def _of_bins(name: str, title: str, better: Better, formula: Callable[[calibration.BinSums], np.ndarray]) -> Metric:
+def _of_bins(name: str, title: str, better: Better, formula: Callable[[metrics.BinSums], np.ndarray]) -> Metric:
     return Metric(name, title, better, lambda r: formula(r.equal_mass), binned=True)
 
 
@@ -95,13 +93,11 @@ _ALL = (
     _of_counts("specificity", "specificity", metrics.specificity_from_counts, Reason(NO_BENIGN, "no benign ones")),
     Metric("brier", "Brier", "lower", Replicates.mean_squared_error),
     Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss, bounds=(0.0, math.inf)),
-    _of_bins("ece", "ECE", "lower", calibration.calibration_error),
-    Metric(
-        "ece_equal_width", "ECE width", "lower", lambda r: calibration.calibration_error(r.equal_width), binned=True
-    ),
-    _of_bins("brier_reliability", "reliability", "lower", calibration.reliability),
-    _of_bins("brier_resolution", "resolution", "higher", calibration.resolution),
-    _of_bins("brier_uncertainty", "uncertainty", "neither", calibration.uncertainty),
+    _of_bins("ece", "ECE", "lower", metrics.calibration_error),
+    Metric("ece_equal_width", "ECE width", "lower", lambda r: metrics.calibration_error(r.equal_width), binned=True),
+    _of_bins("brier_reliability", "reliability", "lower", metrics.reliability),
+    _of_bins("brier_resolution", "resolution", "higher", metrics.resolution),
+    _of_bins("brier_uncertainty", "uncertainty", "neither", metrics.uncertainty),
     Metric(
         "patient_recognition_rate", "patient rate", "higher", Replicates.mean_correct, levels=("case",), threshold=True
     ),

@@ -12,10 +12,9 @@ from magsig_tf.errors import RunError
 from magsig_tf.evaluation.cells.catalogue import Metric
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.run import Run
-from magsig_tf.statistics.bootstrap import case_multiplicities
-from magsig_tf.statistics.classification import ratio
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import Units, case_units, choose_threshold, image_units, join
+from magsig_tf.statistics.cases import case_multiplicities
+from magsig_tf.statistics.metrics import ratio
+from magsig_tf.statistics.replicates import Replicates, Units, case_units, choose_threshold, image_units, join
 
 TESTED_PARTS = ("test", "in_domain_test")
 

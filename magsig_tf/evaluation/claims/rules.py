@@ -23,7 +23,7 @@ from magsig_tf.evaluation.claims.verdicts import (
     negated,
 )
 from magsig_tf.evaluation.printed import number
-from magsig_tf.runs.signature_results import SIGNATURE_COMMAND
+from magsig_tf.runs.result_files import SIGNATURE_COMMAND
 
 
 def judge_statement(statement: paper.Statement, evidence: Evidence, margin: float) -> Finding:

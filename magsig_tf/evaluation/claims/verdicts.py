@@ -10,9 +10,8 @@ from enum import Enum
 import numpy as np
 
 from magsig_tf.evaluation.printed import number
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
-from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, interval
-from magsig_tf.statistics.significance import bootstrap_p_value, holm
+from magsig_tf.statistics.cases import FEWEST_CASES
+from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, bootstrap_p_value, holm, interval
 
 
 class Verdict(Enum):

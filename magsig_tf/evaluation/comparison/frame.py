@@ -15,12 +15,10 @@ from magsig_tf.evaluation.cells.paired import Pair, PairedCells, PairedValue, pa
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, count_behind, numbers_of
 from magsig_tf.reasons import NO_PAIR, SOME_HOLDOUTS, Reason
-from magsig_tf.runs.finished import LoadedRuns
-from magsig_tf.runs.matrix import Group, Matrix, arrange
-from magsig_tf.runs.settings import differing
-from magsig_tf.statistics.intervals import INTERVAL_KIND
-from magsig_tf.statistics.significance import bootstrap_p_value, holm
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.runs.matrix import Group, Matrix, arrange, differing
+from magsig_tf.runs.run import LoadedRuns
+from magsig_tf.statistics.intervals import INTERVAL_KIND, bootstrap_p_value, holm
+from magsig_tf.statistics.replicates import LEVELS
 
 WITHOUT_PAIR = Reason(NO_PAIR, "no two runs on the same split, patient fold and seed")
 

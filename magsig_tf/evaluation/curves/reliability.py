@@ -7,12 +7,10 @@ import pandas as pd
 
 from magsig_tf.evaluation.cells.values import CaseBootstrap, held_out_answers, shared_draws
 from magsig_tf.runs.matrix import Matrix
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
-from magsig_tf.statistics.calibration import BINS, BinSums, calibration_error
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.cases import FEWEST_CASES
 from magsig_tf.statistics.intervals import percentile_interval
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import image_units
+from magsig_tf.statistics.metrics import BINS, BinSums, calibration_error, ratio
+from magsig_tf.statistics.replicates import Replicates, image_units
 
 COLUMNS = ["label", "bin", "probability", "malignant_share", "low", "high", "ece"]
 COUNTS = ["cases_benign", "cases_malignant", "images", "runs"]

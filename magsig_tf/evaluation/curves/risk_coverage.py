@@ -7,7 +7,7 @@ import pandas as pd
 
 from magsig_tf.evaluation.cells.values import CaseBootstrap, held_out_answers, shared_draws
 from magsig_tf.runs.matrix import Matrix
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.cases import FEWEST_CASES
 from magsig_tf.statistics.intervals import percentile_interval
 
 GRID = np.linspace(0.05, 1, 20)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from magsig_tf.evaluation.cells.values import CaseBootstrap, answers_of_fold, shared_draws
 from magsig_tf.runs.matrix import Group, Matrix
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.cases import FEWEST_CASES
 from magsig_tf.statistics.intervals import percentile_interval
 
 GRID = np.linspace(0, 1, 101)

@@ -19,7 +19,7 @@ from magsig_tf.evaluation.probes.magnification import (
 )
 from magsig_tf.evaluation.probes.rows import SCOPES, SOURCES, ProbedRows
 from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, NOTHING, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.metrics import ratio
 
 
 class CaseSums:

@@ -9,7 +9,7 @@ import numpy as np
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes.magnification import FOLDS, case_folds
-from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.linear_models.probe_classifiers import standardised
 from magsig_tf.reasons import DOES_NOT_VARY
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)

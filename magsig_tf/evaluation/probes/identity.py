@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.linear_models.probe_classifiers import standardised
 from magsig_tf.reasons import NO_CASE_TWICE, ONE_CASE, ONE_MAGNIFICATION
 
 

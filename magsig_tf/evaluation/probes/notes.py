@@ -8,7 +8,7 @@ import pandas as pd
 
 from magsig_tf.evaluation.probes.answers import CONFOUNDED
 from magsig_tf.evaluation.probes.rows import SOURCES
-from magsig_tf.statistics.bootstrap import MANY_CASES
+from magsig_tf.statistics.cases import MANY_CASES
 
 READS = {"linear": "linear probe", "neighbours": "k-NN probe", "identity": "same case", "ridge": "factor"}
 

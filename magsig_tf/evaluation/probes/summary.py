@@ -14,9 +14,9 @@ from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
 from magsig_tf.evaluation.probes.rows import ProbedRows
 from magsig_tf.parallel_work import available_cores, map_in_order
 from magsig_tf.reasons import FEW_CASES, Reason, joined
-from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.cases import FEWEST_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
+from magsig_tf.statistics.metrics import ratio
 
 CHANCE_OF_R2 = 0.0
 LEVEL = 0.95

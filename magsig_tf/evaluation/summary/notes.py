@@ -13,7 +13,7 @@ from magsig_tf.evaluation.summary.frame import POOLED, Summary
 from magsig_tf.reasons import NOT_IN_STUDY, NOT_RUN, OF_ONE_METRIC, RUN_IS_MISSING, of_row
 from magsig_tf.runs.matrix import Basis, Group, Matrix
 from magsig_tf.runs.run import run_name
-from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES
+from magsig_tf.statistics.cases import FEWEST_CASES, MANY_CASES
 from magsig_tf.statistics_rule import MEANING, MOVING
 
 NAMES_SHOWN = 4

@@ -8,8 +8,7 @@ import pandas as pd
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.evaluation.summary.frame import summarise
 from magsig_tf.reasons import NO_TEST_IMAGES, Reason
-from magsig_tf.runs.finished import LoadedRuns
-from magsig_tf.runs.run import Run
+from magsig_tf.runs.run import LoadedRuns, Run
 
 TRAINED, SERVED = "trained", "served"
 COLUMNS = (

@@ -13,8 +13,7 @@ from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.quality import kid, neighbours
 from magsig_tf.gan.quality.neighbours import Distances, distances_within, memorisation, squared_distances
 from magsig_tf.gan.quality.probes import MagnificationProbe, mix_distance
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
-from magsig_tf.statistics.case_draws import bootstrap_draws, halves, interval, resampled_means
+from magsig_tf.statistics.cases import FEWEST_CASES, bootstrap_draws, halves, interval, resampled_means
 
 REPLICATES = 1000
 HALVINGS = 10

@@ -12,7 +12,7 @@ from magsig_tf.gan.fold import LABELS, Part
 from magsig_tf.gan.images import TrainingImages
 from magsig_tf.linear_models.probe_classifiers import CrossFitted, cross_fitted
 from magsig_tf.seeding import seed_for
-from magsig_tf.statistics.case_draws import interval
+from magsig_tf.statistics.cases import interval
 
 
 @dataclass(frozen=True)

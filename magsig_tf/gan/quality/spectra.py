@@ -13,7 +13,7 @@ import scipy.fft
 
 from magsig_tf.linear_models.probe_classifiers import FOLDS, cross_fitted
 from magsig_tf.seeding import generator_for, seed_for
-from magsig_tf.statistics.case_draws import interval, resampled_means
+from magsig_tf.statistics.cases import interval, resampled_means
 
 ABOVE, BELOW = "spectrum_above_nyquist", "spectrum_below_nyquist"
 CHANCE = 0.5

@@ -12,8 +12,7 @@ import pandas as pd
 from magsig_tf.errors import DataError
 from magsig_tf.evaluation.summary.notes import some
 from magsig_tf.runs.matrix import Group, Matrix
-from magsig_tf.runs.result_files import read_result
-from magsig_tf.runs.signature_results import AXES, COLUMNS, SIGNATURE_COMMAND, SignatureResults
+from magsig_tf.runs.result_files import AXES, COLUMNS, SIGNATURE_COMMAND, SignatureResults, read_result
 from magsig_tf.signatures.sources import UNTRAINED
 
 PROBE_COMMAND = "magsig probe"

@@ -25,7 +25,7 @@ from magsig_tf.report.tables.models import (
 )
 from magsig_tf.report.tables.table import CLEAR, Cell, Column, Pick, Scale, Table, rows_of, signed_number
 from magsig_tf.report.words import absent, meanings
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 
 _P = "probability of a difference at least this large by chance"
 _HOLM = f"p corrected for the number of tests, bold below {CLEAR}"

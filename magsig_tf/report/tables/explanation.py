@@ -15,7 +15,7 @@ from magsig_tf.reasons import of_texts
 from magsig_tf.report.tables.models import HELD_OUT, METHOD, interval_words
 from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table, signed_number
 from magsig_tf.report.words import in_a_cell
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 
 _QUANTITIES = {
     "auc": Column("AUC", "a difference, below 0 is worse"),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from magsig_tf.evaluation.printed import number
 from magsig_tf.report.tables.table import Cell, Column, Row, Table
-from magsig_tf.statistics.bootstrap import MANY_CASES
+from magsig_tf.statistics.cases import MANY_CASES
 
 _SPACES = {"efficientnet_lite0": "ImageNet", "random_cnn": "random CNN"}
 _SPECTRUM = "power_spectrum"

@@ -14,7 +14,7 @@ from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import NOT_IN_STUDY, of_row
 from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table, signed_number
 from magsig_tf.report.words import MEANINGS, absent, meanings
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 
 SHOWN = ("auc", "f1", "brier", "ece")
 """Metrics of the terminal, if none are asked for."""

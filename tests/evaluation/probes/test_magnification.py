@@ -9,8 +9,7 @@ from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes import magnification_probe, shuffled_magnifications
 from magsig_tf.evaluation.probes.answers import CaseSums, magnification_scores, magnification_values
 from magsig_tf.evaluation.probes.magnification import case_folds
-from magsig_tf.linear_models.probe_classifiers import linear_probabilities, neighbour_probabilities
-from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.linear_models.probe_classifiers import linear_probabilities, neighbour_probabilities, standardised
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted
 
 

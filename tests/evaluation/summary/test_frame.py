@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score,
 
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.evaluation import METRICS, LoadedRuns, load_runs, summarise, summary_notes
-from magsig_tf.statistics.units import choose_threshold
+from magsig_tf.statistics.replicates import choose_threshold
 from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from magsig_tf.gan.quality.kid import RealKernel, SampleKernel, kid, resampled_kid
 from magsig_tf.seeding import generator_for
-from magsig_tf.statistics.case_draws import bootstrap_draws
+from magsig_tf.statistics.cases import bootstrap_draws
 
 
 def kernel(x, y):

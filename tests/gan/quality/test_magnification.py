@@ -6,7 +6,7 @@ import pytest
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.quality.probes import MagnificationProbe, mix_distance
 from magsig_tf.seeding import generator_for
-from magsig_tf.statistics.case_draws import bootstrap_draws, halves
+from magsig_tf.statistics.cases import bootstrap_draws, halves
 
 CASE = np.arange(120) // 4
 MAGNIFICATION = np.array(["40X", "100X", "200X"])[np.arange(120) % 3]

@@ -24,7 +24,7 @@ from magsig_tf.report.figures import (
 )
 from magsig_tf.report.figures.base import SMALLEST, shortened
 from magsig_tf.runs.matrix import Matrix
-from magsig_tf.statistics.classification import auc
+from magsig_tf.statistics.metrics import auc
 from tests.evaluation.fake_runs import FakeStudy
 
 HOSTILE = "<img src=x onerror=alert(1)> $x^2$ " + 60 * "m"
