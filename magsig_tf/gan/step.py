@@ -121,7 +121,7 @@ class GanStep:
         """Return this replica's latent vectors and augmentation draws; all replicas together have those of one."""
         import tensorflow as tf
 
-        from magsig_tf.models.diff_augment import DRAWS
+        from magsig_tf.models.dcgan import DRAWS
 
         batch, replicas = self.parts.options.gan_batch, self.parts.strategy.num_replicas_in_sync
         share = batch // replicas
@@ -138,7 +138,7 @@ class GanStep:
         return mine(latents), mine(changes[0]), mine(changes[1])
 
     def _changed(self, pixels: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        from magsig_tf.models.diff_augment import diff_augment
+        from magsig_tf.models.dcgan import diff_augment
 
         return diff_augment(pixels, draws) if self.parts.options.gan_diffaugment else pixels
 

@@ -67,7 +67,7 @@ def imagenet_features(size: int) -> Features | None:
     Returns:
         None where the package with the weights is not installed (`NOT_INSTALLED` says so).
     """
-    from magsig_tf.models.lite0_weights import lite0_weights
+    from magsig_tf.models.encoders.efficientnet_lite0 import lite0_weights
 
     try:
         lite0_weights()

@@ -4,17 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 
 from magsig_tf.config import WEIGHT_WORDS, weight_file_path
-from magsig_tf.errors import MagsigError, RunError, UsageError
+from magsig_tf.errors import MagsigError, RunError, UsageError, nearest
 from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, swap_grouped_convolution
-from magsig_tf.models.weight_file import load_weight_file
+from magsig_tf.models.saved_model import load_weight_file
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 
 WEIGHT_SUFFIXES = (".h5", ".keras")
+Build = TypeVar("Build", bound=Callable[..., object])
+
+
+def encoder(*, default_weights: str, fuse: bool = True) -> Callable[[Build], Build]:
+    """Give a function that builds an encoder the attributes that `build_encoder` reads.
+
+    Args:
+        default_weights: What the weights `auto` mean.
+        fuse: Whether quicker layers may take the place of Keras's own.
+    """
+
+    def marked(build: Build) -> Build:
+        vars(build).update(default_weights=default_weights, fuse=fuse)
+        return build
+
+    return marked
+
+
+def check_weight_choice(encoder: str, weights: str, choices: tuple[str, ...]) -> None:
+    """Refuse weights that an encoder does not have.
+
+    Raises:
+        UsageError: `weights` is none of `choices`.
+    """
+    if weights not in choices:
+        raise UsageError(
+            f"Expected weights for the encoder {encoder}: {', '.join(choices)}, or an existing weight file",
+            f"found {weights!r}",
+            nearest(weights, choices),
+        )
 
 
 def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from magsig_tf.models.encoders.weight_choice import check_weight_choice, encoder
+from magsig_tf.models.encoders.build_encoder import check_weight_choice, encoder
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 # filters, kernel, stride, pooling of each block
