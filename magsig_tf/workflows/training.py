@@ -170,7 +170,7 @@ def gan(
         WorkerLost: another process of this training has ended.
     """
     from magsig_tf.execution.workers import WorkerLost
-    from magsig_tf.gan.synthetic_images import fold_status
+    from magsig_tf.gan.fold import fold_status
 
     prepared = dataset_of(config, workspace)
     folds = _folds(config, prepared, workspace)

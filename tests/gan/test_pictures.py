@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from magsig_tf.gan.fold import Part
-from magsig_tf.gan.images import PartSamples, TrainingImages
+from magsig_tf.gan.fold import Part, PartSamples, TrainingImages
 from magsig_tf.gan.pictures import real_and_synthetic
 from magsig_tf.gan_options import GanOptions
 

@@ -102,6 +102,7 @@ NEIGHBOURS_OF_PRECISION = 3
 """k of precision and recall, as in their paper."""
 NEIGHBOURS_OF_DENSITY = 5
 """k of density and coverage, as in theirs."""
+METRICS = ("precision", "recall", "density", "coverage")
 FEWEST = NEIGHBOURS_OF_DENSITY + 1
 """Images that each set needs: every one must have k others."""
 
@@ -130,8 +131,7 @@ class NeighbourScores:
     @property
     def values(self) -> dict[str, float]:
         """The four numbers: shares, and for density a value that may exceed 1."""
-        names = ("precision", "recall", "density", "coverage")
-        return {name: float(each.mean()) for name, each in zip(names, vars(self).values(), strict=True)}
+        return {name: float(each.mean()) for name, each in zip(METRICS, vars(self).values(), strict=True)}
 
     @property
     def of_real(self) -> dict[str, np.ndarray]:

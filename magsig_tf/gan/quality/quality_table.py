@@ -7,31 +7,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.gan.fold import LABELS
-from magsig_tf.gan.images import PartSamples, TrainingImages
+from magsig_tf.gan.fold import LABELS, Part, PartSamples, TrainingImages
+from magsig_tf.gan.quality import kid, neighbours
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
-from magsig_tf.gan.quality.part_quality import REPLICATES, PartRows, measured
-from magsig_tf.gan.quality.probes import LabelProbe, label_agreement
+from magsig_tf.gan.quality.neighbours import Distances, distances_within, memorisation, squared_distances
+from magsig_tf.gan.quality.probes import REPLICATES, LabelProbe, MagnificationProbe, label_agreement, mix_distance
 from magsig_tf.seeding import generator_for
+from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.statistics.case_draws import bootstrap_draws, halves, interval, resampled_means
 
 MOST_IMAGES = 5000
 """Training images of a class, and samples of a GAN, that are compared; of more, so many are drawn at random."""
-COLUMNS = (
-    "part",
-    "label",
-    "magnification",
-    "features",
-    "kind",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "images_real",
-    "images_synthetic",
-    "cases",
-    "reason",
-)
+HALVINGS = 10
+FEWEST_CASES_TO_HALVE = 4
+NO_INTERVAL = f"no interval: fewer than {FEWEST_CASES} cases"
+NUMBERS, COUNTS = ("value", "low", "high"), ("images_real", "images_synthetic", "cases")
+COLUMNS = ("part", "label", "magnification", "features", "kind", "metric", *NUMBERS, *COUNTS, "reason")
+Record = dict[str, object]
 
 
 def quality_table(
@@ -59,51 +53,26 @@ def quality_table(
         cases in place of the samples) and metric. `value`, `low` and `high` are NaN where they are not defined, and
         then `reason` says why.
     """
-    training = training.of_rows(_compared(training, names))
+    rows = [_capped(np.flatnonzero(training.label == label), *names, label) for label in np.unique(training.label)]
+    training = training.of_rows(np.sort(np.concatenate(rows)))
     samples = [PartSamples(each.part, _capped(each.images, *names, each.part.name)) for each in samples]
-    found = []
+    found: list[Record] = []
     for space in [*spaces, pixel_features()]:
         progress(f"quality in {space.title}")
         features = space(training.images)
         probe = None if space.name == PIXELS else _label_probe(training, features, names)
-        found += [
-            record | {"features": space.name}
-            for each in samples
-            for record in _of_part(training, features, each, space, names, replicates, probe)
-        ]
+        for part, drawn in ((each.part, space(each.images)) for each in samples):
+            records = list(
+                PartMeasures(training, features, part, drawn, names, replicates).records(space.name == PIXELS)
+            )
+            records += [] if probe is None else label_agreement(probe, training, part, drawn)
+            found += [part.about | record | {"features": space.name} for record in records]
     for name, reason in (left_out or {}).items():
         empty = {"features": name, "kind": "synthetic", "metric": "kid", "reason": reason}
-        found += [_about(each) | empty | dict.fromkeys(("value", "low", "high"), np.nan) for each in samples]
-    counts = dict.fromkeys(("images_real", "images_synthetic", "cases"), 0)
-    frame = pd.DataFrame([counts | record for record in found], columns=list(COLUMNS))
+        found += [each.part.about | empty | dict.fromkeys(NUMBERS, np.nan) for each in samples]
+    frame = pd.DataFrame([dict.fromkeys(COUNTS, 0) | record for record in found], columns=list(COLUMNS))
     order = [each.part.name for each in samples]
     return frame.sort_values("part", key=lambda part: part.map(order.index), kind="stable", ignore_index=True)
-
-
-def _of_part(
-    training: TrainingImages,
-    features: np.ndarray,
-    samples: PartSamples,
-    space: Features,
-    names: tuple[object, ...],
-    replicates: int,
-    probe: LabelProbe | NotDefinedError | None,
-) -> Iterator[dict[str, object]]:
-    part = samples.part
-    of_class = np.flatnonzero(training.label == part.label)
-    rows = PartRows(
-        features[of_class],
-        training.magnification[of_class],
-        training.case[of_class],
-        np.isin(of_class, training.rows_of(part)),
-        part.magnification,
-        (*names, LABELS[part.label]),
-    )
-    drawn = space(samples.images)
-    found = measured(rows, drawn, *names, part.name, pixels=space.name == PIXELS, replicates=replicates)
-    yield from (_about(samples) | record for record in found)
-    if probe is not None:
-        yield from (_about(samples) | record for record in label_agreement(probe, training, part, drawn))
 
 
 def _label_probe(
@@ -115,17 +84,173 @@ def _label_probe(
         return error
 
 
-def _about(samples: PartSamples) -> dict[str, object]:
-    part = samples.part
-    return {"part": part.name, "label": part.label, "magnification": part.magnification}
-
-
-def _compared(training: TrainingImages, names: tuple[object, ...]) -> np.ndarray:
-    rows = [_capped(np.flatnonzero(training.label == label), *names, label) for label in np.unique(training.label)]
-    return np.sort(np.concatenate(rows))
-
-
 def _capped(images: np.ndarray, *names: object) -> np.ndarray:
     if len(images) <= MOST_IMAGES:
         return images
     return images[np.sort(generator_for("gan quality rows", *names).permutation(len(images))[:MOST_IMAGES])]
+
+
+class PartMeasures:
+    """All measures of one GAN in one feature space.
+
+    Args:
+        training: The training images of the fold.
+        features: Theirs in this space.
+        part: The GAN.
+        drawn: Features of its samples, shape (m, d).
+        names: Names that every draw derives from; draws over all cases of a class are the same for every GAN of it.
+        replicates: Bootstrap replicates over cases.
+    """
+
+    def __init__(
+        self,
+        training: TrainingImages,
+        features: np.ndarray,
+        part: Part,
+        drawn: np.ndarray,
+        names: tuple[object, ...],
+        replicates: int,
+    ):
+        self.part, self.drawn, self.class_names = part, drawn, (*names, LABELS[part.label])
+        of_class = np.flatnonzero(training.label == part.label)
+        self.of_class = training.of_rows(of_class)
+        self.features, self.saw = features[of_class], np.isin(of_class, training.rows_of(part))
+        # what the GAN saw: features, and the position of each image's case
+        self.own, self.case = self.features[self.saw], _positions(self.of_class.case[self.saw])
+        self.cases = int(self.case.max()) + 1
+        self.draws = bootstrap_draws(self.cases, replicates, *names, part.name)
+        few = self.cases < FEWEST_CASES_TO_HALVE
+        self.halved = np.zeros((0, self.cases), bool) if few else halves(self.cases, HALVINGS, *names, part.name)
+
+    def records(self, pixels: bool) -> Iterator[Record]:
+        """Yield one record for each kind and metric.
+
+        Args:
+            pixels: Whether these are pixels, in which only nearest neighbours mean something.
+        """
+        counts: Record = {"images_real": len(self.own), "images_synthetic": len(self.drawn), "cases": self.cases}
+        of_floor: Record = {}
+        if len(self.halved):
+            kept = round(float(np.mean(self.halved[:, self.case].sum(axis=1))))
+            of_floor = {"images_real": kept, "images_synthetic": len(self.own) - kept}
+        for record in self._measures(pixels):
+            yield counts | (of_floor if record["kind"] == "floor" else {}) | record
+
+    def _measures(self, pixels: bool) -> Iterator[Record]:
+        copies = ("copied", "nearest_ratio")
+        if pixels:
+            real, cross = distances_within(self.own), squared_distances(self.own, self.drawn)
+            yield from _or_reason(copies, self._memorisation(copies, real, cross))
+            return
+        yield from _or_reason(("kid",), self._kid())
+        distances = Distances.between(self.own, self.drawn)
+        yield from _or_reason(neighbours.METRICS, self._neighbours(distances))
+        yield from _or_reason(copies, self._memorisation(copies, distances.real, distances.cross))
+        yield from self._magnification()
+
+    def _kid(self) -> Iterator[Record]:
+        _enough(kid.FEWEST, len(self.own), len(self.drawn))
+        real = kid.RealKernel.of(self.own, self.case)
+        synthetic = kid.SampleKernel.of(self.own, self.case, self.drawn)
+        yield self._with_interval("kid", kid.resampled_kid(real, synthetic, self.draws))
+
+        def of_half(first: np.ndarray) -> tuple[float]:
+            _enough(kid.FEWEST, real.images[first].sum(), real.images[~first].sum())
+            return (real.halved(first),)
+
+        yield from self._floor(("kid",), of_half)
+
+    def _neighbours(self, distances: Distances) -> Iterator[Record]:
+        def scores(some: Distances) -> neighbours.NeighbourScores:
+            _enough(neighbours.FEWEST, *some.cross.shape)
+            return neighbours.neighbour_scores(some)
+
+        found = scores(distances)
+        # a resampled set of balls would not be one of new patients: only means over real images have an interval
+        yield _record("synthetic", "precision", found.values["precision"])
+        for metric, of_real in found.of_real.items():
+            yield self._with_interval(metric, resampled_means(of_real, self.case, self.draws))
+        yield from self._floor(
+            neighbours.METRICS, lambda first: tuple(scores(distances.halves(first[self.case])).values.values())
+        )
+
+    def _memorisation(self, metrics: tuple[str, ...], real: np.ndarray, cross: np.ndarray) -> Iterator[Record]:
+        found = memorisation(real, cross, self.case)
+        yield from (_record("synthetic", metric, found[metric]) for metric in metrics)
+
+        def of_half(first: np.ndarray) -> tuple[float, ...]:
+            one, other = np.flatnonzero(first[self.case]), np.flatnonzero(~first[self.case])
+            scores = memorisation(real[np.ix_(one, one)], real[np.ix_(one, other)], _positions(self.case[one]))
+            return tuple(scores[metric] for metric in metrics)
+
+        yield from self._floor(metrics, of_half)
+        alone = "" if np.isfinite(found["copied_same_case"]) else "only one image per case"
+        yield _record("floor", "copied_same_case", found["copied_same_case"], reason=alone)
+
+    def _magnification(self) -> Iterator[Record]:
+        case = _positions(self.of_class.case)
+        cases = int(case.max()) + 1
+        try:
+            probe = MagnificationProbe.fitted(self.features, self.of_class.magnification, case, *self.class_names)
+        except NotDefinedError as error:
+            yield _record("synthetic", "magnification_shift", reason=error.reason)
+            return
+        of_class = {"images_real": len(case), "cases": cases}
+        draws = bootstrap_draws(cases, len(self.draws) - 1, *self.class_names)
+        accuracy, low, high = probe.balanced_accuracy(draws)
+        chance = 1 / len(probe.classes)
+        blind = "" if low > chance else "the probe does not distinguish real magnifications"
+        mixes = {"synthetic": probe.sample_mix(self.drawn), "floor": probe.mix(self.saw)}
+        yield of_class | _record("synthetic", "magnification_shift", mix_distance(*mixes.values()), reason=blind)
+        floor = probe.halved(self.saw, halves(cases, HALVINGS, *self.class_names))
+        yield of_class | _record("floor", "magnification_shift", floor)
+        for kind, mix in mixes.items():
+            share = dict(zip(probe.classes, mix.tolist(), strict=True))
+            for name in magnification_order(probe.classes):
+                yield of_class | _record(kind, f"looks_like {name}", share[name])
+            if self.part.magnification:
+                yield of_class | _record(kind, "as_intended", share[self.part.magnification])
+        yield of_class | _record("floor", "probe_accuracy", accuracy, (low, high))
+        yield of_class | _record("floor", "probe_chance", chance)
+
+    def _with_interval(self, metric: str, replicates: np.ndarray) -> Record:
+        few = self.cases < FEWEST_CASES
+        bounds = (np.nan, np.nan) if few else interval(replicates[1:])
+        return _record("synthetic", metric, float(replicates[0]), bounds, NO_INTERVAL if few else "")
+
+    def _floor(self, metrics: tuple[str, ...], of_half: Callable[[np.ndarray], tuple[float, ...]]) -> Iterator[Record]:
+        """Yield the means over the halvings; halvings whose sides are too small are left out."""
+        reason, found = f"fewer than {FEWEST_CASES_TO_HALVE} cases to halve", []
+        for half in self.halved:
+            try:
+                found.append(of_half(half))
+            except NotDefinedError as error:
+                reason = error.reason
+        values = np.mean(found, axis=0).tolist() if found else [np.nan] * len(metrics)
+        for metric, value in zip(metrics, values, strict=True):
+            yield _record("floor", metric, value, reason="" if found else reason)
+
+
+def _positions(case: np.ndarray) -> np.ndarray:
+    return np.unique(case, return_inverse=True)[1]
+
+
+def _record(
+    kind: str, metric: str, value: float = np.nan, bounds: tuple[float, float] = (np.nan, np.nan), reason: str = ""
+) -> Record:
+    return {"kind": kind, "metric": metric, **dict(zip(NUMBERS, (value, *bounds), strict=True)), "reason": reason}
+
+
+def _enough(fewest: int, *sizes: int) -> None:
+    if min(sizes) < fewest:
+        raise NotDefinedError(
+            f"Expected at least {fewest} images on each side", f"found {min(sizes)} images on a side", "Use more images"
+        )
+
+
+def _or_reason(metrics: tuple[str, ...], measure: Iterator[Record]) -> Iterator[Record]:
+    """Yield what a measure yields; where it is not defined, its metrics without a number and with the reason."""
+    try:
+        yield from measure
+    except NotDefinedError as error:
+        yield from (_record(kind, metric, reason=error.reason) for kind in ("synthetic", "floor") for metric in metrics)

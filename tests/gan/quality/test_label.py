@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.gan.fold import Part
-from magsig_tf.gan.images import TrainingImages
+from magsig_tf.gan.fold import Part, TrainingImages
 from magsig_tf.gan.quality.probes import BLIND, LabelProbe, label_agreement
 from magsig_tf.seeding import generator_for
 
