@@ -33,9 +33,8 @@ def build_augmentation(specification: Sequence[str | Mapping], seed: int) -> Aug
     Raises:
         UsageError: an entry names no layer, or its arguments are not the layer's.
     """
-    return Augmentation(
-        [_layer(entry, position, seed) for position, entry in enumerate(specification)], name="augmentation"
-    )
+    steps = [_layer(entry, position, seed) for position, entry in enumerate(specification)]
+    return Augmentation(steps, name="augmentation")
 
 
 def _layer(entry: str | Mapping, position: int, seed: int) -> keras.layers.Layer:
@@ -82,7 +81,13 @@ def _parse(entry: str | Mapping) -> tuple[str, Mapping]:
 
 
 def _find(name: str) -> type[keras.layers.Layer]:
-    found = _import(name) if "." in name else getattr(own if name in OWN else keras.layers, name, None)
+    if "." in name:
+        module, _, attribute = name.rpartition(".")
+        remedy = "Install its package (keras-cv: pip install 'magsig[keras-cv]') or correct the path"
+        expected = f"Expected an augmentation layer at the import path {name}"
+        found = named_by_user(module, attribute, expected, remedy)
+    else:
+        found = getattr(own if name in OWN else keras.layers, name, None)
     if inspect.isclass(found) and issubclass(found, keras.layers.Layer):
         return found
     random_layers = [known for known in dir(keras.layers) if known.startswith(("Rand", "Aug", "Center", "MixUp"))]
@@ -91,9 +96,3 @@ def _find(name: str) -> type[keras.layers.Layer]:
         f"found {name!r}" + ("" if found is None else ", which is no Keras layer"),
         nearest(name, [*OWN, *random_layers]),
     )
-
-
-def _import(name: str) -> object:
-    module, _, attribute = name.rpartition(".")
-    remedy = "Install its package (keras-cv: pip install 'magsig[keras-cv]') or correct the path"
-    return named_by_user(module, attribute, f"Expected an augmentation layer at the import path {name}", remedy)

@@ -24,9 +24,8 @@ def build_classifier(encoder: keras.Model, dropout: float, seed: int) -> keras.M
     """
     pixels = keras.Input(encoder.input_shape[1:], dtype="float32", name="pixels")
     embedding = keras.layers.Activation("linear", dtype="float32", name="embedding")(encoder(pixels))
-    x = keras.layers.Dropout(dropout, seed=seed_for("dropout", "label head", seed), dtype="float32", name="dropout")(
-        embedding
-    )
+    drawn = seed_for("dropout", "label head", seed)
+    x = keras.layers.Dropout(dropout, seed=drawn, dtype="float32", name="dropout")(embedding)
     kernel = keras.initializers.GlorotUniform(seed=seed_for("initialisation", "label head", seed))
     logit = keras.layers.Dense(1, kernel_initializer=kernel, dtype="float32", name="logit")(x)
     return keras.Model(pixels, {"embedding": embedding, "logit": logit}, name="classifier")
@@ -56,9 +55,8 @@ def build_domain_head(
         x = keras.layers.LayerNormalization(center=False, scale=False, dtype="float32", name="normalization")(x)
     for number in range(2):
         kernel = keras.initializers.HeUniform(seed=seed_for("initialisation", "domain head", number, seed))
-        x = keras.layers.Dense(
-            hidden, activation="relu", kernel_initializer=kernel, dtype="float32", name=f"hidden{number}"
-        )(x)
+        layer = keras.layers.Dense(hidden, "relu", kernel_initializer=kernel, dtype="float32", name=f"hidden{number}")
+        x = layer(x)
     kernel = keras.initializers.GlorotUniform(seed=seed_for("initialisation", "domain head", "logits", seed))
     logits = keras.layers.Dense(domains, kernel_initializer=kernel, dtype="float32", name="domain_logits")(x)
     return keras.Model(embedding, logits, name="domain_head")

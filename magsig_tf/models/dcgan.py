@@ -21,8 +21,9 @@ FIRST_MAP = 4
 """Height and width of the generator's first map and of the discriminator's last one."""
 WIDEST = 8
 """The most filters of a map, as a multiple of the base width: those of the 4 x 4 map at 64 pixels (Radford et al.)."""
-KERNEL = 4
-"""Rows and columns of every filter: a stride of 2 divides it evenly, against checkerboards (Odena et al. 2016)."""
+STRIDED = {"kernel_size": 4, "strides": 2, "padding": "same"}
+"""Of every convolution: the stride divides the filter's rows and columns evenly, against checkerboards (Odena et al.
+2016)."""
 INITIAL_DEVIATION = 0.02
 """Standard deviation of the first weights (Radford et al. 2016, section 4)."""
 SLOPE = 0.2
@@ -52,21 +53,14 @@ def build_generator(size: int, width: int, latent: int, seed_names: tuple[object
     """
     first, *others = reversed(map_filters(size, width))
     vector = keras.Input((latent,), dtype="float32", name="latent")
-    kernel = _kernel("generator", "project", *seed_names)
-    x = layers.Dense(FIRST_MAP**2 * first, use_bias=False, kernel_initializer=kernel, name="project")(vector)
+    weights = _weights("generator", "project", *seed_names)
+    x = layers.Dense(FIRST_MAP**2 * first, **weights, use_bias=False, name="project")(vector)
     x = layers.Reshape((FIRST_MAP, FIRST_MAP, first), name="first_map")(x)
     for number, filters in enumerate([*others, None]):
         x = FusedBatchNormalization(**NORMALIZATION, name=f"norm{number}")(x)
         x = layers.ReLU(name=f"relu{number}")(x)
-        x = layers.Conv2DTranspose(
-            filters or 3,
-            KERNEL,
-            strides=2,
-            padding="same",
-            use_bias=filters is None,
-            kernel_initializer=_kernel("generator", number, *seed_names),
-            name=f"up{number}",
-        )(x)
+        bias, weights = filters is None, _weights("generator", number, *seed_names)
+        x = layers.Conv2DTranspose(filters or 3, **STRIDED, **weights, use_bias=bias, name=f"up{number}")(x)
     return keras.Model(vector, layers.Activation("tanh", dtype="float32", name="pixels")(x), name="generator")
 
 
@@ -91,28 +85,15 @@ def build_discriminator(size: int, width: int, spectral_norm: bool, seed_names: 
     pixels = keras.Input((size, size, 3), dtype="float32", name="pixels")
     x = pixels
     for number, filters in enumerate(map_filters(size, width)):
-        normalized = number > 0 and not spectral_norm
-        convolution = layers.Conv2D(
-            filters,
-            KERNEL,
-            strides=2,
-            padding="same",
-            use_bias=number == 0 and not spectral_norm,
-            kernel_initializer=_kernel("discriminator", number, *seed_names),
-            name=f"down{number}",
-        )
-        x = _bounded(convolution, spectral_norm, seed_names)(x)
-        if normalized:
+        bias, weights = number == 0 and not spectral_norm, _weights("discriminator", number, *seed_names)
+        layer = layers.Conv2D(filters, **STRIDED, **weights, use_bias=bias, name=f"down{number}")
+        x = _bounded(layer, spectral_norm, seed_names)(x)
+        if number > 0 and not spectral_norm:
             x = FusedBatchNormalization(**NORMALIZATION, name=f"norm{number}")(x)
         x = layers.LeakyReLU(SLOPE, name=f"relu{number}")(x)
     x = layers.Flatten(dtype="float32", name="flat")(x)
-    head = layers.Dense(
-        1,
-        use_bias=not spectral_norm,
-        dtype="float32",
-        kernel_initializer=_kernel("discriminator", "logit", *seed_names),
-        name="logit",
-    )
+    weights = _weights("discriminator", "logit", *seed_names)
+    head = layers.Dense(1, **weights, use_bias=not spectral_norm, dtype="float32", name="logit")
     return keras.Model(pixels, _bounded(head, spectral_norm, seed_names)(x), name="discriminator")
 
 
@@ -132,8 +113,9 @@ def map_filters(size: int, width: int) -> list[int]:
     return [width * min(2**number, WIDEST) for number in range(maps)]
 
 
-def _kernel(*names: object) -> keras.initializers.Initializer:
-    return keras.initializers.RandomNormal(0.0, INITIAL_DEVIATION, seed=seed_for("initialisation", *names))
+def _weights(*names: object) -> dict[str, keras.initializers.Initializer]:
+    seed = seed_for("initialisation", *names)
+    return {"kernel_initializer": keras.initializers.RandomNormal(0.0, INITIAL_DEVIATION, seed=seed)}
 
 
 def _bounded(layer: keras.Layer, spectral_norm: bool, seed_names: tuple[object, ...]) -> keras.Layer:

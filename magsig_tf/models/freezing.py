@@ -31,7 +31,10 @@ def freeze(encoder: keras.Model, until: str = "", batch_statistics: bool = False
     if batch_statistics:
         for layer in encoder._flatten_layers():
             if hasattr(layer, "moving_mean") and layer.trainable:
-                _freeze_statistics(layer)
+                # Keras has one switch for statistics and weights; what a model trains is asked of the variables
+                layer.trainable = False
+                for weight in layer._trainable_variables:
+                    weight.trainable = True
 
 
 def layers_until(model: keras.Model, block: str) -> list[keras.layers.Layer]:
@@ -69,11 +72,8 @@ def trained_weights(model: keras.Model) -> tuple[int, int]:
     return _count(model.trainable_weights), _count(could)
 
 
-def _freeze_statistics(layer: keras.layers.BatchNormalization) -> None:
-    # Keras has one switch for the statistics and the weights; what a model trains is asked of the variables
-    layer.trainable = False
-    for weight in layer._trainable_variables:
-        weight.trainable = True
+def _count(weights: list[keras.Variable]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def _layers_until(model: keras.Model, block: str) -> list[keras.layers.Layer]:
@@ -116,7 +116,3 @@ def _beginnings(name: str) -> set[str]:
     """
     ends = [match.start() for match in re.finditer(r"(?<=\d)_|_(?!\d)|(?<=\d)(?=[a-z]_(?!\d))", name)]
     return {name, *(name[:end] for end in ends if end)}
-
-
-def _count(weights: list[keras.Variable]) -> int:
-    return sum(math.prod(weight.shape) for weight in weights)

@@ -56,9 +56,6 @@ def _find(item: object, seen: set[int]) -> Iterator[keras.random.SeedGenerator]:
     if isinstance(item, keras.random.SeedGenerator):
         yield item
         return
-    if isinstance(item, keras.layers.Layer):
-        children = vars(item).values()
-    else:
-        children = item.values() if isinstance(item, dict) else item
-    for child in list(children):
+    item = vars(item) if isinstance(item, keras.layers.Layer) else item
+    for child in list(item.values() if isinstance(item, dict) else item):
         yield from _find(child, seen)

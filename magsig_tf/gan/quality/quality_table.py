@@ -13,7 +13,7 @@ from magsig_tf.gan.fold import LABELS, Part, PartSamples, TrainingImages
 from magsig_tf.gan.quality import kid, neighbours
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
 from magsig_tf.gan.quality.neighbours import Distances, distances_within, memorisation, squared_distances
-from magsig_tf.gan.quality.probes import REPLICATES, LabelProbe, MagnificationProbe, label_agreement, mix_distance
+from magsig_tf.gan.quality.probes import REPLICATES, Probe, label_probe, magnification_probe, mix_distance
 from magsig_tf.seeding import generator_for
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.case_draws import bootstrap_draws, halves, interval, resampled_means
@@ -22,6 +22,8 @@ MOST_IMAGES = 5000
 """Training images of a class, and samples of a GAN, that are compared; of more, so many are drawn at random."""
 HALVINGS = 10
 FEWEST_CASES_TO_HALVE = 4
+BLIND = "the probe does not distinguish real classes"
+COPIES = ("copied", "nearest_ratio")
 NO_INTERVAL = f"no interval: fewer than {FEWEST_CASES} cases"
 NUMBERS, COUNTS = ("value", "low", "high"), ("images_real", "images_synthetic", "cases")
 COLUMNS = ("part", "label", "magnification", "features", "kind", "metric", *NUMBERS, *COUNTS, "reason")
@@ -60,13 +62,10 @@ def quality_table(
     for space in [*spaces, pixel_features()]:
         progress(f"quality in {space.title}")
         features = space(training.images)
-        probe = None if space.name == PIXELS else _label_probe(training, features, names)
-        for part, drawn in ((each.part, space(each.images)) for each in samples):
-            records = list(
-                PartMeasures(training, features, part, drawn, names, replicates).records(space.name == PIXELS)
-            )
-            records += [] if probe is None else label_agreement(probe, training, part, drawn)
-            found += [part.about | record | {"features": space.name} for record in records]
+        labels = None if space.name == PIXELS else _label_probe(training, features, names)
+        for each in samples:
+            measures = PartMeasures(training, features, each.part, space(each.images), names, replicates)
+            found += [each.part.about | {"features": space.name} | record for record in measures.records(labels)]
     for name, reason in (left_out or {}).items():
         empty = {"features": name, "kind": "synthetic", "metric": "kid", "reason": reason}
         found += [each.part.about | empty | dict.fromkeys(NUMBERS, np.nan) for each in samples]
@@ -75,11 +74,9 @@ def quality_table(
     return frame.sort_values("part", key=lambda part: part.map(order.index), kind="stable", ignore_index=True)
 
 
-def _label_probe(
-    training: TrainingImages, features: np.ndarray, names: tuple[object, ...]
-) -> LabelProbe | NotDefinedError:
+def _label_probe(training: TrainingImages, features: np.ndarray, names: tuple[object, ...]) -> Probe | NotDefinedError:
     try:
-        return LabelProbe.fitted(features, training.label, training.case, *names)
+        return label_probe(features, training.label, training.case, *names)
     except NotDefinedError as error:
         return error
 
@@ -112,41 +109,42 @@ class PartMeasures:
         replicates: int,
     ):
         self.part, self.drawn, self.class_names = part, drawn, (*names, LABELS[part.label])
-        of_class = np.flatnonzero(training.label == part.label)
+        of_class, self.rows = np.flatnonzero(training.label == part.label), training.rows_of(part)
         self.of_class = training.of_rows(of_class)
-        self.features, self.saw = features[of_class], np.isin(of_class, training.rows_of(part))
+        self.features, self.saw = features[of_class], np.isin(of_class, self.rows)
         # what the GAN saw: features, and the position of each image's case
         self.own, self.case = self.features[self.saw], _positions(self.of_class.case[self.saw])
         self.cases = int(self.case.max()) + 1
+        self.counts: Record = {"images_real": len(self.own), "images_synthetic": len(drawn), "cases": self.cases}
         self.draws = bootstrap_draws(self.cases, replicates, *names, part.name)
         few = self.cases < FEWEST_CASES_TO_HALVE
         self.halved = np.zeros((0, self.cases), bool) if few else halves(self.cases, HALVINGS, *names, part.name)
 
-    def records(self, pixels: bool) -> Iterator[Record]:
+    def records(self, labels: Probe | NotDefinedError | None) -> Iterator[Record]:
         """Yield one record for each kind and metric.
 
         Args:
-            pixels: Whether these are pixels, in which only nearest neighbours mean something.
+            labels: The label probe of this space, or why there is none; None where the features are pixels, in which
+                only nearest neighbours mean something.
         """
-        counts: Record = {"images_real": len(self.own), "images_synthetic": len(self.drawn), "cases": self.cases}
         of_floor: Record = {}
         if len(self.halved):
             kept = round(float(np.mean(self.halved[:, self.case].sum(axis=1))))
             of_floor = {"images_real": kept, "images_synthetic": len(self.own) - kept}
-        for record in self._measures(pixels):
-            yield counts | (of_floor if record["kind"] == "floor" else {}) | record
+        for record in self._memorisation_of_pixels() if labels is None else self._measures(labels):
+            yield self.counts | (of_floor if record["kind"] == "floor" else {}) | record
 
-    def _measures(self, pixels: bool) -> Iterator[Record]:
-        copies = ("copied", "nearest_ratio")
-        if pixels:
-            real, cross = distances_within(self.own), squared_distances(self.own, self.drawn)
-            yield from _or_reason(copies, self._memorisation(copies, real, cross))
-            return
-        yield from _or_reason(("kid",), self._kid())
+    def _memorisation_of_pixels(self) -> Iterator[Record]:
+        real, cross = distances_within(self.own), squared_distances(self.own, self.drawn)
+        yield from _or_reason(COPIES, self._memorisation(real, cross))
+
+    def _measures(self, labels: Probe | NotDefinedError) -> Iterator[Record]:
         distances = Distances.between(self.own, self.drawn)
+        yield from _or_reason(("kid",), self._kid())
         yield from _or_reason(neighbours.METRICS, self._neighbours(distances))
-        yield from _or_reason(copies, self._memorisation(copies, distances.real, distances.cross))
-        yield from self._magnification()
+        yield from _or_reason(COPIES, self._memorisation(distances.real, distances.cross))
+        yield from _or_reason(("magnification_shift",), self._magnification(), ("synthetic",))
+        yield from _or_reason(("label_agreement",), self._label(labels), ("synthetic",))
 
     def _kid(self) -> Iterator[Record]:
         _enough(kid.FEWEST, len(self.own), len(self.drawn))
@@ -174,27 +172,23 @@ class PartMeasures:
             neighbours.METRICS, lambda first: tuple(scores(distances.halves(first[self.case])).values.values())
         )
 
-    def _memorisation(self, metrics: tuple[str, ...], real: np.ndarray, cross: np.ndarray) -> Iterator[Record]:
+    def _memorisation(self, real: np.ndarray, cross: np.ndarray) -> Iterator[Record]:
         found = memorisation(real, cross, self.case)
-        yield from (_record("synthetic", metric, found[metric]) for metric in metrics)
+        yield from (_record("synthetic", metric, found[metric]) for metric in COPIES)
 
         def of_half(first: np.ndarray) -> tuple[float, ...]:
             one, other = np.flatnonzero(first[self.case]), np.flatnonzero(~first[self.case])
             scores = memorisation(real[np.ix_(one, one)], real[np.ix_(one, other)], _positions(self.case[one]))
-            return tuple(scores[metric] for metric in metrics)
+            return tuple(scores[metric] for metric in COPIES)
 
-        yield from self._floor(metrics, of_half)
+        yield from self._floor(COPIES, of_half)
         alone = "" if np.isfinite(found["copied_same_case"]) else "only one image per case"
         yield _record("floor", "copied_same_case", found["copied_same_case"], reason=alone)
 
     def _magnification(self) -> Iterator[Record]:
         case = _positions(self.of_class.case)
         cases = int(case.max()) + 1
-        try:
-            probe = MagnificationProbe.fitted(self.features, self.of_class.magnification, case, *self.class_names)
-        except NotDefinedError as error:
-            yield _record("synthetic", "magnification_shift", reason=error.reason)
-            return
+        probe = magnification_probe(self.features, self.of_class.magnification, case, *self.class_names)
         of_class = {"images_real": len(case), "cases": cases}
         draws = bootstrap_draws(cases, len(self.draws) - 1, *self.class_names)
         accuracy, low, high = probe.balanced_accuracy(draws)
@@ -212,6 +206,13 @@ class PartMeasures:
                 yield of_class | _record(kind, "as_intended", share[self.part.magnification])
         yield of_class | _record("floor", "probe_accuracy", accuracy, (low, high))
         yield of_class | _record("floor", "probe_chance", chance)
+
+    def _label(self, probe: Probe | NotDefinedError) -> Iterator[Record]:
+        if isinstance(probe, NotDefinedError):
+            raise probe
+        agreement = float(probe.sample_mix(self.drawn)[self.part.label])
+        yield _record("synthetic", "label_agreement", agreement, reason="" if probe.sees() else BLIND)
+        yield self.counts | _record("floor", "label_agreement", probe.recognised(self.rows))
 
     def _with_interval(self, metric: str, replicates: np.ndarray) -> Record:
         few = self.cases < FEWEST_CASES
@@ -248,9 +249,11 @@ def _enough(fewest: int, *sizes: int) -> None:
         )
 
 
-def _or_reason(metrics: tuple[str, ...], measure: Iterator[Record]) -> Iterator[Record]:
+def _or_reason(
+    metrics: tuple[str, ...], measure: Iterator[Record], kinds: tuple[str, ...] = ("synthetic", "floor")
+) -> Iterator[Record]:
     """Yield what a measure yields; where it is not defined, its metrics without a number and with the reason."""
     try:
         yield from measure
     except NotDefinedError as error:
-        yield from (_record(kind, metric, reason=error.reason) for kind in ("synthetic", "floor") for metric in metrics)
+        yield from (_record(kind, metric, reason=error.reason) for kind in kinds for metric in metrics)

