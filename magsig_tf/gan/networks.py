@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,26 +59,21 @@ class GanParts:
             values |= {id(v): mean for v, mean in zip(self.average.variables, self.average.averages, strict=True)}
         for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
             target.assign(variable.numpy())
-        self._statistics.estimate(self._latent_batches())
+        batch, length = self.options.gan_batch, self.options.gan_latent
+        latents = latent_vectors(STATISTICS_BATCHES * batch, length, ("statistics", *self.seed_names))
+        self._statistics.estimate(latents.reshape(STATISTICS_BATCHES, batch, length))
 
     @functools.cached_property
     def _statistics(self) -> BatchStatistics:
         return BatchStatistics(self.evaluated)
 
-    def _latent_batches(self) -> Iterator[np.ndarray]:
-        batch, length = self.options.gan_batch, self.options.gan_latent
-        latents = latent_vectors(STATISTICS_BATCHES * batch, length, ("statistics", *self.seed_names))
-        yield from latents.reshape(STATISTICS_BATCHES, batch, length)
-
     def variables(self) -> dict[str, Any]:
         """Return every variable that a resumed training needs, by name."""
-        found: dict[str, Any] = {}
+        groups: dict[str, Any] = {}
         for name, optimizer in self.optimizers.items():
-            found |= {f"{name}/{i}": v for i, v in enumerate(getattr(self, name).weights)}
-            found |= {f"optimizer.{name}/{i}": v for i, v in enumerate(optimizer.variables)}
-        if self.average is not None:
-            found |= {f"average/{i}": v for i, v in enumerate(self.average.averages)}
-        return found
+            groups |= {name: getattr(self, name).weights, f"optimizer.{name}": optimizer.variables}
+        groups["average"] = self.average.averages if self.average is not None else []
+        return {f"{name}/{i}": variable for name, group in groups.items() for i, variable in enumerate(group)}
 
     def evaluated_variables(self) -> dict[str, Any]:
         """Return the variables of the generator that draws, by name."""

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from magsig_tf.atomic_files import replacing, write_text
 from magsig_tf.data.manifest import magnification_order
-from magsig_tf.gan.fold import ALL, LABELS, PartSamples, TrainingImages
-from magsig_tf.gan_options import FULL_STEPS, FULL_WIDTH, GanOptions, is_demonstration
+from magsig_tf.gan.fold import ALL, LABELS, FoldGans, PartSamples, TrainingImages
+from magsig_tf.gan_options import FULL_STEPS, FULL_WIDTH, is_demonstration
 from magsig_tf.seeding import generator_for
 
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
@@ -67,12 +67,7 @@ class _Row:
 
 
 def real_and_synthetic(
-    training: TrainingImages,
-    samples: Sequence[PartSamples],
-    options: GanOptions,
-    fold: str,
-    *names: object,
-    tiles: int = TILES,
+    training: TrainingImages, samples: Sequence[PartSamples], fold: FoldGans, *names: object, tiles: int = TILES
 ) -> Picture:
     """Draw real training images beside what the GANs drew.
 
@@ -82,8 +77,7 @@ def real_and_synthetic(
     Args:
         training: The fold's training images at the GAN's size; no other real image is shown.
         samples: What each GAN drew.
-        options: Those of the GANs.
-        fold: The fold in words.
+        fold: The GANs.
         names: Names that the draw of tiles derives from.
         tiles: Tiles of each block in a row.
 
@@ -92,11 +86,12 @@ def real_and_synthetic(
     """
     rows = _rows(training, samples, names, tiles)
     pooled = any(each.part.magnification == ALL for each in samples)
-    title = f"{fold}: {options.gan_size} px, width {options.gan_width}, {options.gan_steps} steps"
+    options = fold.options
+    title = f"{fold.title}: {options.gan_size} px, width {options.gan_width}, {options.gan_steps} steps"
     if is_demonstration(options):
         title += " (demonstration quality)"
     columns = ("real, training rows", "synthetic, all magnifications mixed" if pooled else "synthetic")
-    return Picture(_tile_sheet(title, columns, rows), _caption(training, rows, options, fold, names, pooled))
+    return Picture(_tile_sheet(title, columns, rows), _caption(training, rows, fold, names, pooled))
 
 
 def _rows(
@@ -170,13 +165,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _caption(
-    training: TrainingImages,
-    rows: Sequence[_Row],
-    options: GanOptions,
-    fold: str,
-    names: tuple[object, ...],
-    pooled: bool,
+    training: TrainingImages, rows: Sequence[_Row], fold: FoldGans, names: tuple[object, ...], pooled: bool
 ) -> str:
+    options = fold.options
     quality = f" This is {DEMONSTRATION}." if is_demonstration(options) else ""
     learned = (
         "One GAN per class learned all source magnifications together: rows of the right block are not magnifications."
@@ -184,7 +175,7 @@ def _caption(
         else "One GAN per class and source magnification."
     )
     lines = [
-        f"Real and synthetic images of {fold}.",
+        f"Real and synthetic images of {fold.title}.",
         f"Left: training images of the fold at {options.gan_size} px, one row per class and source magnification. "
         f"Right: images drawn by the fold's GANs. {learned}",
         f"DCGAN of base width {options.gan_width}, {options.gan_steps} steps.{quality}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumable_folder import ResumableFolder
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.fold import IMAGES, RECORD, TABLE, FoldGans, Part, PartSamples, TrainingImages
-from magsig_tf.gan.pictures import Picture, real_and_synthetic
+from magsig_tf.gan.pictures import real_and_synthetic
 from magsig_tf.gan.quality.features import feature_spaces, random_features
 from magsig_tf.gan.quality.kid import distance_to
 from magsig_tf.gan.quality.probes import Sides, spectrum_probe
@@ -98,13 +98,19 @@ def _finish(
     samples, table = _draw(fold, images)
     with replacing(fold.folder / IMAGES) as temporary:
         np.save(temporary, np.concatenate([each.images for each in samples]))
-    quality, picture = _measured(fold, prepared, images, samples, observer.note)
+    rows = np.concatenate([part.rows for part in fold.parts])
+    training = TrainingImages.of(prepared, rows, np.concatenate([images[part.name] for part in fold.parts]))
+    names = ("gan quality", fold.split.hash, fold.options.gan_seed)
+    spaces, left_out = feature_spaces(fold.options.gan_size, prepared.size)
+    quality = quality_table(training, samples, spaces, *names, left_out=left_out, progress=observer.note)
+    observer.note("quality: power spectra")
+    quality = pd.concat([quality, *(_spectra(fold, prepared, each, names) for each in samples)], ignore_index=True)
     for name, frame in ((TABLE, table), ("quality.parquet", quality)):
         with replacing(fold.folder / name) as temporary:
             frame.to_parquet(temporary, index=False)
     with replacing(fold.folder / "quality.csv") as temporary:
         quality.to_csv(temporary, index=False)
-    picture.write(fold.folder)
+    real_and_synthetic(training, samples, fold, *names).write(fold.folder)
     parts = {name: about | read_json(fold.folder / name / "gan.json") for name, about in parts.items()}
     seconds = round(sum(part.get("seconds", 0.0) for part in parts.values()), 2)
     return {"parts": parts, "synthetic": len(table), "seconds": seconds}
@@ -120,25 +126,6 @@ def _draw(fold: FoldGans, images: dict[str, np.ndarray]) -> tuple[list[PartSampl
         drawn.append(PartSamples(part, sample(generator, count, (*fold.seed_names(part), "samples"))))
     tables = [pd.DataFrame(each.part.about | {"index": np.arange(len(each.images))}) for each in drawn]
     return drawn, pd.concat(tables, ignore_index=True)
-
-
-def _measured(
-    fold: FoldGans,
-    prepared: PreparedDataset,
-    images: Mapping[str, np.ndarray],
-    samples: Sequence[PartSamples],
-    progress: Callable[[str], None],
-) -> tuple[pd.DataFrame, Picture]:
-    """Return the quality table of a fold and the picture of real beside synthetic images."""
-    rows = np.concatenate([part.rows for part in fold.parts])
-    training = TrainingImages.of(prepared, rows, np.concatenate([images[part.name] for part in fold.parts]))
-    names = ("gan quality", fold.split.hash, fold.options.gan_seed)
-    spaces, left_out = feature_spaces(fold.options.gan_size, prepared.size)
-    table = quality_table(training, samples, spaces, *names, left_out=left_out, progress=progress)
-    progress("quality: power spectra")
-    spectra = [_spectra(fold, prepared, each, names) for each in samples]
-    table = pd.concat([table, *spectra], ignore_index=True)
-    return table, real_and_synthetic(training, samples, fold.options, fold.title, *names)
 
 
 def _spectra(fold: FoldGans, prepared: PreparedDataset, samples: PartSamples, names: tuple) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,8 @@ def train_gan(
             parts = build_gan(images.shape[1], options, settings, precision, fold.seed_names(part), workers)
             strategy = f"{parts.strategy_name} x {parts.strategy.num_replicas_in_sync}"
             facts = {"precision": precision, "strategy": strategy}
-            synchronized = {"synchronized_batch_norm": str(settings.synchronized_batch_norm)}
             observer.part_started(f"{part.title}, {fold.title}", options.gan_steps)
-            identity = {**wanted, **facts, **synchronized}
+            identity = wanted | facts | {"synchronized_batch_norm": str(settings.synchronized_batch_norm)}
             chosen = GanLoop(parts, images, settings, place, identity, distance, observer, workers).train()
 
             def finish() -> dict[str, Any]:
@@ -114,6 +114,7 @@ def train_gan(
             return workers.from_chief(finish)
 
 
+@dataclass
 class GanLoop:
     """Trains, checks, selects and checkpoints one GAN.
 
@@ -126,32 +127,26 @@ class GanLoop:
         distance: Scores uint8 samples against the training images; smaller is better.
         observer: Who watches.
         workers: The processes that train it. All take the steps; the chief alone checks and writes.
-
-    Attributes:
         step: Steps taken; stored in every checkpoint, as `best` is.
         best: The chosen check so far: step, distance, spread.
     """
 
-    def __init__(
-        self,
-        parts: GanParts,
-        images: np.ndarray,
-        settings: Settings,
-        folder: Path,
-        identity: Mapping[str, str],
-        distance: Callable[[np.ndarray], float],
-        observer: Observer,
-        workers: Workers,
-    ):
-        self.parts, self.options, self.images, self.settings = parts, parts.options, images, settings
-        self.folder, self.identity, self.distance = folder, identity, distance
-        self.observer, self.workers = observer, workers
-        self.checkpoint_path, self.best_path = (folder / "checkpoint" / name for name in ("last.npz", "best.npz"))
-        self.sampler = Sampler(parts.evaluated, parts.options.gan_batch)
+    parts: GanParts
+    images: np.ndarray
+    settings: Settings
+    folder: Path
+    identity: Mapping[str, str]
+    distance: Callable[[np.ndarray], float]
+    observer: Observer
+    workers: Workers
+    step: int = 0
+    best: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.options, self._flushed_at = self.parts.options, time.perf_counter()
         self._pending: list[dict[str, Any]] = []
-        self._flushed_at = time.perf_counter()
-        self.step = 0
-        self.best: dict[str, Any] | None = None
+        self.checkpoint_path, self.best_path = (self.folder / "checkpoint" / name for name in ("last.npz", "best.npz"))
+        self.sampler = Sampler(self.parts.evaluated, self.options.gan_batch)
 
     def train(self) -> dict[str, Any]:
         """Train from the last checkpoint to the end, then put the chosen weights into `parts.evaluated`.
@@ -168,7 +163,10 @@ class GanLoop:
         if meta is not None:
             self.step, self.best = meta["step"], meta["best"]
             self.observer.note(f"Resumed at step {self.step} of {self.options.gan_steps}")
-        log = self._open_log() if self.workers.is_chief else NoLog()
+        log: RunLog | NoLog = NoLog()
+        if self.workers.is_chief:
+            events = event_files(self.folder, self.settings.tensorboard, warn=self.observer.note)
+            log = RunLog(self.folder / "log.jsonl", self.step, events)
         batches = RealBatches(self.images, self.options.gan_batch, self.parts.seed_names)
         reading = batches.read(self.step, self.options.gan_steps, (self.workers.index, self.workers.count))
         with contextlib.closing(log), contextlib.closing(reading), Interruption() as interruption:
@@ -182,10 +180,6 @@ class GanLoop:
             arrays, _ = read_checkpoint(self.best_path)
             restore(self.parts.evaluated_variables(), arrays)
         return self.best
-
-    def _open_log(self) -> RunLog:
-        events = event_files(self.folder, self.settings.tensorboard, warn=self.observer.note)
-        return RunLog(self.folder / "log.jsonl", self.step, events)
 
     def _finish_step(self, log: RunLog | NoLog, interruption: Interruption) -> None:
         self.step += 1

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from magsig_tf.errors import UsageError, nearest
-from magsig_tf.models import layers as own
+from magsig_tf.models.layers import augmentation as own
 from magsig_tf.models.layers.augmentation import Augmentation
 from magsig_tf.registry import named_by_user
 from magsig_tf.seeding import seed_for

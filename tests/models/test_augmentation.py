@@ -6,7 +6,7 @@ import pytest
 
 from magsig_tf.errors import UsageError
 from magsig_tf.models.augmentation import build_augmentation
-from magsig_tf.models.layers import Augmentation, StainJitter
+from magsig_tf.models.layers.augmentation import Augmentation, StainJitter
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.models.seed_generators import assign_seeds, seed_generators
 

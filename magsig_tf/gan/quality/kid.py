@@ -101,6 +101,8 @@ class SampleKernel:
 def resampled_kid(real: RealKernel, synthetic: SampleKernel, draws: np.ndarray) -> np.ndarray:
     """Return the KID of every bootstrap replicate over the cases of the real rows; the samples stay as they are.
 
+    KID is the unbiased squared maximum mean discrepancy with the cubic kernel; it may be negative.
+
     Args:
         real: Of the real rows.
         synthetic: Of the samples.
@@ -108,21 +110,10 @@ def resampled_kid(real: RealKernel, synthetic: SampleKernel, draws: np.ndarray) 
 
     Returns:
         Shape (R,); NaN where a replicate has no pairs.
-    """
-    return real.means(draws) + synthetic.mean - 2 * (draws @ synthetic.cross) / (draws @ real.images)
-
-
-def kid(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Return the unbiased squared maximum mean discrepancy with the cubic kernel; it may be negative.
-
-    Args:
-        real: Shape (n, d), n at least 2.
-        synthetic: Shape (m, d), m at least 2.
 
     Source: Binkowski et al., Demystifying MMD GANs, ICLR 2018, eq. 4 and section 3.
     """
-    case = np.zeros(len(real), int)
-    return float(resampled_kid(RealKernel.of(real, case), SampleKernel.of(real, case, synthetic), np.ones((1, 1)))[0])
+    return real.means(draws) + synthetic.mean - 2 * (draws @ synthetic.cross) / (draws @ real.images)
 
 
 def kernel_sums(first: np.ndarray, group: np.ndarray, second: np.ndarray, other_group: np.ndarray) -> np.ndarray:

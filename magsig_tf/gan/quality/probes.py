@@ -172,10 +172,11 @@ def spectrum_probe(sides: Sides, size: int, *names: object, replicates: int = RE
         defined it is NaN, and `reason` says why.
     """
     rows, bands = [], {ABOVE: (size / 2, np.inf), BELOW: (1.0, size / 2)}
-    reasons = {metric: _not_defined(metric, sides, size) for metric in bands}
-    drawn = {metric: ring_powers(sides.synthetic, *bands[metric]) for metric in bands if not reasons[metric]}
     real, synthetic, cases = len(sides.resampled), len(sides.synthetic), len(np.unique(sides.case))
     counts = {"images_real": real, "images_synthetic": synthetic, "cases": cases}
+    few = f"fewer than {FOLDS} cases or synthetic images" if min(cases, synthetic) < FOLDS else ""
+    reasons = {ABOVE: SAME_SIZE if sides.resampled.shape[1] <= size else few, BELOW: few}
+    drawn = {metric: ring_powers(sides.synthetic, *bands[metric]) for metric in bands if not reasons[metric]}
     for kind, images in (("synthetic", sides.resampled), ("control", sides.original)):
         for metric, band in bands.items():
             found = {"value": np.nan, "low": np.nan, "high": np.nan, "reason": reasons[metric]}
@@ -204,23 +205,15 @@ def ring_powers(images: np.ndarray, low: float, high: float) -> np.ndarray:
     edges = np.linspace(low, min(high, size / 2), RINGS + 1)
     ring = np.searchsorted(edges, radius, side="left") - 1  # 0 .. RINGS - 1 inside: an edge belongs to the inner ring
     inside = (ring >= 0) & (ring < RINGS)
-    count = np.maximum(np.bincount(ring[inside], minlength=RINGS), 1)
+    ring = ring[inside]
+    count = np.maximum(np.bincount(ring, minlength=RINGS), 1)
     powers = np.empty((len(images), 3, RINGS))
     for place, image in enumerate(images):
         values = np.moveaxis(image, -1, 0).astype(np.float32)
         values = (values - values.mean((1, 2), keepdims=True)) * window
         power = np.abs(scipy.fft.rfft2(values)[:, inside]) ** 2
-        for channel in range(3):
-            powers[place, channel] = np.bincount(ring[inside], power[channel], RINGS) / count
+        powers[place] = [np.bincount(ring, channel, RINGS) / count for channel in power]
     return np.log(powers.reshape(len(images), -1) + _LEAST_POWER)
-
-
-def _not_defined(metric: str, sides: Sides, size: int) -> str:
-    if metric == ABOVE and sides.resampled.shape[1] <= size:
-        return SAME_SIZE
-    if len(np.unique(sides.case)) < FOLDS or len(sides.synthetic) < FOLDS:
-        return f"fewer than {FOLDS} cases or synthetic images"
-    return ""
 
 
 def told_apart(
@@ -240,14 +233,12 @@ def told_apart(
     position = np.unique(case, return_inverse=True)[1]
     cases = int(position.max()) + 1
     groups = np.concatenate([position, cases + np.arange(len(synthetic))])
-    seed = seed_for("spectrum probe", *names)
-    sides = ("real", "synthetic")
+    sides, seed = ("real", "synthetic"), seed_for("spectrum probe", *names)
     fitted = cross_fitted(features, target, groups, sides, "side", seed, balanced=True, most_steps=1000)
-    right = fitted.predicted == target
-    of_real, of_synthetic = right[: len(real)], right[len(real) :]
-    found: dict[str, object] = {"value": float((of_real.mean() + of_synthetic.mean()) / 2)}
+    of_real, of_synthetic = np.split(fitted.predicted == target, [len(real)])
     random = generator_for("spectrum probe bootstrap", *names)
     draws = random.multinomial(cases, np.full(cases, 1 / cases), replicates)
     recall = resampled_means(of_real, position, draws)
     hits = random.binomial(len(synthetic), of_synthetic.mean(), replicates) / len(synthetic)
-    return found | dict(zip(("low", "high"), interval((recall + hits) / 2), strict=True))
+    low, high = interval((recall + hits) / 2)
+    return {"value": float((of_real.mean() + of_synthetic.mean()) / 2), "low": low, "high": high}

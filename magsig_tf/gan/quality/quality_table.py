@@ -152,34 +152,34 @@ class PartMeasures:
         synthetic = kid.SampleKernel.of(self.own, self.case, self.drawn)
         yield self._with_interval("kid", kid.resampled_kid(real, synthetic, self.draws))
 
-        def of_half(first: np.ndarray) -> tuple[float]:
+        def of_half(first: np.ndarray) -> dict[str, float]:
             _enough(kid.FEWEST, real.images[first].sum(), real.images[~first].sum())
-            return (real.halved(first),)
+            return {"kid": real.halved(first)}
 
         yield from self._floor(("kid",), of_half)
 
     def _neighbours(self, distances: Distances) -> Iterator[Record]:
-        def scores(some: Distances) -> neighbours.NeighbourScores:
+        def scores(some: Distances) -> dict[str, np.ndarray]:
             _enough(neighbours.FEWEST, *some.cross.shape)
             return neighbours.neighbour_scores(some)
 
         found = scores(distances)
         # a resampled set of balls would not be one of new patients: only means over real images have an interval
-        yield _record("synthetic", "precision", found.values["precision"])
-        for metric, of_real in found.of_real.items():
+        yield _record("synthetic", "precision", float(found.pop("precision").mean()))
+        for metric, of_real in found.items():
             yield self._with_interval(metric, resampled_means(of_real, self.case, self.draws))
         yield from self._floor(
-            neighbours.METRICS, lambda first: tuple(scores(distances.halves(first[self.case])).values.values())
+            neighbours.METRICS,
+            lambda first: {name: each.mean() for name, each in scores(distances.halves(first[self.case])).items()},
         )
 
     def _memorisation(self, real: np.ndarray, cross: np.ndarray) -> Iterator[Record]:
         found = memorisation(real, cross, self.case)
         yield from (_record("synthetic", metric, found[metric]) for metric in COPIES)
 
-        def of_half(first: np.ndarray) -> tuple[float, ...]:
+        def of_half(first: np.ndarray) -> dict[str, float]:
             one, other = np.flatnonzero(first[self.case]), np.flatnonzero(~first[self.case])
-            scores = memorisation(real[np.ix_(one, one)], real[np.ix_(one, other)], _positions(self.case[one]))
-            return tuple(scores[metric] for metric in COPIES)
+            return memorisation(real[np.ix_(one, one)], real[np.ix_(one, other)], _positions(self.case[one]))
 
         yield from self._floor(COPIES, of_half)
         alone = "" if np.isfinite(found["copied_same_case"]) else "only one image per case"
@@ -219,12 +219,15 @@ class PartMeasures:
         bounds = (np.nan, np.nan) if few else interval(replicates[1:])
         return _record("synthetic", metric, float(replicates[0]), bounds, NO_INTERVAL if few else "")
 
-    def _floor(self, metrics: tuple[str, ...], of_half: Callable[[np.ndarray], tuple[float, ...]]) -> Iterator[Record]:
+    def _floor(
+        self, metrics: tuple[str, ...], of_half: Callable[[np.ndarray], Mapping[str, float]]
+    ) -> Iterator[Record]:
         """Yield the means over the halvings; halvings whose sides are too small are left out."""
         reason, found = f"fewer than {FEWEST_CASES_TO_HALVE} cases to halve", []
         for half in self.halved:
             try:
-                found.append(of_half(half))
+                scores = of_half(half)
+                found.append([scores[metric] for metric in metrics])
             except NotDefinedError as error:
                 reason = error.reason
         values = np.mean(found, axis=0).tolist() if found else [np.nan] * len(metrics)

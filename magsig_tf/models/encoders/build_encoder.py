@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import keras
 
@@ -16,22 +15,6 @@ from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 
 WEIGHT_SUFFIXES = (".h5", ".keras")
-Build = TypeVar("Build", bound=Callable[..., object])
-
-
-def encoder(*, default_weights: str, fuse: bool = True) -> Callable[[Build], Build]:
-    """Give a function that builds an encoder the attributes that `build_encoder` reads.
-
-    Args:
-        default_weights: What the weights `auto` mean.
-        fuse: Whether quicker layers may take the place of Keras's own.
-    """
-
-    def marked(build: Build) -> Build:
-        vars(build).update(default_weights=default_weights, fuse=fuse)
-        return build
-
-    return marked
 
 
 def check_weight_choice(encoder: str, weights: str, choices: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers
 
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.models.encoders.build_encoder import check_weight_choice, encoder
+from magsig_tf.models.encoders.build_encoder import check_weight_choice
 from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.torch_legacy import read_legacy_torch
@@ -31,7 +31,6 @@ STAGES = (
 STEM, HEAD = 32, 1280
 
 
-@encoder(default_weights="imagenet")
 def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras.Model:
     """Return EfficientNet-Lite0 without its label head: pixels 0..255 -> embedding of length 1280.
 
@@ -61,6 +60,9 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     if values is not None:
         _assign(model, values)
     return model
+
+
+vars(build)["default_weights"] = "imagenet"  # what `build_encoder` takes `auto` for
 
 
 def _blocks() -> Iterator[tuple[str, int, int, int, int]]:

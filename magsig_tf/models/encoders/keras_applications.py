@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import sys
@@ -23,24 +24,14 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
 
 
-def scaling_to_one() -> keras.layers.Layer:
-    """Return the layer from pixels 0..255 to -1..1 (keras.applications calls this mode "tf")."""
-    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="preprocessing")
-
-
-def imagenet_standardization() -> keras.layers.Layer:
-    """Return the layer from pixels 0..255 to ImageNet's zero mean and unit variance per colour (mode "torch")."""
-    return keras.layers.Normalization(
-        mean=[255 * mean for mean in IMAGENET_MEAN],
-        variance=[(255 * deviation) ** 2 for deviation in IMAGENET_SD],
-        dtype="float32",  # a mixed policy would round the pixels before it subtracts
-        name="preprocessing",
-    )
-
-
-def imagenet_mean_subtraction() -> keras.layers.Layer:
-    """Return the layer from RGB pixels 0..255 to BGR with zero mean, not scaled (mode "caffe")."""
-    return CaffePreprocessing(dtype="float32", name="preprocessing")
+scaling_to_one = functools.partial(keras.layers.Rescaling, 1 / 127.5, offset=-1.0)
+"""Makes the layer from pixels 0..255 to -1..1 (keras.applications calls this mode "tf")."""
+standardization = functools.partial(
+    keras.layers.Normalization,
+    mean=[255 * mean for mean in IMAGENET_MEAN],
+    variance=[(255 * deviation) ** 2 for deviation in IMAGENET_SD],
+)
+"""Makes the layer from pixels 0..255 to ImageNet's zero mean and unit variance per colour (mode "torch")."""
 
 
 def average_pooled(pixels: keras.KerasTensor, network: keras.Model, name: str) -> keras.Model:
@@ -77,7 +68,7 @@ class KerasApplication:
 
     name: str
     constructor: str
-    preprocessing: Callable[[], keras.layers.Layer]
+    preprocessing: Callable[..., keras.layers.Layer]
     smallest: int = 32
     arguments: Mapping[str, Any] = field(default_factory=dict)
     pooled: Callable[[keras.KerasTensor, keras.Model, str], keras.Model] = average_pooled
@@ -110,8 +101,10 @@ class KerasApplication:
         with warnings.catch_warnings(), _download_errors(self.name) if wanted else contextlib.nullcontext():
             # MobileNetV2 on sizes that have no weights of their own, as documented
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+            # float32: a mixed policy would round the pixels before it subtracts
+            prepared = self.preprocessing(dtype="float32", name="preprocessing")(pixels)
             # the shape beside the tensor, or MobileNetV2 would not choose the weights of that size
-            shape = {"input_shape": input_shape, "input_tensor": self.preprocessing()(pixels)}
+            shape = {"input_shape": input_shape, "input_tensor": prepared}
             network = construct(include_top=False, weights=wanted, **shape, **self.arguments)
         return self.pooled(pixels, network, self.name)
 
@@ -138,17 +131,17 @@ def _download_errors(name: str) -> Iterator[None]:
 
 _OUTSIDE = {"include_preprocessing": False}
 convnext_tiny = KerasApplication(
-    "convnext_tiny", "ConvNeXtTiny", imagenet_standardization, 32, _OUTSIDE, pooled_before_the_last_norm
+    "convnext_tiny", "ConvNeXtTiny", standardization, 32, _OUTSIDE, pooled_before_the_last_norm
 )
 """ConvNeXt-Tiny: embedding of length 768, weights trained at 224. Without batch statistics."""
-densenet121 = KerasApplication("densenet121", "DenseNet121", imagenet_standardization)
+densenet121 = KerasApplication("densenet121", "DenseNet121", standardization)
 """DenseNet-121: embedding of length 1024, weights trained at 224."""
-efficientnetv2b0 = KerasApplication("efficientnetv2b0", "EfficientNetV2B0", imagenet_standardization, 32, _OUTSIDE)
+efficientnetv2b0 = KerasApplication("efficientnetv2b0", "EfficientNetV2B0", standardization, 32, _OUTSIDE)
 """EfficientNetV2-B0: embedding of length 1280, weights trained at 224."""
 inception_resnet_v2 = KerasApplication("inception_resnet_v2", "InceptionResNetV2", scaling_to_one, 75)
 """Inception-ResNet-v2: embedding of length 1536, weights trained at 299."""
 mobilenetv2 = KerasApplication("mobilenetv2", "MobileNetV2", scaling_to_one)
 """MobileNetV2: embedding of length 1280. There are weights for 96, 128, 160, 192 and 224; images of another size get
 those for 224."""
-resnet50 = KerasApplication("resnet50", "ResNet50", imagenet_mean_subtraction)
+resnet50 = KerasApplication("resnet50", "ResNet50", CaffePreprocessing)
 """ResNet-50: embedding of length 2048, weights trained at 224."""

@@ -8,8 +8,9 @@ import pytest
 
 from magsig_tf.gan.quality import features as module
 from magsig_tf.gan.quality.features import imagenet_features, pixel_features, random_features
-from magsig_tf.gan.quality.kid import distance_to, kid
+from magsig_tf.gan.quality.kid import distance_to
 from magsig_tf.seeding import generator_for
+from tests.gan.quality.test_kid import kid
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
