@@ -268,11 +268,9 @@ def read_synthetic_images(fold: FoldGans) -> SyntheticImages:
             _AGAIN,
         )
     known = [part.name for part in fold.parts]
-    strange = [name for name in table["part"].unique() if name not in known]
-    if strange:
-        raise RunError(
-            f"Expected the parts {', '.join(known)} in {fold.folder / TABLE}", f"found {strange[0]!r}", _AGAIN
-        )
+    strange = next((name for name in table["part"].unique() if name not in known), None)
+    if strange is not None:
+        raise RunError(f"Expected the parts {', '.join(known)} in {fold.folder / TABLE}", f"found {strange!r}", _AGAIN)
     return SyntheticImages.of(fold, images, table["part"].tolist())
 
 

@@ -88,15 +88,12 @@ def real_and_synthetic(
     pooled = any(each.part.magnification == ALL for each in samples)
     options = fold.options
     title = f"{fold.title}: {options.gan_size} px, width {options.gan_width}, {options.gan_steps} steps"
-    if is_demonstration(options):
-        title += " (demonstration quality)"
+    title += " (demonstration quality)" if is_demonstration(options) else ""
     columns = ("real, training rows", "synthetic, all magnifications mixed" if pooled else "synthetic")
     return Picture(_tile_sheet(title, columns, rows), _caption(training, rows, fold, names, pooled))
 
 
-def _rows(
-    training: TrainingImages, samples: Sequence[PartSamples], names: tuple[object, ...], tiles: int
-) -> list[_Row]:
+def _rows(training: TrainingImages, samples: Sequence[PartSamples], names: tuple, tiles: int) -> list[_Row]:
     rows = []
     for label in sorted({each.part.label for each in samples}):
         parts = {each.part.magnification: each for each in samples if each.part.label == label}
@@ -132,12 +129,12 @@ def _tile_sheet(title: str, columns: tuple[str, str], rows: Sequence[_Row]) -> I
     tiles, size = rows[0].blocks[0].shape[:2]
     side = size * max(1, -(-_SHORTEST_TILE // size))
     text, bold = _font(max(15, side // 7)), _font(max(18, side // 6))
-    bands = len({row.label for row in rows})
-    labels = [words for row in rows for words in (LABELS[row.label], row.magnification)]
-    left = _MARGIN + max(int(bold.getlength(label)) for label in labels) + _MARGIN
+    bands = {LABELS[row.label] for row in rows}
+    longest = max(int(bold.getlength(words)) for words in bands.union(row.magnification for row in rows))
+    left = _MARGIN + longest + _MARGIN
     block = tiles * (side + _GAP) - _GAP
     top = _MARGIN + int(bold.size * 1.8) + int(text.size * 1.6)
-    height = top + len(rows) * (side + _GAP) + (bands - 1) * _BAND_GAP + _MARGIN
+    height = top + len(rows) * (side + _GAP) + (len(bands) - 1) * _BAND_GAP + _MARGIN
     width = max(left + 2 * block + _BLOCK_GAP, _MARGIN + int(bold.getlength(title))) + _MARGIN
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -164,9 +161,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-def _caption(
-    training: TrainingImages, rows: Sequence[_Row], fold: FoldGans, names: tuple[object, ...], pooled: bool
-) -> str:
+def _caption(training: TrainingImages, rows: Sequence[_Row], fold: FoldGans, names: tuple, pooled: bool) -> str:
     options = fold.options
     quality = f" This is {DEMONSTRATION}." if is_demonstration(options) else ""
     learned = (

@@ -1,19 +1,133 @@
-"""One training step of a GAN on all replicas, both networks at once, as one graph; and the real images it sees."""
+"""What one GAN trains with, the real images it sees, and its training step: both networks at once, as one graph."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from magsig_tf.config import Settings
+from magsig_tf.errors import UsageError
+from magsig_tf.execution.averaging import WeightAverage
+from magsig_tf.execution.batch_statistics import BatchStatistics
 from magsig_tf.execution.replica_slices import replica_slices
-from magsig_tf.gan.networks import GanParts
-from magsig_tf.models.dcgan import DRAWS, diff_augment
+from magsig_tf.execution.runtime import resolve_strategy
+from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.gan_options import GanOptions
+from magsig_tf.models.dcgan import DRAWS, build_discriminator, build_generator, diff_augment, latent_vectors
+from magsig_tf.models.fuse import synchronize_batch_normalization
 from magsig_tf.parallel_work import read_ahead
 from magsig_tf.seeding import generator_for, seed_for
+
+MOMENTUM = 0.5
+"""First moment decay of Adam; 0.9 made training oscillate (Radford et al. 2016, section 4)."""
+STATISTICS_BATCHES = 8
+"""Batches of latent vectors from which the evaluated generator's batch statistics come."""
+
+
+@dataclass
+class GanParts:
+    """The networks, optimizers and strategy of one GAN.
+
+    `evaluated` is a second generator outside the strategy: `put_weights_to_use` fills it, then it draws and is saved.
+    The optimizers are those of `generator` and `discriminator`, by name.
+    """
+
+    generator: keras.Model
+    discriminator: keras.Model
+    evaluated: keras.Model
+    optimizers: dict[str, keras.optimizers.Optimizer]
+    average: WeightAverage | None
+    strategy: tf.distribute.Strategy
+    strategy_name: str
+    precision: str
+    options: GanOptions
+    seed_names: tuple[object, ...]
+
+    def put_weights_to_use(self) -> None:
+        """Give `evaluated` the generator's weights, or their moving average, with batch statistics of their own."""
+        values = {id(variable): variable for variable in self.generator.weights}
+        if self.average is not None:
+            values |= {id(v): mean for v, mean in zip(self.average.variables, self.average.averages, strict=True)}
+        for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
+            target.assign(variable.numpy())
+        batch, length = self.options.gan_batch, self.options.gan_latent
+        latents = latent_vectors(STATISTICS_BATCHES * batch, length, ("statistics", *self.seed_names))
+        self._statistics.estimate(latents.reshape(STATISTICS_BATCHES, batch, length))
+
+    @functools.cached_property
+    def _statistics(self) -> BatchStatistics:
+        return BatchStatistics(self.evaluated)
+
+    def variables(self) -> dict[str, Any]:
+        """Return every variable that a resumed training needs, by name."""
+        groups: dict[str, Any] = {}
+        for name, optimizer in self.optimizers.items():
+            groups |= {name: getattr(self, name).weights, f"optimizer.{name}": optimizer.variables}
+        groups["average"] = self.average.averages if self.average is not None else []
+        return {f"{name}/{i}": variable for name, group in groups.items() for i, variable in enumerate(group)}
+
+    def evaluated_variables(self) -> dict[str, Any]:
+        """Return the variables of the generator that draws, by name."""
+        return {f"generator/{i}": v for i, v in enumerate(self.evaluated.weights)}
+
+
+def build_gan(
+    size: int,
+    options: GanOptions,
+    settings: Settings,
+    precision: str,
+    seed_names: tuple[object, ...],
+    workers: Workers = ALONE,
+) -> GanParts:
+    """Build what one GAN trains with, under the dtype policy that is set.
+
+    Args:
+        size: Height and width of its images, in pixels.
+        options: Its own.
+        settings: Strategy and synchronized batch norms are taken from it.
+        precision: The one to use, not `auto`.
+        seed_names: Names that every draw of this GAN derives from.
+        workers: The processes that train it.
+
+    Raises:
+        UsageError: the batch cannot be divided among the replicas, or there is no architecture for the size.
+    """
+    width, (name, strategy) = options.gan_width, resolve_strategy(settings, workers)
+    if options.gan_batch % strategy.num_replicas_in_sync:
+        raise UsageError(
+            f"Expected a gan_batch that {strategy.num_replicas_in_sync} replicas can share",
+            f"found {options.gan_batch} images",
+            "Change --set gan_batch",
+        )
+    synchronized = synchronize_batch_normalization if settings.synchronized_batch_norm else lambda network: network
+
+    def generator() -> keras.Model:
+        return synchronized(build_generator(size, width, options.gan_latent, seed_names))
+
+    evaluated = generator()
+    with strategy.scope():
+        trained = generator()
+        discriminator = synchronized(build_discriminator(size, width, options.gan_spectral_norm, seed_names))
+        average = WeightAverage(trained.trainable_variables, options.gan_ema) if options.gan_ema else None
+        networks = {"generator": trained, "discriminator": discriminator}
+        optimizers = {each: _optimizer(network, options, precision) for each, network in networks.items()}
+    return GanParts(
+        trained, discriminator, evaluated, optimizers, average, strategy, name, precision, options, seed_names
+    )
+
+
+def _optimizer(network: keras.Model, options: GanOptions, precision: str) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.Adam(options.gan_learning_rate, beta_1=MOMENTUM)
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
 
 
 class RealBatches:
@@ -30,7 +144,7 @@ class RealBatches:
 
     def __init__(self, images: np.ndarray, batch: int, seed_names: tuple[object, ...]):
         self.images, self.batch, self.seed_names = images, batch, seed_names
-        self._order = lru_cache(maxsize=4)(self._shuffled)
+        self._order = functools.lru_cache(maxsize=4)(self._shuffled)
 
     def rows(self, step: int) -> np.ndarray:
         """Return the rows of global step `step`, int64 [batch]."""

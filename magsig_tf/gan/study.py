@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from magsig_tf.data.resampling import downsampled, resampled, upsampled
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumable_folder import ResumableFolder
 from magsig_tf.execution.workers import ALONE, Workers
-from magsig_tf.gan.fold import IMAGES, RECORD, TABLE, FoldGans, Part, PartSamples, TrainingImages
+from magsig_tf.gan.fold import IMAGES, RECORD, TABLE, FoldGans, PartSamples, TrainingImages
 from magsig_tf.gan.pictures import real_and_synthetic
 from magsig_tf.gan.quality.features import feature_spaces, random_features
 from magsig_tf.gan.quality.kid import distance_to
@@ -56,10 +55,13 @@ def ensure_fold(
     with folder.opened(lambda found: _opening(fold)) as record:
         if record["status"] == "done":
             return record
-        images = {}
+        from magsig_tf.gan.train import train_gan
+
+        images, space = {}, functools.partial(random_features, fold.options.gan_size)
         for part in fold.parts:
-            images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
-            _train(fold, part, images[part.name], settings, observer, workers)
+            small = images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
+            distance = distance_to(small, space, *fold.seed_names(part))
+            train_gan(part, small, fold, settings, distance, observer, workers)
         return workers.from_chief(lambda: folder.finish(_finish(fold, prepared, images, record["parts"], observer)))
 
 
@@ -77,18 +79,6 @@ def _opening(fold: FoldGans) -> dict[str, Any]:
         },
         "warnings": list(fold.split.warnings),
     }
-
-
-def _train(
-    fold: FoldGans, part: Part, images: np.ndarray, settings: Settings, observer: Observer, workers: Workers
-) -> None:
-    from magsig_tf.gan.train import train_gan
-
-    @functools.cache  # built at the first check: a GAN that is done needs none, and training clears what came before it
-    def distance() -> Callable[[np.ndarray], float]:
-        return distance_to(images, random_features(fold.options.gan_size), *fold.seed_names(part))
-
-    train_gan(part, images, fold, settings, lambda samples: distance()(samples), observer, workers)
 
 
 def _finish(
@@ -117,7 +107,8 @@ def _finish(
 
 
 def _draw(fold: FoldGans, images: dict[str, np.ndarray]) -> tuple[list[PartSamples], pd.DataFrame]:
-    from magsig_tf.gan.networks import load_generator, sample
+    from magsig_tf.gan.train import load_generator
+    from magsig_tf.models.dcgan import sample
 
     drawn = []
     for part in fold.parts:

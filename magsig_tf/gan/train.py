@@ -1,4 +1,4 @@
-"""One GAN, trained or resumed in a folder of its own: steps, checks, checkpoints, and when it has failed."""
+"""One GAN, trained or resumed in a folder of its own: checks, checkpoints, when it has failed, and how it is loaded."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from magsig_tf.atomic_files import replacing
+from magsig_tf.atomic_files import read_json, replacing
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError
 from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
 from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.resumable_folder import ResumableFolder, begun
+from magsig_tf.execution.resumable_folder import ResumableFolder, begun, check_identity
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.runtime import dtype_policy, released_graphs, resolve_precision
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.fold import FoldGans, Part
-from magsig_tf.gan.networks import GENERATOR, RECORD, GanParts, Sampler, build_gan, latent_vectors
-from magsig_tf.gan.step import GanStep, RealBatches
+from magsig_tf.gan.step import GanParts, GanStep, RealBatches, build_gan
+from magsig_tf.models.dcgan import Sampler, latent_vectors
+from magsig_tf.models.saved_model import load_saved_model
 
+RECORD, GENERATOR = "gan.json", "generator.keras"
 SMALLEST_SPREAD = 0.05
 """A generator whose images differ by less than this share of what training images do has collapsed (docs/gan.md)."""
 WARM_UP = 500
@@ -112,6 +114,25 @@ def train_gan(
                 return folder.finish({"chosen": chosen, **facts, "steps": options.gan_steps})
 
             return workers.from_chief(finish)
+
+
+def load_generator(part_folder: Path, identity: Mapping[str, str]) -> keras.Model:
+    """Return the generator of a finished GAN.
+
+    Args:
+        part_folder: Its folder.
+        identity: Hashes that its `gan.json` must carry, those of data set and split.
+
+    Raises:
+        RunError: it is missing or not finished, or belongs to another data set or split.
+        DataError: its file is damaged.
+    """
+    record = read_json(part_folder / RECORD) if (part_folder / RECORD).exists() else {}
+    if record.get("status") != "done":
+        found = f"found one that is {record['status']}" if record.get("status") else "found none"
+        raise RunError(f"Expected a trained GAN in {part_folder}", found, "Run `magsig gan` for this fold")
+    check_identity(record, identity, part_folder, "GAN")
+    return load_saved_model(part_folder / GENERATOR)
 
 
 @dataclass

@@ -1,9 +1,9 @@
-"""Augmentation from a config's list of layers."""
+"""Randomness in layers: augmentation from a config's list, and every seed generator, found and set from outside."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -44,7 +44,6 @@ def _layer(entry: str | Mapping, position: int, seed: int) -> keras.layers.Layer
         # other packages may draw from TensorFlow's global generator, which under determinism must be set first
         tf.random.set_global_generator(tf.random.Generator.from_seed(seed_for("augmentation", name, seed)))
     signature = inspect.signature(layer_class.__init__)
-    arguments = dict(arguments)
     if "seed" in signature.parameters:
         arguments.setdefault("seed", seed_for("augmentation", position, name, seed))
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
@@ -66,13 +65,13 @@ def _describe(parameter: inspect.Parameter) -> str:
     return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
 
 
-def _parse(entry: str | Mapping) -> tuple[str, Mapping]:
+def _parse(entry: str | Mapping) -> tuple[str, dict]:
     if isinstance(entry, str):
         return entry, {}
     if isinstance(entry, Mapping) and len(entry) == 1:
         name, arguments = next(iter(entry.items()))
         if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
-            return name, arguments or {}
+            return name, dict(arguments or {})
     raise UsageError(
         "Expected each entry of augment to be a layer's name or {name: {argument: value}}",
         f"found {entry!r}",
@@ -96,3 +95,54 @@ def _find(name: str) -> type[keras.layers.Layer]:
         f"found {name!r}" + ("" if found is None else ", which is no Keras layer"),
         nearest(name, [*OWN, *random_layers]),
     )
+
+
+def seed_generators(*roots: object) -> list[keras.random.SeedGenerator]:
+    """Return every seed generator of the given layers and models, nested ones too, each once.
+
+    Args:
+        roots: Layers, models, or lists and dictionaries of them. Attributes that are layers, generators, lists, tuples
+            or dictionaries are followed, so composite and users' own layers are covered. Keras's global generator,
+            which a layer uses when it draws without a seed of its own, is not among them.
+
+    Returns:
+        Generators in the order in which the attributes were set: the same in every process that builds the same way.
+    """
+    return list(_generators_in(roots, set()))
+
+
+def assign_seeds(
+    generators: Sequence[keras.random.SeedGenerator], seed: int, step: tf.Tensor | int, per_replica: bool = True
+) -> None:
+    """Set each generator to a state that depends on (its position, seed, step) only.
+
+    Called before a training step, it makes the step's random draws repeatable whatever ran before it. Inside a replica
+    of a distribution strategy the state depends on the replica too, so that replicas do not drop the same units;
+    replica 0 has the states of an undistributed run.
+
+    Args:
+        generators: From `seed_generators`.
+        seed: The run's seed.
+        step: Global step, an integer or an integer tensor; inside a `tf.function` it is no constant of the graph.
+        per_replica: Whether replicas differ; False for draws that all of them must make alike.
+    """
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group if context is not None and per_replica else 0
+    for position, generator in enumerate(generators):
+        dtype = generator.state.dtype
+        first = tf.constant(seed_for("seed generator", position, seed), dtype)
+        # a large odd factor keeps the replicas' seeds away from each other's
+        first += tf.cast(replica, dtype) * tf.constant(1_000_003, dtype)
+        generator.state.assign(tf.stack([first, tf.cast(step, dtype)]))
+
+
+def _generators_in(item: object, seen: set[int]) -> Iterator[keras.random.SeedGenerator]:
+    if not isinstance(item, keras.random.SeedGenerator | keras.layers.Layer | list | tuple | dict) or id(item) in seen:
+        return
+    seen.add(id(item))
+    if isinstance(item, keras.random.SeedGenerator):
+        yield item
+        return
+    item = vars(item) if isinstance(item, keras.layers.Layer) else item
+    for child in list(item.values() if isinstance(item, dict) else item):
+        yield from _generators_in(child, seen)

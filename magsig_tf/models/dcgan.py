@@ -1,4 +1,4 @@
-"""The two networks of a DCGAN, after Radford et al. 2016, and DiffAugment in front of its discriminator.
+"""The two networks of a DCGAN, after Radford et al. 2016, DiffAugment in front of its discriminator, and samples.
 
 DiffAugment (Zhao et al. 2020) is augmentation that gradients pass through, the same for real and synthetic images.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -15,7 +16,7 @@ from magsig_tf.errors import UsageError
 from magsig_tf.gan_options import SIZES
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.layers.spectral_normalization import SpectralNormalization
-from magsig_tf.seeding import seed_for
+from magsig_tf.seeding import generator_for, seed_for
 
 FIRST_MAP = 4
 """Height and width of the generator's first map and of the discriminator's last one."""
@@ -166,9 +167,8 @@ def _coloured(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     brightness, saturation, contrast = brightness - 0.5, 2.0 * saturation, contrast + 0.5
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
     mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
-    return (contrast * saturation) * images + (
-        contrast * (1.0 - saturation) * grey + ((1.0 - contrast) * mean + brightness)
-    )
+    added = contrast * (1.0 - saturation) * grey + ((1.0 - contrast) * mean + brightness)
+    return (contrast * saturation) * images + added
 
 
 def _outside(centre: tf.Tensor, square: int, size: int) -> tf.Tensor:
@@ -208,3 +208,51 @@ def _gather_plan(moved: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _gathered(images: tf.Tensor, source: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
     return tf.gather(tf.reshape(images, [-1, images.shape[-1]]), source) * inside[..., None]
+
+
+def latent_vectors(count: int, length: int, seed_names: tuple[object, ...]) -> np.ndarray:
+    """Return standard normal vectors, float32 [count, length]."""
+    return generator_for("gan samples", *seed_names).standard_normal((count, length)).astype(np.float32)
+
+
+def sample(generator: keras.Model, count: int, seed_names: tuple[object, ...], batch: int = 64) -> np.ndarray:
+    """Return images of latent vectors that derive from names.
+
+    Args:
+        generator: Maps [n, latent] to pixels in [-1, 1].
+        count: How many, >= 0.
+        seed_names: Names that the latent vectors derive from; the first images of a longer draw are the same.
+        batch: Images in a step.
+
+    Returns:
+        uint8 [count, size, size, 3].
+    """
+    return Sampler(generator, batch)(latent_vectors(count, generator.input_shape[-1], seed_names))
+
+
+class Sampler:
+    """Images of latent vectors, in batches of one size so that nothing is traced twice.
+
+    Args:
+        generator: Maps [n, latent] to pixels in [-1, 1].
+        batch: Images in a step.
+    """
+
+    def __init__(self, generator: keras.Model, batch: int):
+        self.generator, self.batch = generator, batch
+
+        @tf.function(input_signature=[tf.TensorSpec((batch, generator.input_shape[-1]), tf.float32)], autograph=False)
+        def draw(latents: tf.Tensor) -> tf.Tensor:
+            pixels = generator(latents, training=False)
+            return tf.cast(tf.clip_by_value(tf.round((pixels + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+
+        draw._omit_frequent_tracing_warning = True  # one trace a GAN is right
+        self._draw = draw
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """Return uint8 [n, size, size, 3] for latent vectors [n, latent]."""
+        padded = np.pad(latents, ((0, -len(latents) % self.batch), (0, 0)))
+        drawn = np.empty((len(padded), *self.generator.output_shape[1:]), np.uint8)
+        for first in range(0, len(padded), self.batch):
+            drawn[first : first + self.batch] = self._draw(padded[first : first + self.batch]).numpy()
+        return drawn[: len(latents)]

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.gan.networks import build_gan
-from magsig_tf.gan.step import GanStep
+from magsig_tf.gan.step import GanStep, build_gan
 from tests.gan.tiny_gan import SEED_NAMES, tiny_images, tiny_options, tiny_settings
 from tests.training.test_host_waits import CALLS_THE_HOST
 

@@ -10,7 +10,8 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.gan import train as module
-from magsig_tf.gan.networks import Sampler, latent_vectors, load_generator, sample
+from magsig_tf.gan.train import load_generator
+from magsig_tf.models.dcgan import Sampler, latent_vectors, sample
 from tests.gan.tiny_gan import IDENTITY, SEED_NAMES, tiny_images, tiny_settings, train
 
 TRAINED = {"generator_loss", "discriminator_loss", "real_accuracy", "synthetic_accuracy"}

@@ -118,7 +118,7 @@ class _Extractor:
 
         with dtype_policy("float32"):  # numbers must not depend on the precision in which the GANs are trained
             encoder = build_encoder(name, (size, size, 3), weights, SEED)
-        self.size, self.length = size, encoder.output_shape[-1]
+        self.size = size
 
         @tf.function(input_signature=[tf.TensorSpec((_BATCH, size, size, 3), tf.uint8)])
         def forward(pixels: tf.Tensor) -> tf.Tensor:
@@ -127,11 +127,8 @@ class _Extractor:
         self._forward = forward
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        found = np.empty((len(images), self.length), np.float32)
-        starts = range(0, len(images), _BATCH)
-        for start, pixels in zip(starts, read_ahead(lambda s: self._batch(images, s), starts), strict=True):
-            found[start : start + _BATCH] = self._forward(pixels).numpy()[: len(images) - start]
-        return found
+        batches = read_ahead(lambda start: self._batch(images, start), range(0, len(images), _BATCH))
+        return np.concatenate([self._forward(pixels).numpy() for pixels in batches])[: len(images)]
 
     def _batch(self, images: np.ndarray, start: int) -> np.ndarray:
         batch = np.asarray(images[start : start + _BATCH])

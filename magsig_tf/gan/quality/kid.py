@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +41,7 @@ class RealKernel:
         """
         images = np.bincount(case).astype(np.float64)
         itself = np.diag(np.bincount(case, _kernel_with_itself(real)))
-        return cls(kernel_sums_within(real, case) - itself, np.outer(images, images) - np.diag(images), images)
+        return cls(kernel_sums(real, case, real, case) - itself, np.outer(images, images) - np.diag(images), images)
 
     def means(self, draws: np.ndarray) -> np.ndarray:
         """Return the mean of the kernel over pairs in every bootstrap replicate over the cases.
@@ -93,7 +95,7 @@ class SampleKernel:
         """
         drawn = len(synthetic)
         together = np.zeros(drawn, int)
-        among = kernel_sums_within(synthetic, together)[0, 0] - _kernel_with_itself(synthetic).sum()
+        among = kernel_sums(synthetic, together, synthetic, together)[0, 0] - _kernel_with_itself(synthetic).sum()
         cross = kernel_sums(real, case, synthetic, together)[:, 0] / drawn
         return cls(cross, float(among / (drawn * (drawn - 1))))
 
@@ -122,30 +124,24 @@ def kernel_sums(first: np.ndarray, group: np.ndarray, second: np.ndarray, other_
     Args:
         first: Shape (n, d).
         group: Group of each row of `first`, 0 to G - 1, shape (n,).
-        second: Shape (m, d).
+        second: Shape (m, d); where it is `first`, in the same groups, half of the blocks are the other half
+            transposed.
         other_group: Group of each row of `second`, 0 to H - 1, shape (m,).
 
     Returns:
         float64 [G, H].
     """
-    found = np.zeros((group.max() + 1, other_group.max() + 1))
+    found, within = np.zeros((group.max() + 1, other_group.max() + 1)), second is first and other_group is group
     blocks = _blocks(second, other_group)
-    for rows, of_rows in _blocks(first, group):
-        for columns, of_columns in blocks:
-            found[np.ix_(of_rows[0], of_columns[0])] += _block_sums(rows, of_rows[1], columns, of_columns[1])
-    return found
-
-
-def kernel_sums_within(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return `kernel_sums` of rows with themselves, where half of the blocks are the other half transposed."""
-    found = np.zeros((group.max() + 1,) * 2)
-    blocks = _blocks(rows, group)
-    for place, (columns, of_columns) in enumerate(blocks):
-        for above, of_above in blocks[: place + 1]:
-            sums = _block_sums(above, of_above[1], columns, of_columns[1])
-            found[np.ix_(of_above[0], of_columns[0])] += sums
-            if above is not columns:
-                found[np.ix_(of_columns[0], of_above[0])] += sums.T
+    if within:
+        pairs = [(above, columns) for place, columns in enumerate(blocks) for above in blocks[: place + 1]]
+    else:
+        pairs = list(itertools.product(_blocks(first, group), blocks))
+    for (rows, of_rows), (columns, of_columns) in pairs:
+        sums = _block_sums(rows, of_rows[1], columns, of_columns[1])
+        found[np.ix_(of_rows[0], of_columns[0])] += sums
+        if within and rows is not columns:
+            found[np.ix_(of_columns[0], of_rows[0])] += sums.T
     return found
 
 
@@ -176,25 +172,30 @@ MOST_IMAGES = 1000
 """Training images that a checkpoint is held against; more would cost time and change no choice."""
 
 
-def distance_to(images: np.ndarray, features: Features, *names: object) -> Callable[[np.ndarray], float]:
+def distance_to(images: np.ndarray, space: Callable[[], Features], *names: object) -> Callable[[np.ndarray], float]:
     """Return the function that gives the KID of samples against training images.
 
     Args:
         images: uint8 [n, s, s, 3], the training images of one GAN; at most `MOST_IMAGES` of them, drawn at random, are
             used, the same ones at every call.
-        features: Where they are compared; `random_features(s)`, so that the choice does not depend on what is
-            installed.
+        space: Makes the features in which they are compared, at the first call of what is returned: a GAN that is done
+            needs none. `random_features(s)`, so that the choice does not depend on what is installed.
         names: Names that the draw derives from.
 
     Returns:
         uint8 [m, s, s, 3] -> KID, smaller is better.
     """
-    chosen = generator_for("gan distance", *names).permutation(len(images))[:MOST_IMAGES]
-    real = features(images[np.sort(chosen)])
-    together = np.zeros(len(real), int)
-    kernel = RealKernel.of(real, together)
+    chosen = np.sort(generator_for("gan distance", *names).permutation(len(images))[:MOST_IMAGES])
+    together = np.zeros(len(chosen), int)
+
+    @functools.cache
+    def compared() -> tuple[Features, np.ndarray, RealKernel]:
+        features = space()
+        real = features(images[chosen])
+        return features, real, RealKernel.of(real, together)
 
     def distance(samples: np.ndarray) -> float:
+        features, real, kernel = compared()
         drawn = SampleKernel.of(real, together, features(samples))
         return float(resampled_kid(kernel, drawn, np.ones((1, 1)))[0])
 

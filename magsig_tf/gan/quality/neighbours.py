@@ -28,7 +28,8 @@ class Distances:
     @classmethod
     def between(cls, real: np.ndarray, synthetic: np.ndarray) -> Distances:
         """Return the distances of feature rows, [n, d] and [m, d]."""
-        return cls(distances_within(real), squared_distances(real, synthetic), distances_within(synthetic))
+        pairs = ((real, real), (real, synthetic), (synthetic, synthetic))
+        return cls(*(squared_distances(one, other) for one, other in pairs))
 
     def halves(self, first: np.ndarray) -> Distances:
         """Return the distances where half of the real rows stand in for synthetic ones.
@@ -47,28 +48,20 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Args:
         first: Shape (n, d).
-        second: Shape (m, d).
+        second: Shape (m, d); where it is `first`, half of the blocks are computed, and the diagonal is 0.
 
     Returns:
         float32 [n, m], not below 0.
     """
-    found = np.empty((len(first), len(second)), np.float32)
+    found, within = np.empty((len(first), len(second)), np.float32), second is first
     for columns in _blocks(second):
         others = second[columns].astype(np.float64)
-        for rows in _blocks(first):
+        for rows in _blocks(first[: columns.stop] if within else first):
             found[rows, columns] = _block(first[rows].astype(np.float64), others)
-    return found
-
-
-def distances_within(rows: np.ndarray) -> np.ndarray:
-    """Return the squared Euclidean distances among rows, [n, d]: float32 [n, n], diagonal 0."""
-    found = np.empty((len(rows), len(rows)), np.float32)
-    for columns in _blocks(rows):
-        others = rows[columns].astype(np.float64)
-        for above in _blocks(rows[: columns.stop]):
-            found[above, columns] = _block(rows[above].astype(np.float64), others)
-            found[columns, above] = found[above, columns].T
-    np.fill_diagonal(found, 0)
+            if within:
+                found[columns, rows] = found[rows, columns].T
+    if within:
+        np.fill_diagonal(found, 0)
     return found
 
 

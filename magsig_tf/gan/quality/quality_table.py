@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,7 @@ from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.fold import LABELS, Part, PartSamples, TrainingImages
 from magsig_tf.gan.quality import kid, neighbours
 from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
-from magsig_tf.gan.quality.neighbours import Distances, distances_within, memorisation, squared_distances
+from magsig_tf.gan.quality.neighbours import Distances, memorisation, squared_distances
 from magsig_tf.gan.quality.probes import REPLICATES, Probe, label_probe, magnification_probe, mix_distance
 from magsig_tf.seeding import generator_for
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
@@ -62,10 +65,12 @@ def quality_table(
     for space in [*spaces, pixel_features()]:
         progress(f"quality in {space.title}")
         features = space(training.images)
-        labels = None if space.name == PIXELS else _label_probe(training, features, names)
+        # fitted once, by the first GAN that asks
+        labels = functools.cache(functools.partial(label_probe, features, training.label, training.case, *names))
         for each in samples:
             measures = PartMeasures(training, features, each.part, space(each.images), names, replicates)
-            found += [each.part.about | {"features": space.name} | record for record in measures.records(labels)]
+            records = measures.of_pixels() if space.name == PIXELS else measures.of_features(labels)
+            found += [each.part.about | {"features": space.name} | record for record in records]
     for name, reason in (left_out or {}).items():
         empty = {"features": name, "kind": "synthetic", "metric": "kid", "reason": reason}
         found += [each.part.about | empty | dict.fromkeys(NUMBERS, np.nan) for each in samples]
@@ -74,19 +79,13 @@ def quality_table(
     return frame.sort_values("part", key=lambda part: part.map(order.index), kind="stable", ignore_index=True)
 
 
-def _label_probe(training: TrainingImages, features: np.ndarray, names: tuple[object, ...]) -> Probe | NotDefinedError:
-    try:
-        return label_probe(features, training.label, training.case, *names)
-    except NotDefinedError as error:
-        return error
-
-
 def _capped(images: np.ndarray, *names: object) -> np.ndarray:
     if len(images) <= MOST_IMAGES:
         return images
     return images[np.sort(generator_for("gan quality rows", *names).permutation(len(images))[:MOST_IMAGES])]
 
 
+@dataclass
 class PartMeasures:
     """All measures of one GAN in one feature space.
 
@@ -99,52 +98,54 @@ class PartMeasures:
         replicates: Bootstrap replicates over cases.
     """
 
-    def __init__(
-        self,
-        training: TrainingImages,
-        features: np.ndarray,
-        part: Part,
-        drawn: np.ndarray,
-        names: tuple[object, ...],
-        replicates: int,
-    ):
-        self.part, self.drawn, self.class_names = part, drawn, (*names, LABELS[part.label])
-        of_class, self.rows = np.flatnonzero(training.label == part.label), training.rows_of(part)
-        self.of_class = training.of_rows(of_class)
-        self.features, self.saw = features[of_class], np.isin(of_class, self.rows)
-        # what the GAN saw: features, and the position of each image's case
-        self.own, self.case = self.features[self.saw], _positions(self.of_class.case[self.saw])
-        self.cases = int(self.case.max()) + 1
-        self.counts: Record = {"images_real": len(self.own), "images_synthetic": len(drawn), "cases": self.cases}
-        self.draws = bootstrap_draws(self.cases, replicates, *names, part.name)
-        few = self.cases < FEWEST_CASES_TO_HALVE
-        self.halved = np.zeros((0, self.cases), bool) if few else halves(self.cases, HALVINGS, *names, part.name)
+    training: TrainingImages
+    features: np.ndarray
+    part: Part
+    drawn: np.ndarray
+    names: tuple[object, ...]
+    replicates: int
 
-    def records(self, labels: Probe | NotDefinedError | None) -> Iterator[Record]:
+    def __post_init__(self) -> None:
+        self.rows, names = self.training.rows_of(self.part), (*self.names, self.part.name)
+        # what the GAN saw: features, and the position of each image's case
+        self.own, self.case = self.features[self.rows], _positions(self.training.case[self.rows])
+        self.cases = int(self.case.max()) + 1
+        self.counts: Record = {"images_real": len(self.own), "images_synthetic": len(self.drawn), "cases": self.cases}
+        self.draws = bootstrap_draws(self.cases, self.replicates, *names)
+        self.halved, self.of_floor = np.zeros((0, self.cases), bool), {}
+        if self.cases >= FEWEST_CASES_TO_HALVE:
+            self.halved = halves(self.cases, HALVINGS, *names)
+            kept = round(float(np.mean(self.halved[:, self.case].sum(axis=1))))
+            self.of_floor = {"images_real": kept, "images_synthetic": len(self.own) - kept}
+
+    def of_pixels(self) -> Iterator[Record]:
+        """Yield one record for each kind and metric in pixels, in which only nearest neighbours mean something."""
+        real, cross = squared_distances(self.own, self.own), squared_distances(self.own, self.drawn)
+        yield from self._counted(COPIES, self._memorisation(real, cross))
+
+    def of_features(self, labels: Callable[[], Probe]) -> Iterator[Record]:
         """Yield one record for each kind and metric.
 
         Args:
-            labels: The label probe of this space, or why there is none; None where the features are pixels, in which
-                only nearest neighbours mean something.
+            labels: Gives the label probe of this space, or raises NotDefinedError.
         """
-        of_floor: Record = {}
-        if len(self.halved):
-            kept = round(float(np.mean(self.halved[:, self.case].sum(axis=1))))
-            of_floor = {"images_real": kept, "images_synthetic": len(self.own) - kept}
-        for record in self._memorisation_of_pixels() if labels is None else self._measures(labels):
-            yield self.counts | (of_floor if record["kind"] == "floor" else {}) | record
-
-    def _memorisation_of_pixels(self) -> Iterator[Record]:
-        real, cross = distances_within(self.own), squared_distances(self.own, self.drawn)
-        yield from _or_reason(COPIES, self._memorisation(real, cross))
-
-    def _measures(self, labels: Probe | NotDefinedError) -> Iterator[Record]:
         distances = Distances.between(self.own, self.drawn)
-        yield from _or_reason(("kid",), self._kid())
-        yield from _or_reason(neighbours.METRICS, self._neighbours(distances))
-        yield from _or_reason(COPIES, self._memorisation(distances.real, distances.cross))
-        yield from _or_reason(("magnification_shift",), self._magnification(), ("synthetic",))
-        yield from _or_reason(("label_agreement",), self._label(labels), ("synthetic",))
+        yield from self._counted(("kid",), self._kid())
+        yield from self._counted(neighbours.METRICS, self._neighbours(distances))
+        yield from self._counted(COPIES, self._memorisation(distances.real, distances.cross))
+        yield from self._counted(("magnification_shift",), self._magnification(), ("synthetic",))
+        yield from self._counted(("label_agreement",), self._label(labels), ("synthetic",))
+
+    def _counted(
+        self, metrics: tuple[str, ...], measure: Iterator[Record], kinds: tuple[str, ...] = ("synthetic", "floor")
+    ) -> Iterator[Record]:
+        """Yield a measure's records with the images behind them, or its metrics with the reason why there are none."""
+        try:
+            records = list(measure)
+        except NotDefinedError as error:
+            records = [_record(kind, metric, reason=error.reason) for kind in kinds for metric in metrics]
+        for record in records:
+            yield self.counts | (self.of_floor if record["kind"] == "floor" else {}) | record
 
     def _kid(self) -> Iterator[Record]:
         _enough(kid.FEWEST, len(self.own), len(self.drawn))
@@ -168,10 +169,7 @@ class PartMeasures:
         yield _record("synthetic", "precision", float(found.pop("precision").mean()))
         for metric, of_real in found.items():
             yield self._with_interval(metric, resampled_means(of_real, self.case, self.draws))
-        yield from self._floor(
-            neighbours.METRICS,
-            lambda first: {name: each.mean() for name, each in scores(distances.halves(first[self.case])).items()},
-        )
+        yield from self._floor(neighbours.METRICS, lambda first: scores(distances.halves(first[self.case])))
 
     def _memorisation(self, real: np.ndarray, cross: np.ndarray) -> Iterator[Record]:
         found = memorisation(real, cross, self.case)
@@ -186,30 +184,30 @@ class PartMeasures:
         yield _record("floor", "copied_same_case", found["copied_same_case"], reason=alone)
 
     def _magnification(self) -> Iterator[Record]:
-        case = _positions(self.of_class.case)
+        of_class, names = np.flatnonzero(self.training.label == self.part.label), (*self.names, LABELS[self.part.label])
+        training, saw = self.training.of_rows(of_class), np.isin(of_class, self.rows)
+        case = _positions(training.case)
         cases = int(case.max()) + 1
-        probe = magnification_probe(self.features, self.of_class.magnification, case, *self.class_names)
-        of_class = {"images_real": len(case), "cases": cases}
-        draws = bootstrap_draws(cases, len(self.draws) - 1, *self.class_names)
-        accuracy, low, high = probe.balanced_accuracy(draws)
+        probe = magnification_probe(self.features[of_class], training.magnification, case, *names)
+        counts = {"images_real": len(case), "cases": cases}
+        accuracy, low, high = probe.balanced_accuracy(bootstrap_draws(cases, self.replicates, *names))
         chance = 1 / len(probe.classes)
         blind = "" if low > chance else "the probe does not distinguish real magnifications"
-        mixes = {"synthetic": probe.sample_mix(self.drawn), "floor": probe.mix(self.saw)}
-        yield of_class | _record("synthetic", "magnification_shift", mix_distance(*mixes.values()), reason=blind)
-        floor = probe.halved(self.saw, halves(cases, HALVINGS, *self.class_names))
-        yield of_class | _record("floor", "magnification_shift", floor)
+        mixes = {"synthetic": probe.sample_mix(self.drawn), "floor": probe.mix(saw)}
+        yield counts | _record("synthetic", "magnification_shift", mix_distance(*mixes.values()), reason=blind)
+        floor = probe.halved(saw, halves(cases, HALVINGS, *names))
+        yield counts | _record("floor", "magnification_shift", floor)
         for kind, mix in mixes.items():
             share = dict(zip(probe.classes, mix.tolist(), strict=True))
             for name in magnification_order(probe.classes):
-                yield of_class | _record(kind, f"looks_like {name}", share[name])
+                yield counts | _record(kind, f"looks_like {name}", share[name])
             if self.part.magnification:
-                yield of_class | _record(kind, "as_intended", share[self.part.magnification])
-        yield of_class | _record("floor", "probe_accuracy", accuracy, (low, high))
-        yield of_class | _record("floor", "probe_chance", chance)
+                yield counts | _record(kind, "as_intended", share[self.part.magnification])
+        yield counts | _record("floor", "probe_accuracy", accuracy, (low, high))
+        yield counts | _record("floor", "probe_chance", chance)
 
-    def _label(self, probe: Probe | NotDefinedError) -> Iterator[Record]:
-        if isinstance(probe, NotDefinedError):
-            raise probe
+    def _label(self, labels: Callable[[], Probe]) -> Iterator[Record]:
+        probe = labels()
         agreement = float(probe.sample_mix(self.drawn)[self.part.label])
         yield _record("synthetic", "label_agreement", agreement, reason="" if probe.sees() else BLIND)
         yield self.counts | _record("floor", "label_agreement", probe.recognised(self.rows))
@@ -219,15 +217,13 @@ class PartMeasures:
         bounds = (np.nan, np.nan) if few else interval(replicates[1:])
         return _record("synthetic", metric, float(replicates[0]), bounds, NO_INTERVAL if few else "")
 
-    def _floor(
-        self, metrics: tuple[str, ...], of_half: Callable[[np.ndarray], Mapping[str, float]]
-    ) -> Iterator[Record]:
+    def _floor(self, metrics: tuple[str, ...], of_half: Callable[..., Mapping[str, Any]]) -> Iterator[Record]:
         """Yield the means over the halvings; halvings whose sides are too small are left out."""
         reason, found = f"fewer than {FEWEST_CASES_TO_HALVE} cases to halve", []
         for half in self.halved:
             try:
                 scores = of_half(half)
-                found.append([scores[metric] for metric in metrics])
+                found.append([np.mean(scores[metric]) for metric in metrics])
             except NotDefinedError as error:
                 reason = error.reason
         values = np.mean(found, axis=0).tolist() if found else [np.nan] * len(metrics)
@@ -250,13 +246,3 @@ def _enough(fewest: int, *sizes: int) -> None:
         raise NotDefinedError(
             f"Expected at least {fewest} images on each side", f"found {min(sizes)} images on a side", "Use more images"
         )
-
-
-def _or_reason(
-    metrics: tuple[str, ...], measure: Iterator[Record], kinds: tuple[str, ...] = ("synthetic", "floor")
-) -> Iterator[Record]:
-    """Yield what a measure yields; where it is not defined, its metrics without a number and with the reason."""
-    try:
-        yield from measure
-    except NotDefinedError as error:
-        yield from (_record(kind, metric, reason=error.reason) for kind in kinds for metric in metrics)

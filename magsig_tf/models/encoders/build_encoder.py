@@ -87,9 +87,9 @@ def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[i
     except MagsigError:
         raise
     except Exception as error:  # a plugin's function may raise anything
-        height, width, channels = input_shape
+        size = " x ".join(map(str, input_shape))
         raise UsageError(
-            f"Expected the encoder {name} to build for {height} x {width} x {channels} images and weights {weights}",
+            f"Expected the encoder {name} to build for {size} images and weights {weights}",
             f"found {type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
             "Mend the function, or choose other images or weights",
         ) from error

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-from collections.abc import Iterator
+import itertools
 from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
+from keras import KerasTensor, layers
 
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.models.encoders.build_encoder import check_weight_choice
@@ -52,8 +52,10 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
     inputs = keras.Input(input_shape, dtype="float32", name="pixels")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="preprocessing")(inputs)
     x = _convolve(x, "stem", layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="stem_conv"))
-    for name, kernel, stride, expansion, filters in _blocks():
-        x = _block(x, name, kernel, stride, expansion, filters)
+    number = itertools.count()
+    for repeats, kernel, stride, expansion, filters in STAGES:
+        for repeat in range(repeats):
+            x = _block(x, f"block{next(number)}", kernel, 1 if repeat else stride, expansion, filters)
     x = _convolve(x, "head", layers.Conv2D(HEAD, 1, use_bias=False, name="head_conv"))
     x = layers.GlobalAveragePooling2D(dtype="float32", name="pool")(x)
     model = keras.Model(inputs, x, name="efficientnet_lite0")
@@ -65,25 +67,13 @@ def build(input_shape: tuple[int, int, int], weights: str = "imagenet") -> keras
 vars(build)["default_weights"] = "imagenet"  # what `build_encoder` takes `auto` for
 
 
-def _blocks() -> Iterator[tuple[str, int, int, int, int]]:
-    number = 0
-    for repeats, kernel, stride, expansion, filters in STAGES:
-        for repeat in range(repeats):
-            yield f"block{number}", kernel, stride if repeat == 0 else 1, expansion, filters
-            number += 1
-
-
-def _convolve(
-    x: keras.KerasTensor, name: str, convolution: keras.layers.Layer, activate: bool = True
-) -> keras.KerasTensor:
+def _convolve(x: KerasTensor, name: str, convolution: keras.layers.Layer, activate: bool = True) -> KerasTensor:
     x = convolution(x)
     x = FusedBatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_norm")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 
-def _block(
-    inputs: keras.KerasTensor, name: str, kernel: int, stride: int, expansion: int, filters: int
-) -> keras.KerasTensor:
+def _block(inputs: KerasTensor, name: str, kernel: int, stride: int, expansion: int, filters: int) -> KerasTensor:
     x, channels = inputs, inputs.shape[-1]
     if expansion != 1:
         expand = layers.Conv2D(channels * expansion, 1, use_bias=False, name=f"{name}_expand_conv")

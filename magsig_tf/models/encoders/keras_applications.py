@@ -40,7 +40,7 @@ def average_pooled(pixels: keras.KerasTensor, network: keras.Model, name: str) -
     return swap_batch_normalization(keras.Model(pixels, embedding, name=name))
 
 
-def pooled_before_the_last_norm(pixels: keras.KerasTensor, network: keras.Model, name: str) -> keras.Model:
+def pooled_before_norm(pixels: keras.KerasTensor, network: keras.Model, name: str) -> keras.Model:
     """Return a network pooled before its last normalization, as ConvNeXt is (Liu et al. 2022, and `pooling="avg"`)."""
     last = network.layers[-1]
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32", name="pool")(last.input)
@@ -96,16 +96,19 @@ class KerasApplication:
                 f"Prepare the data with --size {self.smallest} or more, or choose another encoder",
             )
         pixels = keras.Input(input_shape, dtype="float32", name="pixels")
-        wanted = "imagenet" if weights == "imagenet" else None
         construct = getattr(keras.applications, self.constructor)
-        with warnings.catch_warnings(), _download_errors(self.name) if wanted else contextlib.nullcontext():
+        with warnings.catch_warnings(), _download_errors(self.name) if weights != "none" else contextlib.nullcontext():
             # MobileNetV2 on sizes that have no weights of their own, as documented
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
             # float32: a mixed policy would round the pixels before it subtracts
             prepared = self.preprocessing(dtype="float32", name="preprocessing")(pixels)
             # the shape beside the tensor, or MobileNetV2 would not choose the weights of that size
-            shape = {"input_shape": input_shape, "input_tensor": prepared}
-            network = construct(include_top=False, weights=wanted, **shape, **self.arguments)
+            given = {
+                "input_shape": input_shape,
+                "input_tensor": prepared,
+                "weights": None if weights == "none" else weights,
+            }
+            network = construct(include_top=False, **given, **self.arguments)
         return self.pooled(pixels, network, self.name)
 
 
@@ -130,9 +133,7 @@ def _download_errors(name: str) -> Iterator[None]:
 
 
 _OUTSIDE = {"include_preprocessing": False}
-convnext_tiny = KerasApplication(
-    "convnext_tiny", "ConvNeXtTiny", standardization, 32, _OUTSIDE, pooled_before_the_last_norm
-)
+convnext_tiny = KerasApplication("convnext_tiny", "ConvNeXtTiny", standardization, 32, _OUTSIDE, pooled_before_norm)
 """ConvNeXt-Tiny: embedding of length 768, weights trained at 224. Without batch statistics."""
 densenet121 = KerasApplication("densenet121", "DenseNet121", standardization)
 """DenseNet-121: embedding of length 1024, weights trained at 224."""

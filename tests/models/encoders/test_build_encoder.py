@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError, RunError, UsageError
-from magsig_tf.models.classifier import build_classifier
+from magsig_tf.models.classifier import build_classifier, trained_weights
 from magsig_tf.models.encoders import build_encoder, efficientnet_lite0, small_cnn
 from magsig_tf.models.encoders.keras_applications import resnet50
-from magsig_tf.models.freezing import trained_weights
 from magsig_tf.models.layers.caffe_preprocessing import CaffePreprocessing
 from magsig_tf.registry import registry
 from tests.models.encoders.documented_blocks import documented_blocks, frozen_by
