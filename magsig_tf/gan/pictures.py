@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -156,9 +157,7 @@ def _tile_sheet(title: str, columns: tuple[str, str], rows: Sequence[_Row]) -> I
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow's other font comes in one size"
-    return font
+    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))  # Pillow's other font comes in one size
 
 
 def _caption(training: TrainingImages, rows: Sequence[_Row], fold: FoldGans, names: tuple, pooled: bool) -> str:

@@ -98,13 +98,14 @@ def build_gan(
     Raises:
         UsageError: the batch cannot be divided among the replicas, or there is no architecture for the size.
     """
-    width, (name, strategy) = options.gan_width, resolve_strategy(settings, workers)
+    name, strategy = resolve_strategy(settings, workers)
     if options.gan_batch % strategy.num_replicas_in_sync:
         raise UsageError(
             f"Expected a gan_batch that {strategy.num_replicas_in_sync} replicas can share",
             f"found {options.gan_batch} images",
             "Change --set gan_batch",
         )
+    width = options.gan_width
     synchronized = synchronize_batch_normalization if settings.synchronized_batch_norm else lambda network: network
 
     def generator() -> keras.Model:
@@ -144,7 +145,9 @@ class RealBatches:
 
     def __init__(self, images: np.ndarray, batch: int, seed_names: tuple[object, ...]):
         self.images, self.batch, self.seed_names = images, batch, seed_names
-        self._order = functools.lru_cache(maxsize=4)(self._shuffled)
+        self._order = functools.lru_cache(4)(
+            lambda epoch: generator_for("gan order", *seed_names, epoch).permutation(len(images))
+        )
 
     def rows(self, step: int) -> np.ndarray:
         """Return the rows of global step `step`, int64 [batch]."""
@@ -173,9 +176,6 @@ class RealBatches:
         index, count = share
         mine = slice(index * self.batch // count, (index + 1) * self.batch // count)
         yield from read_ahead(lambda step: self.turned(step)[mine], range(first, last))
-
-    def _shuffled(self, epoch: int) -> np.ndarray:
-        return generator_for("gan order", *self.seed_names, epoch).permutation(len(self.images))
 
 
 def discriminator_terms(name: str, real: tf.Tensor, synthetic: tf.Tensor) -> tf.Tensor:

@@ -145,11 +145,8 @@ def kernel_sums(first: np.ndarray, group: np.ndarray, second: np.ndarray, other_
     return found
 
 
-Block = tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]
-"""Rows sorted by group; the groups that occur, and where each begins."""
-
-
-def _blocks(rows: np.ndarray, group: np.ndarray) -> list[Block]:
+def _blocks(rows: np.ndarray, group: np.ndarray) -> list[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """Return rows sorted by group, in blocks, each with the groups that occur and where each begins."""
     order = np.argsort(group, kind="stable")
     chosen = [order[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
     return [(rows[some], np.unique(group[some], return_index=True)) for some in chosen]

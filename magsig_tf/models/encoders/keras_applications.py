@@ -96,19 +96,15 @@ class KerasApplication:
                 f"Prepare the data with --size {self.smallest} or more, or choose another encoder",
             )
         pixels = keras.Input(input_shape, dtype="float32", name="pixels")
-        construct = getattr(keras.applications, self.constructor)
-        with warnings.catch_warnings(), _download_errors(self.name) if weights != "none" else contextlib.nullcontext():
+        construct, wanted = getattr(keras.applications, self.constructor), None if weights == "none" else weights
+        with warnings.catch_warnings(), _download_errors(self.name) if wanted else contextlib.nullcontext():
             # MobileNetV2 on sizes that have no weights of their own, as documented
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
             # float32: a mixed policy would round the pixels before it subtracts
             prepared = self.preprocessing(dtype="float32", name="preprocessing")(pixels)
             # the shape beside the tensor, or MobileNetV2 would not choose the weights of that size
-            given = {
-                "input_shape": input_shape,
-                "input_tensor": prepared,
-                "weights": None if weights == "none" else weights,
-            }
-            network = construct(include_top=False, **given, **self.arguments)
+            given = {"input_shape": input_shape, "input_tensor": prepared}
+            network = construct(include_top=False, weights=wanted, **given, **self.arguments)
         return self.pooled(pixels, network, self.name)
 
 
