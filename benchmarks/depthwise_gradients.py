@@ -28,7 +28,7 @@ def main(rounds: int, quick: bool) -> None:
     set_up_tensorflow()
     import keras
 
-    from magsig_tf.models.layers import DepthwiseConv2D
+    from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
 
     images, rounds = (1, 1) if quick else (32, rounds)
     for precision, size, channels, side, stride in CASES[-1:] if quick else CASES:

@@ -12,9 +12,9 @@ def efficientnet_lite0(input_shape: tuple[int, int, int], weights: str = "none")
 
 def resnet50(input_shape: tuple[int, int, int], weights: str = "none"):
     """Return magsig's ResNet-50 with Keras's batch normalization."""
-    from magsig_tf.models.encoders import resnet50
+    from magsig_tf.models.encoders.keras_applications import resnet50
 
-    return _with_stock_layers(resnet50.build(input_shape, weights))
+    return _with_stock_layers(resnet50(input_shape, weights))
 
 
 def small_cnn(input_shape: tuple[int, int, int], weights: str = "none"):

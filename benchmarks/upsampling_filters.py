@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from magsig_tf.data import resampling
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.gan.quality.spectra import ring_powers, told_apart
+from magsig_tf.gan.quality.probes import ring_powers, told_apart
 from magsig_tf.seeding import generator_for
 from magsig_tf.workspace import Workspace
 

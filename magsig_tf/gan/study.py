@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,12 @@ from magsig_tf.data.resampling import downsampled, resampled, upsampled
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumable_folder import ResumableFolder
 from magsig_tf.execution.workers import ALONE, Workers
-from magsig_tf.gan.fold import FoldGans, Part
-from magsig_tf.gan.images import PartSamples, TrainingImages
-from magsig_tf.gan.pictures import Picture, real_and_synthetic
-from magsig_tf.gan.quality.features import feature_spaces
+from magsig_tf.gan.fold import IMAGES, RECORD, TABLE, FoldGans, PartSamples, TrainingImages
+from magsig_tf.gan.pictures import real_and_synthetic
+from magsig_tf.gan.quality.features import feature_spaces, random_features
+from magsig_tf.gan.quality.kid import distance_to
+from magsig_tf.gan.quality.probes import Sides, spectrum_probe
 from magsig_tf.gan.quality.quality_table import quality_table
-from magsig_tf.gan.quality.spectra import Sides, spectrum_probe
-from magsig_tf.gan.synthetic_images import IMAGES, RECORD, TABLE
 from magsig_tf.gan_options import is_demonstration
 from magsig_tf.seeding import generator_for
 
@@ -56,10 +55,13 @@ def ensure_fold(
     with folder.opened(lambda found: _opening(fold)) as record:
         if record["status"] == "done":
             return record
-        images = {}
+        from magsig_tf.gan.train import train_gan
+
+        images, space = {}, functools.partial(random_features, fold.options.gan_size)
         for part in fold.parts:
-            images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
-            _train(fold, part, images[part.name], settings, observer, workers)
+            small = images[part.name] = downsampled(prepared.images[part.rows], fold.options.gan_size)
+            distance = distance_to(small, space, *fold.seed_names(part))
+            train_gan(part, small, fold, settings, distance, observer, workers)
         return workers.from_chief(lambda: folder.finish(_finish(fold, prepared, images, record["parts"], observer)))
 
 
@@ -79,96 +81,42 @@ def _opening(fold: FoldGans) -> dict[str, Any]:
     }
 
 
-def _train(
-    fold: FoldGans, part: Part, images: np.ndarray, settings: Settings, observer: Observer, workers: Workers
-) -> None:
-    from magsig_tf.gan.quality.features import random_features
-    from magsig_tf.gan.quality.kid import distance_to
-    from magsig_tf.gan.train import train_gan
-
-    distances: list[Callable[[np.ndarray], float]] = []
-
-    def distance(samples: np.ndarray) -> float:
-        # built at the first check: a GAN that is done needs none, and the loop clears what came before it
-        if not distances:
-            distances.append(distance_to(images, random_features(fold.options.gan_size), *fold.seed_names(part)))
-        return distances[0](samples)
-
-    train_gan(
-        fold.folder / part.name,
-        images,
-        fold.options,
-        precision=settings.precision,
-        settings=settings,
-        seed_names=fold.seed_names(part),
-        identity=fold.identity,
-        title=f"{part.title}, {fold.title}",
-        distance=distance,
-        observer=observer,
-        workers=workers,
-    )
-
-
 def _finish(
     fold: FoldGans, prepared: PreparedDataset, images: dict[str, np.ndarray], parts: dict[str, Any], observer: Observer
 ) -> dict[str, Any]:
     """Draw, measure and picture, each file whole or not at all; return what the record says of it."""
-
     samples, table = _draw(fold, images)
     with replacing(fold.folder / IMAGES) as temporary:
         np.save(temporary, np.concatenate([each.images for each in samples]))
-    with replacing(fold.folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False)
-    quality, picture = measure_fold(fold, prepared, images, samples, observer.note)
-    with replacing(fold.folder / "quality.parquet") as temporary:
-        quality.to_parquet(temporary, index=False)
+    rows = np.concatenate([part.rows for part in fold.parts])
+    training = TrainingImages.of(prepared, rows, np.concatenate([images[part.name] for part in fold.parts]))
+    names = ("gan quality", fold.split.hash, fold.options.gan_seed)
+    spaces, left_out = feature_spaces(fold.options.gan_size, prepared.size)
+    quality = quality_table(training, samples, spaces, *names, left_out=left_out, progress=observer.note)
+    observer.note("quality: power spectra")
+    quality = pd.concat([quality, *(_spectra(fold, prepared, each, names) for each in samples)], ignore_index=True)
+    for name, frame in ((TABLE, table), ("quality.parquet", quality)):
+        with replacing(fold.folder / name) as temporary:
+            frame.to_parquet(temporary, index=False)
     with replacing(fold.folder / "quality.csv") as temporary:
         quality.to_csv(temporary, index=False)
-    picture.write(fold.folder)
+    real_and_synthetic(training, samples, fold, *names).write(fold.folder)
     parts = {name: about | read_json(fold.folder / name / "gan.json") for name, about in parts.items()}
     seconds = round(sum(part.get("seconds", 0.0) for part in parts.values()), 2)
     return {"parts": parts, "synthetic": len(table), "seconds": seconds}
 
 
 def _draw(fold: FoldGans, images: dict[str, np.ndarray]) -> tuple[list[PartSamples], pd.DataFrame]:
-    from magsig_tf.gan.sample import load_generator, sample
+    from magsig_tf.gan.train import load_generator
+    from magsig_tf.models.dcgan import sample
 
-    drawn, about = [], []
+    drawn = []
     for part in fold.parts:
         count = fold.options.gan_images or len(images[part.name])
         generator = load_generator(fold.folder / part.name, fold.identity)
         drawn.append(PartSamples(part, sample(generator, count, (*fold.seed_names(part), "samples"))))
-        about.append({"part": part.name, "label": part.label, "magnification": part.magnification})
-    counts = [len(each.images) for each in drawn]
-    table = pd.DataFrame(about).loc[np.repeat(np.arange(len(about)), counts)].reset_index(drop=True)
-    return drawn, table.assign(index=np.concatenate([np.arange(count) for count in counts]))
-
-
-def measure_fold(
-    fold: FoldGans,
-    prepared: PreparedDataset,
-    images: Mapping[str, np.ndarray],
-    samples: Sequence[PartSamples],
-    progress: Callable[[str], None] = lambda text: None,
-) -> tuple[pd.DataFrame, Picture]:
-    """Return the quality table of a fold and the picture of real beside synthetic images.
-
-    Args:
-        fold: Its GANs.
-        prepared: The data; only the fold's training rows are read.
-        images: By part, its training images at the GAN's size.
-        samples: What each GAN drew.
-        progress: Told what is measured next.
-    """
-    rows = np.concatenate([part.rows for part in fold.parts])
-    training = TrainingImages.of(prepared, rows, np.concatenate([images[part.name] for part in fold.parts]))
-    names = ("gan quality", fold.split.hash, fold.options.gan_seed)
-    spaces, left_out = feature_spaces(fold.options.gan_size, prepared.size)
-    table = quality_table(training, samples, spaces, *names, left_out=left_out, progress=progress)
-    progress("quality: power spectra")
-    spectra = [_spectra(fold, prepared, each, names) for each in samples]
-    table = pd.concat([table, *spectra], ignore_index=True)
-    return table, real_and_synthetic(training, samples, fold.options, fold.title, *names)
+    tables = [pd.DataFrame(each.part.about | {"index": np.arange(len(each.images))}) for each in drawn]
+    return drawn, pd.concat(tables, ignore_index=True)
 
 
 def _spectra(fold: FoldGans, prepared: PreparedDataset, samples: PartSamples, names: tuple) -> pd.DataFrame:
@@ -176,12 +124,6 @@ def _spectra(fold: FoldGans, prepared: PreparedDataset, samples: PartSamples, na
     names = (*names, "spectra", part.name)
     rows = np.sort(generator_for(*names, "real").permutation(part.rows)[:MOST_SPECTRA])
     chosen = np.sort(generator_for(*names, "synthetic").permutation(len(samples.images))[:MOST_SPECTRA])
-    original = np.asarray(prepared.images[rows])
-    sides = Sides(
-        resampled(original, size),
-        original,
-        upsampled(samples.images[chosen], prepared.size),
-        prepared.manifest["case"].to_numpy(str)[rows],
-    )
-    about = {"part": part.name, "label": part.label, "magnification": part.magnification, "features": SPECTRUM}
-    return pd.DataFrame([about | row for row in spectrum_probe(sides, size, *names)])
+    original, cases = np.asarray(prepared.images[rows]), prepared.manifest["case"].to_numpy(str)[rows]
+    sides = Sides(resampled(original, size), original, upsampled(samples.images[chosen], prepared.size), cases)
+    return pd.DataFrame([part.about | {"features": SPECTRUM} | row for row in spectrum_probe(sides, size, *names)])

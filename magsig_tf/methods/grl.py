@@ -60,7 +60,7 @@ class GradientReversalMethod(Method[GradientReversalOptions]):
         """Create the domain head, its optimizer and the strength."""
         import keras
 
-        from magsig_tf.models.heads import build_domain_head
+        from magsig_tf.models.classifier import build_domain_head
 
         head = build_domain_head(
             embedding_length=self.task.embedding_length,

@@ -119,8 +119,7 @@ def _read_storages(stream: BinaryIO, keys: Any, declared: dict[str, _Storage]) -
         count = int.from_bytes(stream.read(8), "little")
         if count != storage.count:
             raise ValueError(f"a storage of {count} numbers where {storage.count} were declared")
-        content = stream.read(count * storage.dtype.itemsize)
-        storages[key] = np.frombuffer(content, storage.dtype, count)
+        storages[key] = np.frombuffer(stream.read(count * storage.dtype.itemsize), storage.dtype, count)
     return storages
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from magsig_tf.data.batches import Batch
 from magsig_tf.data.resampling import downsampled, upsampled
 from magsig_tf.errors import RunError
-from magsig_tf.gan.fold import LABELS
-from magsig_tf.gan.synthetic_images import SyntheticImages
+from magsig_tf.gan.fold import LABELS, SyntheticImages
 from magsig_tf.methods.needs import ChangedImages
 from magsig_tf.seeding import generator_for
 

@@ -66,14 +66,14 @@ class RunParts:
 
     def assign_seeds(self, step: tf.Tensor) -> None:
         """Set every random generator (dropout, augmentation, nested ones, the method's) from the seed and the step."""
-        from magsig_tf.models.seed_generators import assign_seeds
+        from magsig_tf.models.augmentation import assign_seeds
 
         assign_seeds(self._generators, self.seed, step)
         assign_seeds([self.method.random], seed_for("method", self.seed), step, per_replica=False)
 
     def assign_batch_seed(self, step: tf.Tensor) -> None:
         """Set the method's generator for mixing the batch of a step; its loss draws other numbers."""
-        from magsig_tf.models.seed_generators import assign_seeds
+        from magsig_tf.models.augmentation import assign_seeds
 
         assign_seeds([self.method.random], seed_for("batch", self.seed), step, per_replica=False)
 
@@ -136,12 +136,10 @@ def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers
     import keras
 
     from magsig_tf.execution.optimizer import build_optimizer
-    from magsig_tf.models.augmentation import build_augmentation
-    from magsig_tf.models.classifier import build_classifier
+    from magsig_tf.models.augmentation import build_augmentation, seed_generators
+    from magsig_tf.models.classifier import build_classifier, freeze
     from magsig_tf.models.encoders import build_encoder
-    from magsig_tf.models.freezing import freeze
     from magsig_tf.models.fuse import synchronize_batch_normalization
-    from magsig_tf.models.seed_generators import seed_generators
 
     settings, seed = config.settings, config.settings.seed[0]
     name = settings.method[0]

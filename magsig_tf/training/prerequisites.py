@@ -14,8 +14,7 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import WorkerLost, Workers
-from magsig_tf.gan.fold import FoldGans
-from magsig_tf.gan.synthetic_images import RECORD, SyntheticImages, fold_status, share_synthetic_images
+from magsig_tf.gan.fold import RECORD, FoldGans, SyntheticImages, fold_status, share_synthetic_images
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.registry import PluginError, naming_plugins, registry

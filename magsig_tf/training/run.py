@@ -86,7 +86,7 @@ def _train(
     import keras
 
     from magsig_tf.execution.runtime import describe_devices, describe_precision
-    from magsig_tf.models.freezing import trained_weights
+    from magsig_tf.models.classifier import trained_weights
     from magsig_tf.training.loop import Loop
     from magsig_tf.training.parts import build_parts
 

@@ -15,8 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled, upsampled
 from magsig_tf.errors import RunError
-from magsig_tf.gan.fold import LABELS
-from magsig_tf.gan.synthetic_images import SyntheticImages
+from magsig_tf.gan.fold import LABELS, SyntheticImages
 
 NEAREST, FARTHEST = 1, 99
 """Percentiles of the distances from each real training image to the nearest other one of its class."""

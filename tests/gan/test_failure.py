@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.gan.loop import SMALLEST_SPREAD, WARM_UP, Collapsed, check_spread, spread
+from magsig_tf.gan.train import SMALLEST_SPREAD, WARM_UP, Collapsed, check_spread, spread
 
 
 def test_the_spread_is_the_root_mean_square_over_pairs():

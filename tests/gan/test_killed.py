@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from magsig_tf.gan.sample import load_generator
+from magsig_tf.gan.train import load_generator
 from magsig_tf.workspace import Workspace
 from tests.signals import send_at_step
 from tests.tiny import tiny_dataset

@@ -1,16 +1,23 @@
 """The sheet of real and synthetic tiles, and a caption that says which tile is what."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from magsig_tf.gan.fold import Part
-from magsig_tf.gan.images import PartSamples, TrainingImages
+from magsig_tf.data.splits import Split
+from magsig_tf.gan.fold import FoldGans, Part, PartSamples, TrainingImages
 from magsig_tf.gan.pictures import real_and_synthetic
 from magsig_tf.gan_options import GanOptions
 
 SIDE = 8
 MAGNIFICATIONS = np.array(["40X", "100X", "1000X"])
+
+
+def fold_with(**options):
+    split = Split("400X", 0, ("40X", "100X", "1000X"), {}, "s")
+    return FoldGans(Path(), "made-up", split, "d", GanOptions(**options), ())
 
 
 @pytest.fixture
@@ -42,7 +49,7 @@ def greys(picture):
 
 @pytest.mark.parametrize("pooled", [True, False])
 def test_the_caption_names_the_tiles_that_are_shown(training, pooled, tmp_path):
-    picture = real_and_synthetic(training, samples(pooled), GanOptions(), "holdout 400X", "test", tiles=3)
+    picture = real_and_synthetic(training, samples(pooled), fold_with(), "test", tiles=3)
     path, words = picture.write(tmp_path)
     lines = words.read_text().splitlines()
     real = [line.removeprefix("  real: ").split(", ") for line in lines if line.startswith("  real: ")]
@@ -63,16 +70,14 @@ def test_the_caption_names_the_tiles_that_are_shown(training, pooled, tmp_path):
 
 
 def test_the_same_names_draw_the_same_tiles(training):
-    first, again, other = (
-        real_and_synthetic(training, samples(True), GanOptions(), "fold", name).caption for name in "aab"
-    )
+    first, again, other = (real_and_synthetic(training, samples(True), fold_with(), name).caption for name in "aab")
     assert first == again
     assert first.splitlines()[5:] != other.splitlines()[5:]
 
 
 def test_demonstration_quality_is_said_in_picture_and_caption(training):
-    small = real_and_synthetic(training, samples(True), GanOptions(gan_width=16), "fold", "a")
-    full = real_and_synthetic(training, samples(True), GanOptions(), "fold", "a")
+    small = real_and_synthetic(training, samples(True), fold_with(gan_width=16), "a")
+    full = real_and_synthetic(training, samples(True), fold_with(), "a")
     assert "demonstration quality" in small.caption
     assert "demonstration quality" not in full.caption
     assert not np.array_equal(np.asarray(small.image)[:40], np.asarray(full.image)[:40])
@@ -80,5 +85,5 @@ def test_demonstration_quality_is_said_in_picture_and_caption(training):
 
 def test_fewer_images_than_tiles_are_shown_again(training):
     few = training.of_rows(np.arange(6))
-    picture = real_and_synthetic(few, samples(True, count=2), GanOptions(), "fold", "a", tiles=4)
+    picture = real_and_synthetic(few, samples(True, count=2), fold_with(), "a", tiles=4)
     assert all(len(row) == 8 for row in greys(picture))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magsig_tf.gan.real_batches import RealBatches
+from magsig_tf.gan.step import RealBatches
 
 
 def numbered(count):

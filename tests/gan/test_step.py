@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.gan.parts import build_gan
-from magsig_tf.gan.step import GanStep
+from magsig_tf.gan.step import GanStep, build_gan
 from tests.gan.tiny_gan import SEED_NAMES, tiny_images, tiny_options, tiny_settings
 from tests.training.test_host_waits import CALLS_THE_HOST
 
@@ -44,7 +43,7 @@ def test_two_replicas_take_the_step_of_one(one):
 def test_float16_scales_both_losses_and_logs_the_true_gradients(one):
     parts, _, logs = first_step("mixed_float16")
     for name in ("generator", "discriminator"):
-        assert type(getattr(parts, f"{name}_optimizer")).__name__ == "LossScaleOptimizer"
+        assert type(parts.optimizers[name]).__name__ == "LossScaleOptimizer"
         assert logs[f"{name}_gradient_norm"] == pytest.approx(one[2][f"{name}_gradient_norm"], rel=0.15)
         assert logs[f"{name}_loss"] == pytest.approx(one[2][f"{name}_loss"], abs=0.05)
 

@@ -6,7 +6,7 @@ import pytest
 
 from magsig_tf.errors import RunError
 from magsig_tf.execution.workers import Workers
-from magsig_tf.gan.synthetic_images import fold_status, read_synthetic_images, share_synthetic_images
+from magsig_tf.gan.fold import fold_status, read_synthetic_images, share_synthetic_images
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import fold_of, gan_run, write_fold
 from tests.tiny import tiny_dataset

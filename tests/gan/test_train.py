@@ -9,8 +9,9 @@ import pytest
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
-from magsig_tf.gan import loop
-from magsig_tf.gan.sample import Sampler, latent_vectors, load_generator, sample
+from magsig_tf.gan import train as module
+from magsig_tf.gan.train import load_generator
+from magsig_tf.models.dcgan import Sampler, latent_vectors, sample
 from tests.gan.tiny_gan import IDENTITY, SEED_NAMES, tiny_images, tiny_settings, train
 
 TRAINED = {"generator_loss", "discriminator_loss", "real_accuracy", "synthetic_accuracy"}
@@ -73,7 +74,7 @@ def test_a_finished_gan_leaves_its_record_its_log_and_its_generator(finished):
     assert (record["precision"], record["strategy"]) == ("float32", "one x 1")
     assert record["options"]["gan_width"] == 4
     assert "synthetic_ratio" not in record["options"]
-    assert watcher.started == [("benign", 12)]
+    assert watcher.started == [("benign, holdout 400X, patient fold 0", 12)]
     assert watcher.steps == list(range(1, 13))
     assert all(set(logs) > TRAINED | {"steps_per_second"} for logs in watcher.intervals)
     assert [entry["step"] for entry in records(folder) if entry["kind"] == "train"] == [3, 4, 5, 8, 10, 12]
@@ -126,7 +127,7 @@ def test_interrupted_and_broken_off_it_ends_with_the_same_bits(finished, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"given": {"identity": IDENTITY | {"split_hash": "other"}}}, "split_hash other, found s"),
+        ({"given": {"split_hash": "other"}}, "split_hash other, found s"),
         ({"images": tiny_images(21)}, "images_hash"),
         ({"gan_steps": 13}, "options_hash"),
     ],
@@ -147,7 +148,7 @@ def test_a_batch_that_replicas_cannot_share_is_refused(tmp_path, tensorflow):
         train(tmp_path / "benign", gan_batch=7, given={"settings": tiny_settings(strategy="mirrored")})
 
 
-class Planted(loop.GanStep):
+class Planted(module.GanStep):
     """From step 6 on, the generator is what a test makes of it."""
 
     def __call__(self, images, step):
@@ -162,9 +163,9 @@ def test_a_diverged_gan_stops_and_keeps_the_last_good_checkpoint(tmp_path, monke
             kernel = self.parts.generator.trainable_variables[0]
             kernel.assign(np.full(kernel.shape, np.nan))
 
-    monkeypatch.setattr(loop, "GanStep", Diverging)
+    monkeypatch.setattr(module, "GanStep", Diverging)
     folder = tmp_path / "benign"
-    with pytest.raises(loop.Diverged, match=r"up to step 8, found \w+ nan\. The last good checkpoint"):
+    with pytest.raises(module.Diverged, match=r"up to step 8, found \w+ nan\. The last good checkpoint"):
         train(folder)
     record = read_json(folder / "gan.json")
     assert record["status"] == "failed"
@@ -185,8 +186,8 @@ def test_weights_that_are_not_finite_are_found_at_a_check_too(tmp_path, monkeypa
         def plant(self):
             self.parts.average.averages[0].assign(np.full(self.parts.average.averages[0].shape, np.inf))
 
-    monkeypatch.setattr(loop, "GanStep", Broken)
-    with pytest.raises(loop.Diverged, match="a weight of the generator"):
+    monkeypatch.setattr(module, "GanStep", Broken)
+    with pytest.raises(module.Diverged, match="a weight of the generator"):
         train(tmp_path / "benign")
 
 
@@ -207,9 +208,9 @@ def test_a_collapsed_generator_is_told_after_the_warm_up(tmp_path, monkeypatch):
         def plant(self):
             self.parts.average.averages[0].assign(np.zeros(self.parts.average.averages[0].shape))
 
-    monkeypatch.setattr(loop, "GanStep", Collapsing)
+    monkeypatch.setattr(module, "GanStep", Collapsing)
     watcher = Watcher()
-    with pytest.raises(loop.Collapsed, match=r"at least 5% of what training images do, found 0\.0% at step 500"):
+    with pytest.raises(module.Collapsed, match=r"at least 5% of what training images do, found 0\.0% at step 500"):
         train(tmp_path / "benign", watcher, gan_steps=500, gan_check_every=250)
     assert [step for step, _, _ in watcher.checks] == [250]  # before, it may be young
     assert read_json(tmp_path / "benign" / "gan.json")["status"] == "failed"
@@ -220,8 +221,8 @@ def test_a_distance_that_is_no_number_is_told(tmp_path, monkeypatch):
         def plant(self):
             pass
 
-    monkeypatch.setattr(loop, "GanStep", Idle)
-    with pytest.raises(loop.Diverged, match="the distance nan"):
+    monkeypatch.setattr(module, "GanStep", Idle)
+    with pytest.raises(module.Diverged, match="the distance nan"):
         train(tmp_path / "benign", given={"distance": lambda samples: float("nan")})
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from magsig_tf.config import Settings
+from magsig_tf.data.splits import Split
 from magsig_tf.execution.observer import Observer
+from magsig_tf.gan.fold import ALL, FoldGans, Part
 from magsig_tf.gan_options import GanOptions
 from magsig_tf.seeding import generator_for
 
@@ -42,13 +46,19 @@ def distance(samples: np.ndarray) -> float:
     return float(np.abs(samples.mean((0, 1, 2)) - tiny_images().mean((0, 1, 2))).mean())
 
 
+@dataclass(frozen=True)
+class TinyPart(Part):
+    """A benign GAN in a folder of any name."""
+
+    name: str = "benign"
+
+
 def train(folder, observer=None, images=None, **changes):
-    """Call `train_gan` with all of the above; a change of a `gan_` key goes to the options, `given` to the call."""
+    """Call `train_gan` with all of the above; a change of a `gan_` key goes to the options, others to the call."""
     from magsig_tf.gan.train import train_gan
 
-    given = {"precision": "float32", "settings": tiny_settings(), "identity": IDENTITY, "distance": distance}
-    given |= changes.pop("given", {})
-    images = tiny_images() if images is None else images
-    return train_gan(
-        folder, images, tiny_options(**changes), seed_names=SEED_NAMES, observer=observer or Observer(), **given
-    )
+    given = {"settings": tiny_settings(precision="float32"), "distance": distance} | changes.pop("given", {})
+    split = Split("400X", 0, ("40X", "100X", "200X"), {}, given.pop("split_hash", IDENTITY["split_hash"]))
+    part = TinyPart(0, ALL, np.arange(20), folder.name)
+    fold = FoldGans(folder.parent, "tiny", split, IDENTITY["dataset_hash"], tiny_options(**changes), (part,))
+    return train_gan(part, tiny_images() if images is None else images, fold, observer=observer or Observer(), **given)

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import UsageError
-from magsig_tf.models.augmentation import build_augmentation
-from magsig_tf.models.layers import Augmentation, StainJitter
+from magsig_tf.models.augmentation import assign_seeds, build_augmentation, seed_generators
+from magsig_tf.models.layers.augmentation import Augmentation, StainJitter
 from magsig_tf.models.saved_model import load_saved_model
-from magsig_tf.models.seed_generators import assign_seeds, seed_generators
 
 MIXED = [
     "QuarterTurns",

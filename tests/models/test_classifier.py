@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from magsig_tf.models.classifier import build_classifier
+from magsig_tf.models.classifier import build_classifier, build_domain_head
 from magsig_tf.models.encoders.small_cnn import build, build_with_dropout
-from magsig_tf.models.heads import build_domain_head
 from magsig_tf.models.saved_model import load_saved_model
 
 SHAPE = (16, 16, 3)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magsig_tf.models.diff_augment import DRAWS, diff_augment
+from magsig_tf.models.dcgan import DRAWS, diff_augment
 
 SIZE = 16
 LAST = np.nextafter(np.float32(1), np.float32(0))  # the largest draw

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from magsig_tf.errors import UsageError
+from magsig_tf.models.classifier import freeze, layers_until, trained_weights
 from magsig_tf.models.encoders.small_cnn import build, build_with_dropout
-from magsig_tf.models.freezing import freeze, layers_until, trained_weights
 
 SHAPE = (16, 16, 3)
 NAMES = [

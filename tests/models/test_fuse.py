@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, synchronize_batch_normalization
-from magsig_tf.models.layers import DepthwiseConv2D, FusedBatchNormalization
+from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
+from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.saved_model import load_saved_model
 
 

@@ -11,8 +11,9 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 keras.utils.set_random_seed(0)
 tf.config.experimental.enable_op_determinism()
 from magsig_tf.models.augmentation import build_augmentation
-from magsig_tf.models.layers import FusedBatchNormalization, GradientReversal
-from magsig_tf.models.seed_generators import assign_seeds, seed_generators
+from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
+from magsig_tf.models.layers.gradient_reversal import GradientReversal
+from magsig_tf.models.augmentation import assign_seeds, seed_generators
 
 names = ["QuarterTurns", "StainJitter", "CropZoom", {"RandomZoom": {"height_factor": 0.1}}]
 x = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")

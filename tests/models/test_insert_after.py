@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import UsageError
+from magsig_tf.models.augmentation import seed_generators
 from magsig_tf.models.classifier import build_classifier, insert_after
 from magsig_tf.models.encoders import build_encoder
-from magsig_tf.models.seed_generators import seed_generators
 
 PIXELS = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
 

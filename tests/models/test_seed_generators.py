@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from magsig_tf.models.augmentation import build_augmentation
+from magsig_tf.models.augmentation import assign_seeds, build_augmentation, seed_generators
 from magsig_tf.models.classifier import build_classifier
 from magsig_tf.models.encoders.small_cnn import build_with_dropout
-from magsig_tf.models.seed_generators import assign_seeds, seed_generators
 
 
 class Composite(keras.layers.Layer):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from magsig_tf.data.batches import Batch, BatchPlan, read_batches
 from magsig_tf.data.resampling import resampled
 from magsig_tf.errors import RunError
-from magsig_tf.gan.synthetic_images import SyntheticImages
+from magsig_tf.gan.fold import SyntheticImages
 from magsig_tf.methods.needs import ChangedImages
 from magsig_tf.seeding import generator_for
 from magsig_tf.training.changed_batches import FEWEST, ChangedBatches

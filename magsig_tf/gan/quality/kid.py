@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +41,7 @@ class RealKernel:
         """
         images = np.bincount(case).astype(np.float64)
         itself = np.diag(np.bincount(case, _kernel_with_itself(real)))
-        return cls(kernel_sums_within(real, case) - itself, np.outer(images, images) - np.diag(images), images)
+        return cls(kernel_sums(real, case, real, case) - itself, np.outer(images, images) - np.diag(images), images)
 
     def means(self, draws: np.ndarray) -> np.ndarray:
         """Return the mean of the kernel over pairs in every bootstrap replicate over the cases.
@@ -93,13 +95,15 @@ class SampleKernel:
         """
         drawn = len(synthetic)
         together = np.zeros(drawn, int)
-        among = kernel_sums_within(synthetic, together)[0, 0] - _kernel_with_itself(synthetic).sum()
+        among = kernel_sums(synthetic, together, synthetic, together)[0, 0] - _kernel_with_itself(synthetic).sum()
         cross = kernel_sums(real, case, synthetic, together)[:, 0] / drawn
         return cls(cross, float(among / (drawn * (drawn - 1))))
 
 
 def resampled_kid(real: RealKernel, synthetic: SampleKernel, draws: np.ndarray) -> np.ndarray:
     """Return the KID of every bootstrap replicate over the cases of the real rows; the samples stay as they are.
+
+    KID is the unbiased squared maximum mean discrepancy with the cubic kernel; it may be negative.
 
     Args:
         real: Of the real rows.
@@ -108,21 +112,10 @@ def resampled_kid(real: RealKernel, synthetic: SampleKernel, draws: np.ndarray) 
 
     Returns:
         Shape (R,); NaN where a replicate has no pairs.
-    """
-    return real.means(draws) + synthetic.mean - 2 * (draws @ synthetic.cross) / (draws @ real.images)
-
-
-def kid(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Return the unbiased squared maximum mean discrepancy with the cubic kernel; it may be negative.
-
-    Args:
-        real: Shape (n, d), n at least 2.
-        synthetic: Shape (m, d), m at least 2.
 
     Source: Binkowski et al., Demystifying MMD GANs, ICLR 2018, eq. 4 and section 3.
     """
-    case = np.zeros(len(real), int)
-    return float(resampled_kid(RealKernel.of(real, case), SampleKernel.of(real, case, synthetic), np.ones((1, 1)))[0])
+    return real.means(draws) + synthetic.mean - 2 * (draws @ synthetic.cross) / (draws @ real.images)
 
 
 def kernel_sums(first: np.ndarray, group: np.ndarray, second: np.ndarray, other_group: np.ndarray) -> np.ndarray:
@@ -131,38 +124,29 @@ def kernel_sums(first: np.ndarray, group: np.ndarray, second: np.ndarray, other_
     Args:
         first: Shape (n, d).
         group: Group of each row of `first`, 0 to G - 1, shape (n,).
-        second: Shape (m, d).
+        second: Shape (m, d); where it is `first`, in the same groups, half of the blocks are the other half
+            transposed.
         other_group: Group of each row of `second`, 0 to H - 1, shape (m,).
 
     Returns:
         float64 [G, H].
     """
-    found = np.zeros((group.max() + 1, other_group.max() + 1))
+    found, within = np.zeros((group.max() + 1, other_group.max() + 1)), second is first and other_group is group
     blocks = _blocks(second, other_group)
-    for rows, of_rows in _blocks(first, group):
-        for columns, of_columns in blocks:
-            found[np.ix_(of_rows[0], of_columns[0])] += _block_sums(rows, of_rows[1], columns, of_columns[1])
+    if within:
+        pairs = [(above, columns) for place, columns in enumerate(blocks) for above in blocks[: place + 1]]
+    else:
+        pairs = list(itertools.product(_blocks(first, group), blocks))
+    for (rows, of_rows), (columns, of_columns) in pairs:
+        sums = _block_sums(rows, of_rows[1], columns, of_columns[1])
+        found[np.ix_(of_rows[0], of_columns[0])] += sums
+        if within and rows is not columns:
+            found[np.ix_(of_columns[0], of_rows[0])] += sums.T
     return found
 
 
-def kernel_sums_within(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return `kernel_sums` of rows with themselves, where half of the blocks are the other half transposed."""
-    found = np.zeros((group.max() + 1,) * 2)
-    blocks = _blocks(rows, group)
-    for place, (columns, of_columns) in enumerate(blocks):
-        for above, of_above in blocks[: place + 1]:
-            sums = _block_sums(above, of_above[1], columns, of_columns[1])
-            found[np.ix_(of_above[0], of_columns[0])] += sums
-            if above is not columns:
-                found[np.ix_(of_columns[0], of_above[0])] += sums.T
-    return found
-
-
-Block = tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]
-"""Rows sorted by group; the groups that occur, and where each begins."""
-
-
-def _blocks(rows: np.ndarray, group: np.ndarray) -> list[Block]:
+def _blocks(rows: np.ndarray, group: np.ndarray) -> list[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """Return rows sorted by group, in blocks, each with the groups that occur and where each begins."""
     order = np.argsort(group, kind="stable")
     chosen = [order[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
     return [(rows[some], np.unique(group[some], return_index=True)) for some in chosen]
@@ -185,25 +169,30 @@ MOST_IMAGES = 1000
 """Training images that a checkpoint is held against; more would cost time and change no choice."""
 
 
-def distance_to(images: np.ndarray, features: Features, *names: object) -> Callable[[np.ndarray], float]:
+def distance_to(images: np.ndarray, space: Callable[[], Features], *names: object) -> Callable[[np.ndarray], float]:
     """Return the function that gives the KID of samples against training images.
 
     Args:
         images: uint8 [n, s, s, 3], the training images of one GAN; at most `MOST_IMAGES` of them, drawn at random, are
             used, the same ones at every call.
-        features: Where they are compared; `random_features(s)`, so that the choice does not depend on what is
-            installed.
+        space: Makes the features in which they are compared, at the first call of what is returned: a GAN that is done
+            needs none. `random_features(s)`, so that the choice does not depend on what is installed.
         names: Names that the draw derives from.
 
     Returns:
         uint8 [m, s, s, 3] -> KID, smaller is better.
     """
-    chosen = generator_for("gan distance", *names).permutation(len(images))[:MOST_IMAGES]
-    real = features(images[np.sort(chosen)])
-    together = np.zeros(len(real), int)
-    kernel = RealKernel.of(real, together)
+    chosen = np.sort(generator_for("gan distance", *names).permutation(len(images))[:MOST_IMAGES])
+    together = np.zeros(len(chosen), int)
+
+    @functools.cache
+    def compared() -> tuple[Features, np.ndarray, RealKernel]:
+        features = space()
+        real = features(images[chosen])
+        return features, real, RealKernel.of(real, together)
 
     def distance(samples: np.ndarray) -> float:
+        features, real, kernel = compared()
         drawn = SampleKernel.of(real, together, features(samples))
         return float(resampled_kid(kernel, drawn, np.ones((1, 1)))[0])
 

@@ -28,7 +28,8 @@ class Distances:
     @classmethod
     def between(cls, real: np.ndarray, synthetic: np.ndarray) -> Distances:
         """Return the distances of feature rows, [n, d] and [m, d]."""
-        return cls(distances_within(real), squared_distances(real, synthetic), distances_within(synthetic))
+        pairs = ((real, real), (real, synthetic), (synthetic, synthetic))
+        return cls(*(squared_distances(one, other) for one, other in pairs))
 
     def halves(self, first: np.ndarray) -> Distances:
         """Return the distances where half of the real rows stand in for synthetic ones.
@@ -47,28 +48,20 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Args:
         first: Shape (n, d).
-        second: Shape (m, d).
+        second: Shape (m, d); where it is `first`, half of the blocks are computed, and the diagonal is 0.
 
     Returns:
         float32 [n, m], not below 0.
     """
-    found = np.empty((len(first), len(second)), np.float32)
+    found, within = np.empty((len(first), len(second)), np.float32), second is first
     for columns in _blocks(second):
         others = second[columns].astype(np.float64)
-        for rows in _blocks(first):
+        for rows in _blocks(first[: columns.stop] if within else first):
             found[rows, columns] = _block(first[rows].astype(np.float64), others)
-    return found
-
-
-def distances_within(rows: np.ndarray) -> np.ndarray:
-    """Return the squared Euclidean distances among rows, [n, d]: float32 [n, n], diagonal 0."""
-    found = np.empty((len(rows), len(rows)), np.float32)
-    for columns in _blocks(rows):
-        others = rows[columns].astype(np.float64)
-        for above in _blocks(rows[: columns.stop]):
-            found[above, columns] = _block(rows[above].astype(np.float64), others)
-            found[columns, above] = found[above, columns].T
-    np.fill_diagonal(found, 0)
+            if within:
+                found[columns, rows] = found[rows, columns].T
+    if within:
+        np.fill_diagonal(found, 0)
     return found
 
 
@@ -102,55 +95,36 @@ NEIGHBOURS_OF_PRECISION = 3
 """k of precision and recall, as in their paper."""
 NEIGHBOURS_OF_DENSITY = 5
 """k of density and coverage, as in theirs."""
+METRICS = ("precision", "recall", "density", "coverage")
 FEWEST = NEIGHBOURS_OF_DENSITY + 1
 """Images that each set needs: every one must have k others."""
 
 
-@dataclass(frozen=True)
-class NeighbourScores:
-    """What each image adds to the four numbers; n real and m synthetic images.
+def neighbour_scores(distances: Distances) -> dict[str, np.ndarray]:
+    """Return what each image adds to precision, recall, density and coverage, exactly and by all pairs.
 
     Balls are closed: a ball around a row reaches to its k-th nearest other row, which lies in it.
 
     Args:
-        precise: Bool [m], the sample lies in the ball (k = 3) of a real image.
-        recalled: Bool [n], the real image lies in the ball (k = 3) of a sample.
-        dense: float64 [n], samples in the real image's ball (k = 5), as a multiple of the k m / n that are expected.
-        covered: Bool [n], there is a sample in the real image's ball (k = 5).
+        distances: Of n real and m synthetic rows, at least `FEWEST` each.
+
+    Returns:
+        Float64 arrays, whose means are the four numbers: shares, and for density a value that may exceed 1.
+        `precision` [m], whether the sample lies in the ball (k = 3) of a real image; `recall` [n], whether the real
+        image lies in the ball (k = 3) of a sample; `density` [n], samples in the real image's ball (k = 5), as a
+        multiple of the k m / n that are expected; `coverage` [n], whether there is a sample in the real image's ball
+        (k = 5).
 
     Source: Kynkaanniemi et al., Improved precision and recall metric, NeurIPS 2019, eq. 1 and 2; Naeem et al., Reliable
     fidelity and diversity metrics, ICML 2020, eq. 4 and 5.
-    """
-
-    precise: np.ndarray
-    recalled: np.ndarray
-    dense: np.ndarray
-    covered: np.ndarray
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The four numbers: shares, and for density a value that may exceed 1."""
-        names = ("precision", "recall", "density", "coverage")
-        return {name: float(each.mean()) for name, each in zip(names, vars(self).values(), strict=True)}
-
-    @property
-    def of_real(self) -> dict[str, np.ndarray]:
-        """What each real image adds to the numbers that are means over real images, float64 [n] each."""
-        return {"recall": self.recalled.astype(float), "density": self.dense, "coverage": self.covered.astype(float)}
-
-
-def neighbour_scores(distances: Distances) -> NeighbourScores:
-    """Return precision, recall, density and coverage, exactly and by all pairs.
-
-    Args:
-        distances: At least `FEWEST` real and as many synthetic rows.
     """
     near, wide = NEIGHBOURS_OF_PRECISION, NEIGHBOURS_OF_DENSITY
     real, drawn = distances.cross.shape
     recalled = np.any(distances.cross <= squared_radii(distances.synthetic, near), axis=1)
     precise = np.any(distances.cross <= squared_radii(distances.real, near)[:, None], axis=0)
     inside = (distances.cross <= squared_radii(distances.real, wide)[:, None]).sum(axis=1)
-    return NeighbourScores(precise, recalled, inside * (real / (wide * drawn)), inside > 0)
+    found = (precise, recalled, inside * (real / (wide * drawn)), inside > 0)
+    return {metric: each.astype(float) for metric, each in zip(METRICS, found, strict=True)}
 
 
 PERCENTILE = 1.0

@@ -8,13 +8,27 @@ from pathlib import Path
 import keras
 
 from magsig_tf.config import WEIGHT_WORDS, weight_file_path
-from magsig_tf.errors import MagsigError, RunError, UsageError
+from magsig_tf.errors import MagsigError, RunError, UsageError, nearest
 from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, swap_grouped_convolution
-from magsig_tf.models.weight_file import load_weight_file
+from magsig_tf.models.saved_model import load_weight_file
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 
 WEIGHT_SUFFIXES = (".h5", ".keras")
+
+
+def check_weight_choice(encoder: str, weights: str, choices: tuple[str, ...]) -> None:
+    """Refuse weights that an encoder does not have.
+
+    Raises:
+        UsageError: `weights` is none of `choices`.
+    """
+    if weights not in choices:
+        raise UsageError(
+            f"Expected weights for the encoder {encoder}: {', '.join(choices)}, or an existing weight file",
+            f"found {weights!r}",
+            nearest(weights, choices),
+        )
 
 
 def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
@@ -73,9 +87,9 @@ def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[i
     except MagsigError:
         raise
     except Exception as error:  # a plugin's function may raise anything
-        height, width, channels = input_shape
+        size = " x ".join(map(str, input_shape))
         raise UsageError(
-            f"Expected the encoder {name} to build for {height} x {width} x {channels} images and weights {weights}",
+            f"Expected the encoder {name} to build for {size} images and weights {weights}",
             f"found {type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
             "Mend the function, or choose other images or weights",
         ) from error

@@ -5,14 +5,13 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from magsig_tf.models.encoders.weight_choice import check_weight_choice, encoder
+from magsig_tf.models.encoders.build_encoder import check_weight_choice
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 # filters, kernel, stride, pooling of each block
 BLOCKS = ((24, 3, 2, 1), (48, 3, 1, 2), (64, 3, 1, 2), (96, 3, 1, 1), (128, 1, 1, 1))
 
 
-@encoder(default_weights="none")
 def build(input_shape: tuple[int, int, int], weights: str = "none") -> keras.Model:
     """Return the small network: pixels 0..255 -> embedding of length 128.
 
@@ -26,13 +25,15 @@ def build(input_shape: tuple[int, int, int], weights: str = "none") -> keras.Mod
     return _small_cnn(input_shape, weights, FusedBatchNormalization, dropout=0.0)
 
 
-@encoder(default_weights="none", fuse=False)
 def build_with_dropout(input_shape: tuple[int, int, int], weights: str = "none") -> keras.Model:
     """Return the small network with dropout in every block and Keras's own, unfused batch normalization.
 
     The hard case for a resumed run: it must repeat every random draw and every bit of the composed normalization.
     """
     return _small_cnn(input_shape, weights, layers.BatchNormalization, dropout=0.1)
+
+
+vars(build_with_dropout)["fuse"] = False  # so that `build_encoder` leaves Keras's own layers
 
 
 def _small_cnn(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -56,8 +56,45 @@ class Augmentation(keras.layers.Layer):
         return cls(steps, **config)
 
 
+class RandomLayer(keras.layers.Layer):
+    """What layers that change images at random share: a generator of their own, and outputs of the inputs' shape.
+
+    Args:
+        seed: Seed of the layer's own generator; None draws one from the global state.
+        **kwargs: Those of `keras.layers.Layer`.
+
+    Attributes:
+        ARGUMENTS: Names of the constructor's arguments, each an attribute too.
+    """
+
+    ARGUMENTS: ClassVar[tuple[str, ...]] = ("seed",)
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
+        """Return the changed images, or the images as they are where `training` is False."""
+        return self.changed(images) if training else images
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return super().get_config() | {name: getattr(self, name) for name in self.ARGUMENTS}
+
+
+def _checked_strength(strength: float) -> float:
+    if not 0 <= strength < 1:
+        raise ValueError(f"strength must be in [0, 1), not {strength}")
+    return float(strength)
+
+
 @keras.saving.register_keras_serializable(package="magsig")
-class CropZoom(keras.layers.Layer):
+class CropZoom(RandomLayer):
     """Cut a random square part out of each image's field and enlarge it to the image's size, bilinear.
 
     The part's side is uniform in [1 - strength, 1] of the image's, its place uniform among those inside the image: a
@@ -74,18 +111,14 @@ class CropZoom(keras.layers.Layer):
         training: False returns the images as they are.
     """
 
-    def __init__(self, strength: float = 0.2, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not 0 <= strength < 1:
-            raise ValueError(f"strength must be in [0, 1), not {strength}")
-        self.strength = float(strength)
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
+    ARGUMENTS = ("strength", "seed")
 
-    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
+    def __init__(self, strength: float = 0.2, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.strength = _checked_strength(strength)
+
+    def changed(self, images: tf.Tensor) -> tf.Tensor:
         """Return the enlarged parts in the input's dtype."""
-        if not training:
-            return images
         count = tf.shape(images)[0]
         draws = tf.random.stateless_uniform([count, 3], self.generator.next())
         side = 1.0 - self.strength * draws[:, :1]
@@ -93,14 +126,6 @@ class CropZoom(keras.layers.Layer):
         boxes = tf.concat([corner, corner + side], axis=1)
         zoomed = tf.image.crop_and_resize(images, boxes, tf.range(count), tf.shape(images)[1:3])
         return tf.ensure_shape(tf.cast(zoomed, images.dtype), images.shape)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "strength": self.strength, "seed": self.seed}
 
 
 def symmetries(height: int, width: int) -> np.ndarray:
@@ -117,7 +142,7 @@ def symmetries(height: int, width: int) -> np.ndarray:
 
 
 @keras.saving.register_keras_serializable(package="magsig")
-class QuarterTurns(keras.layers.Layer):
+class QuarterTurns(RandomLayer):
     """Flip and turn each image by a random multiple of 90 degrees; tissue has no upright.
 
     All eight symmetries of the square are equally likely (images that are not square: the four that keep the shape).
@@ -132,15 +157,8 @@ class QuarterTurns(keras.layers.Layer):
         training: False returns the images as they are.
     """
 
-    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
+    def changed(self, images: tf.Tensor) -> tf.Tensor:
         """Return the turned images."""
-        if not training:
-            return images
         height, width, channels = images.shape[1:]
         table = symmetries(height, width)
         count = tf.shape(images)[0]
@@ -149,14 +167,6 @@ class QuarterTurns(keras.layers.Layer):
         source = tf.gather(tf.constant(table), chosen) + (tf.range(count) * height * width)[:, None]
         turned = tf.gather(tf.reshape(images, [-1, channels]), source)
         return tf.reshape(turned, tf.shape(images))
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "seed": self.seed}
 
 
 # optical density of red, green, blue for haematoxylin, eosin and a third direction orthogonal to both
@@ -174,7 +184,7 @@ def stain_matrix() -> np.ndarray:
 
 
 @keras.saving.register_keras_serializable(package="magsig")
-class StainJitter(keras.layers.Layer):
+class StainJitter(RandomLayer):
     """Scale and shift each image's stain concentrations at random, as staining and scanners do.
 
     Pixels become optical densities and then concentrations of haematoxylin, eosin and a residual. For each image and
@@ -195,23 +205,19 @@ class StainJitter(keras.layers.Layer):
         37(9), 2126-2136 (the jitter).
     """
 
+    ARGUMENTS = ("strength", "shift", "seed")
+
     def __init__(
         self, strength: float = 0.2, shift: float | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        if not 0 <= strength < 1:
-            raise ValueError(f"strength must be in [0, 1), not {strength}")
+        super().__init__(seed, **kwargs)
+        self.strength = _checked_strength(strength)
         if shift is not None and shift < 0:
             raise ValueError(f"shift must be at least 0, not {shift}")
-        self.strength = float(strength)
         self.shift = self.strength / 4 if shift is None else float(shift)
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
 
-    def call(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
+    def changed(self, images: tf.Tensor) -> tf.Tensor:
         """Return the jittered images, clipped to 0..255, in the input's dtype."""
-        if not training:
-            return images
         count = tf.shape(images)[0]
         draws = tf.random.stateless_uniform([count, 2, 3], self.generator.next(), minval=-1.0, maxval=1.0)
         pixels = tf.cast(images, tf.float32)
@@ -226,11 +232,3 @@ class StainJitter(keras.layers.Layer):
         jittered = tf.minimum(tf.exp(tf.linalg.matmul(flat, mixing) + constant[:, None, :]), 255.0)
         jittered = tf.reshape(jittered, tf.shape(images))
         return tf.cast(jittered, images.dtype)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "strength": self.strength, "shift": self.shift, "seed": self.seed}

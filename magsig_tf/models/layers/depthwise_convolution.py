@@ -66,54 +66,40 @@ def depthwise_convolution(images: tf.Tensor, kernel: tf.Tensor, stride: int, pad
     Returns:
         What `tf.nn.depthwise_conv2d` returns.
     """
-    strides = [1, stride, stride, 1]
 
     @tf.custom_gradient
     def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, tf.Tensor]]]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return (
-                _images_gradient(images, kernel, upstream, strides, padding),
-                _kernel_gradient(images, kernel, upstream, strides, padding),
-            )
+            given = (images, kernel, upstream, stride, padding)
+            return _images_gradient(*given), _kernel_gradient(*given)
 
-        return tf.nn.depthwise_conv2d(images, kernel, strides, padding), gradient
+        return tf.nn.depthwise_conv2d(images, kernel, [1, stride, stride, 1], padding), gradient
 
     return convolve(images, kernel)
 
 
-def _images_gradient(
-    images: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, strides: list[int], padding: str
-) -> tf.Tensor:
+def _images_gradient(images: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
     # with strides oneDNN has no depthwise kernel of this gradient for bfloat16, and takes many times as long
-    dtype = tf.float32 if strides[1] > 1 else images.dtype
+    dtype = tf.float32 if stride > 1 else images.dtype
+    both = {"filter": tf.cast(kernel, dtype), "out_backprop": tf.cast(upstream, dtype)}
     found = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-        input_sizes=tf.shape(images),
-        filter=tf.cast(kernel, dtype),
-        out_backprop=tf.cast(upstream, dtype),
-        strides=strides,
-        padding=padding,
+        **both, input_sizes=tf.shape(images), strides=[1, stride, stride, 1], padding=padding
     )
     return tf.cast(found, images.dtype)
 
 
-def _kernel_gradient(
-    images: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, strides: list[int], padding: str
-) -> tf.Tensor:
+def _kernel_gradient(images: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
     rows, columns = kernel.shape[:2]
     dtype, paddings = images.dtype, []
     if columns > WIDEST:
         # explicit padding keeps TensorFlow's own kernel, which is quick for any filter, but in float32 only
         dtype, paddings = tf.float32, [0, 0]
         for axis, window in ((1, rows), (2, columns)):
-            paddings += _padding(images.shape[axis], upstream.shape[axis], window, strides[axis], padding)
+            paddings += _padding(images.shape[axis], upstream.shape[axis], window, stride, padding)
         padding, paddings = "EXPLICIT", [*paddings, 0, 0]
+    both = {"input": tf.cast(images, dtype), "out_backprop": tf.cast(upstream, dtype)}
     found = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-        input=tf.cast(images, dtype),
-        filter_sizes=kernel.shape,
-        out_backprop=tf.cast(upstream, dtype),
-        strides=strides,
-        padding=padding,
-        explicit_paddings=paddings,
+        **both, filter_sizes=kernel.shape, strides=[1, stride, stride, 1], padding=padding, explicit_paddings=paddings
     )
     return tf.cast(found, kernel.dtype)
 
@@ -141,13 +127,9 @@ class DepthwiseGroups(keras.layers.Conv2D):
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Return the convolution without bias; each input channel gives filters / groups output channels."""
         height, width, _, filters = kernel.shape
-        return tf.nn.depthwise_conv2d(
-            inputs,
-            tf.reshape(kernel, (height, width, self.groups, filters // self.groups)),
-            strides=(1, *self.strides, 1),
-            padding=self.padding.upper(),
-            dilations=self.dilation_rate,
-        )
+        kernel = tf.reshape(kernel, (height, width, self.groups, filters // self.groups))
+        strides, padding = (1, *self.strides, 1), self.padding.upper()
+        return tf.nn.depthwise_conv2d(inputs, kernel, strides, padding, dilations=self.dilation_rate)
 
     @staticmethod
     def serves(layer: keras.layers.Layer) -> bool:

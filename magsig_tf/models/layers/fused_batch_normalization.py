@@ -38,21 +38,13 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         inputs = tf.cast(inputs, self.compute_dtype)
         gamma = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones(self.moving_mean.shape)
         beta = tf.convert_to_tensor(self.beta) if self.center else tf.zeros(self.moving_mean.shape)
-        if training:
-            outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-                inputs, gamma, beta, epsilon=self.epsilon, is_training=True
-            )
-            self._update_moving_statistics(inputs, mean, variance)
-            return outputs
-        outputs, _, _ = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
-            gamma,
-            beta,
-            mean=tf.convert_to_tensor(self.moving_mean),
-            variance=tf.convert_to_tensor(self.moving_variance),
-            epsilon=self.epsilon,
-            is_training=False,
+        moving = (self.moving_mean, self.moving_variance)
+        mean, variance = (None, None) if training else map(tf.convert_to_tensor, moving)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, gamma, beta, mean, variance, self.epsilon, is_training=bool(training)
         )
+        if training:
+            self._update_moving_statistics(inputs, mean, variance)
         return outputs
 
     def _kernel_applies(self, inputs: tf.Tensor) -> bool:

@@ -39,13 +39,9 @@ class GradientReversal(keras.layers.Layer):
         super().__init__(**kwargs)
         self.initial_strength = float(strength)
         self.supports_masking = True
+        first = keras.initializers.Constant(self.initial_strength)
         self.strength = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(self.initial_strength),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            name="strength",
+            shape=(), initializer=first, dtype="float32", trainable=False, autocast=False, name="strength"
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

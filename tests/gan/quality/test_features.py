@@ -8,8 +8,9 @@ import pytest
 
 from magsig_tf.gan.quality import features as module
 from magsig_tf.gan.quality.features import imagenet_features, pixel_features, random_features
-from magsig_tf.gan.quality.kid import distance_to, kid
+from magsig_tf.gan.quality.kid import distance_to
 from magsig_tf.seeding import generator_for
+from tests.gan.quality.test_kid import kid
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -74,13 +75,13 @@ def test_pixels_are_the_colours_of_cells():
 
 def test_the_distance_of_a_checkpoint_is_kid_and_orders_generators(random_cnn):
     real, good, other = tiles(80), tiles(60, "good"), 255 - tiles(60, "other") // 2
-    distance = distance_to(real, random_cnn, "test")
+    distance = distance_to(real, lambda: random_cnn, "test")
     assert distance(good) == pytest.approx(kid(random_cnn(real), random_cnn(good)), abs=1e-5)
     assert distance(good) < distance(other)
 
 
 def test_of_many_training_images_the_same_ones_are_compared_each_time(random_cnn):
     many, good = tiles(1100), tiles(60, "good")
-    distance = distance_to(many, random_cnn, "test")(good)
-    assert distance == distance_to(many, random_cnn, "test")(good)
-    assert distance != distance_to(many, random_cnn, "another")(good)
+    distance = distance_to(many, lambda: random_cnn, "test")(good)
+    assert distance == distance_to(many, lambda: random_cnn, "test")(good)
+    assert distance != distance_to(many, lambda: random_cnn, "another")(good)

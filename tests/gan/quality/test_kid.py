@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from magsig_tf.gan.quality.kid import RealKernel, SampleKernel, kid, resampled_kid
+from magsig_tf.gan.quality.kid import RealKernel, SampleKernel, resampled_kid
 from magsig_tf.seeding import generator_for
 from magsig_tf.statistics.cases import bootstrap_draws
+
+
+def kid(real, synthetic):
+    case = np.zeros(len(real), int)
+    return resampled_kid(RealKernel.of(real, case), SampleKernel.of(real, case, synthetic), np.ones((1, 1)))[0]
 
 
 def kernel(x, y):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import NotDefinedError
-from magsig_tf.gan.quality.probes import MagnificationProbe, mix_distance
+from magsig_tf.gan.quality.probes import magnification_probe, mix_distance
 from magsig_tf.seeding import generator_for
 from magsig_tf.statistics.cases import bootstrap_draws, halves
 
@@ -20,7 +20,7 @@ def features(magnification, strength, *names):
 
 @pytest.fixture(scope="module")
 def probe():
-    return MagnificationProbe.fitted(features(MAGNIFICATION, 6, "real"), MAGNIFICATION, CASE, "test")
+    return magnification_probe(features(MAGNIFICATION, 6, "real"), MAGNIFICATION, CASE, "test")
 
 
 def test_real_images_are_recognised_by_classifiers_that_did_not_see_their_case(probe):
@@ -41,7 +41,7 @@ def test_a_mix_that_leans_to_one_magnification_is_seen(probe):
 
 
 def test_nothing_to_see_is_chance():
-    blind = MagnificationProbe.fitted(features(MAGNIFICATION, 0, "blind"), MAGNIFICATION, CASE, "test")
+    blind = magnification_probe(features(MAGNIFICATION, 0, "blind"), MAGNIFICATION, CASE, "test")
     _, low, high = blind.balanced_accuracy(bootstrap_draws(30, 200, "test"))
     assert low < 1 / 3 < high
 
@@ -61,4 +61,4 @@ def test_mix_distance_by_hand():
 )
 def test_what_cannot_be_told_says_why(magnification, case, words):
     with pytest.raises(NotDefinedError, match=words):
-        MagnificationProbe.fitted(features(MAGNIFICATION, 1, "x"), np.array(magnification), case, "test")
+        magnification_probe(features(MAGNIFICATION, 1, "x"), np.array(magnification), case, "test")

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.gan.fold import Part
-from magsig_tf.gan.images import PartSamples, TrainingImages
+from magsig_tf.gan.fold import Part, PartSamples, TrainingImages
 from magsig_tf.gan.quality import quality_table as module
 from magsig_tf.gan.quality.features import Features
 from magsig_tf.gan.quality.quality_table import COLUMNS, quality_table

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from magsig_tf.data.resampling import downsampled, upsampled
-from magsig_tf.gan.quality.spectra import ABOVE, BELOW, SAME_SIZE, Sides, ring_powers, spectrum_probe
+from magsig_tf.gan.quality.probes import ABOVE, BELOW, SAME_SIZE, Sides, ring_powers, spectrum_probe
 from magsig_tf.seeding import generator_for
 
 SIZE, GAN_SIZE, N = 40, 16, 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from magsig_tf.models.freezing import layers_until
+from magsig_tf.models.classifier import layers_until
 from tests.house.documentation import ROOT
 
 _ROW = re.compile(r"^\| `(\w+)` \| (`[^|]*`) \|$", re.MULTILINE)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError, RunError, UsageError
-from magsig_tf.models.classifier import build_classifier
-from magsig_tf.models.encoders import build_encoder, efficientnet_lite0, resnet50, small_cnn
-from magsig_tf.models.freezing import trained_weights
-from magsig_tf.models.layers import CaffePreprocessing
+from magsig_tf.models.classifier import build_classifier, trained_weights
+from magsig_tf.models.encoders import build_encoder, efficientnet_lite0, small_cnn
+from magsig_tf.models.encoders.keras_applications import resnet50
+from magsig_tf.models.layers.caffe_preprocessing import CaffePreprocessing
 from magsig_tf.registry import registry
 from tests.models.encoders.documented_blocks import documented_blocks, frozen_by
 
@@ -84,7 +84,7 @@ def test_resnet50_subtracts_the_imagenet_mean_in_bgr_order():
     x = images(1)[:, :4, :4].astype("float32")
     expected = keras.applications.resnet50.preprocess_input(x.copy())
     np.testing.assert_allclose(CaffePreprocessing()(x), expected, atol=1e-4)
-    model = resnet50.build((32, 32, 3), "none")
+    model = resnet50((32, 32, 3), "none")
     assert model.output_shape == (None, 2048)
     assert model.count_params() == 23_587_712
     assert {"CaffePreprocessing", "FusedBatchNormalization"} <= kinds(model)
@@ -114,7 +114,7 @@ def test_imagenet_weights_without_network_say_what_to_do(monkeypatch):
     unreachable.__name__ = "ResNet50"
     monkeypatch.setattr(keras.applications, "ResNet50", unreachable)
     with pytest.raises(UsageError, match=r"(?s)cache.*no route.*--weights.*efficientnet_lite0"):
-        resnet50.build((32, 32, 3), "imagenet")
+        resnet50((32, 32, 3), "imagenet")
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])

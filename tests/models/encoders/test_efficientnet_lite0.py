@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.models import lite0_weights as weights_module
 from magsig_tf.models.encoders import efficientnet_lite0
-from magsig_tf.models.lite0_weights import lite0_weights
+from magsig_tf.models.encoders.efficientnet_lite0 import lite0_weights
 
 # the array `origin` in the file says how it was made
 REFERENCE = np.load(Path(__file__).with_name("lite0_reference.npz"))
@@ -41,7 +40,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch):
 
 
 def test_a_file_with_another_checksum_is_not_interpreted(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights_module, "read_legacy_torch", lambda stream: pytest.fail("it was read"))
+    monkeypatch.setattr(efficientnet_lite0, "read_legacy_torch", lambda stream: pytest.fail("it was read"))
     path = tmp_path / "weights.pth"
     path.write_bytes(b"something else")
     with pytest.raises(DataError, match="SHA-256"):

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import UsageError
+from magsig_tf.models.classifier import trained_weights
 from magsig_tf.models.encoders import build_encoder
-from magsig_tf.models.freezing import trained_weights
-from magsig_tf.models.saved_model import load_saved_model
-from magsig_tf.models.weight_file import load_weight_file
+from magsig_tf.models.saved_model import load_saved_model, load_weight_file
 from magsig_tf.registry import registry
 from tests.models.encoders.documented_blocks import documented_blocks, frozen_by
 

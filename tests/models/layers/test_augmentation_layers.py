@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from magsig_tf.models.layers import CropZoom, QuarterTurns, StainJitter
-from magsig_tf.models.layers.augmentation import stain_matrix, symmetries
+from magsig_tf.models.layers.augmentation import CropZoom, QuarterTurns, StainJitter, stain_matrix, symmetries
 
 
 def images(count=40, height=6, width=6, seed=0):

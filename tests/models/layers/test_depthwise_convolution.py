@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from magsig_tf.models.layers import DepthwiseConv2D
+from magsig_tf.models.layers.depthwise_convolution import DepthwiseConv2D
 
 CHANNELS = 3
 

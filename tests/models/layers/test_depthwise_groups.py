@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from magsig_tf.models.fuse import swap_grouped_convolution
-from magsig_tf.models.layers import DepthwiseGroups
+from magsig_tf.models.layers.depthwise_convolution import DepthwiseGroups
 from magsig_tf.models.saved_model import load_saved_model
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from magsig_tf.models.layers import FusedBatchNormalization
+from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 SHAPE = (4, 3, 5, 6)
 

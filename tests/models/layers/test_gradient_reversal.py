@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from magsig_tf.models.layers import GradientReversal
+from magsig_tf.models.layers.gradient_reversal import GradientReversal
 
 
 def numeric_gradient(function, point, width=1e-2):

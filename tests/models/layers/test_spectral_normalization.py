@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from magsig_tf.models.layers import SpectralNormalization
+from magsig_tf.models.layers.spectral_normalization import SpectralNormalization
 from magsig_tf.models.saved_model import load_saved_model
 
 

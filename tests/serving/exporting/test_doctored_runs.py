@@ -12,7 +12,7 @@ import pytest
 
 from magsig_tf.atomic_files import write_json
 from magsig_tf.errors import DataError
-from magsig_tf.gan.sample import GENERATOR, load_generator
+from magsig_tf.gan.train import GENERATOR, load_generator
 from magsig_tf.serving.exporting.export import export_run, open_whole
 from tests.gan.tiny_gan import IDENTITY
 from tests.models.test_file_checks import rewritten

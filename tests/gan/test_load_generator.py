@@ -5,7 +5,8 @@ import pytest
 
 from magsig_tf.atomic_files import write_json
 from magsig_tf.errors import DataError, RunError
-from magsig_tf.gan.sample import load_generator, sample
+from magsig_tf.gan.train import load_generator
+from magsig_tf.models.dcgan import sample
 from tests.gan.tiny_gan import IDENTITY
 
 

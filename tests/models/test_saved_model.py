@@ -10,9 +10,7 @@ import pytest
 
 from magsig_tf.errors import DataError
 from magsig_tf.models.encoders.small_cnn import build
-from magsig_tf.models.file_checks import check_hdf5
-from magsig_tf.models.saved_model import load_saved_model
-from magsig_tf.models.weight_file import load_weight_file
+from magsig_tf.models.saved_model import check_hdf5, load_saved_model, load_weight_file
 
 SHAPE = (16, 16, 3)
 
