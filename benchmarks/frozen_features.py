@@ -119,7 +119,7 @@ def write_runs(workspace: Workspace, dataset: str, say: Callable[[str], None], *
     from magsig_tf.config_files import build_config
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.data.splits import split_of
-    from magsig_tf.training.matrix import plan_matrix
+    from magsig_tf.training.planning import plan_matrix
 
     prepared = PreparedDataset.open(workspace.data(dataset))
     # no registered method is this one; splits do not depend on the method
@@ -226,7 +226,7 @@ def write_run(
     import yaml
 
     from magsig_tf.atomic_files import write_text
-    from magsig_tf.execution.resumable_folder import now
+    from magsig_tf.execution.resumption import now
     from magsig_tf.models.freezing import trained_weights
     from magsig_tf.runs.record import write_record
     from magsig_tf.training.inference import write_outputs

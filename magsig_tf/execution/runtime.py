@@ -1,12 +1,14 @@
-"""How TensorFlow is set up: threads, determinism, precision, strategy; and what it keeps of a run is let go."""
+"""How TensorFlow is set up: threads, determinism, precision, strategy, replicas; what it keeps of a run is let go."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError, UsageError
@@ -125,6 +127,34 @@ def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str,
     # on CPU replicas there is no NCCL to reduce with
     reduction = None if gpus else tf.distribute.ReductionToOneDevice()
     return name, tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
+
+
+def replica_slices(strategy: tf.distribute.Strategy, arrays: Sequence[np.ndarray], global_batch: int) -> tuple:
+    """Give each replica of this process a slice of its own from the process's share of the batch.
+
+    Args:
+        strategy: Over one or more replicas, in one or more processes.
+        arrays: This process's share of the global batch, first axis images.
+        global_batch: Images in a step over all replicas; they divide it.
+
+    Returns:
+        For each array a tensor, or with several replicas what `strategy.run` hands out to them.
+    """
+    import tensorflow as tf
+
+    if strategy.num_replicas_in_sync == 1:
+        return tuple(tf.constant(array) for array in arrays)
+    share = global_batch // strategy.num_replicas_in_sync
+    here = len(arrays[0]) // share
+
+    def values_of(array: np.ndarray) -> Callable[[tf.distribute.experimental.ValueContext], tf.Tensor]:
+        def value(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
+            first = context.replica_id_in_sync_group % here * share
+            return tf.constant(array[first : first + share])
+
+        return value
+
+    return tuple(strategy.experimental_distribute_values_from_function(values_of(array)) for array in arrays)
 
 
 def describe_devices() -> str:

@@ -14,9 +14,8 @@ import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError
-from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
-from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.resumption import Interruption, read_checkpoint, restore, resume, snapshot, write_checkpoint
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.parts import GanParts

@@ -11,8 +11,7 @@ import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.averaging import WeightAverage
-from magsig_tf.execution.batch_statistics import BatchStatistics
+from magsig_tf.execution.evaluated_weights import BatchStatistics, WeightAverage
 from magsig_tf.execution.runtime import resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.sample import latent_vectors

@@ -10,7 +10,7 @@ import numpy as np
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError
-from magsig_tf.execution.resumable_folder import check_identity
+from magsig_tf.execution.resumption import check_identity
 from magsig_tf.seeding import generator_for
 
 if TYPE_CHECKING:

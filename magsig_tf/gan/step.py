@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from magsig_tf.execution.replica_slices import replica_slices
+from magsig_tf.execution.runtime import replica_slices
 from magsig_tf.seeding import seed_for
 
 if TYPE_CHECKING:

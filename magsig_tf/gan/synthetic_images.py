@@ -10,7 +10,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import RunError
-from magsig_tf.execution.resumable_folder import check_identity
+from magsig_tf.execution.resumption import check_identity
 from magsig_tf.execution.workers import Workers
 from magsig_tf.gan.fold import FoldGans
 

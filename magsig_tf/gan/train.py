@@ -13,7 +13,7 @@ import numpy as np
 from magsig_tf.atomic_files import replacing
 from magsig_tf.config import Settings
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.resumable_folder import ResumableFolder, begun
+from magsig_tf.execution.resumption import ResumableFolder, begun
 from magsig_tf.execution.runtime import dtype_policy, released_graphs, resolve_precision
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.sample import GENERATOR, RECORD

@@ -1,18 +1,23 @@
-"""A data set that is prepared in a moment and learned in a few steps: tiles of noise, malignant ones darker."""
+"""What trains in a moment: tiles of noise, malignant ones darker, GANs made up from them, and a plain encoder."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import write_json
 from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.resampling import downsampled
+from magsig_tf.gan.fold import FoldGans
 from magsig_tf.seeding import generator_for
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    import keras
 
 MAGNIFICATIONS = ("40X", "100X", "200X", "400X")
 SIZE = 32
@@ -74,3 +79,35 @@ def tiny_dataset(
         folder / "dataset.json", {"name": name, "size": size, "content_hash": content, "magnifications": magnifications}
     )
     return PreparedDataset.open(folder)
+
+
+def write_fold(fold: FoldGans, prepared: PreparedDataset, **record: object) -> FoldGans:
+    """Write `fold.json`, `synthetic.npy` and `synthetic.parquet` of a finished fold, as many images as it has rows.
+
+    Args:
+        fold: Whose GANs they would be.
+        prepared: The data.
+        record: What `fold.json` says otherwise, such as another split_hash.
+    """
+    fold.folder.mkdir(parents=True, exist_ok=True)
+    write_json(fold.folder / "fold.json", {"status": "done", **fold.identity, **record})
+    frames, images = [], []
+    for part in fold.parts:
+        small = downsampled(prepared.images[part.rows], fold.options.gan_size).astype(float)
+        noise = generator_for("made-up gan", part.name).normal(0, 4, small.shape)
+        images.append(np.clip(small + noise, 0, 255).astype(np.uint8))
+        columns = {"part": part.name, "label": part.label, "magnification": part.magnification}
+        frames.append(pd.DataFrame({**columns, "index": range(len(small))}))
+    np.save(fold.folder / "synthetic.npy", np.concatenate(images))
+    pd.concat(frames, ignore_index=True).to_parquet(fold.folder / "synthetic.parquet", index=False)
+    return fold
+
+
+def plain_encoder(input_shape: tuple[int, int, int], weights: str) -> keras.Model:
+    """Return an encoder without batch statistics, for comparisons between numbers of replicas."""
+    import keras
+
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Rescaling(1 / 255, dtype="float32")(inputs)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="conv0")(x)
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D(dtype="float32")(x))

@@ -11,9 +11,8 @@ import numpy as np
 from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
-from magsig_tf.execution.batch_statistics import BatchStatistics
-from magsig_tf.methods.contract import Method
-from magsig_tf.methods.unlabelled import UnlabelledRows
+from magsig_tf.execution.evaluated_weights import BatchStatistics
+from magsig_tf.methods.contract import Method, UnlabelledRows
 from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.inference import Inference
 from magsig_tf.training.parts import RunParts
@@ -79,20 +78,15 @@ class EvaluatedNetwork:
         self.inference = Inference(parts.evaluated, prepared.images, settings.inference_batch)
         self._statistics = BatchStatistics(parts.evaluated)
 
-    def take_weights(self) -> None:
-        """Take the trained weights, or their moving average where that is on, and estimate their batch statistics."""
-        self.parts.put_weights_to_use()
-        if self.parts.batch_statistics == REESTIMATED:
-            self._statistics.estimate(self._batches())
-
-    def take_mean(self, means: Sequence[np.ndarray]) -> None:
-        """Take mean weights over a window, and estimate the batch statistics that belong to them.
+    def take_weights(self, means: Sequence[np.ndarray] | None = None) -> None:
+        """Take the trained weights, or their moving average where that is on, and estimate their batch statistics.
 
         Args:
-            means: Of the classifier's trainable variables, in order.
+            means: Mean weights over a window, to be taken instead: of the classifier's trainable variables, in order.
         """
-        self.parts.put_average_to_use(means)
-        self._statistics.estimate(self._batches())
+        self.parts.put_weights_to_use(means)
+        if means is not None or self.parts.batch_statistics == REESTIMATED:
+            self._statistics.estimate(self._batches())
 
     def variables(self) -> dict[str, Any]:
         """Return the network's variables by name, batch statistics among them."""

@@ -3,56 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from magsig_tf.config import Config, Settings
 from magsig_tf.data.batches import BatchPlan
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.execution.averaging import StretchMean, WeightAverage
+from magsig_tf.execution.evaluated_weights import StretchMean, WeightAverage
 from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage
 from magsig_tf.methods.contract import Method, Task
+from magsig_tf.models.augmentation import build_augmentation
+from magsig_tf.models.classifier import build_classifier
+from magsig_tf.models.encoders import build_encoder, is_pretrained
+from magsig_tf.models.freezing import freeze
+from magsig_tf.models.fuse import synchronize_batch_normalization
+from magsig_tf.models.seed_generators import assign_seeds, seed_generators
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 from magsig_tf.statistics_rule import FROZEN, MOVING, REESTIMATED, Rule
 
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
+_NOT_DECAYED = ["bias", "gamma", "beta"]
 
 
-@dataclass
 class RunParts:
     """The networks, optimizers, data order and strategy of one run.
 
-    `evaluated` is a second classifier outside the strategy: `put_weights_to_use` fills it, then it validates, predicts
-    and is saved. So averaged weights never stand in the way of training, and a saved model holds plain variables.
-    `saved` is `evaluated`, the same variables, without the layers that the method put in.
+    Initial weights depend on (encoder, seed) alone, augmentation on (split, seed) and never on the method; so does the
+    data order, unless the method pairs images by case.
+
+    Args:
+        config: The config of one run.
+        prepared: The data.
+        split: Its split.
+        workers: The processes that train it.
+
+    Attributes:
+        classifier: The network that trains, with the layers that the method puts in.
+        evaluated: A second classifier outside the strategy: `put_weights_to_use` fills it, then it validates, predicts
+            and is saved. So averaged weights never stand in the way of training, and a saved model holds plain
+            variables.
+        saved: `evaluated`, the same variables, without the layers that the method put in.
+
+    Raises:
+        UsageError: the global batch cannot be divided among the replicas, the encoder lacks the block to freeze, or the
+            method averages weights and the settings say otherwise.
     """
 
-    classifier: keras.Model
-    evaluated: keras.Model
-    saved: keras.Model
-    method: Method
-    optimizer: keras.optimizers.Optimizer
-    augmentation: keras.Layer
-    averaging: Averaging
-    average: WeightAverage | StretchMean | None
-    plan: BatchPlan
-    strategy: tf.distribute.Strategy
-    strategy_name: str
-    precision: str
-    batch_statistics: Rule
-    clip_norm: float
-    epochs: int
-    seed: int
-    _generators: list = field(default_factory=list)
+    def __init__(self, config: Config, prepared: PreparedDataset, split: Split, workers: Workers = ALONE):
+        settings, seed, name = config.settings, config.settings.seed[0], config.settings.method[0]
+        method_class, options = registry("methods").load(name), config.options[name]
+        train = split.rows["train"]
+        magnifications = prepared.manifest["magnification"].to_numpy()[train]
+        rows = {index: train[magnifications == source] for index, source in enumerate(split.source_magnifications)}
+        per_magnification, pairs = settings.images_per_magnification, method_class.pairs_cases(options)
+        self.plan = BatchPlan(rows, per_magnification, (split.hash, seed), prepared.cases, pairs)
+        self.strategy_name, self.strategy = resolve_strategy(settings, workers)
+        if self.plan.batch_size % self.strategy.num_replicas_in_sync:
+            raise UsageError(
+                f"Expected a global batch that {self.strategy.num_replicas_in_sync} replicas can share",
+                f"found {self.plan.batch_size} images",
+                "Change --images-per-magnification",
+            )
+        self.precision = resolve_precision(settings.precision)
+        keras.config.set_dtype_policy(self.precision)
+        self.batch_statistics = batch_statistics_rule(settings)
+        self.epochs, self.clip_norm, self.seed = (
+            settings.epochs,
+            settings.clip_norm,
+            seed_for("steps", split.hash, seed),
+        )
+
+        def built() -> keras.Model:
+            encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
+            if settings.synchronized_batch_norm:
+                encoder = synchronize_batch_normalization(encoder)
+            freeze(encoder, settings.freeze_until, self.batch_statistics == FROZEN)
+            return build_classifier(encoder, settings.dropout, seed)
+
+        self.saved = built()
+        with self.strategy.scope():
+            plain = built()
+            task = Task(
+                embedding_length=plain.output["embedding"].shape[-1],
+                source_magnifications=split.source_magnifications,
+                seed=seed,
+                global_batch=self.global_batch,
+                label_smoothing=settings.label_smoothing,
+            )
+            self.method: Method = method_class(options, task)
+            self.classifier = _with_layers_of(self.method, plain)
+            self.optimizer = build_optimizer(settings, self.classifier, self.plan.steps_per_epoch, self.precision)
+            for network_name, network in self.method.networks.items():
+                self.method.optimizers[network_name].build(network.trainable_variables)
+            self.augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
+            self.averaging = _averaging(self.method, settings, self.batch_statistics)
+            self.average = _average(self.averaging, self.classifier)
+            # a generator's seed depends on its place: what a method adds comes last, so that it moves nobody else's
+            found = seed_generators(plain, self.augmentation, *self.method.networks.values(), self.classifier)
+            self._generators = [generator for generator in found if generator is not self.method.random]
+        self.evaluated = _with_layers_of(self.method, self.saved)
 
     @property
     def total_steps(self) -> int:
@@ -66,15 +122,11 @@ class RunParts:
 
     def assign_seeds(self, step: tf.Tensor) -> None:
         """Set every random generator (dropout, augmentation, nested ones, the method's) from the seed and the step."""
-        from magsig_tf.models.seed_generators import assign_seeds
-
         assign_seeds(self._generators, self.seed, step)
         assign_seeds([self.method.random], seed_for("method", self.seed), step, per_replica=False)
 
     def assign_batch_seed(self, step: tf.Tensor) -> None:
         """Set the method's generator for mixing the batch of a step; its loss draws other numbers."""
-        from magsig_tf.models.seed_generators import assign_seeds
-
         assign_seeds([self.method.random], seed_for("batch", self.seed), step, per_replica=False)
 
     def random_states(self) -> list[Any]:
@@ -85,22 +137,19 @@ class RunParts:
         """Return the classifier's learning rate of the next step, where its schedule has come to."""
         return float(getattr(self.optimizer, "inner_optimizer", self.optimizer).learning_rate)
 
-    def put_weights_to_use(self) -> None:
-        """Give `evaluated` the classifier's weights, or their moving average where that is on."""
-        self._put(self.average.averages if isinstance(self.average, WeightAverage) else None)
+    def put_weights_to_use(self, means: Sequence[Any] | None = None) -> None:
+        """Give `evaluated` the classifier's weights, or their moving average where that is on.
 
-    def put_average_to_use(self, means: Sequence[np.ndarray]) -> None:
-        """Give `evaluated` the mean of the trainable weights over a window, and the rest as it is."""
-        import keras
-
-        self._put([keras.ops.convert_to_tensor(mean) for mean in means])
-
-    def _put(self, means: Sequence[Any] | None) -> None:
+        Args:
+            means: In the place of the trainable weights, in order.
+        """
+        if means is None and isinstance(self.average, WeightAverage):
+            means = self.average.averages
         values = {id(variable): variable for variable in self.classifier.weights}
         if means is not None:
             values |= {id(v): mean for v, mean in zip(self.classifier.trainable_variables, means, strict=True)}
-        for target, variable in zip(self.evaluated.weights, values.values(), strict=True):
-            target.assign(variable.numpy())
+        for target, value in zip(self.evaluated.weights, values.values(), strict=True):
+            target.assign(value if isinstance(value, np.ndarray) else value.numpy())
 
     def variables(self) -> dict[str, Any]:
         """Return every variable that a resumed run needs, by name."""
@@ -115,103 +164,6 @@ class RunParts:
         if isinstance(self.average, StretchMean):
             found["averaged_steps"] = self.average.steps
         return found
-
-
-def build_parts(config: Config, prepared: PreparedDataset, split: Split, workers: Workers = ALONE) -> RunParts:
-    """Build what one run trains with.
-
-    Initial weights depend on (encoder, seed) alone, augmentation on (split, seed) and never on the method; so does the
-    data order, unless the method pairs images by case.
-
-    Args:
-        config: The config of one run.
-        prepared: The data.
-        split: Its split.
-        workers: The processes that train it.
-
-    Raises:
-        UsageError: the global batch cannot be divided among the replicas, the encoder lacks the block to freeze, or the
-            method averages weights and the settings say otherwise.
-    """
-    import keras
-
-    from magsig_tf.execution.optimizer import build_optimizer
-    from magsig_tf.models.augmentation import build_augmentation
-    from magsig_tf.models.classifier import build_classifier
-    from magsig_tf.models.encoders import build_encoder
-    from magsig_tf.models.freezing import freeze
-    from magsig_tf.models.fuse import synchronize_batch_normalization
-    from magsig_tf.models.seed_generators import seed_generators
-
-    settings, seed = config.settings, config.settings.seed[0]
-    name = settings.method[0]
-    method_class, options = registry("methods").load(name), config.options[name]
-    plan = BatchPlan(
-        _rows_by_domain(prepared, split),
-        settings.images_per_magnification,
-        (split.hash, seed),
-        prepared.cases,
-        method_class.pairs_cases(options),
-    )
-    strategy_name, strategy = resolve_strategy(settings, workers)
-    if plan.batch_size % strategy.num_replicas_in_sync:
-        raise UsageError(
-            f"Expected a global batch that {strategy.num_replicas_in_sync} replicas can share",
-            f"found {plan.batch_size} images",
-            "Change --images-per-magnification",
-        )
-    precision = resolve_precision(settings.precision)
-    keras.config.set_dtype_policy(precision)
-    rule = batch_statistics_rule(settings)
-
-    def networks() -> keras.Model:
-        encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
-        if settings.synchronized_batch_norm:
-            encoder = synchronize_batch_normalization(encoder)
-        freeze(encoder, settings.freeze_until, rule == FROZEN)
-        return build_classifier(encoder, settings.dropout, seed)
-
-    saved = networks()
-    with strategy.scope():
-        plain = networks()
-        task = Task(
-            embedding_length=plain.output["embedding"].shape[-1],
-            source_magnifications=split.source_magnifications,
-            seed=seed,
-            global_batch=plan.batch_size,
-            label_smoothing=settings.label_smoothing,
-        )
-        method = method_class(options, task)
-        classifier = _with_layers_of(method, plain)
-        optimizer = build_optimizer(settings, classifier, plan.steps_per_epoch, precision)
-        for network_name, network in method.networks.items():
-            method.optimizers[network_name].build(network.trainable_variables)
-        augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
-        averaging = _averaging(method, settings, rule)
-        average = _average(averaging, classifier)
-        # a generator's seed depends on its place: what a method adds comes last, so that it moves nobody else's
-        found = seed_generators(plain, augmentation, *method.networks.values(), classifier)
-        generators = [generator for generator in found if generator is not method.random]
-    evaluated = _with_layers_of(method, saved)
-    return RunParts(
-        classifier=classifier,
-        evaluated=evaluated,
-        saved=saved,
-        method=method,
-        optimizer=optimizer,
-        augmentation=augmentation,
-        averaging=averaging,
-        average=average,
-        plan=plan,
-        strategy=strategy,
-        strategy_name=strategy_name,
-        precision=precision,
-        batch_statistics=rule,
-        clip_norm=settings.clip_norm,
-        epochs=settings.epochs,
-        seed=seed_for("steps", split.hash, seed),
-        _generators=generators,
-    )
 
 
 def _with_layers_of(method: Method, plain: keras.Model) -> keras.Model:
@@ -259,14 +211,55 @@ def batch_statistics_rule(settings: Settings) -> Rule:
     Raises:
         UsageError: there is no such encoder.
     """
-    from magsig_tf.models.encoders import is_pretrained
-
     if settings.batch_statistics != "auto":
         return settings.batch_statistics
     return FROZEN if is_pretrained(settings.encoder, settings.weights) else REESTIMATED
 
 
-def _rows_by_domain(prepared: PreparedDataset, split: Split) -> dict[int, np.ndarray]:
-    train = split.rows["train"]
-    magnifications = prepared.manifest["magnification"].to_numpy()[train]
-    return {index: train[magnifications == name] for index, name in enumerate(split.source_magnifications)}
+class TwoRatesAdamW(keras.optimizers.AdamW):
+    """AdamW whose variables learn at multiples of one schedule.
+
+    Args:
+        factors: Of the learning rate, one for each variable in the order in which `build` gets them.
+        **kwargs: Those of `keras.optimizers.AdamW`. Weight decay is the same for all variables.
+    """
+
+    def __init__(self, factors: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        self.factors = tuple(factors)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Take a step of one variable at its own rate."""
+        factor = self.factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
+
+
+def build_optimizer(
+    settings: Settings, classifier: keras.Model, steps_per_epoch: int, precision: str
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a run, built for the classifier's trainable variables.
+
+    Args:
+        settings: Rates, warm-up, decay and epochs of the run.
+        classifier: From `build_classifier`: what is not in the layer `encoder` is the label head.
+        steps_per_epoch: Steps of one epoch.
+        precision: Under mixed_float16 the loss is scaled.
+    """
+    total = settings.epochs * steps_per_epoch
+    warmup = min(int(settings.warmup * total), total - 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else settings.learning_rate,
+        decay_steps=total - warmup,
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    encoder = {id(variable) for variable in classifier.get_layer("encoder").trainable_variables}
+    variables = classifier.trainable_variables
+    head = (settings.head_learning_rate or settings.learning_rate) / settings.learning_rate
+    factors = [1.0 if id(variable) in encoder else head for variable in variables]
+    optimizer = TwoRatesAdamW(factors, learning_rate=schedule, weight_decay=settings.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(variables)
+    return optimizer

@@ -18,7 +18,7 @@ from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.runs.run import Run
-    from magsig_tf.training.prerequisites import Prerequisite
+    from magsig_tf.training.planning import Prerequisite
 
 COLUMNS = ("kind", "title", "method", "holdout", "patient_fold", "seed", "state", "seconds", "folder")
 
@@ -79,8 +79,7 @@ def plan(config: Config, workspace: Workspace, *, steps: Sequence[str] = (), nam
     Raises:
         UsageError: something was asked for that does not exist.
     """
-    from magsig_tf.training.matrix import estimated_seconds, plan_matrix
-    from magsig_tf.training.prerequisites import prerequisites
+    from magsig_tf.training.planning import estimated_seconds, plan_matrix, prerequisites
 
     prepared = dataset_of(config, workspace)
     runs = plan_matrix(config, prepared, workspace)

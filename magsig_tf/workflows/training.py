@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from magsig_tf.gan.fold import FoldGans
     from magsig_tf.runs.record import RunRecord
     from magsig_tf.runs.run import Run
-    from magsig_tf.training.matrix import MatrixOutcome
     from magsig_tf.training.mlflow_runs import MlflowRuns
+    from magsig_tf.training.run import MatrixOutcome
 
 SILENT = Observer()
 
@@ -75,8 +75,8 @@ def train(config: Config, workspace: Workspace, *, mlflow: bool = False, observe
         UsageError: something was asked for that does not exist; nothing was trained.
         WorkerLost: another process of this training has ended.
     """
-    from magsig_tf.training.matrix import execute_matrix, plan_matrix
-    from magsig_tf.training.prerequisites import missing_prerequisites
+    from magsig_tf.training.planning import missing_prerequisites, plan_matrix
+    from magsig_tf.training.run import execute_matrix
 
     prepared = dataset_of(config, workspace)
     runs = plan_matrix(config, prepared, workspace)
@@ -199,8 +199,7 @@ def gan(
 def _folds(config: Config, prepared: PreparedDataset, workspace: Workspace) -> list[FoldGans]:
     from magsig_tf.gan_options import GanOptions
     from magsig_tf.methods.needs import FoldGansNeeded
-    from magsig_tf.training.matrix import plan_matrix
-    from magsig_tf.training.prerequisites import needed_gans
+    from magsig_tf.training.planning import needed_gans, plan_matrix
 
     first_seed = config.settings.seed[0]  # every seed of the classifier shares the GANs
     runs = [run for run in plan_matrix(config, prepared, workspace) if run.config.settings.seed == [first_seed]]
