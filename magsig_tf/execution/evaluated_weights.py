@@ -167,7 +167,8 @@ class BatchStatistics:
             found.append([value.numpy().astype(np.float64) for value in statistics])
         if not sizes:
             return
-        for layer, means, variances in zip(self.layers, *_by_layer(found), strict=True):
+        stacked = [np.stack(values) for values in zip(*found, strict=True)]  # [batches, channels] each
+        for layer, means, variances in zip(self.layers, stacked[0::2], stacked[1::2], strict=True):
             mean, variance = pooled(means, variances, np.array(sizes, np.float64))
             layer.moving_mean.assign(mean.astype(np.float32))
             layer.moving_variance.assign(variance.astype(np.float32))
@@ -195,12 +196,6 @@ def pooled(means: np.ndarray, variances: np.ndarray, sizes: np.ndarray) -> tuple
     shares = (sizes / sizes.sum())[:, None]
     mean = (shares * means).sum(axis=0)
     return mean, (shares * (variances + (means - mean) ** 2)).sum(axis=0)
-
-
-def _by_layer(found: list[list[np.ndarray]]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the means and the variances of each layer, [batches, channels], from those of each batch."""
-    stacked = [np.stack(values) for values in zip(*found, strict=True)]
-    return stacked[0::2], stacked[1::2]
 
 
 @contextlib.contextmanager

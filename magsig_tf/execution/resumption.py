@@ -299,7 +299,7 @@ def _foreign(found: str) -> RunError:
     )
 
 
-class Interruption:
+class Interruption(contextlib.ExitStack):
     """Context manager that turns the first SIGINT or SIGTERM into a request; a second SIGINT acts at once.
 
     Attributes:
@@ -307,19 +307,15 @@ class Interruption:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.requested = False
-        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         # handlers can be set in the main thread only; elsewhere signals act as they always do
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._handle)
+                self.callback(signal.signal, number, signal.signal(number, self._handle))
         return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
     def agreed(self, workers: Workers, step: int, every: int) -> bool:
         """Return whether to stop now; all processes must call it with the same step.

@@ -161,7 +161,10 @@ class RunLog:
         Raises:
             MagsigError: the disk is full.
         """
-        record = {"kind": kind, "step": step} | {key: _finite(value) for key, value in values.items()}
+        record = {"kind": kind, "step": step} | {
+            name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
         with writing(self._path):
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
@@ -201,7 +204,3 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             break
         records.append(record)
     return records
-
-
-def _finite(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -32,35 +32,26 @@ def configure_tensorflow(settings: Settings) -> None:
     """
     import tensorflow as tf
 
-    wanted = {"intra": settings.threads, "inter": 1 if settings.deterministic else 0}
-    found = {
-        "intra": tf.config.threading.get_intra_op_parallelism_threads(),
-        "inter": tf.config.threading.get_inter_op_parallelism_threads(),
-    }
+    threading, wanted = tf.config.threading, {"intra": settings.threads, "inter": int(settings.deterministic)}
+    intra, inter = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
+    found = {"intra": intra, "inter": inter}
     if wanted != found:
         try:
-            tf.config.threading.set_intra_op_parallelism_threads(wanted["intra"])
-            tf.config.threading.set_inter_op_parallelism_threads(wanted["inter"])
+            threading.set_intra_op_parallelism_threads(wanted["intra"])
+            threading.set_inter_op_parallelism_threads(wanted["inter"])
         except RuntimeError as error:
-            raise RunError(
-                f"Expected TensorFlow with threads {wanted}", f"found it running with {found}", "Start a new process"
-            ) from error
+            expected, running = f"Expected TensorFlow with threads {wanted}", f"found it running with {found}"
+            raise RunError(expected, running, "Start a new process") from error
     if settings.virtual_replicas > 1:
-        _split_cpu(settings.virtual_replicas)
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * settings.virtual_replicas
+        try:
+            tf.config.set_logical_device_configuration(cpu, parts)
+        except RuntimeError as error:
+            expected = f"Expected to split the CPU into {settings.virtual_replicas} replicas"
+            raise RunError(expected, "found TensorFlow running", "Start a new process") from error
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def _split_cpu(replicas: int) -> None:
-    import tensorflow as tf
-
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    try:
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
-    except RuntimeError as error:
-        raise RunError(
-            f"Expected to split the CPU into {replicas} replicas", "found TensorFlow running", "Start a new process"
-        ) from error
 
 
 def resolve_precision(wanted: str) -> str:

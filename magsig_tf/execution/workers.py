@@ -157,9 +157,10 @@ class ClusterWorkers(Workers):
             with _interruptible():
                 self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
         except (RuntimeError, tf.errors.OpError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise RunError(
                 f"Expected the {self.count} processes {', '.join(cluster.addresses)} to meet",
-                f"found: {_first_line(error)}",
+                f"found: {(lines or [type(error).__name__])[0]}",
                 "Start the same command on every host, each with its own index in TF_CONFIG",
             ) from error
 
@@ -268,8 +269,3 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -7,6 +7,7 @@ embedding. Only training images are looked at.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,7 @@ class _Upsampled:
 
 def _classified(model: Path, images: np.ndarray, size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
     from magsig_tf.models.saved_model import load_saved_model
-    from magsig_tf.training.inference import Inference
+    from magsig_tf.training.evaluated_network import Inference
 
     return Inference(load_saved_model(model), _Upsampled(images, size), batch)(np.arange(len(images)))
 
@@ -221,7 +222,8 @@ class ChangedBatches:
         batch_size: Images in one global batch.
         seed_names: Names that the choice derives from (split and seed, never the method).
         source_magnifications: In the order of the domains.
-        synthetic: The images that may be used; None where no share is asked for.
+        synthetic: The images of the fold; None where no share is asked for.
+        usable: Which of them may be used, bool [N]; None where all may.
 
     Raises:
         RunError: fewer than `FEWEST` images of a class (and magnification) are there.
@@ -237,11 +239,21 @@ class ChangedBatches:
         usable: np.ndarray | None = None,
     ):
         self.asked, self.batch_size, self.seed_names, self.synthetic = asked, batch_size, seed_names, synthetic
-        self.candidates: dict[tuple[int, int], np.ndarray] = {}
+        self.candidates: dict[tuple[int, int], np.ndarray] = {}  # positions of the usable images by label and domain
         if asked.synthetic_share:
             if synthetic is None:
                 raise RunError("Expected synthetic images", "found none", "Let `needs` of the method ask for the GANs")
-            self.candidates = _candidates(synthetic, usable, source_magnifications)
+            cells = itertools.product(range(len(LABELS)), enumerate(source_magnifications))
+            for label, (domain, magnification) in cells:
+                positions = synthetic.positions(label, magnification)
+                kept = positions if usable is None else positions[usable[positions]]
+                if len(kept) < FEWEST:
+                    raise RunError(
+                        f"Expected at least {FEWEST} synthetic images that are {LABELS[label]} for {magnification}",
+                        f"found {len(kept)} of {len(positions)} usable",
+                        "Lower --synthetic-confidence, raise --gan-images or train the GANs longer",
+                    )
+                self.candidates[label, domain] = kept
 
     def __call__(self, batch: Batch, epoch: int, step: int, places: slice) -> Batch:
         """Return the batch with its images replaced; where some may be synthetic it says which are.
@@ -278,22 +290,3 @@ class ChangedBatches:
         labels = batch.labels[:, 0].astype(int)
         candidates = [self.candidates[cell] for cell in zip(labels, batch.domains.tolist(), strict=True)]
         return np.array([among[int(u * len(among))] for among, u in zip(candidates, draw, strict=True)])
-
-
-def _candidates(
-    synthetic: SyntheticImages, usable: np.ndarray | None, source_magnifications: tuple[str, ...]
-) -> dict[tuple[int, int], np.ndarray]:
-    """Return the positions of the usable images for each (label, domain)."""
-    found = {}
-    for label in range(len(LABELS)):
-        for domain, magnification in enumerate(source_magnifications):
-            positions = synthetic.positions(label, magnification)
-            kept = positions if usable is None else positions[usable[positions]]
-            if len(kept) < FEWEST:
-                raise RunError(
-                    f"Expected at least {FEWEST} synthetic images that are {LABELS[label]} for {magnification}",
-                    f"found {len(kept)} of {len(positions)} usable",
-                    "Lower --synthetic-confidence, raise --gan-images or train the GANs longer",
-                )
-            found[label, domain] = kept
-    return found

@@ -9,20 +9,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
-from magsig_tf.data.batches import Change, read_batches
+from magsig_tf.data.batches import read_batches
 from magsig_tf.errors import RunError
 from magsig_tf.execution.evaluated_weights import StretchMean
 from magsig_tf.execution.observer import EpochSummary
 from magsig_tf.execution.resumption import Interruption, resume, snapshot, write_checkpoint
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
+from magsig_tf.execution.runtime import describe_devices, describe_precision
 from magsig_tf.methods.averaging import AverageWindow
+from magsig_tf.models.freezing import trained_weights
 from magsig_tf.statistics.classification import auc
-from magsig_tf.training.evaluated_network import EvaluatedNetwork
+from magsig_tf.training.changed_batches import batch_change
+from magsig_tf.training.evaluated_network import EvaluatedNetwork, write_outputs, write_random_encoder
 from magsig_tf.training.parts import RunParts
 from magsig_tf.training.planning import Job
-from magsig_tf.training.selection import AveragedChoice, EpochChoice, SelectionRule
+from magsig_tf.training.selection import AveragedChoice, EpochChoice, selection_rule
 from magsig_tf.training.step import TrainingStep
 
 
@@ -48,28 +52,38 @@ class Memory:
 
 
 class Loop:
-    """Trains, validates, selects and checkpoints one run.
+    """Trains, validates, selects and checkpoints one run, and writes what it leaves.
 
     Args:
-        parts: What to train.
         job: The run. All processes take the steps; the chief alone validates, selects and writes.
-        rule: The selection rule.
-        identity: Hashes that a checkpoint must carry to be resumed.
-        change: Replaces images of the training batches; None leaves them as they are.
+        hashes: Those that a checkpoint must carry to be resumed, beside that of the config.
+
+    Raises:
+        RunError: there are no images to select by, or too few synthetic ones.
+        UsageError: from `RunParts`.
     """
 
-    def __init__(
-        self, parts: RunParts, job: Job, rule: SelectionRule, identity: Mapping[str, str], change: Change | None = None
-    ):
-        self.parts, self.job, self.rule, self.identity, self.change = parts, job, rule, dict(identity), change
-        self.settings, self.observer, self.workers = job.run.config.settings, job.observer, job.workers
+    def __init__(self, job: Job, hashes: Mapping[str, str]):
+        self.job, self.observer, self.workers = job, job.observer, job.workers
+        self.settings, config = job.run.config.settings, job.run.config
+        self.rule = selection_rule(self.settings.selection, self.settings.select_from)
+        self.rows = job.split.rows[self.rule.part]
+        if not len(self.rows):
+            choose = "Choose --selection source or more patient data"
+            raise RunError(f"Expected images in the part {self.rule.part}", "found none", choose)
+        self.change, self.said = batch_change(job)
+        keras.backend.clear_session()
+        self.parts = parts = RunParts(config, job.prepared, job.split, job.workers)
+        strategy = f"{parts.strategy_name} x {parts.strategy.num_replicas_in_sync}"
+        self.computed = {"precision": parts.precision, "strategy": strategy}
+        self.identity = {"config_hash": config.identity_hash(), **hashes, **self.computed}
         self.checkpoint_path = job.run.folder / "checkpoint" / "last.npz"
         self.used = EvaluatedNetwork(parts, job.prepared, self.settings)
         self.choice: AveragedChoice | EpochChoice
         if isinstance(parts.averaging, AverageWindow) and isinstance(parts.average, StretchMean):
-            self.choice = AveragedChoice(self.used, rule, parts.averaging, parts.average, lambda: self._validate()[0])
+            self.choice = AveragedChoice(self.used, self.rule, parts.averaging, parts.average, self.rows)
         else:
-            self.choice = EpochChoice(self.used, rule, self.checkpoint_path.with_name("best.npz"))
+            self.choice = EpochChoice(self.used, self.rule, self.checkpoint_path.with_name("best.npz"))
         self._pending: list[dict[str, Any]] = []
         self.memory = Memory()
 
@@ -77,13 +91,24 @@ class Loop:
         """Train from the last checkpoint to the end, then put the chosen weights into `parts.evaluated`.
 
         Returns:
-            What was chosen: epoch (or the window of averaged steps), step, validation_loss, state.
+            What `run.json` says of it: what was chosen (epoch or the window of averaged steps, step, validation_loss,
+            state), and how it was computed.
 
         Raises:
             Diverged: the loss or the gradient is not finite; the last good checkpoint stays.
             KeyboardInterrupt: after SIGINT, once the state is stored.
             WorkerLost: another process has ended.
         """
+        sources = self.job.split.source_magnifications
+        self.observer.run_started(self.job.run.title, self.parts.total_steps, 1 / len(sources))
+        for warning in self.job.split.warnings:
+            self.observer.note(warning)
+        precision = describe_precision(self.settings.precision, self.parts.precision)
+        trained, weights = trained_weights(self.parts.classifier)
+        self.observer.note(
+            f"{describe_devices()}, {precision}, strategy {self.computed['strategy']}, "
+            f"{trained:,} of {weights:,} weights trained"
+        )
         self._resume()
         log = self._open_log() if self.workers.is_chief else NoLog()
         step = TrainingStep(self.parts)
@@ -98,7 +123,22 @@ class Loop:
             raise RunError(
                 "Expected an epoch with a finite validation loss", "found none", "Lower --learning-rate and repeat"
             )
-        return self.workers.from_chief(lambda: self.choice.finish(best))
+        chosen = self.workers.from_chief(lambda: self.choice.finish(best))
+        counts = {"steps": self.memory.step, "trained_weights": trained, "all_weights": weights}
+        return {**self.said, "chosen": chosen, **self.computed, **counts}
+
+    def write_outputs(self) -> dict[str, Any]:
+        """Write what the run leaves, and return what its record says of it."""
+        job, used = self.job, self.used
+        with job.naming_plugins():
+            adapted = used.adapt(job.split.rows)
+        used.check_saved()
+        write_outputs(job.run.folder, self.parts.saved, used.inference, job.prepared, job.split, self.rule.part)
+        check = used.check_training_rows()
+        for sentence in check.sentences:
+            self.observer.note(sentence)
+        write_random_encoder(job.run.folder.parents[2], self.settings, job.prepared, self.observer)
+        return adapted | {"training_rows": asdict(check)}
 
     def _open_log(self) -> RunLog:
         folder, chance = self.job.run.folder, 1 / len(self.parts.plan.rows_by_domain)
@@ -207,9 +247,8 @@ class Loop:
         return {"validation_loss": loss, "validation_auc": validation_auc, "chosen": chosen}
 
     def _validate(self) -> tuple[float, float | None]:
-        rows = self.job.split.rows[self.rule.part]
-        loss, logits = self.used.cross_entropy(rows)
-        labels = self.job.prepared.labels[rows]
+        loss, logits = self.used.cross_entropy(self.rows)
+        labels = self.job.prepared.labels[self.rows]
         return loss, auc(labels, logits) if 0 < labels.sum() < len(labels) else None
 
     def _store(self, step: TrainingStep) -> None:

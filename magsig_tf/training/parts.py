@@ -50,6 +50,8 @@ class RunParts:
             and is saved. So averaged weights never stand in the way of training, and a saved model holds plain
             variables.
         saved: `evaluated`, the same variables, without the layers that the method put in.
+        global_batch: Images in one step over all replicas.
+        total_steps: Steps of the whole training.
 
     Raises:
         UsageError: the global batch cannot be divided among the replicas, the encoder lacks the block to freeze, or the
@@ -64,21 +66,19 @@ class RunParts:
         rows = {index: train[magnifications == source] for index, source in enumerate(split.source_magnifications)}
         per_magnification, pairs = settings.images_per_magnification, method_class.pairs_cases(options)
         self.plan = BatchPlan(rows, per_magnification, (split.hash, seed), prepared.cases, pairs)
+        self.global_batch = self.plan.batch_size
         self.strategy_name, self.strategy = resolve_strategy(settings, workers)
-        if self.plan.batch_size % self.strategy.num_replicas_in_sync:
+        if self.global_batch % self.strategy.num_replicas_in_sync:
             raise UsageError(
                 f"Expected a global batch that {self.strategy.num_replicas_in_sync} replicas can share",
-                f"found {self.plan.batch_size} images",
+                f"found {self.global_batch} images",
                 "Change --images-per-magnification",
             )
         self.precision = resolve_precision(settings.precision)
         keras.config.set_dtype_policy(self.precision)
         self.batch_statistics = batch_statistics_rule(settings)
-        self.epochs, self.clip_norm, self.seed = (
-            settings.epochs,
-            settings.clip_norm,
-            seed_for("steps", split.hash, seed),
-        )
+        self.epochs, self.total_steps = settings.epochs, settings.epochs * self.plan.steps_per_epoch
+        self.clip_norm, self.seed = settings.clip_norm, seed_for("steps", split.hash, seed)
 
         def built() -> keras.Model:
             encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
@@ -90,13 +90,8 @@ class RunParts:
         self.saved = built()
         with self.strategy.scope():
             plain = built()
-            task = Task(
-                embedding_length=plain.output["embedding"].shape[-1],
-                source_magnifications=split.source_magnifications,
-                seed=seed,
-                global_batch=self.global_batch,
-                label_smoothing=settings.label_smoothing,
-            )
+            length, sources = plain.output["embedding"].shape[-1], split.source_magnifications
+            task = Task(length, sources, seed, self.global_batch, settings.label_smoothing)
             self.method: Method = method_class(options, task)
             self.classifier = _with_layers_of(self.method, plain)
             self.optimizer = build_optimizer(settings, self.classifier, self.plan.steps_per_epoch, self.precision)
@@ -104,21 +99,15 @@ class RunParts:
                 self.method.optimizers[network_name].build(network.trainable_variables)
             self.augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
             self.averaging = _averaging(self.method, settings, self.batch_statistics)
-            self.average = _average(self.averaging, self.classifier)
+            self.average: WeightAverage | StretchMean | None = None
+            if isinstance(self.averaging, MovingAverage):
+                self.average = WeightAverage(self.classifier.trainable_variables, self.averaging.decay)
+            elif isinstance(self.averaging, AverageWindow):
+                self.average = StretchMean(self.classifier.trainable_variables)
             # a generator's seed depends on its place: what a method adds comes last, so that it moves nobody else's
             found = seed_generators(plain, self.augmentation, *self.method.networks.values(), self.classifier)
             self._generators = [generator for generator in found if generator is not self.method.random]
         self.evaluated = _with_layers_of(self.method, self.saved)
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole training."""
-        return self.epochs * self.plan.steps_per_epoch
-
-    @property
-    def global_batch(self) -> int:
-        """Images in one step over all replicas."""
-        return self.plan.batch_size
 
     def assign_seeds(self, step: tf.Tensor) -> None:
         """Set every random generator (dropout, augmentation, nested ones, the method's) from the seed and the step."""
@@ -153,14 +142,12 @@ class RunParts:
 
     def variables(self) -> dict[str, Any]:
         """Return every variable that a resumed run needs, by name."""
-        found = {f"classifier/{i}": v for i, v in enumerate(self.classifier.weights)}
-        found |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
+        groups = {"classifier": self.classifier.weights, "optimizer": self.optimizer.variables}
         for name, network in self.method.networks.items():
-            found |= {f"network.{name}/{i}": v for i, v in enumerate(network.weights)}
-            found |= {f"optimizer.{name}/{i}": v for i, v in enumerate(self.method.optimizers[name].variables)}
-        found |= {f"state/{name}": v for name, v in self.method.state.items()}
-        if self.average is not None:
-            found |= {f"average/{i}": v for i, v in enumerate(self.average.averages)}
+            groups |= {f"network.{name}": network.weights, f"optimizer.{name}": self.method.optimizers[name].variables}
+        groups["average"] = self.average.averages if self.average else []
+        found = {f"{group}/{i}": variable for group, each in groups.items() for i, variable in enumerate(each)}
+        found |= {f"state/{name}": variable for name, variable in self.method.state.items()}
         if isinstance(self.average, StretchMean):
             found["averaged_steps"] = self.average.steps
         return found
@@ -197,12 +184,6 @@ def _averaging(method: Method, settings: Settings, rule: str) -> Averaging:
             "Leave out --batch-statistics",
         )
     return declared
-
-
-def _average(averaging: Averaging, classifier: keras.Model) -> WeightAverage | StretchMean | None:
-    if isinstance(averaging, MovingAverage):
-        return WeightAverage(classifier.trainable_variables, averaging.decay)
-    return StretchMean(classifier.trainable_variables) if isinstance(averaging, AverageWindow) else None
 
 
 def batch_statistics_rule(settings: Settings) -> Rule:
@@ -245,17 +226,13 @@ def build_optimizer(
         steps_per_epoch: Steps of one epoch.
         precision: Under mixed_float16 the loss is scaled.
     """
-    total = settings.epochs * steps_per_epoch
+    total, rate = settings.epochs * steps_per_epoch, settings.learning_rate
     warmup = min(int(settings.warmup * total), total - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else settings.learning_rate,
-        decay_steps=total - warmup,
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+    first, target = (0.0, rate) if warmup else (rate, None)
+    schedule = keras.optimizers.schedules.CosineDecay(first, total - warmup, warmup_target=target, warmup_steps=warmup)
     encoder = {id(variable) for variable in classifier.get_layer("encoder").trainable_variables}
     variables = classifier.trainable_variables
-    head = (settings.head_learning_rate or settings.learning_rate) / settings.learning_rate
+    head = (settings.head_learning_rate or rate) / rate
     factors = [1.0 if id(variable) in encoder else head for variable in variables]
     optimizer = TwoRatesAdamW(factors, learning_rate=schedule, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)

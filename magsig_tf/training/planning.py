@@ -53,6 +53,10 @@ class Job:
         """The split of the run."""
         return split_of(self.run.config, self.prepared)
 
+    def naming_plugins(self) -> contextlib.AbstractContextManager[None]:
+        """Name the run's plugins in errors that are raised inside."""
+        return naming_plugins(("methods", self.run.method), ("encoders", self.run.config.settings.encoder))
+
 
 def plan_matrix(config: Config, prepared: PreparedDataset, workspace: Workspace) -> list[Run]:
     """Return the runs of a config: every holdout x patient fold x seed x method, methods innermost.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -16,18 +16,13 @@ from magsig_tf.data.splits import Split
 from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumption import ResumableFolder, begun
-from magsig_tf.execution.runtime import describe_devices, describe_precision, released_graphs
+from magsig_tf.execution.runtime import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.gan.synthetic_images import fold_status, share_synthetic_images
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
-from magsig_tf.registry import naming_plugins
 from magsig_tf.runs.record import FILE, VERSION, RunRecord, parse_record
 from magsig_tf.runs.run import Run
-from magsig_tf.training.changed_batches import batch_change
 from magsig_tf.training.planning import Job, needed_gans, needed_run, needs_of
-
-if TYPE_CHECKING:
-    from magsig_tf.training.loop import Loop
 
 
 @released_graphs()
@@ -66,9 +61,12 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
                 return parse_record(record, folder.path)
             provide(job)
             folder.start_clock()  # what it needs has counted its own time
-            with _naming_plugins(run), workers.watched():
-                loop, outcome = _train(job, identity)
-            finished = workers.from_chief(lambda: folder.finish(outcome | _write_outputs(job, loop)))
+            from magsig_tf.training.loop import Loop
+
+            with job.naming_plugins(), workers.watched():
+                loop = Loop(job, identity)
+                outcome = loop.train()
+            finished = workers.from_chief(lambda: folder.finish(outcome | loop.write_outputs()))
             return parse_record(finished, folder.path)
     except UsageError:
         if workers.is_chief and not run.folder.exists():
@@ -88,18 +86,15 @@ def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Map
     """
     from magsig_tf.training.parts import batch_statistics_rule
 
-    s = run.config.settings
+    s, axes = run.config.settings, ("method", "holdout", "patient_fold", "seed", "config_hash")
     return RunRecord(
+        **{name: getattr(run, name) for name in axes},
+        **begun(found),
         version=VERSION,
         status="running",
         dataset=prepared.name,
         dataset_hash=prepared.content_hash,
-        method=run.method,
-        holdout=run.holdout,
-        patient_fold=run.patient_fold,
-        seed=run.seed,
         encoder=s.encoder,
-        config_hash=run.config_hash,
         split_hash=split.hash,
         selection=s.selection,
         batch_statistics=batch_statistics_rule(s),
@@ -107,7 +102,6 @@ def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Map
         cases_per_class=split.cases_per_class(prepared.manifest),
         images={part: len(rows) for part, rows in split.rows.items()},
         warnings=list(split.warnings),
-        **begun(found),
     )
 
 
@@ -156,60 +150,7 @@ def _needed_by(run: Run, what: str) -> Iterator[None]:
         raise RunError(f"Expected {what} for {run.title}", f"found it failed: {found}", error.remedy) from error
 
 
-def _train(job: Job, hashes: Mapping[str, str]) -> tuple[Loop, dict[str, Any]]:
-    import keras
-
-    from magsig_tf.models.freezing import trained_weights
-    from magsig_tf.training.loop import Loop
-    from magsig_tf.training.parts import RunParts
-    from magsig_tf.training.selection import selection_rule
-
-    run, split, settings = job.run, job.split, job.run.config.settings
-    rule = selection_rule(settings.selection, settings.select_from)
-    if not len(split.rows[rule.part]):
-        raise RunError(
-            f"Expected images in the part {rule.part}", "found none", "Choose --selection source or more patient data"
-        )
-    change, said = batch_change(job)
-    keras.backend.clear_session()
-    parts = RunParts(run.config, job.prepared, split, job.workers)
-    strategy = f"{parts.strategy_name} x {parts.strategy.num_replicas_in_sync}"
-    job.observer.run_started(run.title, parts.total_steps, 1 / len(split.source_magnifications))
-    for warning in split.warnings:
-        job.observer.note(warning)
-    precision = describe_precision(settings.precision, parts.precision)
-    trained, weights = trained_weights(parts.classifier)
-    job.observer.note(
-        f"{describe_devices()}, {precision}, strategy {strategy}, {trained:,} of {weights:,} weights trained"
-    )
-    computed = {"precision": parts.precision, "strategy": strategy}
-    loop = Loop(parts, job, rule, {"config_hash": run.config.identity_hash(), **hashes, **computed}, change)
-    chosen = loop.train()
-    counts = {"steps": loop.memory.step, "trained_weights": trained, "all_weights": weights}
-    return loop, {**said, "chosen": chosen, **computed, **counts}
-
-
-def _write_outputs(job: Job, loop: Loop) -> dict[str, Any]:
-    """Write what the run leaves, and return what its record says of it."""
-    from magsig_tf.training.inference import write_outputs, write_random_encoder
-
-    run, used = job.run, loop.used
-    with _naming_plugins(run):
-        adapted = used.adapt(job.split.rows)
-    used.check_saved()
-    write_outputs(run.folder, loop.parts.saved, used.inference, job.prepared, job.split, loop.rule.part)
-    check = used.check_training_rows()
-    for sentence in check.sentences:
-        job.observer.note(sentence)
-    write_random_encoder(run.folder.parents[2], run.config.settings, job.prepared, job.observer)
-    return adapted | {"training_rows": dataclasses.asdict(check)}
-
-
-def _naming_plugins(run: Run) -> contextlib.AbstractContextManager[None]:
-    return naming_plugins(("methods", run.method), ("encoders", run.config.settings.encoder))
-
-
-@dataclasses.dataclass
+@dataclass
 class MatrixOutcome:
     """What became of a matrix.
 

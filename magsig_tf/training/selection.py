@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from magsig_tf.training.evaluated_network import EvaluatedNetwork
 
 _STRETCHES = ("recent", "inside", "after")
 """What `WindowChoice` keeps: stretches before the window begins, those inside it, and those that may be after it."""
+
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,7 @@ class EpochChoice:
         """Return whether weights are validated after a step inside an epoch, counted from 1; not before its end."""
         return False
 
-    def judge(
-        self, loss: float, progress: float, now: dict[str, Any], best: dict[str, Any] | None
-    ) -> dict[str, Any] | None:
+    def judge(self, loss: float, progress: float, now: Facts, best: Facts | None) -> Facts | None:
         """Look at weights that were just validated; return what is chosen so far.
 
         Args:
@@ -76,7 +76,7 @@ class EpochChoice:
         write_checkpoint(self.path, snapshot(self.used.variables()), {})
         return now | {"validation_loss": loss}
 
-    def finish(self, best: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, best: Facts) -> Facts:
         """Put the chosen weights into `used`; return what was chosen, as `run.json` stores it."""
         arrays, _ = read_checkpoint(self.path)
         restore(self.used.variables(), arrays)
@@ -86,7 +86,7 @@ class EpochChoice:
         """Return what a checkpoint must hold beside the variables."""
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """Return what a checkpoint must say of it."""
         return {}
 
@@ -170,7 +170,7 @@ class WindowChoice:
             for number, array in enumerate(stretch.sums)
         }
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """Return everything but the sums, as JSON can hold it."""
         stretches = {name: [each.facts() for each in getattr(self, name)] for name in _STRETCHES}
         return {**stretches, "threshold": self.threshold, "above": self.above}
@@ -193,30 +193,23 @@ class AveragedChoice(WindowChoice):
     Args:
         used: The network that validates the weights of the moment.
         rule: The selection rule; the window begins no earlier than it allows.
-        declared: What the method asks for.
+        window: What the method asks for.
         average: The mean weights since the last validation.
-        loss: Returns the validation loss of `used`.
+        rows: Those that validate.
     """
 
     def __init__(
-        self,
-        used: EvaluatedNetwork,
-        rule: SelectionRule,
-        declared: AverageWindow,
-        average: StretchMean,
-        loss: Callable[[], float],
+        self, used: EvaluatedNetwork, rule: SelectionRule, window: AverageWindow, average: StretchMean, rows: np.ndarray
     ):
-        super().__init__(declared.patience_start, declared.patience_end, declared.tolerance)
-        self.used, self.rule, self.average, self.loss = used, rule, average, loss
-        self._steps = declared.validation_steps(used.parts.plan.steps_per_epoch)
+        super().__init__(window.patience_start, window.patience_end, window.tolerance)
+        self.used, self.rule, self.average, self.rows = used, rule, average, rows
+        self._steps = window.validation_steps(used.parts.plan.steps_per_epoch)
 
     def validates_after(self, step: int) -> bool:
         """Return whether weights are validated after a step inside an epoch, counted from 1."""
         return step in self._steps
 
-    def judge(
-        self, loss: float, progress: float, now: dict[str, Any], best: dict[str, Any] | None
-    ) -> dict[str, Any] | None:
+    def judge(self, loss: float, progress: float, now: Facts, best: Facts | None) -> Facts | None:
         """Look at weights that were just validated; return the window so far (see `EpochChoice.judge`)."""
         if progress < self.rule.select_from:
             return best
@@ -228,12 +221,12 @@ class AveragedChoice(WindowChoice):
         steps = {"first_step": window.first_step, "last_step": window.last_step}
         return {"window": steps, "step": window.last_step, "validation_loss": window.loss, "state": state}
 
-    def finish(self, best: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, best: Facts) -> Facts:
         """Put the mean weights of the window into `used`, with statistics of their own; return what was chosen."""
         window = self.window()
         assert window is not None, "something was chosen, so there is a window"
         self.used.take_weights(window.mean())
-        loss = self.loss()
+        loss, _ = self.used.cross_entropy(self.rows)
         if not np.isfinite(loss):
             raise RunError(
                 "Expected a finite validation loss of the averaged weights",

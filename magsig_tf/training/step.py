@@ -77,8 +77,9 @@ class TrainingStep:
     def _gradients(self, step: tf.Tensor, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
         def on_replica(*given: tf.Tensor) -> dict[str, tf.Tensor]:
             own, of_networks, _ = self._method_gradients(self._objective(*given))
-            named = {f"classifier/{number}": gradient for number, gradient in enumerate(own)}
-            return named | {f"networks/{number}": replicas.total(each) for number, each in enumerate(of_networks)}
+            summed = {f"networks/{name}": map(replicas.total, each) for name, each in of_networks.items()}
+            groups = {"classifier": own, **summed}
+            return {f"{group}/{i}": gradient for group, each in groups.items() for i, gradient in enumerate(each)}
 
         found = self.parts.strategy.run(on_replica, args=(step, self._begin(step), *arrays))
         return {name: self.parts.strategy.experimental_local_results(value)[0] for name, value in found.items()}
@@ -93,10 +94,10 @@ class TrainingStep:
         objective = self._objective(*arrays)
         gradients, of_networks, logs = self._method_gradients(objective)
         norm = self._apply(gradients, objective.weights)
-        self._apply_networks(of_networks, objective.networks)
+        self._apply_networks(objective, of_networks)
         return {**logs, "gradient_norm": norm / self.parts.strategy.num_replicas_in_sync}
 
-    def _method_gradients(self, objective: StepObjective) -> tuple[list[tf.Tensor], list[tf.Tensor], Logs]:
+    def _method_gradients(self, objective: StepObjective) -> tuple[list[tf.Tensor], dict[str, list[tf.Tensor]], Logs]:
         """Return the gradients of the classifier, those of the method's networks, and what to log."""
         gradients, logs = self.parts.method.gradients(objective, objective.weights)
         if objective.network_gradients is None:
@@ -114,8 +115,8 @@ class TrainingStep:
             mixed = parts.method.batch(*whole)
             pixels, labels, domains, cases = (replicas.own_part(each) for each in mixed)
         apart = synthetic[0] if synthetic and self._normalises_by_batch else None
-        known = {"progress": progress, "labels": labels, "domains": domains, "cases": cases}
-        return StepObjective(parts, step, pixels, apart, known)
+        known = {"progress": progress, "pixels": pixels, "labels": labels, "domains": domains, "cases": cases}
+        return StepObjective(parts, step, apart, known)
 
     def _apply(self, gradients: Sequence[tf.Tensor], weights: Sequence[keras.Variable]) -> tf.Tensor:
         """Clip gradients that are summed over replicas by their norm and apply them; return that norm."""
@@ -133,15 +134,13 @@ class TrainingStep:
         parts.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return norm
 
-    def _apply_networks(self, gradients: Sequence[tf.Tensor], networks: dict[str, list[keras.Variable]]) -> None:
-        left = iter(gradients)
-        for name, variables in networks.items():
-            own = [next(left) for _ in variables]
+    def _apply_networks(self, objective: StepObjective, gradients: dict[str, list[tf.Tensor]]) -> None:
+        for name, own in gradients.items():
             if self.parts.precision == "mixed_float16":
                 # a step that overflowed is skipped by the loss-scaling optimizer; here its gradient counts as nothing
                 finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in own])
                 own = [tf.where(finite, gradient, tf.zeros_like(gradient)) for gradient in own]
-            self.parts.method.optimizers[name].apply_gradients(zip(own, variables, strict=True))
+            self.parts.method.optimizers[name].apply_gradients(zip(own, objective.networks[name], strict=True))
 
 
 class StepObjective:
@@ -150,23 +149,15 @@ class StepObjective:
     Args:
         parts: What is trained.
         step: The global step, from which every generator has its state.
-        pixels: Of the step.
         synthetic: bool [n], which images are to be normalised apart from the others; None where none are.
-        known: What `StepTensors` hold of the images beside that.
+        known: What `StepTensors` hold before the images pass through the network.
     """
 
-    def __init__(
-        self,
-        parts: RunParts,
-        step: tf.Tensor,
-        pixels: tf.Tensor,
-        synthetic: tf.Tensor | None,
-        known: dict[str, tf.Tensor],
-    ):
-        self.parts, self._step, self._pixels, self._synthetic, self._known = parts, step, pixels, synthetic, known
+    def __init__(self, parts: RunParts, step: tf.Tensor, synthetic: tf.Tensor | None, known: dict[str, tf.Tensor]):
+        self.parts, self._step, self._synthetic, self._known = parts, step, synthetic, known
         self.weights = parts.classifier.trainable_variables
         self.networks = {name: network.trainable_variables for name, network in parts.method.networks.items()}
-        self.network_gradients: list[tf.Tensor] | None = None
+        self.network_gradients: dict[str, list[tf.Tensor]] | None = None
 
     def __call__(
         self, loss: Loss | None = None, moved_by: Sequence[tf.Tensor] | None = None
@@ -189,15 +180,14 @@ class StepObjective:
             return self._evaluated(loss or self.parts.method.loss, first)
 
     def _evaluated(self, loss: Loss, first: bool) -> tuple[list[tf.Tensor], Logs]:
-        parts, flat = self.parts, [variable for each in self.networks.values() for variable in each]
+        parts = self.parts
         with tf.GradientTape() as tape:
-            outputs = self._outputs(self._pixels)
+            outputs = self._outputs(self._known["pixels"])
             step = replicas.StepTensors(
                 embedding=outputs["embedding"],
                 logits=outputs["logit"],
                 global_batch=parts.global_batch,
                 domain_count=len(parts.plan.rows_by_domain),
-                pixels=self._pixels,
                 forward=self._forward,
                 head=self._head,
                 **self._known,
@@ -207,16 +197,15 @@ class StepObjective:
                     parts.method.update_networks(step)
             value, logs = loss(step)
             scaled = parts.optimizer.scale_loss(value)
-        variables = self.weights + flat
-        gradients = tape.gradient(scaled, variables)
         # what a loss leaves out gets zeros, so that a method can add gradients up
-        gradients = [tf.zeros(v.shape) if g is None else g for g, v in zip(gradients, variables, strict=True)]
+        zeros = tf.UnconnectedGradients.ZERO
+        found = tape.gradient(scaled, [self.weights, self.networks], unconnected_gradients=zeros)
         if parts.precision == "mixed_float16":
             scale = parts.optimizer.scale_loss(tf.constant(1.0))  # a power of two: nothing is lost
-            gradients = [gradient / scale for gradient in gradients]
-        own = gradients[: len(self.weights)]
+            found = tf.nest.map_structure(lambda gradient: gradient / scale, found)
+        own, of_networks = found
         if first:
-            self.network_gradients = gradients[len(self.weights) :]
+            self.network_gradients = of_networks
         if parts.strategy.num_replicas_in_sync > 1:
             own = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
         length = tf.norm(tf.cast(outputs["embedding"], tf.float32), axis=-1)

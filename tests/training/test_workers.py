@@ -14,7 +14,7 @@ import pytest
 
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.workers import read_cluster
-from magsig_tf.training.inference import Inference
+from magsig_tf.training.evaluated_network import Inference
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_dataset
 
