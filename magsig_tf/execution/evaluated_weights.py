@@ -126,7 +126,6 @@ class BatchStatistics:
     """
 
     def __init__(self, model: keras.Model):
-        self.model = model
         self.layers = layers_with_batch_statistics(model)
         self.serves = bool(self.layers)
         self.variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
@@ -205,11 +204,9 @@ def _normalising_by_batch(layers: list[keras.layers.Layer]) -> Iterator[None]:
         for layer in layers:
             put_back.callback(setattr, layer, "momentum", layer.momentum)
             put_back.callback(delattr, layer, "call")
-            layer.momentum, layer.call = 0.0, functools.partial(_call_by_batch, layer.call)
+            layer.momentum, layer.call = 0.0, _by_batch(layer.call)
         yield
 
 
-def _call_by_batch(
-    call: Callable[..., tf.Tensor], inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
-) -> tf.Tensor:
-    return call(inputs, training=True, mask=mask)
+def _by_batch(call: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    return lambda inputs, training=None, mask=None: call(inputs, training=True, mask=mask)

@@ -175,21 +175,12 @@ def begun(found: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         found: What the record said before.
     """
-    return {"started": found.get("started", now()), "seconds": found.get("seconds", 0.0), "versions": versions()}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what computes."""
     import keras
     import tensorflow
 
-    return {
-        "magsig": __version__,
-        "python": platform.python_version(),
-        "tensorflow": tensorflow.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }
+    packages = {package.__name__: package.__version__ for package in (tensorflow, keras, np)}
+    versions = {"magsig": __version__, "python": platform.python_version(), **packages}
+    return {"started": found.get("started", now()), "seconds": found.get("seconds", 0.0), "versions": versions}
 
 
 def now() -> str:
@@ -219,8 +210,7 @@ def check_matching(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray
     Raises:
         RunError: names or shapes differ.
     """
-    if set(variables) != set(arrays):
-        odd = sorted(set(variables) ^ set(arrays))
+    if odd := sorted(set(variables) ^ set(arrays)):
         raise _foreign(f"variables that do not match: {', '.join(odd[:3])}")
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
@@ -287,8 +277,7 @@ def resume(
     meta = workers.from_chief(read)
     if meta is None:
         return None
-    if not arrays:
-        arrays = snapshot(variables)  # of the right shapes, for the chief's values to come
+    arrays = arrays or snapshot(variables)  # of the right shapes, for the chief's values to come
     restore(variables, dict(zip(variables, workers.share([arrays[name] for name in variables]), strict=True)))
     return meta
 
@@ -306,9 +295,7 @@ class Interruption(contextlib.ExitStack):
         requested: Whether a signal has come.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.requested = False
+    requested = False
 
     def __enter__(self) -> Interruption:
         # handlers can be set in the main thread only; elsewhere signals act as they always do

@@ -161,10 +161,7 @@ class RunLog:
         Raises:
             MagsigError: the disk is full.
         """
-        record = {"kind": kind, "step": step} | {
-            name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in values.items()
-        }
+        record = {"kind": kind, "step": step} | {name: _finite(value) for name, value in values.items()}
         with writing(self._path):
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
@@ -204,3 +201,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             break
         records.append(record)
     return records
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,8 +61,7 @@ def resolve_precision(wanted: str) -> str:
 
     if wanted != "auto":
         return wanted
-    gpus = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     capable = [detail.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY for detail in details]
     return "mixed_bfloat16" if capable and all(capable) else "float32"
 
@@ -101,8 +101,7 @@ def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str,
 
     if workers.strategy is not None:
         return settings.strategy, workers.strategy
-    gpus = tf.config.list_logical_devices("GPU")
-    name = settings.strategy
+    gpus, name = tf.config.list_logical_devices("GPU"), settings.strategy
     if name == "auto":
         name = "mirrored" if len(gpus) > 1 or settings.virtual_replicas > 1 else "one"
     if name == "one":
@@ -138,14 +137,12 @@ def replica_slices(strategy: tf.distribute.Strategy, arrays: Sequence[np.ndarray
     share = global_batch // strategy.num_replicas_in_sync
     here = len(arrays[0]) // share
 
-    def values_of(array: np.ndarray) -> Callable[[tf.distribute.experimental.ValueContext], tf.Tensor]:
-        def value(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
-            first = context.replica_id_in_sync_group % here * share
-            return tf.constant(array[first : first + share])
+    def slice_of(array: np.ndarray, context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
+        first = context.replica_id_in_sync_group % here * share
+        return tf.constant(array[first : first + share])
 
-        return value
-
-    return tuple(strategy.experimental_distribute_values_from_function(values_of(array)) for array in arrays)
+    distributed = strategy.experimental_distribute_values_from_function
+    return tuple(distributed(functools.partial(slice_of, array)) for array in arrays)
 
 
 def describe_devices() -> str:

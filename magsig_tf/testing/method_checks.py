@@ -35,8 +35,6 @@ from magsig_tf.training.run import execute, provide
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
-    import keras
-
     from magsig_tf.training.parts import RunParts
 
 TOLERANCE = 1e-5
@@ -135,7 +133,7 @@ class MethodTrial:
         run = self.run(self.config(encoder=HARD, checkpoint_every=2), self.prepared)
         return run, execute(run, self.prepared, Observer()).as_json()
 
-    def model(self, run: Run) -> keras.Model:
+    def model(self, run: Run) -> Any:
         """Return the saved model of a run."""
         from magsig_tf.models.saved_model import load_saved_model
 
@@ -190,12 +188,11 @@ def trains_every_part(trial: MethodTrial) -> None:
 
 def repeats_by_seed(trial: MethodTrial) -> None:
     """The same seed gives the same bits, another seed others."""
-    trained, again, start, other = trial.first_steps, trial.trained(3)[0], trial.parts(), trial.parts(seed=1)
-    first, second = snapshot(trained.variables()), snapshot(again.variables())
+    each = (trial.first_steps, trial.trained(3)[0], trial.parts(), trial.parts(seed=1))
+    first, second, start, other = (snapshot(parts.variables()) for parts in each)
     odd = [key for key in first if not np.array_equal(first[key], second[key])]
     assert not odd, f"expected the same bits from the same seed, found others in {odd[:3]}: draw through `random`"
-    starts = [snapshot(parts.variables()) for parts in (start, other)]
-    assert any(not np.array_equal(starts[0][key], starts[1][key]) for key in first), "expected another seed to matter"
+    assert any(not np.array_equal(start[key], other[key]) for key in first), "expected another seed to matter"
 
 
 def starts_as_the_baseline(trial: MethodTrial) -> None:
@@ -223,7 +220,7 @@ def saves_a_plain_model(trial: MethodTrial) -> None:
     run, _ = trial.finished
     named: list[dict[str, Any]] = []
     with zipfile.ZipFile(run.folder / "model.keras") as archive:
-        json.loads(archive.read("config.json"), object_hook=lambda each: named.append(each) or each)
+        json.loads(archive.read("config.json"), object_hook=named.append)
     modules = {each["module"] for each in named if "class_name" in each and each.get("module")}
     foreign = sorted(name for name in modules if name.partition(".")[0] not in ("keras", "magsig_tf", "builtins"))
     assert not foreign, f"expected layers of Keras and magsig alone in the saved model, found some of {foreign}"
@@ -280,8 +277,7 @@ def adapts_without_labels(trial: MethodTrial) -> None:
     found = []
     hidden = trial.prepared.manifest.drop(columns=["label", "subtype"])
     for prepared in (trial.prepared, dataclasses.replace(trial.prepared, manifest=hidden)):
-        parts = trial.parts()
-        config = trial.config()
+        parts, config = trial.parts(), trial.config()
         used = EvaluatedNetwork(parts, prepared, config.settings)
         parts.put_weights_to_use()
         try:

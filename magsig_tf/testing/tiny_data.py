@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,9 @@ SIZE = 32
 
 def tiny_manifest(cases: int = 20, images: int = 2, magnifications: Sequence[str] = MAGNIFICATIONS) -> pd.DataFrame:
     """Return a manifest: every second case is malignant; each has `images` images at every magnification."""
-    rows = [
-        {"case": f"case-{case:02d}", "magnification": magnification, "sequence": str(number)}
-        for case in range(cases)
-        for magnification in magnifications
-        for number in range(images)
-    ]
-    frame = pd.DataFrame(rows)
+    names = [f"case-{case:02d}" for case in range(cases)]
+    rows = itertools.product(names, magnifications, map(str, range(images)))
+    frame = pd.DataFrame(rows, columns=["case", "magnification", "sequence"])
     frame["label"] = np.where(frame["case"].str[-2:].astype(int) % 2, "malignant", "benign")
     frame["slide"] = frame["case"] + "A"
     frame["subtype"] = ""
@@ -43,12 +40,7 @@ def tiny_manifest(cases: int = 20, images: int = 2, magnifications: Sequence[str
 
 
 def tiny_dataset(
-    workspace: Workspace,
-    name: str = "tiny",
-    size: int = SIZE,
-    tinted: bool = False,
-    darker: float = 0.6,
-    **keywords: Any,
+    workspace: Workspace, name: str = "tiny", size: int = SIZE, tinted: bool = False, darker: float = 0.6, **others: Any
 ) -> PreparedDataset:
     """Write and open a prepared data set whose malignant tiles are darker: learnable in a few steps.
 
@@ -58,9 +50,9 @@ def tiny_dataset(
         size: Height and width of the tiles, in pixels.
         tinted: Give each magnification a colour of its own, so that an embedding shows it.
         darker: Brightness of malignant tiles; benign ones have .9.
-        **keywords: Those of `tiny_manifest`.
+        **others: Those of `tiny_manifest`.
     """
-    manifest = tiny_manifest(**keywords)
+    manifest = tiny_manifest(**others)
     random = generator_for("tiny tiles")
     malignant = (manifest["label"] == "malignant").to_numpy()
     images = random.integers(0, 256, (len(manifest), size, size, 3)).astype(np.float32)
@@ -73,11 +65,10 @@ def tiny_dataset(
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images.astype(np.uint8))
     manifest.to_parquet(folder / "manifest.parquet")
-    magnifications = list(keywords.get("magnifications", MAGNIFICATIONS))
+    magnifications = list(others.get("magnifications", MAGNIFICATIONS))
     content = hashlib.sha256(images.tobytes()).hexdigest()
-    write_json(
-        folder / "dataset.json", {"name": name, "size": size, "content_hash": content, "magnifications": magnifications}
-    )
+    record = {"name": name, "size": size, "content_hash": content, "magnifications": magnifications}
+    write_json(folder / "dataset.json", record)
     return PreparedDataset.open(folder)
 
 

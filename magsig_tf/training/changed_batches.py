@@ -70,20 +70,12 @@ def _usable(job: Job, synthetic: SyntheticImages, asked: ChangedImages) -> tuple
             job.observer.note(f"Filter: {found['kept']} of {found['available']} {name} images kept; dropped {dropped}")
     else:
         usable = np.ones(len(synthetic), bool)
-        numbers = np.bincount(synthetic.label, minlength=len(LABELS)).tolist()
-        by_class = {
-            name: {"available": n, "kept": n, "kept_share": 1.0} for name, n in zip(LABELS, numbers, strict=True)
-        }
-    record = {
-        "gan_folder": job.fold.folder.relative_to(job.run.workspace.root).as_posix(),
-        "available": len(synthetic),
-        "kept": int(usable.sum()),
-        "kept_share": float(usable.mean()),
-        "by_class": by_class,
-        "ratio": asked.synthetic_share,
-        "filtered": asked.filtered,
-    }
-    return usable, {"synthetic": record}
+        counted = zip(LABELS, np.bincount(synthetic.label, minlength=len(LABELS)).tolist(), strict=True)
+        by_class = {name: {"available": count, "kept": count, "kept_share": 1.0} for name, count in counted}
+    place = {"gan_folder": job.fold.folder.relative_to(job.run.workspace.root).as_posix()}
+    numbers = {"available": len(synthetic), "kept": int(usable.sum()), "kept_share": float(usable.mean())}
+    options = {"ratio": asked.synthetic_share, "filtered": asked.filtered}
+    return usable, {"synthetic": {**place, **numbers, "by_class": by_class, **options}}
 
 
 def _judged(job: Job, synthetic: SyntheticImages, asked: ChangedImages) -> tuple[list[int], dict[str, Any]]:
@@ -132,22 +124,13 @@ def filtered(
     distance, near, far = np.empty(count), np.empty(count), np.empty(count)
     for label in np.unique(synthetic.label):
         drawn = synthetic.label == label
-        distance[drawn], among = nearest_distances(
-            embeddings[:count][drawn], embeddings[count:][prepared.labels[rows] == label]
-        )
+        of_class = embeddings[count:][prepared.labels[rows] == label]
+        distance[drawn], among = nearest_distances(embeddings[:count][drawn], of_class)
         near[drawn], far[drawn] = np.percentile(among, [NEAREST, FARTHEST])
     reason = np.select([own < 0.5, own < confidence, distance < near, distance > far], REASONS, "")
-    return pd.DataFrame(
-        {
-            "part": synthetic.part,
-            "label": synthetic.label,
-            "magnification": synthetic.magnification,
-            "own_probability": own,
-            "distance": distance,
-            "kept": reason == "",
-            "reason": reason,
-        }
-    )
+    known = {name: getattr(synthetic, name) for name in ("part", "label", "magnification")}
+    found = {"own_probability": own, "distance": distance, "kept": reason == "", "reason": reason}
+    return pd.DataFrame(known | found)
 
 
 def nearest_distances(synthetic: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

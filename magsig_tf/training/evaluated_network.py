@@ -31,8 +31,8 @@ from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.parts import RunParts
 from magsig_tf.workspace import random_encoder_file
 
-PREDICTED_PARTS = ("validation", "test", "in_domain_test")
-EMBEDDED_PARTS = ("train", *PREDICTED_PARTS)
+EMBEDDED_PARTS = ("train", "validation", "test", "in_domain_test")
+"""Parts of every split that are embedded; all but the first are predicted too."""
 STATISTICS_IMAGES = 512
 """Training images, at most, from which batch statistics are estimated."""
 _BATCH = 64
@@ -91,19 +91,13 @@ class TrainingRowsCheck:
     by_batch: float | None
 
     @property
-    def apart(self) -> bool:
-        """Whether the two differ by more than .05 nats and 10 %: what is evaluated is not what was trained."""
-        if self.by_batch is None:
-            return False
-        difference = abs(self.inference - self.by_batch)
-        return not difference <= max(APART_NATS, APART_SHARE * self.by_batch)
-
-    @property
     def sentences(self) -> list[str]:
-        """What a run says of it: both numbers, and a warning where they are apart."""
+        """What a run says of it: both numbers, and a warning where what is evaluated is not what was trained."""
         said = f"Label cross-entropy on {self.images} training images: {self.inference:.3f} in inference mode"
-        found = [said if self.by_batch is None else f"{said}, {self.by_batch:.3f} with batch statistics"]
-        if self.apart:
+        if self.by_batch is None:
+            return [said]
+        found = [f"{said}, {self.by_batch:.3f} with batch statistics"]
+        if not abs(self.inference - self.by_batch) <= max(APART_NATS, APART_SHARE * self.by_batch):
             found.append(
                 "Warning: the two differ by more than .05 nats and 10 %, so what is evaluated is not what was trained. "
                 "Use --batch-statistics reestimated"
@@ -247,15 +241,9 @@ def write_outputs(
     with replacing(folder / "model.keras") as temporary:
         classifier.save(temporary)
     with replacing(folder / "embeddings.npz") as temporary:
-        np.savez(
-            temporary,
-            embedding=embeddings.astype(np.float32),
-            row=rows,
-            part=names.astype(str),
-            case=frame["case"].to_numpy(str),
-            magnification=frame["magnification"].to_numpy(str),
-            label=label,
-        )
+        arrays: dict[str, Any] = {"embedding": embeddings.astype(np.float32), "row": rows, "part": names.astype(str)}
+        arrays |= {name: frame[name].to_numpy(str) for name in ("case", "magnification")}
+        np.savez(temporary, **arrays, label=label)
     with replacing(folder / "predictions.parquet") as temporary:
         frame[frame["part"] != "train"].to_parquet(temporary, index=False)
 
@@ -273,9 +261,8 @@ def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDatas
         prepared: The data.
         observer: Told when it is written, or why not.
     """
-    seed = settings.seed[0]
+    seed, rows = settings.seed[0], np.arange(len(prepared.manifest))
     path = random_encoder_file(runs, settings.encoder, seed)
-    rows = np.arange(len(prepared.manifest))
     if _is_of(path, prepared.content_hash, len(rows)):
         return
     control = f"Control, {settings.encoder} with random weights, seed {seed}"
@@ -291,9 +278,8 @@ def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDatas
         observer.note(f"{control}: not written, since its numbers are not finite")
         return
     with replacing(path) as temporary:
-        np.savez(
-            temporary, embedding=embeddings.astype(np.float32), row=rows, dataset_hash=np.array(prepared.content_hash)
-        )
+        content_hash = np.array(prepared.content_hash)
+        np.savez(temporary, embedding=embeddings.astype(np.float32), row=rows, dataset_hash=content_hash)
 
 
 def _is_of(path: Path, content_hash: str, images: int) -> bool:

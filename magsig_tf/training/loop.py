@@ -99,8 +99,8 @@ class Loop:
             KeyboardInterrupt: after SIGINT, once the state is stored.
             WorkerLost: another process has ended.
         """
-        sources = self.job.split.source_magnifications
-        self.observer.run_started(self.job.run.title, self.parts.total_steps, 1 / len(sources))
+        folder, chance = self.job.run.folder, 1 / len(self.job.split.source_magnifications)
+        self.observer.run_started(self.job.run.title, self.parts.total_steps, chance)
         for warning in self.job.split.warnings:
             self.observer.note(warning)
         precision = describe_precision(self.settings.precision, self.parts.precision)
@@ -110,7 +110,10 @@ class Loop:
             f"{trained:,} of {weights:,} weights trained"
         )
         self._resume()
-        log = self._open_log() if self.workers.is_chief else NoLog()
+        log: RunLog | NoLog = NoLog()
+        if self.workers.is_chief:
+            events = event_files(folder, self.settings.tensorboard, chance=chance, warn=self.observer.note)
+            log = RunLog(folder / "log.jsonl", self.memory.step, events)
         step = TrainingStep(self.parts)
         with contextlib.closing(log), Interruption() as interruption:
             for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
@@ -139,11 +142,6 @@ class Loop:
             self.observer.note(sentence)
         write_random_encoder(job.run.folder.parents[2], self.settings, job.prepared, self.observer)
         return adapted | {"training_rows": asdict(check)}
-
-    def _open_log(self) -> RunLog:
-        folder, chance = self.job.run.folder, 1 / len(self.parts.plan.rows_by_domain)
-        events = event_files(folder, self.settings.tensorboard, chance=chance, warn=self.observer.note)
-        return RunLog(folder / "log.jsonl", self.memory.step, events)
 
     def _resume(self) -> None:
         meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers, self._take_windows)
@@ -221,8 +219,8 @@ class Loop:
         logs = {name: total / self.parts.plan.steps_per_epoch for name, total in self.memory.sums.items()}
         self.memory.sums, progress = {}, (epoch + 1) / self.parts.epochs
         found, state = self._judge(epoch, progress), self._state()
-        chosen = found["chosen"]
-        self.memory.epochs_since_best = 0 if chosen or self.memory.best is None else self.memory.epochs_since_best + 1
+        waits = not found["chosen"] and self.memory.best is not None
+        self.memory.epochs_since_best = self.memory.epochs_since_best + 1 if waits else 0
         log.write("epoch", self.memory.step, epoch=epoch, **found, images_per_second=round(rate, 1), **logs, **state)
         self.observer.epoch_done(
             EpochSummary(epoch, self.parts.epochs, self.memory.step, logs, **found, state=state, images_per_second=rate)

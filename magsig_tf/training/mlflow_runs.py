@@ -32,10 +32,8 @@ KEY = "magsig.key"
 """Tag by which a logged run is found again."""
 SCORED = ("test", "in_domain_test")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_BATCH = 500
-_LONGEST_VALUE = 6000
-_LONGEST_SAID = 160
-_PARAMETERS_AT_ONCE = 100
+_PARAMETERS_AT_ONCE, _BATCH = 100, 500
+_LONGEST_VALUE, _LONGEST_SAID = 6000, 160
 _CALM = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """No telemetry, and an unreachable store costs seconds only; a user's own settings take precedence."""
 _QUIET = ("mlflow", "alembic")
@@ -118,23 +116,21 @@ class MlflowRuns:
         from mlflow.entities import Metric, Param
 
         parameters = [Param(name, str(value)[:_LONGEST_VALUE]) for name, value in run.config.flat().items()]
-        for first in range(0, len(parameters), _PARAMETERS_AT_ONCE):
-            client.log_batch(identifier, params=parameters[first : first + _PARAMETERS_AT_ONCE])
         at = _milliseconds(record.finished)
         # a method of a plugin may log under any name, and MLflow does not take every one
         numbers = [
             Metric(re.sub(r"[^\w\-. :/]", "_", tag, flags=re.ASCII), value, at, step)
             for tag, value, step in numbers_of(run, record)
         ]
-        for first in range(0, len(numbers), _BATCH):
-            client.log_batch(identifier, metrics=numbers[first : first + _BATCH])
+        for kind, entries, most in (("params", parameters, _PARAMETERS_AT_ONCE), ("metrics", numbers, _BATCH)):
+            for first in range(0, len(entries), most):
+                client.log_batch(identifier, **{kind: entries[first : first + most]})
         for name in ARTIFACTS:
             client.log_artifact(identifier, str(run.folder / name))
 
     def _connected(self) -> MlflowClient:
         if self._client is None:
-            for name, value in _CALM.items():
-                os.environ.setdefault(name, value)
+            os.environ.update(_CALM | os.environ)
             from mlflow import MlflowClient
 
             for name in _QUIET:

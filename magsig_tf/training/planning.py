@@ -78,11 +78,11 @@ def plan_matrix(config: Config, prepared: PreparedDataset, workspace: Workspace)
     for fold in folds:
         if not 0 <= fold < s.folds:
             raise UsageError(f"Expected patient folds from 0 to {s.folds - 1}", f"found {fold}", "Choose among them")
-    names = ("seed", "patient_fold", "holdout", "method")
-    return [
-        Run.of(workspace, config.for_run(dataset=prepared.name, **dict(zip(names, axes, strict=True))))
-        for axes in itertools.product(s.seed, folds, holdouts, s.method)
+    configs = [
+        config.for_run(dataset=prepared.name, method=method, holdout=holdout, patient_fold=fold, seed=seed)
+        for seed, fold, holdout, method in itertools.product(s.seed, folds, holdouts, s.method)
     ]
+    return [Run.of(workspace, each) for each in configs]
 
 
 def estimated_seconds(runs: Sequence[Run]) -> float | None:
@@ -90,14 +90,11 @@ def estimated_seconds(runs: Sequence[Run]) -> float | None:
 
     A run counts as the median of the finished ones of its method, or of all where there are none of it.
     """
-    spent: dict[str, list[float]] = {}
-    for run in runs:
-        if run.status == "done":
-            spent.setdefault(run.method, []).append(run.record.seconds)
+    spent = [(run.method, run.record.seconds) for run in runs if run.status == "done"]
     if not spent:
         return None
-    overall = statistics.median(itertools.chain(*spent.values()))
-    medians = {method: statistics.median(each) for method, each in spent.items()}
+    overall = statistics.median(seconds for _, seconds in spent)
+    medians = {name: statistics.median(seconds for method, seconds in spent if method == name) for name, _ in spent}
     return sum(medians.get(run.method, overall) for run in runs if run.status != "done")
 
 

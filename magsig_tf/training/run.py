@@ -113,18 +113,17 @@ def provide(job: Job) -> None:
     """
     for need in needs_of(job.run):
         if isinstance(need, RunNeeded):
-            job.runs[need.method] = _provided_run(job, need)
+            _provide_run(job, need)
         else:
             _provide_gans(job, need)
 
 
-def _provided_run(job: Job, need: RunNeeded) -> Run:
-    other = needed_run(job.run, need)
+def _provide_run(job: Job, need: RunNeeded) -> None:
+    job.runs[need.method] = other = needed_run(job.run, need)
     if job.workers.from_chief(lambda: other.status) != "done":
         job.observer.note(f"{job.run.title}: its {need.method} run is trained first")
     with _needed_by(job.run, f"its {need.method} run"):
         execute(other, job.prepared, job.observer, job.workers)
-    return other
 
 
 def _provide_gans(job: Job, need: FoldGansNeeded) -> None:

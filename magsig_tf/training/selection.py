@@ -78,8 +78,7 @@ class EpochChoice:
 
     def finish(self, best: Facts) -> Facts:
         """Put the chosen weights into `used`; return what was chosen, as `run.json` stores it."""
-        arrays, _ = read_checkpoint(self.path)
-        restore(self.used.variables(), arrays)
+        restore(self.used.variables(), read_checkpoint(self.path)[0])
         return best
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -120,8 +119,6 @@ class WindowChoice:
 
     def take(self, stretch: Stretch) -> None:
         """Look at the next stretch."""
-        if self.closed:
-            return
         if self.threshold is not None:
             self._place(stretch)
             return

@@ -111,17 +111,16 @@ class TrainingStep:
         pixels = parts.augmentation(tf.cast(images, tf.float32), training=True)
         if type(parts.method).batch is not Method.batch:  # gathering the images of all replicas costs time
             parts.assign_batch_seed(step)
-            whole = [replicas.gather(each) for each in (pixels, labels, domains, cases)]
-            mixed = parts.method.batch(*whole)
-            pixels, labels, domains, cases = (replicas.own_part(each) for each in mixed)
+            mixed = parts.method.batch(*map(replicas.gather, (pixels, labels, domains, cases)))
+            pixels, labels, domains, cases = map(replicas.own_part, mixed)
         apart = synthetic[0] if synthetic and self._normalises_by_batch else None
         known = {"progress": progress, "pixels": pixels, "labels": labels, "domains": domains, "cases": cases}
-        return StepObjective(parts, step, apart, known)
+        constants = {"global_batch": parts.global_batch, "domain_count": len(parts.plan.rows_by_domain)}
+        return StepObjective(parts, step, apart, known | constants)
 
     def _apply(self, gradients: Sequence[tf.Tensor], weights: Sequence[keras.Variable]) -> tf.Tensor:
         """Clip gradients that are summed over replicas by their norm and apply them; return that norm."""
-        parts = self.parts
-        replica_count = parts.strategy.num_replicas_in_sync
+        parts, replica_count = self.parts, self.parts.strategy.num_replicas_in_sync
         norm = tf.linalg.global_norm(gradients)
         if parts.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, parts.clip_norm, use_norm=norm)
@@ -153,7 +152,7 @@ class StepObjective:
         known: What `StepTensors` hold before the images pass through the network.
     """
 
-    def __init__(self, parts: RunParts, step: tf.Tensor, synthetic: tf.Tensor | None, known: dict[str, tf.Tensor]):
+    def __init__(self, parts: RunParts, step: tf.Tensor, synthetic: tf.Tensor | None, known: dict[str, Any]):
         self.parts, self._step, self._synthetic, self._known = parts, step, synthetic, known
         self.weights = parts.classifier.trainable_variables
         self.networks = {name: network.trainable_variables for name, network in parts.method.networks.items()}
@@ -183,15 +182,9 @@ class StepObjective:
         parts = self.parts
         with tf.GradientTape() as tape:
             outputs = self._outputs(self._known["pixels"])
-            step = replicas.StepTensors(
-                embedding=outputs["embedding"],
-                logits=outputs["logit"],
-                global_batch=parts.global_batch,
-                domain_count=len(parts.plan.rows_by_domain),
-                forward=self._forward,
-                head=self._head,
-                **self._known,
-            )
+            embedding, logits = outputs["embedding"], outputs["logit"]
+            known = self._known | {"forward": self._forward, "head": self._head}
+            step = replicas.StepTensors(embedding=embedding, logits=logits, **known)
             if first:
                 with tape.stop_recording():
                     parts.method.update_networks(step)
@@ -208,7 +201,7 @@ class StepObjective:
             self.network_gradients = of_networks
         if parts.strategy.num_replicas_in_sync > 1:
             own = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
-        length = tf.norm(tf.cast(outputs["embedding"], tf.float32), axis=-1)
+        length = tf.norm(tf.cast(embedding, tf.float32), axis=-1)
         return own, {"loss": value, **logs, "embedding_norm": step.mean(length)}
 
     def _forward(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
