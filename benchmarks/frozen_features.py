@@ -119,7 +119,7 @@ def write_runs(workspace: Workspace, dataset: str, say: Callable[[str], None], *
     from magsig_tf.config_files import build_config
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.data.splits import split_of
-    from magsig_tf.training.matrix import plan_matrix
+    from magsig_tf.training.planning import plan_matrix
 
     prepared = PreparedDataset.open(workspace.data(dataset))
     # no registered method is this one; splits do not depend on the method
@@ -160,7 +160,7 @@ def embedded(config: Config, prepared: PreparedDataset) -> tuple[keras.Model, np
 
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders import build_encoder
-    from magsig_tf.training.inference import Inference
+    from magsig_tf.training.evaluated_network import Inference
 
     settings, seed = config.settings, config.settings.seed[0]
     keras.config.set_dtype_policy(settings.precision)
@@ -228,8 +228,10 @@ def write_run(
     from magsig_tf.atomic_files import write_text
     from magsig_tf.execution.resumable_folder import now
     from magsig_tf.models.classifier import trained_weights
+    from magsig_tf.execution.resumption import now
+    from magsig_tf.models.freezing import trained_weights
     from magsig_tf.runs.record import write_record
-    from magsig_tf.training.inference import write_outputs
+    from magsig_tf.training.evaluated_network import write_outputs
     from magsig_tf.training.run import opening_record
     from magsig_tf.training.selection import selection_rule
 

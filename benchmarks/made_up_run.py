@@ -75,7 +75,7 @@ def run_parts(dataset: PreparedDataset, *, batch: int, method: str = "baseline",
 
     from magsig_tf.config_files import build_config
     from magsig_tf.data.splits import split_of
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
 
     values = {
         "method": method,
@@ -88,7 +88,7 @@ def run_parts(dataset: PreparedDataset, *, batch: int, method: str = "baseline",
     config = build_config(values).for_run(dataset="random", method=method, holdout=HOLDOUT, patient_fold=0, seed=0)
     before = keras.config.dtype_policy()
     try:
-        return build_parts(config, dataset, split_of(config, dataset))
+        return RunParts(config, dataset, split_of(config, dataset))
     finally:
         # the next run of this process has a precision of its own
         keras.config.set_dtype_policy(before)

@@ -66,7 +66,8 @@ def _measure(place, dataset, config, assignments, holdout, patient_fold, strengt
     from magsig_tf.config_files import load_config, parse_assignments
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.execution.observer import Observer
-    from magsig_tf.training.matrix import execute_matrix, plan_matrix
+    from magsig_tf.training.planning import plan_matrix
+    from magsig_tf.training.run import execute_matrix
     from magsig_tf.workspace import Workspace
 
     set_up_tensorflow()

@@ -7,8 +7,8 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.execution.observer import Observer
 from magsig_tf.gan.fold import FoldGans
 from magsig_tf.runs.run import Run
-from magsig_tf.testing.made_up_gans import write_fold
-from magsig_tf.training.prerequisites import needed_gans, needs_of
+from magsig_tf.testing.tiny_data import write_fold
+from magsig_tf.training.planning import needed_gans, needs_of
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config
 

@@ -161,7 +161,7 @@ class RunLog:
         Raises:
             MagsigError: the disk is full.
         """
-        record = {"kind": kind, "step": step} | {key: _finite(value) for key, value in values.items()}
+        record = {"kind": kind, "step": step} | {name: _finite(value) for name, value in values.items()}
         with writing(self._path):
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()

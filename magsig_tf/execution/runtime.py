@@ -1,12 +1,15 @@
-"""How TensorFlow is set up: threads, determinism, precision, strategy; and what it keeps of a run is let go."""
+"""How TensorFlow is set up: threads, determinism, precision, strategy, replicas; what it keeps of a run is let go."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError, UsageError
@@ -30,35 +33,26 @@ def configure_tensorflow(settings: Settings) -> None:
     """
     import tensorflow as tf
 
-    wanted = {"intra": settings.threads, "inter": 1 if settings.deterministic else 0}
-    found = {
-        "intra": tf.config.threading.get_intra_op_parallelism_threads(),
-        "inter": tf.config.threading.get_inter_op_parallelism_threads(),
-    }
+    threading, wanted = tf.config.threading, {"intra": settings.threads, "inter": int(settings.deterministic)}
+    intra, inter = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
+    found = {"intra": intra, "inter": inter}
     if wanted != found:
         try:
-            tf.config.threading.set_intra_op_parallelism_threads(wanted["intra"])
-            tf.config.threading.set_inter_op_parallelism_threads(wanted["inter"])
+            threading.set_intra_op_parallelism_threads(wanted["intra"])
+            threading.set_inter_op_parallelism_threads(wanted["inter"])
         except RuntimeError as error:
-            raise RunError(
-                f"Expected TensorFlow with threads {wanted}", f"found it running with {found}", "Start a new process"
-            ) from error
+            expected, running = f"Expected TensorFlow with threads {wanted}", f"found it running with {found}"
+            raise RunError(expected, running, "Start a new process") from error
     if settings.virtual_replicas > 1:
-        _split_cpu(settings.virtual_replicas)
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * settings.virtual_replicas
+        try:
+            tf.config.set_logical_device_configuration(cpu, parts)
+        except RuntimeError as error:
+            expected = f"Expected to split the CPU into {settings.virtual_replicas} replicas"
+            raise RunError(expected, "found TensorFlow running", "Start a new process") from error
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def _split_cpu(replicas: int) -> None:
-    import tensorflow as tf
-
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    try:
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
-    except RuntimeError as error:
-        raise RunError(
-            f"Expected to split the CPU into {replicas} replicas", "found TensorFlow running", "Start a new process"
-        ) from error
 
 
 def resolve_precision(wanted: str) -> str:
@@ -67,8 +61,7 @@ def resolve_precision(wanted: str) -> str:
 
     if wanted != "auto":
         return wanted
-    gpus = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     capable = [detail.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY for detail in details]
     return "mixed_bfloat16" if capable and all(capable) else "float32"
 
@@ -108,8 +101,7 @@ def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str,
 
     if workers.strategy is not None:
         return settings.strategy, workers.strategy
-    gpus = tf.config.list_logical_devices("GPU")
-    name = settings.strategy
+    gpus, name = tf.config.list_logical_devices("GPU"), settings.strategy
     if name == "auto":
         name = "mirrored" if len(gpus) > 1 or settings.virtual_replicas > 1 else "one"
     if name == "one":
@@ -125,6 +117,32 @@ def resolve_strategy(settings: Settings, workers: Workers = ALONE) -> tuple[str,
     # on CPU replicas there is no NCCL to reduce with
     reduction = None if gpus else tf.distribute.ReductionToOneDevice()
     return name, tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
+
+
+def replica_slices(strategy: tf.distribute.Strategy, arrays: Sequence[np.ndarray], global_batch: int) -> tuple:
+    """Give each replica of this process a slice of its own from the process's share of the batch.
+
+    Args:
+        strategy: Over one or more replicas, in one or more processes.
+        arrays: This process's share of the global batch, first axis images.
+        global_batch: Images in a step over all replicas; they divide it.
+
+    Returns:
+        For each array a tensor, or with several replicas what `strategy.run` hands out to them.
+    """
+    import tensorflow as tf
+
+    if strategy.num_replicas_in_sync == 1:
+        return tuple(tf.constant(array) for array in arrays)
+    share = global_batch // strategy.num_replicas_in_sync
+    here = len(arrays[0]) // share
+
+    def slice_of(array: np.ndarray, context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
+        first = context.replica_id_in_sync_group % here * share
+        return tf.constant(array[first : first + share])
+
+    distributed = strategy.experimental_distribute_values_from_function
+    return tuple(distributed(functools.partial(slice_of, array)) for array in arrays)
 
 
 def describe_devices() -> str:

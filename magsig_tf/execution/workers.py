@@ -41,19 +41,11 @@ class Cluster:
     tasks: tuple[tuple[str, int], ...]
     index: int
 
-    @property
-    def is_chief(self) -> bool:
-        """Whether this process writes the run."""
-        return self.index == 0
-
     def others_named_in(self, text: str) -> list[str]:
         """Return the addresses of the other processes that a message of TensorFlow's names."""
         named = {(job, int(task)) for job, task in re.findall(r"/job:(\w+)/\S*?task:(\d+)", text)}
-        return [
-            address
-            for index, (address, task) in enumerate(zip(self.addresses, self.tasks, strict=True))
-            if index != self.index and task in named
-        ]
+        others = named - {self.tasks[self.index]}
+        return [address for address, task in zip(self.addresses, self.tasks, strict=True) if task in others]
 
 
 def read_cluster() -> Cluster:
@@ -147,19 +139,18 @@ class ClusterWorkers(Workers):
     def __init__(self, cluster: Cluster):
         import tensorflow as tf
 
-        communication = tf.distribute.experimental.CommunicationImplementation
-        with_gpus = bool(tf.config.list_physical_devices("GPU"))
-        options = tf.distribute.experimental.CommunicationOptions(
-            implementation=communication.AUTO if with_gpus else communication.RING
-        )
+        experimental, with_gpus = tf.distribute.experimental, tf.config.list_physical_devices("GPU")
+        kinds = experimental.CommunicationImplementation
+        options = experimental.CommunicationOptions(implementation=kinds.AUTO if with_gpus else kinds.RING)
         self.cluster, self.count, self.index = cluster, len(cluster.addresses), cluster.index
         try:
             with _interruptible():
                 self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
         except (RuntimeError, tf.errors.OpError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise RunError(
                 f"Expected the {self.count} processes {', '.join(cluster.addresses)} to meet",
-                f"found: {_first_line(error)}",
+                f"found: {(lines or [type(error).__name__])[0]}",
                 "Start the same command on every host, each with its own index in TF_CONFIG",
             ) from error
 
@@ -171,13 +162,10 @@ class ClusterWorkers(Workers):
             try:
                 said = {"result": compute()}
             except MagsigError as error:
-                raised = error
-                said = {"error": [error.expected, error.found, error.remedy]}
+                raised, said = error, {"error": [error.expected, error.found, error.remedy]}
         said = json.loads(self._tell(json.dumps(said)))
-        if raised is not None:
-            raise raised
         if "error" in said:
-            raise RunError(*said["error"])
+            raise raised or RunError(*said["error"])
         return said["result"]
 
     def any(self, flag: bool) -> bool:
@@ -246,7 +234,7 @@ def join_workers(strategy: str, note: Callable[[str], None]) -> Workers:
     if strategy != "multiworker":
         return ALONE
     cluster = read_cluster()
-    role = "the chief" if cluster.is_chief else f"follower of {cluster.addresses[0]}"
+    role = f"follower of {cluster.addresses[0]}" if cluster.index else "the chief"
     note(f"Process {cluster.index} of {len(cluster.addresses)}, {role}; waiting until all are there")
     return ClusterWorkers(cluster)
 
@@ -260,16 +248,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Let SIGINT end the process at once: Python's handler would not run while TensorFlow waits for the others."""
-    if threading.current_thread() is not threading.main_thread():
+    with contextlib.ExitStack() as put_back:
+        if threading.current_thread() is threading.main_thread():
+            put_back.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_DFL))
         yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -13,7 +13,7 @@ from magsig_tf.config import Settings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled, resampled, upsampled
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.resumable_folder import ResumableFolder
+from magsig_tf.execution.resumption import ResumableFolder
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan.fold import IMAGES, RECORD, TABLE, FoldGans, PartSamples, TrainingImages
 from magsig_tf.gan.pictures import real_and_synthetic

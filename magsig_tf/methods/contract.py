@@ -7,9 +7,11 @@ TensorFlow inside functions, so that their options can be listed quickly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from magsig_tf.config import MethodOptions
 from magsig_tf.methods.step import StepTensors
@@ -21,9 +23,8 @@ if TYPE_CHECKING:
 
     from magsig_tf.methods.averaging import Averaging
     from magsig_tf.methods.needs import ChangedImages, FoldGansNeeded, RunNeeded
-    from magsig_tf.methods.unlabelled import UnlabelledRows
 
-__all__ = ["Method", "MethodOptions", "StepTensors", "Task"]
+__all__ = ["Method", "MethodOptions", "StepTensors", "Task", "UnlabelledRows"]
 
 Logs = dict[str, "tf.Tensor"]
 Loss = Callable[[StepTensors], tuple["tf.Tensor", Logs]]
@@ -56,6 +57,36 @@ class Task:
     seed: int
     global_batch: int
     label_smoothing: float = 0.0
+
+
+class UnlabelledRows:
+    """Images by part; neither labels nor cases.
+
+    Parts are `train` and `validation`, both at the source magnifications, and `held_out`: the validation cases at the
+    held-out magnification. No image of a tested case is among them.
+
+    Args:
+        images: uint8 [N, height, width, 3].
+        rows: Part name to rows of `images`.
+        batch_size: Images in a batch.
+    """
+
+    def __init__(self, images: np.ndarray, rows: Mapping[str, np.ndarray], batch_size: int):
+        self._images, self._rows, self.batch_size = images, dict(rows), batch_size
+
+    def count(self, part: str) -> int:
+        """Return how many images a part has; some splits have none that are held out."""
+        return len(self._rows[part])
+
+    def batches(self, part: str) -> Iterator[np.ndarray]:
+        """Yield the images of a part in order, float32 [batch_size, height, width, 3] in 0 to 255.
+
+        The last batch is filled up with the first images of the part, so that nothing is traced twice.
+        """
+        rows = self._rows[part]
+        filled = np.resize(rows, -(-len(rows) // self.batch_size) * self.batch_size)
+        for chosen in filled.reshape(-1, self.batch_size):
+            yield self._images[chosen].astype(np.float32)
 
 
 class Method(Generic[OptionsT]):

@@ -43,10 +43,5 @@ class GanMethod(Method[GanMethodOptions]):
     @classmethod
     def changed_images(cls, options: GanMethodOptions) -> ChangedImages:
         """Replace the share `synthetic_ratio` of each batch, and resample that share of the rest."""
-        return ChangedImages(
-            size=options.gan_size,
-            resampled_share=options.synthetic_ratio,
-            synthetic_share=options.synthetic_ratio,
-            filtered=options.synthetic_filter,
-            confidence=options.synthetic_confidence,
-        )
+        size, share, confidence = options.gan_size, options.synthetic_ratio, options.synthetic_confidence
+        return ChangedImages(size, share, share, filtered=options.synthetic_filter, confidence=confidence)

@@ -62,14 +62,10 @@ class GradientReversalMethod(Method[GradientReversalOptions]):
 
         from magsig_tf.models.classifier import build_domain_head
 
-        head = build_domain_head(
-            embedding_length=self.task.embedding_length,
-            domains=len(self.task.source_magnifications),
-            hidden=self.options.domain_hidden,
-            seed=seed_for("domain head", self.task.seed),
-            reversal=True,
-            normalized=self.options.domain_normalization == "layer",
-        )
+        length, domains = self.task.embedding_length, len(self.task.source_magnifications)
+        hidden, normalized = self.options.domain_hidden, self.options.domain_normalization == "layer"
+        seed = seed_for("domain head", self.task.seed)
+        head = build_domain_head(length, domains, hidden, seed, reversal=True, normalized=normalized)
         self.networks["domain"] = head
         self.optimizers["domain"] = keras.optimizers.Adam(self.options.domain_learning_rate)
         self.state["lambda"] = head.get_layer("reversal").strength
@@ -96,8 +92,7 @@ class GradientReversalMethod(Method[GradientReversalOptions]):
     def loss(self, step: StepTensors) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return classification plus domain loss; reversal turns the latter's gradient round for the encoder."""
         classification = self.classification_loss(step)
-        logs = {"classification_loss": classification}
-        embedding = step.embedding
+        embedding, logs = step.embedding, {"classification_loss": classification}
         if self.options.reversal == "faded":
             push = self._push(step)
             embedding = _weighting_gradients(embedding, push)

@@ -27,9 +27,8 @@ class FoldGansNeeded:
 
         Only what makes them other GANs is kept; how their images are used does not.
         """
-        return cls(
-            GanOptions(**{name: getattr(options, name) for name in GanOptions.model_fields if name[:4] == "gan_"})
-        )
+        own = {name: getattr(options, name) for name in GanOptions.model_fields if name[:4] == "gan_"}
+        return cls(GanOptions(**own))
 
 
 @dataclass(frozen=True)

@@ -8,26 +8,136 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from magsig_tf.config import Config, Settings
+from magsig_tf.config_files import build_config
+from magsig_tf.data.batches import Batch, read_batches
+from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import split_of
-from magsig_tf.execution.checkpoint import snapshot
 from magsig_tf.execution.observer import Observer
+from magsig_tf.execution.resumption import snapshot
 from magsig_tf.execution.run_log import read_log
+from magsig_tf.execution.runtime import configure_tensorflow
 from magsig_tf.methods.contract import Method
+from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.registry import registry
-from magsig_tf.testing.method_trial import HARD, STEPS_PER_EPOCH, Killed, Killing, MethodTrial
-from magsig_tf.testing.tiny_data import tiny_dataset
-from magsig_tf.training.run import execute
+from magsig_tf.runs.run import Run
+from magsig_tf.testing.tiny_data import tiny_dataset, write_fold
+from magsig_tf.training.changed_batches import batch_change
+from magsig_tf.training.planning import Job, needed_gans, needs_of
+from magsig_tf.training.run import execute, provide
 from magsig_tf.workspace import Workspace
+
+if TYPE_CHECKING:
+    from magsig_tf.training.parts import RunParts
 
 TOLERANCE = 1e-5
 """How far the gradients of two replicas may lie from those of one, relative to the largest."""
-_PLAIN = {"encoder": "magsig_tf.testing.plain_encoder:build", "augment": [], "dropout": 0.0, "precision": "float32"}
+EPOCHS, STEPS_PER_EPOCH = 3, 6
+_SETTINGS = {
+    "dataset": "tiny",
+    "holdout": ["400X"],
+    "epochs": EPOCHS,
+    "images_per_magnification": 4,
+    "learning_rate": 0.003,
+    "log_every": 2,
+    "inference_batch": 16,
+}
+_PLAIN = {"encoder": "magsig_tf.testing.tiny_data:plain_encoder", "augment": [], "dropout": 0.0, "precision": "float32"}
+HARD = "magsig_tf.models.encoders.small_cnn:build_with_dropout"
+
+
+class Killed(BaseException):
+    """Ends a run as a kill does: nothing is stored on the way out."""
+
+
+class Killing(Observer):
+    def __init__(self, step: int):
+        self.step = step
+
+    def step_done(self, step: int) -> None:
+        if step == self.step:
+            raise Killed
+
+
+class MethodTrial:
+    """A method on trial, with what its checks share: tiny data, configs, first steps, and a whole run.
+
+    Args:
+        method: As in `check_method`.
+        folder: An empty folder.
+        **options: As in `check_method`.
+    """
+
+    def __init__(self, method: type[Method] | str, folder: Path, **options: Any):
+        configure_tensorflow(Settings(virtual_replicas=2))
+        self.name = method if isinstance(method, str) else f"{method.__module__}:{method.__qualname__}"
+        self.options, self.folder = options, folder
+        self.prepared = tiny_dataset(Workspace(folder / "first"))
+
+    def config(self, **changes: Any) -> Config:
+        """Return the config of one tiny run of the method."""
+        fields = registry("methods").load(changes.get("method", self.name)).Options.model_fields
+        small = {"gan_size": 16} if "gan_size" in fields else {}
+        values = _SETTINGS | {"encoder": "small_cnn", "method": self.name, "seed": 0} | small | self.options | changes
+        config = build_config(values)
+        name, seed = config.settings.method[0], config.settings.seed[0]
+        return config.for_run(dataset="tiny", method=name, holdout="400X", patient_fold=0, seed=seed)
+
+    def parts(self, **changes: Any) -> RunParts:
+        """Return what a run trains with, at its start."""
+        from magsig_tf.training.parts import RunParts
+
+        config = self.config(**changes)
+        return RunParts(config, self.prepared, split_of(config, self.prepared))
+
+    def trained(self, steps: int, **changes: Any) -> tuple[RunParts, list[dict[str, float]]]:
+        """Return what is trained after some steps of the first epoch, and their logs."""
+        from magsig_tf.training.step import TrainingStep
+
+        parts = self.parts(**changes)
+        step, logs = TrainingStep(parts), []
+        for number, batch in zip(range(steps), self.batches(parts, **changes), strict=False):
+            logs.append({name: float(value) for name, value in step(batch, number).items()})
+        return parts, logs
+
+    @cached_property
+    def first_steps(self) -> RunParts:
+        """What is trained after the first three steps."""
+        return self.trained(3)[0]
+
+    def batches(self, parts: RunParts, **changes: Any) -> Iterator[Batch]:
+        """Yield the training batches of the first epoch, changed as the method asks for."""
+        job = Job(self.run(self.config(**changes), self.prepared), self.prepared, Observer())
+        provide(job)
+        change, _ = batch_change(job)
+        yield from read_batches(self.prepared.images, self.prepared.labels, parts.plan, 0, change=change)
+
+    def run(self, config: Config, prepared: PreparedDataset) -> Run:
+        """Return a run on a data set; the GANs that it needs are made up, not trained."""
+        run = Run.of(Workspace(prepared.folder.parents[1]), config)
+        for need in needs_of(run):
+            if isinstance(need, FoldGansNeeded):
+                write_fold(needed_gans(run, need, prepared), prepared)
+        return run
+
+    @cached_property
+    def finished(self) -> tuple[Run, dict[str, Any]]:
+        """A whole run with dropout inside the encoder, unfused norms and augmentation, and its record."""
+        run = self.run(self.config(encoder=HARD, checkpoint_every=2), self.prepared)
+        return run, execute(run, self.prepared, Observer()).as_json()
+
+    def model(self, run: Run) -> Any:
+        """Return the saved model of a run."""
+        from magsig_tf.models.saved_model import load_saved_model
+
+        return load_saved_model(run.folder / "model.keras")
 
 
 def check_method(method: type[Method] | str, **options: Any) -> None:
@@ -57,7 +167,8 @@ def learns(trial: MethodTrial) -> None:
     """What is logged is finite, and the chosen weights know the training labels better than guessing."""
     run, record = trial.finished
     logs = [each for each in read_log(run.folder / "log.jsonl") if each["kind"] == "train"]
-    odd = {name: value for each in logs for name, value in each.items() if name != "kind" and not _is_finite(value)}
+    # a log holds what is not finite as text
+    odd = {name: value for each in logs for name, value in each.items() if name != "kind" and isinstance(value, str)}
     assert not odd, f"expected finite numbers in the log, found {odd}"
     loss = record["training_rows"]["inference"]
     assert loss < np.log(2), f"expected a label cross-entropy on training rows below {np.log(2):.3f}, found {loss:.3f}"
@@ -77,12 +188,11 @@ def trains_every_part(trial: MethodTrial) -> None:
 
 def repeats_by_seed(trial: MethodTrial) -> None:
     """The same seed gives the same bits, another seed others."""
-    trained, again, start, other = trial.first_steps, trial.trained(3)[0], trial.parts(), trial.parts(seed=1)
-    first, second = snapshot(trained.variables()), snapshot(again.variables())
+    each = (trial.first_steps, trial.trained(3)[0], trial.parts(), trial.parts(seed=1))
+    first, second, start, other = (snapshot(parts.variables()) for parts in each)
     odd = [key for key in first if not np.array_equal(first[key], second[key])]
     assert not odd, f"expected the same bits from the same seed, found others in {odd[:3]}: draw through `random`"
-    starts = [snapshot(parts.variables()) for parts in (start, other)]
-    assert any(not np.array_equal(starts[0][key], starts[1][key]) for key in first), "expected another seed to matter"
+    assert any(not np.array_equal(start[key], other[key]) for key in first), "expected another seed to matter"
 
 
 def starts_as_the_baseline(trial: MethodTrial) -> None:
@@ -108,8 +218,10 @@ def starts_as_the_baseline(trial: MethodTrial) -> None:
 def saves_a_plain_model(trial: MethodTrial) -> None:
     """The saved model holds no class of a plugin and gives the stored predictions."""
     run, _ = trial.finished
+    named: list[dict[str, Any]] = []
     with zipfile.ZipFile(run.folder / "model.keras") as archive:
-        modules = set(_modules(json.loads(archive.read("config.json"))))
+        json.loads(archive.read("config.json"), object_hook=named.append)
+    modules = {each["module"] for each in named if "class_name" in each and each.get("module")}
     foreign = sorted(name for name in modules if name.partition(".")[0] not in ("keras", "magsig_tf", "builtins"))
     assert not foreign, f"expected layers of Keras and magsig alone in the saved model, found some of {foreign}"
     stored = pd.read_parquet(run.folder / "predictions.parquet")
@@ -165,8 +277,7 @@ def adapts_without_labels(trial: MethodTrial) -> None:
     found = []
     hidden = trial.prepared.manifest.drop(columns=["label", "subtype"])
     for prepared in (trial.prepared, dataclasses.replace(trial.prepared, manifest=hidden)):
-        parts = trial.parts()
-        config = trial.config()
+        parts, config = trial.parts(), trial.config()
         used = EvaluatedNetwork(parts, prepared, config.settings)
         parts.put_weights_to_use()
         try:
@@ -189,19 +300,3 @@ CHECKS: tuple[Callable[[MethodTrial], None], ...] = (
     adapts_without_labels,
 )
 """Every check, quick ones first; each raises AssertionError."""
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value))
-
-
-def _modules(value: Any) -> Iterator[str]:
-    """Yield the modules of all classes that a saved model names."""
-    if isinstance(value, dict):
-        if "class_name" in value and value.get("module"):
-            yield value["module"]
-        for each in value.values():
-            yield from _modules(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _modules(each)

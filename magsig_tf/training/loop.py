@@ -6,27 +6,27 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
-from magsig_tf.config import Settings
-from magsig_tf.data.batches import Change, read_batches
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.batches import read_batches
 from magsig_tf.errors import RunError
-from magsig_tf.execution.averaging import StretchMean
-from magsig_tf.execution.checkpoint import resume, snapshot, write_checkpoint
-from magsig_tf.execution.interruption import Interruption
-from magsig_tf.execution.observer import EpochSummary, Observer
+from magsig_tf.execution.evaluated_weights import StretchMean
+from magsig_tf.execution.observer import EpochSummary
+from magsig_tf.execution.resumption import Interruption, resume, snapshot, write_checkpoint
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
-from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.execution.runtime import describe_devices, describe_precision
 from magsig_tf.methods.averaging import AverageWindow
-from magsig_tf.statistics.metrics import auc
-from magsig_tf.training.evaluated_network import EvaluatedNetwork
+from magsig_tf.models.freezing import trained_weights
+from magsig_tf.statistics.classification import auc
+from magsig_tf.training.changed_batches import batch_change
+from magsig_tf.training.evaluated_network import EvaluatedNetwork, write_outputs, write_random_encoder
 from magsig_tf.training.parts import RunParts
-from magsig_tf.training.selection import AveragedChoice, EpochChoice, SelectionRule
+from magsig_tf.training.planning import Job
+from magsig_tf.training.selection import AveragedChoice, EpochChoice, selection_rule
 from magsig_tf.training.step import TrainingStep
 
 
@@ -52,46 +52,38 @@ class Memory:
 
 
 class Loop:
-    """Trains, validates, selects and checkpoints one run.
+    """Trains, validates, selects and checkpoints one run, and writes what it leaves.
 
     Args:
-        parts: What to train.
-        prepared: The data.
-        rows: Part name to rows, of the split.
-        settings: The run's settings.
-        rule: The selection rule.
-        folder: The run's folder.
-        identity: Hashes that a checkpoint must carry to be resumed.
-        observer: Who watches.
-        workers: The processes that train it. All take the steps; the chief alone validates, selects and writes.
-        change: Replaces images of the training batches; None leaves them as they are.
+        job: The run. All processes take the steps; the chief alone validates, selects and writes.
+        hashes: Those that a checkpoint must carry to be resumed, beside that of the config.
+
+    Raises:
+        RunError: there are no images to select by, or too few synthetic ones.
+        UsageError: from `RunParts`.
     """
 
-    def __init__(
-        self,
-        parts: RunParts,
-        prepared: PreparedDataset,
-        rows: Mapping[str, np.ndarray],
-        settings: Settings,
-        rule: SelectionRule,
-        folder: Path,
-        identity: Mapping[str, str],
-        observer: Observer,
-        workers: Workers = ALONE,
-        change: Change | None = None,
-    ):
-        self.change = change
-        self.parts, self.prepared, self.rows, self.settings = parts, prepared, rows, settings
-        self.rule, self.identity, self.observer, self.workers = rule, dict(identity), observer, workers
-        self.checkpoint_path = folder / "checkpoint" / "last.npz"
-        self.log_path = folder / "log.jsonl"
-        self.used = EvaluatedNetwork(parts, prepared, settings)
+    def __init__(self, job: Job, hashes: Mapping[str, str]):
+        self.job, self.observer, self.workers = job, job.observer, job.workers
+        self.settings, config = job.run.config.settings, job.run.config
+        self.rule = selection_rule(self.settings.selection, self.settings.select_from)
+        self.rows = job.split.rows[self.rule.part]
+        if not len(self.rows):
+            choose = "Choose --selection source or more patient data"
+            raise RunError(f"Expected images in the part {self.rule.part}", "found none", choose)
+        self.change, self.said = batch_change(job)
+        keras.backend.clear_session()
+        self.parts = parts = RunParts(config, job.prepared, job.split, job.workers)
+        strategy = f"{parts.strategy_name} x {parts.strategy.num_replicas_in_sync}"
+        self.computed = {"precision": parts.precision, "strategy": strategy}
+        self.identity = {"config_hash": config.identity_hash(), **hashes, **self.computed}
+        self.checkpoint_path = job.run.folder / "checkpoint" / "last.npz"
+        self.used = EvaluatedNetwork(parts, job.prepared, self.settings)
         self.choice: AveragedChoice | EpochChoice
         if isinstance(parts.averaging, AverageWindow) and isinstance(parts.average, StretchMean):
-            steps, loss = parts.plan.steps_per_epoch, lambda: self._validate()[0]
-            self.choice = AveragedChoice(self.used, rule, parts.averaging, parts.average, steps, loss)
+            self.choice = AveragedChoice(self.used, self.rule, parts.averaging, parts.average, self.rows)
         else:
-            self.choice = EpochChoice(self.used, rule, folder / "checkpoint" / "best.npz")
+            self.choice = EpochChoice(self.used, self.rule, self.checkpoint_path.with_name("best.npz"))
         self._pending: list[dict[str, Any]] = []
         self.memory = Memory()
 
@@ -99,15 +91,29 @@ class Loop:
         """Train from the last checkpoint to the end, then put the chosen weights into `parts.evaluated`.
 
         Returns:
-            What was chosen: epoch (or the window of averaged steps), step, validation_loss, state.
+            What `run.json` says of it: what was chosen (epoch or the window of averaged steps, step, validation_loss,
+            state), and how it was computed.
 
         Raises:
             Diverged: the loss or the gradient is not finite; the last good checkpoint stays.
             KeyboardInterrupt: after SIGINT, once the state is stored.
             WorkerLost: another process has ended.
         """
+        folder, chance = self.job.run.folder, 1 / len(self.job.split.source_magnifications)
+        self.observer.run_started(self.job.run.title, self.parts.total_steps, chance)
+        for warning in self.job.split.warnings:
+            self.observer.note(warning)
+        precision = describe_precision(self.settings.precision, self.parts.precision)
+        trained, weights = trained_weights(self.parts.classifier)
+        self.observer.note(
+            f"{describe_devices()}, {precision}, strategy {self.computed['strategy']}, "
+            f"{trained:,} of {weights:,} weights trained"
+        )
         self._resume()
-        log = self._open_log() if self.workers.is_chief else NoLog()
+        log: RunLog | NoLog = NoLog()
+        if self.workers.is_chief:
+            events = event_files(folder, self.settings.tensorboard, chance=chance, warn=self.observer.note)
+            log = RunLog(folder / "log.jsonl", self.memory.step, events)
         step = TrainingStep(self.parts)
         with contextlib.closing(log), Interruption() as interruption:
             for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
@@ -120,16 +126,22 @@ class Loop:
             raise RunError(
                 "Expected an epoch with a finite validation loss", "found none", "Lower --learning-rate and repeat"
             )
-        return self.workers.from_chief(lambda: self.choice.finish(best))
+        chosen = self.workers.from_chief(lambda: self.choice.finish(best))
+        counts = {"steps": self.memory.step, "trained_weights": trained, "all_weights": weights}
+        return {**self.said, "chosen": chosen, **self.computed, **counts}
 
-    def _open_log(self) -> RunLog:
-        events = event_files(
-            self.log_path.parent,
-            self.settings.tensorboard,
-            chance=1 / len(self.parts.plan.rows_by_domain),
-            warn=self.observer.note,
-        )
-        return RunLog(self.log_path, self.memory.step, events)
+    def write_outputs(self) -> dict[str, Any]:
+        """Write what the run leaves, and return what its record says of it."""
+        job, used = self.job, self.used
+        with job.naming_plugins():
+            adapted = used.adapt(job.split.rows)
+        used.check_saved()
+        write_outputs(job.run.folder, self.parts.saved, used.inference, job.prepared, job.split, self.rule.part)
+        check = used.check_training_rows()
+        for sentence in check.sentences:
+            self.observer.note(sentence)
+        write_random_encoder(job.run.folder.parents[2], self.settings, job.prepared, self.observer)
+        return adapted | {"training_rows": asdict(check)}
 
     def _resume(self) -> None:
         meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers, self._take_windows)
@@ -140,7 +152,7 @@ class Loop:
     def _take_windows(self, stored: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
         """Give the choice what it had stored, and take it out of what belongs to the variables."""
         windows = {name: stored.pop(name) for name in list(stored) if name.startswith("window.")}
-        self.choice.resume(windows, meta.pop("choice", {}))
+        self.choice.restore(windows, meta.pop("choice", {}))
 
     def _stops_early(self) -> str:
         """Return why training ends before its last epoch; nothing where it goes on."""
@@ -150,11 +162,10 @@ class Loop:
         return "no better validation loss" if waits else ""
 
     def _train_epoch(self, step: TrainingStep, epoch: int, log: RunLog | NoLog, interruption: Interruption) -> None:
-        first = self.memory.step - epoch * self.parts.plan.steps_per_epoch
-        began, taken = time.perf_counter(), 0
-        share = (self.workers.index, self.workers.count)
-        images, labels = self.prepared.images, self.prepared.labels
-        batches = read_batches(images, labels, self.parts.plan, epoch, first, share=share, change=self.change)
+        prepared, plan, share = self.job.prepared, self.parts.plan, (self.workers.index, self.workers.count)
+        first = taken = self.memory.step - epoch * plan.steps_per_epoch
+        began = time.perf_counter()
+        batches = read_batches(prepared.images, prepared.labels, plan, epoch, first, share=share, change=self.change)
         interrupted = False
         with contextlib.closing(batches), self.workers.watched():
             for batch in batches:
@@ -164,11 +175,12 @@ class Loop:
                 self.observer.step_done(self.memory.step)
                 if len(self._pending) >= self.settings.log_every:
                     self._flush(log)
-                if first + taken < self.parts.plan.steps_per_epoch and self.choice.validates_after(first + taken):
+                if taken < plan.steps_per_epoch and self.choice.validates_after(taken):
                     self._flush(log)
-                    self._validate_within(epoch, log)
+                    found = self._judge(epoch, self.memory.step / self.parts.total_steps)
+                    log.write("validation", self.memory.step, **found)
                 interrupted = interruption.agreed(self.workers, self.memory.step, self.settings.log_every)
-                if first + taken == self.parts.plan.steps_per_epoch:
+                if taken == plan.steps_per_epoch:
                     break  # stored once it is validated: a state in between would be resumed in the next epoch
                 if interrupted or self.memory.step % self.settings.checkpoint_every == 0:
                     self._flush(log)
@@ -176,7 +188,7 @@ class Loop:
                 if interrupted:
                     raise KeyboardInterrupt
             self._flush(log)
-            rate = taken * self.parts.global_batch / (time.perf_counter() - began)
+            rate = (taken - first) * self.parts.global_batch / (time.perf_counter() - began)
             step.gather_statistics()
         self._finish_epoch(epoch, log, rate)
         self._store(step)
@@ -187,8 +199,7 @@ class Loop:
         """Read the pending scalars (the only wait for the device between epochs) and check that they are finite."""
         if not self._pending:
             return
-        names = self._pending[0]
-        values = {name: [float(record[name]) for record in self._pending] for name in names}
+        values = {name: [float(record[name]) for record in self._pending] for name in self._pending[0]}
         # under loss scaling an overflowing gradient is a skipped step, not a diverged run
         watched = ["loss"] if self.parts.precision == "mixed_float16" else ["loss", "gradient_norm"]
         means = {name: math.fsum(numbers) / len(numbers) for name, numbers in values.items()}
@@ -205,61 +216,46 @@ class Loop:
         self.observer.interval(self.memory.step, means)
 
     def _finish_epoch(self, epoch: int, log: RunLog | NoLog, rate: float) -> None:
-        steps = self.parts.plan.steps_per_epoch
-        logs = {name: total / steps for name, total in self.memory.sums.items()}
-        self.memory.sums = {}
-        loss, validation_auc, chosen = self._judge(epoch, (epoch + 1) / self.parts.epochs)
-        self.memory.epochs_since_best = 0 if chosen or self.memory.best is None else self.memory.epochs_since_best + 1
-        summary = EpochSummary(
-            epoch, self.parts.epochs, self.memory.step, logs, loss, validation_auc, self._state(), chosen, rate
+        logs = {name: total / self.parts.plan.steps_per_epoch for name, total in self.memory.sums.items()}
+        self.memory.sums, progress = {}, (epoch + 1) / self.parts.epochs
+        found, state = self._judge(epoch, progress), self._state()
+        waits = not found["chosen"] and self.memory.best is not None
+        self.memory.epochs_since_best = self.memory.epochs_since_best + 1 if waits else 0
+        log.write("epoch", self.memory.step, epoch=epoch, **found, images_per_second=round(rate, 1), **logs, **state)
+        self.observer.epoch_done(
+            EpochSummary(epoch, self.parts.epochs, self.memory.step, logs, **found, state=state, images_per_second=rate)
         )
-        log.write(
-            "epoch", self.memory.step, epoch=epoch, validation_loss=loss, validation_auc=validation_auc, chosen=chosen,
-            images_per_second=round(rate, 1), **logs, **self._state(),
-        )  # fmt: skip
-        self.observer.epoch_done(summary)
-        for warning in self.parts.method.epoch_warnings(logs, (epoch + 1) / self.parts.epochs):
+        for warning in self.parts.method.epoch_warnings(logs, progress):
             log.write("warning", self.memory.step, text=warning)
             self.observer.note(f"Warning: {warning}")
 
-    def _validate_within(self, epoch: int, log: RunLog | NoLog) -> None:
-        loss, validation_auc, chosen = self._judge(epoch, self.memory.step / self.parts.total_steps)
-        log.write("validation", self.memory.step, validation_loss=loss, validation_auc=validation_auc, chosen=chosen)
-
-    def _judge(self, epoch: int, progress: float) -> tuple[float, float | None, bool]:
-        """Validate the weights that would be used; return loss, AUC and whether they are chosen so far."""
+    def _judge(self, epoch: int, progress: float) -> dict[str, Any]:
+        """Validate the weights that would be used; return loss and AUC, and whether they are chosen so far."""
 
         def judged() -> tuple[float, float | None, dict[str, Any] | None]:
             self.used.take_weights()
             loss, validation_auc = self._validate()
             now = {"epoch": epoch, "step": self.memory.step, "state": self._state()}
-            return loss, validation_auc, self.choice.take(loss, progress, now, self.memory.best)
+            return loss, validation_auc, self.choice.judge(loss, progress, now, self.memory.best)
 
         loss, validation_auc, self.memory.best = self.workers.from_chief(judged)
         if isinstance(self.parts.average, StretchMean):
             self.parts.average.empty()
-        return loss, validation_auc, self.memory.best is not None and self.memory.best["step"] == self.memory.step
+        chosen = self.memory.best is not None and self.memory.best["step"] == self.memory.step
+        return {"validation_loss": loss, "validation_auc": validation_auc, "chosen": chosen}
 
     def _validate(self) -> tuple[float, float | None]:
-        rows = self.rows[self.rule.part]
-        loss, logits = self.used.cross_entropy(rows)
-        labels = self.prepared.labels[rows]
-        both_classes = 0 < labels.sum() < len(labels)
-        return loss, auc(labels, logits) if both_classes else None
+        loss, logits = self.used.cross_entropy(self.rows)
+        labels = self.job.prepared.labels[self.rows]
+        return loss, auc(labels, logits) if 0 < labels.sum() < len(labels) else None
 
     def _store(self, step: TrainingStep) -> None:
         step.gather_statistics()
-        meta = {
-            "identity": self.identity,
-            "step": self.memory.step,
-            "sums": self.memory.sums,
-            "best": self.memory.best,
-            "epochs_since_best": self.memory.epochs_since_best,
-        }
 
         def write() -> None:
             arrays = snapshot(self.parts.variables()) | self.choice.arrays()
-            write_checkpoint(self.checkpoint_path, arrays, meta | {"choice": self.choice.facts()})
+            meta = {"identity": self.identity, **asdict(self.memory), "choice": self.choice.facts()}
+            write_checkpoint(self.checkpoint_path, arrays, meta)
 
         self.workers.from_chief(write)
 

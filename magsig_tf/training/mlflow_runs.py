@@ -32,10 +32,8 @@ KEY = "magsig.key"
 """Tag by which a logged run is found again."""
 SCORED = ("test", "in_domain_test")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_BATCH = 500
-_LONGEST_VALUE = 6000
-_LONGEST_SAID = 160
-_PARAMETERS_AT_ONCE = 100
+_PARAMETERS_AT_ONCE, _BATCH = 100, 500
+_LONGEST_VALUE, _LONGEST_SAID = 6000, 160
 _CALM = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """No telemetry, and an unreachable store costs seconds only; a user's own settings take precedence."""
 _QUIET = ("mlflow", "alembic")
@@ -90,10 +88,8 @@ class MlflowRuns:
             self.failed += 1
             return
         try:
-            if self._log(run):
-                self.logged += 1
-            else:
-                self.known += 1
+            new = self._log(run)
+            self.logged, self.known = self.logged + new, self.known + (not new)
         except Exception as error:  # stores are plugins of MLflow and raise what they like; the run itself is safe
             self.failed += 1
             self._warn(
@@ -103,7 +99,9 @@ class MlflowRuns:
 
     def _log(self, run: Run) -> bool:
         client, record = self._connected(), run.record
-        experiment, key = self._experiment(client, record.dataset), key_of(record)
+        name, key = os.environ.get(EXPERIMENT) or f"magsig-{record.dataset}", key_of(record)
+        known = client.get_experiment_by_name(name)
+        experiment = known.experiment_id if known else client.create_experiment(name, self.store.artifacts)
         for found in client.search_runs([experiment], f"tags.`{KEY}` = '{key}'"):
             if found.info.status == "FINISHED":
                 return False
@@ -117,32 +115,28 @@ class MlflowRuns:
     def _fill(self, client: MlflowClient, identifier: str, run: Run, record: RunRecord) -> None:
         from mlflow.entities import Metric, Param
 
-        values = run.config.flat().items()
-        parameters = [Param(name, str(value)[:_LONGEST_VALUE]) for name, value in values]
-        for first in range(0, len(parameters), _PARAMETERS_AT_ONCE):
-            client.log_batch(identifier, params=parameters[first : first + _PARAMETERS_AT_ONCE])
+        parameters = [Param(name, str(value)[:_LONGEST_VALUE]) for name, value in run.config.flat().items()]
         at = _milliseconds(record.finished)
-        numbers = [Metric(_name(tag), value, at, step) for tag, value, step in numbers_of(run, record)]
-        for first in range(0, len(numbers), _BATCH):
-            client.log_batch(identifier, metrics=numbers[first : first + _BATCH])
+        # a method of a plugin may log under any name, and MLflow does not take every one
+        numbers = [
+            Metric(re.sub(r"[^\w\-. :/]", "_", tag, flags=re.ASCII), value, at, step)
+            for tag, value, step in numbers_of(run, record)
+        ]
+        for kind, entries, most in (("params", parameters, _PARAMETERS_AT_ONCE), ("metrics", numbers, _BATCH)):
+            for first in range(0, len(entries), most):
+                client.log_batch(identifier, **{kind: entries[first : first + most]})
         for name in ARTIFACTS:
             client.log_artifact(identifier, str(run.folder / name))
 
     def _connected(self) -> MlflowClient:
         if self._client is None:
-            for name, value in _CALM.items():
-                os.environ.setdefault(name, value)
+            os.environ.update(_CALM | os.environ)
             from mlflow import MlflowClient
 
             for name in _QUIET:
                 logging.getLogger(name).setLevel(logging.WARNING)
             self._client = MlflowClient(self.store.uri, registry_uri=self.store.uri)
         return self._client
-
-    def _experiment(self, client: MlflowClient, dataset: str) -> str:
-        name = os.environ.get(EXPERIMENT) or f"magsig-{dataset}"
-        found = client.get_experiment_by_name(name)
-        return found.experiment_id if found else client.create_experiment(name, self.store.artifacts)
 
 
 def _short(error: Exception) -> str:
@@ -196,9 +190,8 @@ def _scores(rows: pd.DataFrame) -> dict[str, float]:
     found = {"brier": metrics.brier_score(label, probability), "log_loss": metrics.log_loss(label, probability)}
     found["accuracy"] = metrics.accuracy(label, called)
     if 0 < label.sum() < len(label):
-        found["auc"] = metrics.auc(label, probability)
+        found |= {"auc": metrics.auc(label, probability), "f1": metrics.f1(label, called)}
         found["balanced_accuracy"] = metrics.balanced_accuracy(label, called)
-        found["f1"] = metrics.f1(label, called)
     return {name: float(value) for name, value in found.items()}
 
 
@@ -207,11 +200,6 @@ def _tags(run: Run, record: RunRecord, key: str) -> dict[str, str]:
     tags = {f"magsig.{name}": str(getattr(record, name)) for name in names}
     versions = {f"magsig.version.{name}": text for name, text in (record.versions or {}).items()}
     return {KEY: key, "magsig.folder": str(run.folder), "magsig.selection": record.selection} | tags | versions
-
-
-def _name(tag: str) -> str:
-    """Return a name that MLflow takes; a method of a plugin may log under any."""
-    return re.sub(r"[^\w\-. :/]", "_", tag, flags=re.ASCII)
 
 
 def _milliseconds(text: str | None) -> int:

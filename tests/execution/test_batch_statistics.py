@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magsig_tf.execution.batch_statistics import BatchStatistics, pooled
+from magsig_tf.execution.evaluated_weights import BatchStatistics, pooled
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 
 KINDS = {"fused": FusedBatchNormalization, "stock": keras.layers.BatchNormalization}

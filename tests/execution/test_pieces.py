@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from magsig_tf.errors import MagsigError, RunError
-from magsig_tf.execution.averaging import WeightAverage
-from magsig_tf.execution.checkpoint import read_checkpoint, restore, write_checkpoint
+from magsig_tf.execution.evaluated_weights import WeightAverage
+from magsig_tf.execution.resumption import read_checkpoint, restore, write_checkpoint
 from magsig_tf.execution.run_log import RunLog, read_log
 
 

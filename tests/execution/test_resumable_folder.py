@@ -7,7 +7,7 @@ import json
 import pytest
 
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.execution.resumable_folder import ResumableFolder
+from magsig_tf.execution.resumption import ResumableFolder
 from magsig_tf.execution.workers import ALONE
 
 IDENTITY = {"dataset_hash": "d", "split_hash": "s"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.methods import replicas
+from magsig_tf.methods import step as replicas
 from magsig_tf.methods.step import StepTensors
 
 VALUES = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)

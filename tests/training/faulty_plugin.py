@@ -43,7 +43,7 @@ class Adapting(Method):
     """Takes the batch statistics of the held-out images (Li et al. 2018, AdaBN)."""
 
     def adapt(self, network, rows):
-        from magsig_tf.execution.batch_statistics import BatchStatistics
+        from magsig_tf.execution.evaluated_weights import BatchStatistics
 
         BatchStatistics(network).estimate(rows.batches("held_out"))
 

@@ -12,11 +12,11 @@ def main(kind: str, workspace: str, target: str) -> None:
     from magsig_tf.data.batches import read_batches
     from magsig_tf.data.prepared import PreparedDataset
     from magsig_tf.data.splits import split_of
-    from magsig_tf.execution.checkpoint import snapshot
+    from magsig_tf.execution.resumption import snapshot
     from magsig_tf.execution.runtime import configure_tensorflow
     from magsig_tf.execution.workers import join_workers
     from magsig_tf.tensorflow_import import load_tensorflow
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
     from magsig_tf.training.step import TrainingStep
     from tests.tiny import tiny_config
 
@@ -36,7 +36,7 @@ def main(kind: str, workspace: str, target: str) -> None:
     import keras
 
     prepared = PreparedDataset.open(Path(workspace) / "data" / "tiny")
-    parts = build_parts(config, prepared, split_of(config, prepared), workers)
+    parts = RunParts(config, prepared, split_of(config, prepared), workers)
     with parts.strategy.scope():
         # AdamW turns rounding noise on zero gradients into whole steps, so replicas are compared under plain descent
         parts.optimizer = keras.optimizers.SGD(LEARNING_RATE)

@@ -5,7 +5,7 @@ import pytest
 
 from magsig_tf.data.splits import split_of
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.batch_statistics import BatchStatistics
+from magsig_tf.execution.evaluated_weights import BatchStatistics
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.run_log import read_log
 from magsig_tf.testing import MethodTrial

@@ -127,10 +127,10 @@ def test_the_rule_makes_another_run_and_stands_in_its_record(workspace):
 
 def test_estimating_changes_nothing_of_what_is_trained(workspace):
     from magsig_tf.training.evaluated_network import EvaluatedNetwork
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
 
     run, _, prepared = trained(workspace, "tests.training.slow_encoders:small_cnn_99")
-    parts = build_parts(run.config, prepared, split_of(run.config, prepared))
+    parts = RunParts(run.config, prepared, split_of(run.config, prepared))
     before = {name: variable.numpy() for name, variable in parts.variables().items()}
     used = EvaluatedNetwork(parts, prepared, run.config.settings)
     used.take_weights()
@@ -143,11 +143,11 @@ def test_estimating_changes_nothing_of_what_is_trained(workspace):
 
 def test_statistics_come_from_plain_training_rows_with_as_many_of_each_source(workspace):
     from magsig_tf.training.evaluated_network import EvaluatedNetwork
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
 
     run, _, prepared = trained(workspace, "tests.training.slow_encoders:small_cnn_99")
     split = split_of(run.config, prepared)
-    used = EvaluatedNetwork(build_parts(run.config, prepared, split), prepared, run.config.settings)
+    used = EvaluatedNetwork(RunParts(run.config, prepared, split), prepared, run.config.settings)
     batches = used.rows()
     assert set(batches.ravel()) <= set(split.rows["train"])
     for batch in batches:
@@ -182,14 +182,14 @@ def trained_beside_poor_images(workspace, normalised_apart):
     """Train on real images and as many of noise that look like none; return the check on training rows."""
     from magsig_tf.data.batches import read_batches
     from magsig_tf.training.evaluated_network import EvaluatedNetwork
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
     from magsig_tf.training.step import TrainingStep
 
     config = tiny_config(
         dataset="several", encoder="small_cnn", dropout=0.0, augment=[], epochs=20, images_per_magnification=8
     ).for_run(dataset="several", method="baseline", holdout="400X", patient_fold=0, seed=0)
     prepared = PreparedDataset.open(workspace.data("several"))
-    parts = build_parts(config, prepared, split_of(config, prepared))
+    parts = RunParts(config, prepared, split_of(config, prepared))
     step, taken = TrainingStep(parts), 0
     for epoch in range(config.settings.epochs):
         for batch in read_batches(prepared.images, prepared.labels, parts.plan, epoch):
@@ -212,7 +212,7 @@ def test_synthetic_images_do_not_take_part_in_the_normalisation_of_real_ones(wor
 @pytest.mark.parametrize("synthetic", [[True] * 6, [False] * 6, [True, False, False, True, True, False]])
 def test_a_slice_may_hold_any_number_of_synthetic_images(workspace, synthetic):
     from magsig_tf.data.batches import Batch
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
     from magsig_tf.training.step import TrainingStep
 
     config = tiny_config(
@@ -221,7 +221,7 @@ def test_a_slice_may_hold_any_number_of_synthetic_images(workspace, synthetic):
     prepared = PreparedDataset.open(workspace.data("several"))
     logs = []
     for mask in (np.array(synthetic), None):
-        parts = build_parts(config, prepared, split_of(config, prepared))
+        parts = RunParts(config, prepared, split_of(config, prepared))
         batch = Batch(
             prepared.images[:6],
             np.eye(2, 3).reshape(6, 1).astype(np.float32),

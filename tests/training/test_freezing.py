@@ -43,9 +43,9 @@ def run_in(folder, **changes):
 
 
 def parts_of(run, prepared):
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
 
-    return build_parts(run.config, prepared, split_of(run.config, prepared))
+    return RunParts(run.config, prepared, split_of(run.config, prepared))
 
 
 def weights(encoder):

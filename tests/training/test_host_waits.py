@@ -54,11 +54,11 @@ def test_the_loop_reads_at_log_lines_alone(tmp_path, dataset, reads):
 
 
 def test_no_operation_of_a_step_calls_the_host(dataset, tensorflow):
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
     from magsig_tf.training.step import TrainingStep
 
     config = run_config(ema=0.9)
-    parts = build_parts(config, dataset, split_of(config, dataset))
+    parts = RunParts(config, dataset, split_of(config, dataset))
     step = TrainingStep(parts)
     batch = next(iter(read_batches(dataset.images, dataset.labels, parts.plan, 0)))
     tensors = step._arrays(batch)

@@ -9,7 +9,7 @@ from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.gan.fold import read_synthetic_images
 from magsig_tf.seeding import generator_for
-from magsig_tf.training import synthetic_filter
+from magsig_tf.training import changed_batches
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import fold_of, gan_run, write_fold
@@ -111,9 +111,9 @@ def test_the_filter_compares_with_training_images_alone(marked, run, monkeypatch
         seen.append(images)
         return np.zeros(len(images)), generator_for("leak test").random((len(images), 2))
 
-    monkeypatch.setattr(synthetic_filter, "_classified", classified)
+    monkeypatch.setattr(changed_batches, "_classified", classified)
     synthetic = read_synthetic_images(write_fold(fold_of(run, marked), marked))
     rows = split_of(run.config, marked).rows["train"]
-    synthetic_filter.filtered(synthetic, marked, rows, run.folder / "model.keras", 0.5, 16)
+    changed_batches.filtered(synthetic, marked, rows, run.folder / "model.keras", 0.5, 16)
     assert len(seen[0]) == len(synthetic) + len(rows)
     assert not is_marked(seen[0]).any()

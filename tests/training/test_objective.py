@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.execution.checkpoint import snapshot
+from magsig_tf.execution.resumption import snapshot
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.gan import GanMethod
 from magsig_tf.methods.grl import GradientReversalMethod

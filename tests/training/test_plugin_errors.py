@@ -12,9 +12,8 @@ from magsig_tf.errors import UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.registry import PluginError
 from magsig_tf.testing import MethodTrial
-from magsig_tf.training.matrix import execute_matrix, plan_matrix
-from magsig_tf.training.prerequisites import missing_prerequisites
-from magsig_tf.training.run import execute
+from magsig_tf.training.planning import missing_prerequisites, plan_matrix
+from magsig_tf.training.run import execute, execute_matrix
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

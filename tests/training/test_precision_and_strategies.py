@@ -7,7 +7,7 @@ import pytest
 from magsig_tf.data.batches import read_batches
 from magsig_tf.data.splits import split_of
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.checkpoint import snapshot
+from magsig_tf.execution.resumption import snapshot
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 
@@ -26,14 +26,14 @@ def _float32_afterwards():
 
 
 def train(prepared, steps=3, **changes):
-    from magsig_tf.training.parts import build_parts
+    from magsig_tf.training.parts import RunParts
     from magsig_tf.training.step import TrainingStep
 
     config = tiny_config(**changes)
     run_config = config.for_run(
         dataset="tiny", method=config.settings.method[0], holdout="400X", patient_fold=0, seed=0
     )
-    parts = build_parts(run_config, prepared, split_of(run_config, prepared))
+    parts = RunParts(run_config, prepared, split_of(run_config, prepared))
     step = TrainingStep(parts)
     logs = []
     for index, batch in zip(range(steps), read_batches(prepared.images, prepared.labels, parts.plan, 0), strict=False):
@@ -68,7 +68,7 @@ def test_float16_scales_the_loss_and_logs_the_true_gradient_norm(prepared):
 def test_two_replicas_without_batch_statistics_take_the_same_first_step_as_one(prepared, tensorflow):
     # batch norm sees half a batch on each replica, so an encoder without it is compared; SGD-like first step of AdamW
     # turns rounding into steps of the learning rate, so gradients are compared through their norm and the loss
-    common = {"encoder": "magsig_tf.testing.plain_encoder:build", "augment": [], "dropout": 0.0, "method": ["grl"]}
+    common = {"encoder": "magsig_tf.testing.tiny_data:plain_encoder", "augment": [], "dropout": 0.0, "method": ["grl"]}
     one, logs_one = train(prepared, steps=1, strategy="one", **common)
     two, logs_two = train(prepared, steps=1, strategy="mirrored", **common)
     assert two.strategy.num_replicas_in_sync == 2
@@ -91,11 +91,11 @@ def test_a_batch_that_replicas_cannot_share_is_refused(prepared, tensorflow):
 
 
 def test_replicas_share_a_batch_without_overlap_and_so_do_processes(prepared, tensorflow):
-    from magsig_tf.training.step import TrainingStep
+    from magsig_tf.execution.runtime import replica_slices
 
     parts, _ = train(prepared, steps=1, strategy="mirrored")
     whole = next(read_batches(prepared.images, prepared.labels, parts.plan, 0))
-    distributed, _, _ = TrainingStep(parts)._distribute((whole.images, whole.labels, whole.domains))
+    distributed, _, _ = replica_slices(parts.strategy, (whole.images, whole.labels, whole.domains), parts.global_batch)
     slices = [part.numpy() for part in parts.strategy.experimental_local_results(distributed)]
     np.testing.assert_array_equal(np.concatenate(slices), whole.images)
     shares = read_shares(prepared, parts.plan)

@@ -11,9 +11,8 @@ from magsig_tf.errors import DataError, RunError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.methods.needs import RunNeeded
 from magsig_tf.runs.run import Run
-from magsig_tf.training.matrix import execute_matrix, plan_matrix
-from magsig_tf.training.prerequisites import missing_prerequisites, needed_run
-from magsig_tf.training.run import execute
+from magsig_tf.training.planning import missing_prerequisites, needed_run, plan_matrix
+from magsig_tf.training.run import execute, execute_matrix
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import Notes, fold_of, gan_config, gan_run, write_fold
 from tests.tiny import tiny_config, tiny_dataset

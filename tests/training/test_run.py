@@ -14,8 +14,8 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.locking import holding
 from magsig_tf.runs.record import write_record
 from magsig_tf.runs.run import Run
-from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
-from magsig_tf.training.run import execute, opening_record
+from magsig_tf.training.planning import estimated_seconds, plan_matrix
+from magsig_tf.training.run import execute, execute_matrix, opening_record
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
 

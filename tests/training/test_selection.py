@@ -21,4 +21,4 @@ def test_selection_begins_late_and_ties_go_to_the_earliest():
     assert not rule.prefers(0.5, 0.6, 0.5)
     assert rule.prefers(0.49, 0.6, 0.5)
     assert not rule.prefers(float("nan"), 0.6, None)
-    assert selection_rule("oracle", 0.3).is_oracle
+    assert selection_rule("oracle", 0.3).part == "validation_holdout"

@@ -11,9 +11,9 @@ from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError
 from magsig_tf.gan.fold import read_synthetic_images
 from magsig_tf.methods.needs import RunNeeded
-from magsig_tf.training.prerequisites import missing_prerequisites, needed_run
+from magsig_tf.training.changed_batches import filtered, nearest_distances
+from magsig_tf.training.planning import missing_prerequisites, needed_run
 from magsig_tf.training.run import execute
-from magsig_tf.training.synthetic_filter import filtered, nearest_distances
 from magsig_tf.workspace import Workspace
 from tests.made_up_gans import Notes, fold_of, gan_run, write_fold
 from tests.tiny import SIZE, tiny_dataset

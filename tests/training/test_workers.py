@@ -14,7 +14,7 @@ import pytest
 
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.workers import read_cluster
-from magsig_tf.training.inference import Inference
+from magsig_tf.training.evaluated_network import Inference
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_dataset
 
@@ -182,6 +182,6 @@ def test_a_chief_of_its_own_comes_first(monkeypatch):
     description = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(description))
     cluster = read_cluster()
-    assert (cluster.addresses, cluster.index, cluster.is_chief) == (("a:1", "b:1", "c:1"), 2, False)
+    assert (cluster.addresses, cluster.index) == (("a:1", "b:1", "c:1"), 2)
     message = "remote target /job:worker/replica:0/task:0 while calling; /job:worker/replica:0/task:1/device:CPU:0"
     assert cluster.others_named_in(message) == ["b:1"]

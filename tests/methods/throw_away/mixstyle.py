@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from magsig_tf.methods.contract import Method
-from magsig_tf.methods.replicas import gather, own_part
+from magsig_tf.methods.step import gather, own_part
 from magsig_tf.models.classifier import insert_after
 
 

@@ -1,7 +1,8 @@
-"""Batch statistics that belong to a network's weights: estimated on real rows, and never by a moving average.
+"""What a network is evaluated with and was not trained with: averages of its weights, and batch statistics of theirs.
 
-Moving averages with a momentum of .99 need hundreds of steps to arrive, and a short training has a hundred. Until then
-a network that is evaluated with them is not the network that was trained.
+Batch statistics are estimated on real rows, and never by a moving average. Moving averages with a momentum of .99 need
+hundreds of steps to arrive, and a short training has a hundred. Until then a network that is evaluated with them is not
+the network that was trained.
 """
 
 from __future__ import annotations
@@ -9,13 +10,102 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
+
+class WeightAverage:
+    """Exponential moving average of variables.
+
+    The decay rises as min(decay, (1 + step) / (10 + step)), so that early steps do not weigh the initial weights.
+
+    Args:
+        variables: The trainable variables to average.
+        decay: In (0, 1).
+    """
+
+    def __init__(self, variables: Iterable[keras.Variable], decay: float):
+        self.variables, self.decay = list(variables), decay
+        self.averages = _copies(self.variables)
+
+    def update(self, step: tf.Tensor) -> None:
+        """Take one averaging step; runs in the graph, outside the replicas."""
+        step = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.decay, (1.0 + step) / (10.0 + step))
+        for average, variable in zip(self.averages, self.variables, strict=True):
+            average.assign(decay * average.value + (1.0 - decay) * variable.value)
+
+
+class StretchMean:
+    """Mean of variables over the steps since it was emptied.
+
+    Args:
+        variables: The trainable variables to average.
+    """
+
+    def __init__(self, variables: Iterable[keras.Variable]):
+        self.variables = list(variables)
+        self.averages = _copies(self.variables)
+        self.steps = keras.Variable(0.0, trainable=False, dtype="float32", name="averaged_steps")
+
+    def update(self, step: tf.Tensor) -> None:
+        """Count the weights after a step; runs in the graph, outside the replicas."""
+        self.steps.assign(self.steps.value + 1.0)
+        for average, variable in zip(self.averages, self.variables, strict=True):
+            average.assign(average.value + (variable.value - average.value) / self.steps.value)
+
+    def empty(self) -> None:
+        """Begin anew with the next step."""
+        for variable in (self.steps, *self.averages):
+            variable.assign(np.zeros(variable.shape, np.float32))
+
+    def stretch(self, last_step: int, loss: float) -> Stretch:
+        """Return the sums of the weights over the counted steps.
+
+        Args:
+            last_step: Steps taken so far.
+            loss: Validation loss of the weights after it.
+        """
+        steps = int(self.steps.numpy())
+        sums = [steps * average.numpy().astype(np.float64) for average in self.averages]
+        return Stretch(last_step - steps + 1, last_step, loss, sums)
+
+
+def _copies(variables: Iterable[keras.Variable]) -> list[keras.Variable]:
+    return [keras.Variable(v.numpy(), trainable=False, name=f"average_{i}") for i, v in enumerate(variables)]
+
+
+@dataclass
+class Stretch:
+    """Consecutive training steps and the sums of the weights over them.
+
+    Args:
+        first_step: Of the stretch, counted from 1.
+        last_step: Of the stretch; its weights were validated.
+        loss: Their validation loss.
+        sums: float64, one array a variable.
+    """
+
+    first_step: int
+    last_step: int
+    loss: float
+    sums: list[np.ndarray]
+
+    def __add__(self, later: Stretch) -> Stretch:
+        sums = [a + b for a, b in zip(self.sums, later.sums, strict=True)]
+        return Stretch(self.first_step, later.last_step, later.loss, sums)
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything but the sums, as JSON can hold it."""
+        return {"first_step": self.first_step, "last_step": self.last_step, "loss": self.loss}
+
+    def mean(self) -> list[np.ndarray]:
+        """Return the mean weights, float32."""
+        return [(total / (self.last_step - self.first_step + 1)).astype(np.float32) for total in self.sums]
 
 
 def layers_with_batch_statistics(model: keras.Model) -> list[keras.layers.Layer]:
@@ -36,9 +126,6 @@ class BatchStatistics:
     """
 
     def __init__(self, model: keras.Model):
-        import tensorflow as tf
-
-        self.model = model
         self.layers = layers_with_batch_statistics(model)
         self.serves = bool(self.layers)
         self.variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
@@ -79,7 +166,8 @@ class BatchStatistics:
             found.append([value.numpy().astype(np.float64) for value in statistics])
         if not sizes:
             return
-        for layer, means, variances in zip(self.layers, *_by_layer(found), strict=True):
+        stacked = [np.stack(values) for values in zip(*found, strict=True)]  # [batches, channels] each
+        for layer, means, variances in zip(self.layers, stacked[0::2], stacked[1::2], strict=True):
             mean, variance = pooled(means, variances, np.array(sizes, np.float64))
             layer.moving_mean.assign(mean.astype(np.float32))
             layer.moving_variance.assign(variance.astype(np.float32))
@@ -109,12 +197,6 @@ def pooled(means: np.ndarray, variances: np.ndarray, sizes: np.ndarray) -> tuple
     return mean, (shares * (variances + (means - mean) ** 2)).sum(axis=0)
 
 
-def _by_layer(found: list[list[np.ndarray]]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the means and the variances of each layer, [batches, channels], from those of each batch."""
-    stacked = [np.stack(values) for values in zip(*found, strict=True)]
-    return stacked[0::2], stacked[1::2]
-
-
 @contextlib.contextmanager
 def _normalising_by_batch(layers: list[keras.layers.Layer]) -> Iterator[None]:
     """Make batch norms ignore that the network is in inference, while it is traced."""
@@ -122,11 +204,9 @@ def _normalising_by_batch(layers: list[keras.layers.Layer]) -> Iterator[None]:
         for layer in layers:
             put_back.callback(setattr, layer, "momentum", layer.momentum)
             put_back.callback(delattr, layer, "call")
-            layer.momentum, layer.call = 0.0, functools.partial(_call_by_batch, layer.call)
+            layer.momentum, layer.call = 0.0, _by_batch(layer.call)
         yield
 
 
-def _call_by_batch(
-    call: Callable[..., tf.Tensor], inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
-) -> tf.Tensor:
-    return call(inputs, training=True, mask=mask)
+def _by_batch(call: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    return lambda inputs, training=None, mask=None: call(inputs, training=True, mask=mask)

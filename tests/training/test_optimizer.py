@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.execution.optimizer import TwoRatesAdamW, build_optimizer
+from magsig_tf.training.parts import TwoRatesAdamW, build_optimizer
 from tests.tiny import tiny_config
 
 BATCH_STEPS = 5

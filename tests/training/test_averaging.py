@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from magsig_tf.execution.averaging import Stretch, StretchMean, WindowChoice
+from magsig_tf.execution.evaluated_weights import Stretch, StretchMean
+from magsig_tf.training.selection import WindowChoice
 
 
 def stretch(number, loss, length=2):

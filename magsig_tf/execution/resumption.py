@@ -1,11 +1,20 @@
-"""A folder that is complete or resumable: a run, a GAN, the GANs of a fold."""
+"""How a training breaks off and goes on: its folder and record, its checkpoint, and the signal that asks it to stop.
+
+A checkpoint is an .npz (no pickle) of every variable plus a JSON text, one file, so that it is there whole or not at
+all. `tf.train.Checkpoint` is not used: it leaves the state of random generators out without a word; here they are
+assigned from (seed, step) before each step, so a checkpoint does not need them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import platform
 import shutil
+import signal
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +23,14 @@ from typing import Any
 import numpy as np
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.atomic_files import read_json, replacing, write_json
 from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.execution.workers import WorkerLost, Workers
 from magsig_tf.locking import holding
 
 CHECKPOINT = "checkpoint"
 """Folder of what a training needs to go on; there until it is done."""
+_META = "meta_json"
 
 
 class ResumableFolder:
@@ -165,23 +175,148 @@ def begun(found: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         found: What the record said before.
     """
-    return {"started": found.get("started", now()), "seconds": found.get("seconds", 0.0), "versions": versions()}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what computes."""
     import keras
     import tensorflow
 
-    return {
-        "magsig": __version__,
-        "python": platform.python_version(),
-        "tensorflow": tensorflow.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }
+    packages = {package.__name__: package.__version__ for package in (tensorflow, keras, np)}
+    versions = {"magsig": __version__, "python": platform.python_version(), **packages}
+    return {"started": found.get("started", now()), "seconds": found.get("seconds", 0.0), "versions": versions}
 
 
 def now() -> str:
     """Return the time in UTC as records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def snapshot(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the values of named variables (over replicas: those of this process's first)."""
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def restore(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Assign `arrays` to the variables of the same names.
+
+    Raises:
+        RunError: names or shapes differ; nothing is assigned then.
+    """
+    check_matching(variables, arrays)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def check_matching(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that do not belong to the variables.
+
+    Raises:
+        RunError: names or shapes differ.
+    """
+    if odd := sorted(set(variables) ^ set(arrays)):
+        raise _foreign(f"variables that do not match: {', '.join(odd[:3])}")
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise _foreign(f"shape {arrays[name].shape} where {tuple(variable.shape)} belongs in {name}")
+
+
+def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write arrays and their JSON-serialisable description to `path`, whole or not at all."""
+    content: dict[str, Any] = {_META: np.frombuffer(json.dumps(dict(meta)).encode(), dtype=np.uint8), **arrays}
+    with replacing(path) as temporary:
+        np.savez(temporary, **content)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and the description of a checkpoint.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return arrays, json.loads(arrays.pop(_META).tobytes())
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise RunError(
+            f"Expected a checkpoint in {path}", f"found {error}", "Remove the run's folder and repeat"
+        ) from error
+
+
+def resume(
+    path: Path,
+    variables: Mapping[str, Any],
+    identity: Mapping[str, str],
+    workers: Workers,
+    take: Callable[[dict[str, np.ndarray], dict[str, Any]], None] = lambda arrays, meta: None,
+) -> dict[str, Any] | None:
+    """Assign a training's last checkpoint to its variables in every process; the chief alone reads it.
+
+    Args:
+        path: The checkpoint, whose description has `identity`.
+        variables: By name.
+        identity: Hashes that it must carry.
+        workers: The processes.
+        take: Called in the chief with the arrays and the description, to take out what belongs to no variable.
+
+    Returns:
+        The rest of its description; None where there is no checkpoint yet.
+
+    Raises:
+        RunError: the file is damaged, or a checkpoint of something else.
+    """
+    arrays: dict[str, np.ndarray] = {}
+
+    def read() -> dict[str, Any] | None:
+        if not path.exists():
+            return None
+        stored, meta = read_checkpoint(path)
+        check_identity(meta.pop("identity"), identity, path.parent, "checkpoint")
+        take(stored, meta)
+        check_matching(variables, stored)
+        arrays.update(stored)
+        return meta
+
+    meta = workers.from_chief(read)
+    if meta is None:
+        return None
+    arrays = arrays or snapshot(variables)  # of the right shapes, for the chief's values to come
+    restore(variables, dict(zip(variables, workers.share([arrays[name] for name in variables]), strict=True)))
+    return meta
+
+
+def _foreign(found: str) -> RunError:
+    return RunError(
+        "Expected a checkpoint of this config", f"found {found}", "Remove the run's folder to train it again"
+    )
+
+
+class Interruption(contextlib.ExitStack):
+    """Context manager that turns the first SIGINT or SIGTERM into a request; a second SIGINT acts at once.
+
+    Attributes:
+        requested: Whether a signal has come.
+    """
+
+    requested = False
+
+    def __enter__(self) -> Interruption:
+        # handlers can be set in the main thread only; elsewhere signals act as they always do
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.callback(signal.signal, number, signal.signal(number, self._handle))
+        return self
+
+    def agreed(self, workers: Workers, step: int, every: int) -> bool:
+        """Return whether to stop now; all processes must call it with the same step.
+
+        Args:
+            workers: The processes; several agree on it, now and then only, since that means waiting.
+            step: Steps taken.
+            every: Steps between two such agreements.
+        """
+        if workers.count > 1 and step % every:
+            return False
+        return workers.any(self.requested)
+
+    def _handle(self, number: int, frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
