@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from magsig_tf.evaluation import LoadedRuns, Summary, arrange, load_runs, summarise
-from magsig_tf.evaluation.augmentation.frame import Explanation, augmented_groups, explain
+from magsig_tf.evaluation.augmentation.explanation import Explanation, augmented_groups, explain
 from magsig_tf.evaluation.claims.judge import Claims, judge_claims
-from magsig_tf.evaluation.comparison.frame import Comparison
-from magsig_tf.evaluation.comparison.frame import compare as compare_methods
+from magsig_tf.evaluation.comparison import Comparison
+from magsig_tf.evaluation.comparison import compare as compare_methods
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.runs.settings import margin_of
 from magsig_tf.runs.signature_results import read_signature_results

@@ -10,10 +10,10 @@ from urllib.parse import quote
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, MagsigError
 from magsig_tf.evaluation import LoadedRuns, load_runs, summarise
-from magsig_tf.evaluation.augmentation.frame import Explanation
+from magsig_tf.evaluation.augmentation.explanation import Explanation
 from magsig_tf.evaluation.claims.judge import judge_claims
-from magsig_tf.evaluation.comparison.frame import Comparison, compare
-from magsig_tf.evaluation.summary.worst_images import worst_images
+from magsig_tf.evaluation.comparison import Comparison, compare
+from magsig_tf.evaluation.curves import worst_images
 from magsig_tf.report.page.material import Material, Tile, as_data_address
 from magsig_tf.report.page.report import Report, build_report
 from magsig_tf.report.page.result_tables import read_result_tables

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
+
 from magsig_tf.evaluation.cells.catalogue import choose_metrics
-from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
+from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap
+from magsig_tf.evaluation.comparison import comparison_rows
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
 from magsig_tf.reasons import NEEDS_BOTH_BASELINES, NO_METHOD, OTHER_SETTINGS, Reason
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.settings import counterparts, differing
 from magsig_tf.statistics.units import LEVELS
 
+ALL_FOLDS = "all"
 BASELINE = "baseline"
 RESAMPLED = "baseline-resampled"
 EXPLAINED_METRICS = ("auc", "brier")
@@ -63,3 +68,48 @@ class ExplainedDifferences:
             return
         common = resampled.keys & baseline.keys
         self.pairs[RESAMPLED, BASELINE] = pair_groups(resampled.reference, baseline.reference, common)
+
+
+def row_of(group: Group, holdout: str, patient_fold: int | None = None, level: str = "") -> dict[str, object]:
+    """Return a row of the table without a number, to be filled in.
+
+    Args:
+        group: The augmented group that it is about.
+        holdout: A holdout, or "pooled".
+        patient_fold: Index of the patient fold; None for all of them.
+        level: "image" or "case"; empty where there is no such thing.
+    """
+    fold = ALL_FOLDS if patient_fold is None else str(patient_fold)
+    names = {"config": group.config_hash, "label": group.label, "holdout": holdout, "patient_fold": fold}
+    texts = dict.fromkeys(("compared", "reference", "reference_method", "features", "words", "reason_code"), "")
+    return names | {"level": level} | texts | {"value": float("nan"), "tests": 0, "n": 0}
+
+
+def said_of(reason: Reason) -> dict[str, str]:
+    return {"words": str(reason), "reason_code": reason.code}
+
+
+def difference_rows(differences: ExplainedDifferences) -> Iterator[dict]:
+    """Yield the differences of one augmented group at every target, over all patient folds and for each one."""
+    group, expected, settings = differences.group, differences.expected, differences.settings
+    for (_, reference), by_level in differences.cells.items():
+        pair = by_level[0].pair
+        about = {"compared": pair.first.label, "reference": pair.reference.label, "reference_method": reference}
+        for cells in by_level:
+            for target, fold in _targets(differences, pair.keys):
+                base = row_of(group, target, fold, cells.level) | about
+                for row in comparison_rows(cells, target, expected, settings, fold):
+                    numbers = {name: row[name] for name in ("value", "low", "high", "p")}
+                    reason = Reason(row["reason_code"], row["reason"])
+                    yield base | numbers | {"quantity": row["metric"], "n": row["pairs"]} | said_of(reason)
+    for (first, second), reason in differences.absent.items():
+        compared = group.label if first == group.method else first
+        about = {"compared": compared, "reference": second, "reference_method": second} | said_of(reason)
+        for target, level, metric in product(differences.targets, LEVELS, EXPLAINED_METRICS):
+            yield row_of(group, target, level=level) | about | {"quantity": metric}
+
+
+def _targets(differences: ExplainedDifferences, keys: set) -> Iterator[tuple[str, int | None]]:
+    for target in differences.targets:
+        yield target, None
+        yield from ((target, fold) for fold in sorted({k for holdout, k, _ in keys if holdout == target}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import MagsigError, RunError
-from magsig_tf.evaluation.cells.drop import RunKey
-from magsig_tf.reasons import GAN_QUALITY, NOTHING, Reason, joined
+from magsig_tf.evaluation.augmentation.differences import row_of, said_of
+from magsig_tf.evaluation.cells.differences import NO_RUN, RunKey
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.reasons import GAN_QUALITY, NOT_FILTERED, NOTHING, Reason, joined
 from magsig_tf.runs.matrix import Group
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
@@ -128,6 +130,7 @@ def _has_kid(table: pd.DataFrame, features: str) -> bool:
     return bool(table.loc[kid, "value"].notna().any())
 
 
+UNFILTERED = Reason(NOT_FILTERED, "not filtered")
 NOT_MEASURED = "not measured"
 
 
@@ -225,3 +228,37 @@ def kept_shares(group: Group) -> dict[RunKey, float]:
         for key, record in records.items()
         if record is not None and record.filtered and record.kept_share is not None
     }
+
+
+def quality_rows(group: Group, targets: Sequence[str], folds: Sequence[FoldValues], features: str) -> Iterator[dict]:
+    """Yield the quality of a group's GANs at every target, over all patient folds and for each one.
+
+    Args:
+        group: The group.
+        targets: Its holdouts, perhaps with "pooled".
+        folds: Its GANs.
+        features: The feature space in which they are compared.
+    """
+    holdouts, kept = [target for target in targets if target != POOLED], kept_shares(group)
+    for target in targets:
+        chosen = holdouts if target == POOLED else [target]
+        of_target = [fold for fold in folds if fold.holdout in chosen]
+        numbers = [] if target == POOLED else sorted({fold.patient_fold for fold in of_target})
+        for number in [None, *numbers]:
+            base = row_of(group, target, number)
+            some = [fold for fold in of_target if number in (None, fold.patient_fold)]
+            for metric in METRICS_TOLD:
+                yield from _metric_rows(base | {"features": features}, some, metric)
+            shares = [share for (h, k, _), share in kept.items() if h in chosen and number in (None, k)]
+            reason = Reason() if shares else UNFILTERED if some else NO_RUN
+            share = float(np.mean(shares)) if shares else float("nan")
+            yield base | {"quantity": "kept_share", "value": share, "n": len(shares)} | said_of(reason)
+
+
+def _metric_rows(base: dict, folds: Sequence[FoldValues], metric: str) -> Iterator[dict]:
+    mean = mean_quality(folds, metric)
+    base = base | {"n": mean.gans}
+    yield base | {"quantity": metric, "value": mean.value} | said_of(mean.reason if folds else NO_RUN)
+    yield base | {"quantity": f"{metric}_floor", "value": mean.floor}
+    if metric == "kid":
+        yield base | {"quantity": "kid_above_floor", "value": mean.above_floor}

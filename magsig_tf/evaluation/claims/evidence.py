@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
+from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, average, difference
 from magsig_tf.evaluation.claims.paper import DifferenceRule, OverlapRule, Rule
 from magsig_tf.evaluation.claims.verdicts import Estimate, Finding, Verdict

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,20 +62,10 @@ class ProbedRows:
         if scope == ALL:
             return self
         kept = np.isin(self.magnification, self.sources)
-        return ProbedRows(
-            self.subject,
-            self.holdout,
-            self.seed,
-            self.embedding[kept],
-            self.label[kept],
-            self.case[kept],
-            self.magnification[kept],
-            self.sources,
-            None if self.picture is None else self.picture[kept],
-            None if self.zoomed is None else self.zoomed[kept],
-            {name: values[kept] for name, values in self.factors.items()},
-            self.kind,
-        )
+        names = ("embedding", "label", "case", "magnification", "picture", "zoomed")
+        known = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        arrays: dict[str, Any] = {name: values[kept] for name, values in known.items()}
+        return replace(self, **arrays, factors={name: values[kept] for name, values in self.factors.items()})
 
 
 TESTED = ("test", "in_domain_test")
@@ -240,17 +231,7 @@ def _rows(subject: str, run: Run, tested: Embeddings, known: Known, path: Path) 
             f"found row {tested.row.max()}",
             _REMEDY,
         )
-    picture, zoomed = known.pictures(tested.row)
-    return ProbedRows(
-        subject,
-        run.holdout,
-        run.seed,
-        tested.embedding,
-        tested.label,
-        tested.case,
-        tested.magnification,
-        tuple(name for name in run.magnifications if name != run.holdout),
-        picture,
-        zoomed,
-        {name: values[tested.row] for name, values in known.factors.items()},
-    )
+    arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
+    sources = tuple(name for name in run.magnifications if name != run.holdout)
+    factors = {name: values[tested.row] for name, values in known.factors.items()}
+    return ProbedRows(subject, run.holdout, run.seed, *arrays, sources, *known.pictures(tested.row), factors)

@@ -1,22 +1,150 @@
-"""The table of a probe study: one number each for subject, probe, scope and control, with intervals over cases."""
+"""The table of a probe study: every probe of every set of rows, with intervals over cases, and what to know of it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from magsig_tf.data.manifest import magnification_order
-from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
-from magsig_tf.evaluation.probes.rows import ProbedRows
+from magsig_tf.errors import NotDefinedError
+from magsig_tf.evaluation.cells.values import known_mean
+from magsig_tf.evaluation.probes.case_and_factors import (
+    FactorAnswers,
+    factor_probe,
+    factor_scores,
+    factor_values,
+    identity_probe,
+    identity_scores,
+    identity_values,
+    require_varying,
+)
+from magsig_tf.evaluation.probes.magnification import (
+    KINDS,
+    magnification_probe,
+    magnification_scores,
+    magnification_values,
+    shuffled_magnifications,
+)
+from magsig_tf.evaluation.probes.rows import SCOPES, SOURCES, ProbedRows
 from magsig_tf.parallel_work import available_cores, map_in_order
-from magsig_tf.reasons import FEW_CASES, Reason, joined
-from magsig_tf.statistics.bootstrap import FEWEST_CASES, case_multiplicities
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.reasons import (
+    FEW_CASES,
+    NO_SOURCE_MAGNIFICATION,
+    NOTHING,
+    ORIGIN_CONFOUNDED,
+    ZOOMS_APART,
+    Reason,
+    joined,
+)
+from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
+
+MAGNIFICATION, CASE = "magnification", "case"
+CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
+APART = Reason(ZOOMS_APART, "zooms are never compared with their own source")
+SCORES: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
+    **dict.fromkeys(KINDS, magnification_scores),
+    "identity": identity_scores,
+    "ridge": factor_scores,
+}
+"""How the sums of each probe become scores of every replicate."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One probe of one set of rows.
+
+    Args:
+        subject, holdout, seed: Those of the rows.
+        probe: A key of `SCORES`.
+        target: What the probe looks for: "magnification", "case" or the name of a factor.
+        scope: "source" or "all".
+        shuffled: Whether the targets were shuffled first (the control).
+        images: Number of rows.
+        cases: Name of each scored case, shape (cases,).
+        sums: Their sums, shape (cases, columns); None where the probe is not defined.
+        reason: Why it is not defined, else empty.
+        note: What a reader must know of it, else empty.
+    """
+
+    subject: str
+    holdout: str
+    seed: int
+    probe: str
+    target: str
+    scope: str
+    shuffled: bool
+    images: int
+    cases: np.ndarray = field(repr=False)
+    sums: np.ndarray | None = field(repr=False)
+    reason: Reason = NOTHING
+    note: Reason = NOTHING
+
+
+NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
+
+
+def answer_all(work: tuple[ProbedRows, tuple[str, ...]]) -> list[Answer]:
+    """Run every probe on the rows of both scopes.
+
+    Args:
+        work: The rows, and the magnifications of the whole study in the order of the sums' columns.
+    """
+    everything, names = work
+    # the matrices are small: more threads fight over the cores, and on a busy machine cost ten times the time
+    with threadpool_limits(1):
+        return [answer for scope in SCOPES for answer in _answers(everything.within(scope), scope, names)]
+
+
+def _answers(rows: ProbedRows, scope: str, names: tuple[str, ...]) -> Iterator[Answer]:
+    asked = [(kind, MAGNIFICATION, shuffled) for kind in KINDS for shuffled in (False, True)]
+    asked += [("identity", CASE, False), *(("ridge", name, False) for name in rows.factors)]
+    factors = cache(partial(factor_probe, rows.embedding, rows.factors, rows.case, rows.label))
+    zoomed = rows.zoomed is not None and rows.zoomed.any()
+    cases = np.unique(rows.case)
+    for probe, target, shuffled in asked:
+        about = (rows.subject, rows.holdout, rows.seed, probe, target, scope, shuffled, len(rows.case), cases)
+        note = {"identity": APART, "ridge": NOTHING}.get(probe, CONFOUNDED) if zoomed else NOTHING
+        if scope == SOURCES and not rows.sources:
+            yield Answer(*about, None, NO_SOURCES, note)
+            continue
+        try:
+            case, values = _values(rows, probe, target, shuffled, names, factors)
+        except NotDefinedError as error:
+            yield Answer(*about, None, error.reason, note)
+            continue
+        sums = np.zeros((len(cases), values.shape[1]))
+        np.add.at(sums, np.searchsorted(cases, case), values)
+        yield Answer(*about, sums, NOTHING, note)
+
+
+def _values(
+    rows: ProbedRows,
+    probe: str,
+    target: str,
+    shuffled: bool,
+    names: tuple[str, ...],
+    factors: Callable[[], dict[str, FactorAnswers]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the case of each answer of one probe, and its additive values."""
+    if probe == "identity":
+        searches = identity_probe(rows.embedding, rows.magnification, rows.case, rows.picture)
+        return searches.case, identity_values(searches)
+    if probe == "ridge":
+        factor = require_varying(factors(), target)
+        return factor.case, factor_values(factor)
+    targets = rows.magnification
+    if shuffled:
+        targets = shuffled_magnifications(targets, rows.case, rows.holdout, rows.seed)
+    found = magnification_probe(rows.embedding, targets, rows.case, rows.label, probe)
+    return found.case, magnification_values(found, names)
+
 
 CHANCE_OF_R2 = 0.0
 LEVEL = 0.95
@@ -66,20 +194,15 @@ def summarise_probes(
     cases = np.array(sorted(labels))
     strata = np.array([labels[name] for name in cases])
     multiplicities = case_multiplicities(strata, replicates, "probes")
-    order = list(dict.fromkeys(map(_row_of, answers)))
-    answers.sort(key=lambda answer: order.index(_row_of(answer)))
-    table = [
-        record
-        for _, members in groupby(answers, _row_of)
-        for record in _records(list(members), cases, strata, multiplicities)
-    ]
-    frame = pd.DataFrame(table)
+    by_row: dict[tuple, list[Answer]] = {}
+    for answer in answers:
+        row = answer.subject, answer.probe, answer.target, answer.scope, answer.shuffled
+        by_row.setdefault(row, []).append(answer)
+    frame = pd.DataFrame(
+        [record for of_row in by_row.values() for record in _records(of_row, cases, strata, multiplicities)]
+    )
     frame.insert(1, "kind", frame["subject"].map(kinds))
     return frame
-
-
-def _row_of(answer: Answer) -> tuple:
-    return answer.subject, answer.probe, answer.target, answer.scope, answer.shuffled
 
 
 def _records(
@@ -111,7 +234,7 @@ def _records(
         return
     scores, scored = _joined(defined, cases, multiplicities)
     chance = scores.pop("chance", np.array([CHANCE_OF_R2]))[0]
-    few = min(np.bincount(np.unique(strata[scored], return_inverse=True)[1])) < FEWEST_CASES
+    few = np.unique(strata[scored], return_counts=True)[1].min() < FEWEST_CASES
     too_few = Reason(FEW_CASES, f"no interval: fewer than {FEWEST_CASES} cases in a class") if few else Reason()
     for metric, values in scores.items():
         low, high = (float("nan"),) * 2 if few else _interval(values)
@@ -138,14 +261,58 @@ def _joined(
         sums[np.searchsorted(cases, answer.cases)] += answer.sums
     scored = np.any([sums[:, 0] > 0 for sums in embeddings.values()], axis=0)
     each = [SCORES[answers[0].probe](multiplicities @ sums) for sums in embeddings.values()]
-    joined = {}
-    for name in each[0]:
-        values = np.stack([scores[name] for scores in each])
-        known = np.isfinite(values)
-        # a replicate without the cases of one embedding averages over the others
-        joined[name] = ratio(np.where(known, values, 0.0).sum(0), known.sum(0))
-    return joined, scored
+    # a replicate without the cases of one embedding averages over the others
+    return {name: known_mean(np.stack([scores[name] for scores in each])) for name in each[0]}, scored
 
 
 def _metrics_of(probe: str) -> list[str]:
     return {"identity": ["top1"], "ridge": ["r2"]}.get(probe, ["balanced_accuracy", "mutual_information"])
+
+
+READS = {"linear": "linear probe", "neighbours": "k-NN probe", "identity": "same case", "ridge": "factor"}
+
+
+def probe_notes(table: pd.DataFrame, absent_controls: Sequence[str] = ()) -> list[str]:
+    """Return the notes that belong to the printed tables.
+
+    Args:
+        table: From `summarise_probes`.
+        absent_controls: Controls that are not there, each with its reason.
+    """
+    return [
+        *_confounded(table),
+        *_reasons(table),
+        *_few_cases(table),
+        *(f"Control {text}." for text in absent_controls),
+    ]
+
+
+def _confounded(table: pd.DataFrame) -> list[str]:
+    rows = table[table["note_code"] == CONFOUNDED.code]
+    if rows.empty:
+        return []
+    scopes = " and ".join("source rows" if scope == SOURCES else "all rows" for scope in rows["rows"].unique())
+    return [
+        f"{CONFOUNDED.capitalize()} ({scopes}): some are digital zooms, so the probe may distinguish zooms from "
+        "photographs rather than magnifications. In the search for the same case no zoom is compared with its source."
+    ]
+
+
+def _reasons(table: pd.DataFrame) -> list[str]:
+    cells: dict[str, list[str]] = {}
+    for row in table[(table["reason"] != "") & (table["control"] == "none")].to_dict("records"):
+        name = READS[row["probe"]] + (f" {row['target']}" if row["probe"] == "ridge" else "")
+        cells.setdefault(row["reason"], []).append(f"{row['subject']}, {row['rows']} rows, {name}")
+    notes = []
+    for reason, names in cells.items():
+        names = list(dict.fromkeys(names))
+        more = f" and {len(names) - 1} more cells" if len(names) > 1 else ""
+        notes.append(f"{names[0]}{more}: {reason}.")
+    return notes
+
+
+def _few_cases(table: pd.DataFrame) -> list[str]:
+    few = table[table["low"].notna() & (table["cases"] < MANY_CASES)]
+    if few.empty:
+        return []
+    return [f"Only {few['cases'].min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."]

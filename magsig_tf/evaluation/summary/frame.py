@@ -14,7 +14,7 @@ import pandas as pd
 
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
-from magsig_tf.evaluation.cells.drop import NO_RUN, Drop, drop_at, mean_drop
+from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average
 from magsig_tf.reasons import FEW_CASES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
 from magsig_tf.runs.finished import LoadedRuns

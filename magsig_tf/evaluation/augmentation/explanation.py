@@ -1,139 +1,46 @@
-"""The explanation table: the effect of GAN augmentation at each holdout, beside the quality of its GANs."""
+"""The explanation table: what GAN augmentation changes at each holdout, beside the quality of its GANs; its notes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import product
 
-import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
 from magsig_tf.errors import RunError
-from magsig_tf.evaluation.augmentation.differences import BASELINE, EXPLAINED_METRICS, ExplainedDifferences
+from magsig_tf.evaluation.augmentation.differences import (
+    ALL_FOLDS,
+    BASELINE,
+    ExplainedDifferences,
+    difference_rows,
+    row_of,
+)
 from magsig_tf.evaluation.augmentation.gan_quality import (
+    FEATURES,
     METRICS_TOLD,
     FoldValues,
     common_features,
-    kept_shares,
-    mean_quality,
     qualities_of,
+    quality_rows,
 )
 from magsig_tf.evaluation.augmentation.sentence import explanation_sentence
-from magsig_tf.evaluation.cells.drop import NO_RUN
 from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.comparison.frame import comparison_rows, with_holm
+from magsig_tf.evaluation.comparison import with_holm
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
-from magsig_tf.reasons import NOT_FILTERED, Reason
+from magsig_tf.evaluation.summary.notes import marked, some
+from magsig_tf.reasons import RUN_IS_MISSING, of_texts
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
+from magsig_tf.runs.settings import told_apart
 from magsig_tf.statistics.intervals import INTERVAL_KIND
 from magsig_tf.statistics.units import LEVELS
 from magsig_tf.workspace import Workspace
 
-ALL_FOLDS = "all"
-UNFILTERED = Reason(NOT_FILTERED, "not filtered")
-COLUMNS = (
-    "config",
-    "label",
-    "holdout",
-    "patient_fold",
-    "level",
-    "quantity",
-    "compared",
-    "reference",
-    "reference_method",
-    "features",
-    "value",
-    "low",
-    "high",
-    "p",
-    "holm_p",
-    "tests",
-    "n",
-    "words",
-    "reason_code",
-)
-
-
-def row_of(group: Group, holdout: str, patient_fold: int | None = None, level: str = "") -> dict[str, object]:
-    """Return a row of the table without a number, to be filled in.
-
-    Args:
-        group: The augmented group that it is about.
-        holdout: A holdout, or "pooled".
-        patient_fold: Index of the patient fold; None for all of them.
-        level: "image" or "case"; empty where there is no such thing.
-    """
-    fold = ALL_FOLDS if patient_fold is None else str(patient_fold)
-    names = {"config": group.config_hash, "label": group.label, "holdout": holdout, "patient_fold": fold}
-    texts = dict.fromkeys(("compared", "reference", "reference_method", "features", "words", "reason_code"), "")
-    return names | {"level": level} | texts | {"value": float("nan"), "tests": 0, "n": 0}
-
-
-def difference_rows(differences: ExplainedDifferences) -> Iterator[dict]:
-    """Yield the differences of one augmented group at every target, over all patient folds and for each one."""
-    group, expected, settings = differences.group, differences.expected, differences.settings
-    for (_, reference), by_level in differences.cells.items():
-        pair = by_level[0].pair
-        about = {"compared": pair.first.label, "reference": pair.reference.label, "reference_method": reference}
-        for cells in by_level:
-            for target, fold in _targets(differences, pair.keys):
-                base = row_of(group, target, fold, cells.level) | about
-                for row in comparison_rows(cells, target, expected, settings, fold):
-                    numbers = {name: row[name] for name in ("value", "low", "high", "p")}
-                    reason = Reason(row["reason_code"], row["reason"])
-                    yield base | numbers | {"quantity": row["metric"], "n": row["pairs"]} | _said(reason)
-    for (first, second), reason in differences.absent.items():
-        compared = group.label if first == group.method else first
-        about = {"compared": compared, "reference": second, "reference_method": second} | _said(reason)
-        for target, level, metric in product(differences.targets, LEVELS, EXPLAINED_METRICS):
-            yield row_of(group, target, level=level) | about | {"quantity": metric}
-
-
-def _targets(differences: ExplainedDifferences, keys: set) -> Iterator[tuple[str, int | None]]:
-    for target in differences.targets:
-        yield target, None
-        yield from ((target, fold) for fold in sorted({k for holdout, k, _ in keys if holdout == target}))
-
-
-def quality_rows(group: Group, targets: Sequence[str], folds: Sequence[FoldValues], features: str) -> Iterator[dict]:
-    """Yield the quality of a group's GANs at every target, over all patient folds and for each one.
-
-    Args:
-        group: The group.
-        targets: Its holdouts, perhaps with "pooled".
-        folds: Its GANs.
-        features: The feature space in which they are compared.
-    """
-    holdouts, kept = [target for target in targets if target != POOLED], kept_shares(group)
-    for target in targets:
-        chosen = holdouts if target == POOLED else [target]
-        of_target = [fold for fold in folds if fold.holdout in chosen]
-        numbers = [] if target == POOLED else sorted({fold.patient_fold for fold in of_target})
-        for number in [None, *numbers]:
-            base = row_of(group, target, number)
-            some = [fold for fold in of_target if number in (None, fold.patient_fold)]
-            for metric in METRICS_TOLD:
-                yield from _metric_rows(base | {"features": features}, some, metric)
-            shares = [share for (h, k, _), share in kept.items() if h in chosen and number in (None, k)]
-            reason = Reason() if shares else UNFILTERED if some else NO_RUN
-            share = float(np.mean(shares)) if shares else float("nan")
-            yield base | {"quantity": "kept_share", "value": share, "n": len(shares)} | _said(reason)
-
-
-def _said(reason: Reason) -> dict[str, str]:
-    return {"words": str(reason), "reason_code": reason.code}
-
-
-def _metric_rows(base: dict, folds: Sequence[FoldValues], metric: str) -> Iterator[dict]:
-    mean = mean_quality(folds, metric)
-    base = base | {"n": mean.gans}
-    yield base | {"quantity": metric, "value": mean.value} | _said(mean.reason if folds else NO_RUN)
-    yield base | {"quantity": f"{metric}_floor", "value": mean.floor}
-    if metric == "kid":
-        yield base | {"quantity": "kid_above_floor", "value": mean.above_floor}
+COLUMNS = [
+    *("config", "label", "holdout", "patient_fold", "level", "quantity", "compared", "reference", "reference_method"),
+    *("features", "value", "low", "high", "p", "holm_p", "tests", "n", "words", "reason_code"),
+]
 
 
 METHOD = "gan"
@@ -226,10 +133,10 @@ def explain(
         folds = [FoldValues.of(quality, features, METRICS_TOLD) for quality in qualities[group.label]]
         rows += quality_rows(group, differences.targets, folds, features)
     progress(len(groups), len(groups))
-    table = _corrected(pd.DataFrame(rows).reindex(columns=list(COLUMNS)))
+    table = _corrected(pd.DataFrame(rows).reindex(columns=COLUMNS))
     said = [*_correlations(table, groups), *_sentences(table, groups)]
     # rows of text alone have no numbers; without the cast a column of NaN would be one of objects
-    table = pd.concat([table, pd.DataFrame(said).reindex(columns=list(COLUMNS)).astype(table.dtypes)])
+    table = pd.concat([table, pd.DataFrame(said).reindex(columns=COLUMNS).astype(table.dtypes)])
     table.insert(0, "dataset", loaded.dataset)
     used = {group.label: features for group in groups}
     return Explanation(loaded.dataset, table.reset_index(drop=True), groups, used, matrix, replicates, level)
@@ -273,3 +180,83 @@ def _sentences(table: pd.DataFrame, groups: list[Group]) -> list[dict]:
                 words = explanation_sentence(told, group.label, holdout)
                 rows.append(row_of(group, holdout, level=level) | {"quantity": "sentence", "words": words})
     return rows
+
+
+_CLEAR = 0.05
+
+
+def explanation_notes(explanation: Explanation, level: str) -> list[str]:
+    """Return the notes below one printed explanation table.
+
+    Args:
+        explanation: The explanation.
+        level: "image" or "case".
+
+    Returns:
+        The sentence of each group and holdout first, then notes.
+    """
+    table = explanation.table
+    whole = table[(table["patient_fold"] == ALL_FOLDS) & table["level"].isin(["", level])]
+    return [
+        *explanation.sentences(level),
+        *marked(explanation.groups),
+        *_correlation(whole),
+        *_standing(whole),
+        *[f"{label}: {words}." for label, words in told_apart(explanation.groups).items() if words],
+        *_features(explanation),
+        *_differences(whole),
+        *_quality(table),
+    ]
+
+
+def _correlation(whole: pd.DataFrame) -> list[str]:
+    return [
+        f"{row.label}: over {row.n} folds, KID and the AUC difference to baseline have a rank correlation of "
+        f"{row.value:+.2f} (Spearman; the folds share cases, so there is no p-value)."
+        for row in whole[whole["quantity"] == "kid_auc_correlation"].itertuples()
+    ]
+
+
+def _standing(whole: pd.DataFrame) -> list[str]:
+    """Say how many of the told differences stand when all of them are counted as tests."""
+    told = whole[(whole["low"] > 0) | (whole["high"] < 0)]
+    told = told[(told["holdout"] != POOLED) & (told["tests"] > 0)]
+    if told.empty:
+        return []
+    stand = int((told["holm_p"] < _CLEAR).sum())
+    return [
+        f"Intervals are not corrected for the number of tests. Of {len(told)} intervals of single holdouts that "
+        f"exclude 0, {stand} also have a Holm p below {_CLEAR:.2f} ({int(told['tests'].max())} tests of a metric)."
+    ]
+
+
+def _features(explanation: Explanation) -> list[str]:
+    names = set(explanation.features.values())
+    return [f"KID and the other measures of the GANs use {FEATURES[name]}." for name in names]
+
+
+def _differences(whole: pd.DataFrame) -> list[str]:
+    """List why differences are absent or rest on less than they should."""
+    cells: dict[str, dict[str, None]] = {}
+    rows = whole[(whole["reference_method"] != "") & (whole["words"] != "")]
+    for row in rows[~rows["reason_code"].isin(RUN_IS_MISSING)].to_dict("records"):
+        for words in of_texts(row["reason_code"], row["words"]):
+            cells.setdefault(words, {})[f"{row['compared']} - {row['reference']} {row['holdout']}"] = None
+    return [f"{some(list(names))}: {words}." for words, names in cells.items()]
+
+
+def _quality(table: pd.DataFrame) -> list[str]:
+    """List the folds whose GANs have no quality table, or one with gaps, and why."""
+    cells: dict[str, list[str]] = {}
+    rows = table[table["quantity"].isin(METRICS_TOLD) & (table["words"] != "") & (table["patient_fold"] != ALL_FOLDS)]
+    for (label, holdout, fold), of_fold in rows.groupby(["label", "holdout", "patient_fold"], sort=False):
+        words = of_fold.set_index("quantity")["words"]
+        everything = len(words) == len(METRICS_TOLD) and words.nunique() == 1
+        said = words.iloc[:1].tolist() if everything else [f"{_title(str(name))}: {why}" for name, why in words.items()]
+        for each in said:
+            cells.setdefault(each, []).append(f"{label} {holdout} fold {fold}")
+    return [f"{some(names)}: {words}." for words, names in cells.items()]
+
+
+def _title(quantity: str) -> str:
+    return {"kid": "KID"}.get(quantity, quantity.replace("_", " "))
