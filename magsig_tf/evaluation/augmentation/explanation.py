@@ -9,18 +9,12 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from magsig_tf.errors import RunError
-from magsig_tf.evaluation.augmentation.differences import (
-    ALL_FOLDS,
-    BASELINE,
-    ExplainedDifferences,
-    difference_rows,
-    row_of,
-)
+from magsig_tf.evaluation.augmentation.differences import ALL_FOLDS, BASELINE, difference_rows, row_of, targets_of
 from magsig_tf.evaluation.augmentation.gan_quality import (
     FEATURES,
     METRICS_TOLD,
-    FoldValues,
     common_features,
+    gans_of,
     qualities_of,
     quality_rows,
 )
@@ -128,10 +122,9 @@ def explain(
     rows: list[dict] = []
     for done, group in enumerate(groups):
         progress(done, len(groups))
-        differences = ExplainedDifferences(group, matrix, bootstrap, settings)
-        rows += difference_rows(differences)
-        folds = [FoldValues.of(quality, features, METRICS_TOLD) for quality in qualities[group.label]]
-        rows += quality_rows(group, differences.targets, folds, features)
+        rows += difference_rows(group, matrix, bootstrap, settings)
+        gans = gans_of(qualities[group.label], features)
+        rows += quality_rows(group, targets_of(group, matrix), gans, features)
     progress(len(groups), len(groups))
     table = _corrected(pd.DataFrame(rows).reindex(columns=COLUMNS))
     said = [*_correlations(table, groups), *_sentences(table, groups)]

@@ -12,6 +12,7 @@ from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCel
 from magsig_tf.reasons import NOT_RUN, NOTHING, SOME_DROPS, SOME_PAIRS_OF_RUNS, Reason, joined
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.run import Run, run_name
+from magsig_tf.runs.settings import counterparts
 
 NO_RUN = Reason(NOT_RUN, "not run")
 RunKey = tuple[str, int, int]
@@ -151,6 +152,17 @@ def pair_groups(first: Group, reference: Group, keys: Collection[RunKey] | None 
             paired.append(key)
     cut = [replace(group, runs={key: group.runs[key] for key in paired}) for group in (first, reference)]
     return Pair(cut[0], cut[1], left_out)
+
+
+def largest_pair(groups: Sequence[Group], others: Sequence[Group]) -> Pair | None:
+    """Return the pair of groups that agree in all settings but the method; of several, that with the most runs.
+
+    Args:
+        groups: Groups of one method.
+        others: Groups of another, one of which is the reference.
+    """
+    pairs = [pair_groups(group, other) for group in groups for other in counterparts(group, others)]
+    return max(pairs, key=lambda pair: len(pair.keys), default=None)
 
 
 def _why_not(first: Group, reference: Group, key: RunKey) -> str:

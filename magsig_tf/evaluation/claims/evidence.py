@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
+from magsig_tf.evaluation.cells.differences import Pair, PairedCells, largest_pair, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, average, difference
 from magsig_tf.evaluation.claims.paper import DifferenceRule, OverlapRule, Rule
 from magsig_tf.evaluation.claims.verdicts import Estimate, Finding, Verdict
 from magsig_tf.evaluation.summary.frame import count_behind
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.run import Run
-from magsig_tf.runs.settings import counterparts, differing
+from magsig_tf.runs.settings import differing
 from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults
 
 _AXES = ["holdout", "patient_fold", "seed"]
@@ -180,10 +180,9 @@ class Evidence:
             if not groups:
                 raise not_run(f"no finished runs of {name}", f"magsig train --method {name} --holdout all")
         first, reference = sides.values()
-        pairs = [pair_groups(group, other) for group in first for other in counterparts(group, reference)]
-        pairs = [pair for pair in pairs if pair.keys]
-        if pairs:
-            return max(pairs, key=lambda pair: len(pair.keys))
+        pair = largest_pair(first, reference)
+        if pair is not None and pair.keys:
+            return pair
         keys = sorted({key for group in first for other in reference for key in differing(group, other)})
         apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
         raise not_run(f"runs of {names[0]} and {names[1]} cannot be paired, {apart}", train(rule))
