@@ -10,11 +10,20 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.errors import RunError, UsageError, nearest
-from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
-from magsig_tf.evaluation.cells.differences import Pair, PairedCells, PairedValue, pair_groups
-from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, count_behind, numbers_of
-from magsig_tf.evaluation.summary.notes import few_cases, marked, partial_folds, reasons_of_metric, some
+from magsig_tf.evaluation.cells.catalogue import choose_metrics
+from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
+from magsig_tf.evaluation.cells.values import CaseBootstrap, mean_values
+from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable, count_behind, numbers_of
+from magsig_tf.evaluation.summary.notes import (
+    few_cases,
+    listed,
+    marked,
+    names_of,
+    partial_folds,
+    pooled_ranks,
+    reasons_of_metric,
+    some,
+)
 from magsig_tf.reasons import NO_PAIR, SOME_HOLDOUTS, Reason
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
@@ -23,6 +32,7 @@ from magsig_tf.statistics.intervals import INTERVAL_KIND
 from magsig_tf.statistics.significance import bootstrap_p_value, holm
 from magsig_tf.statistics.units import LEVELS
 
+SHOWN = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
 WITHOUT_PAIR = Reason(NO_PAIR, "no two runs on the same split, patient fold and seed")
 
 
@@ -38,93 +48,57 @@ def comparison_rows(
         settings: How intervals are made.
         fold: Limit the runs to this patient fold; None takes all.
     """
-    pair = cells.pair
-    holdouts = [name for name in (expected if target == POOLED else [target]) if name in pair.holdouts]
+    pair, pooled, nan = cells.pair, target == POOLED, float("nan")
+    wanted = expected if pooled else [target]
+    holdouts = [name for name in wanted if name in pair.holdouts]
     values, counts = cells.values(holdouts, fold), count_behind(pair.runs_at(holdouts, fold), "test")
     reason = Reason() if values else WITHOUT_PAIR
-    if values and target == POOLED and len(holdouts) < len(expected):
+    if values and pooled and len(holdouts) < len(expected):
         reason = Reason(SOME_HOLDOUTS, f"pools {len(holdouts)} of {len(expected)} holdouts")
-    means = _holdout_means(cells, holdouts) if target == POOLED else {}
-    base = {**_names(pair), "holdout": target, "level": cells.level}
+    alone = [cells.values([holdout]) for holdout in holdouts if pooled]
+    means = mean_values([{name: value.difference for name, value in each.items()} for each in alone])
+    sides = (("", "method", pair.first), ("reference_", "reference", pair.reference))
+    base: dict[str, object] = {}
+    for prefix, name, group in sides:
+        base |= {name: group.method, f"{prefix}config": group.config_hash, f"{prefix}label": group.label}
     counts["pairs"] = counts.pop("runs")
-    return [
-        {
-            **base,
-            "metric": metric.name,
-            **_numbers(metric, values.get(metric.name), counts, reason, settings),
-            "holdout_mean": means.get(metric.name, float("nan")),
-            **counts,
-            "left_out": _left_out(pair, expected if target == POOLED else [target]),
+    behind = counts | {"left_out": sum(holdout in wanted for holdout, _, _ in pair.left_out)}
+    rows = []
+    for metric in cells.metrics:
+        value = values.get(metric.name)
+        numbers = numbers_of(metric, value and value.difference, counts, reason, settings, difference=True)
+        tested = value and np.isfinite(numbers["low"])
+        row = base | {"holdout": target, "level": cells.level, "metric": metric.name}
+        row |= {name: numbers[name] for name in SHOWN}
+        row["p"] = bootstrap_p_value(value.difference.values[1:]) if value and tested else nan
+        row |= {
+            "method_value": value.first.value if value else nan,
+            "reference_value": value.reference.value if value else nan,
         }
-        for metric in cells.metrics
-    ]
-
-
-def _names(pair: Pair) -> dict[str, str]:
-    return {
-        "method": pair.first.method,
-        "config": pair.first.config_hash,
-        "label": pair.first.label,
-        "reference": pair.reference.method,
-        "reference_config": pair.reference.config_hash,
-        "reference_label": pair.reference.label,
-    }
-
-
-def _numbers(
-    metric: Metric, value: PairedValue | None, counts: dict[str, int], reason: Reason, settings: IntervalSettings
-) -> dict[str, object]:
-    """Return the difference, both sides and the p-value, which is absent where the interval is."""
-    numbers = numbers_of(metric, value.difference if value else None, counts, reason, settings, difference=True)
-    shown = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
-    return {
-        **{name: numbers[name] for name in shown},
-        "p": bootstrap_p_value(value.difference.values[1:]) if value and np.isfinite(numbers["low"]) else float("nan"),
-        "method_value": value.first.value if value else float("nan"),
-        "reference_value": value.reference.value if value else float("nan"),
-    }
-
-
-def _holdout_means(cells: PairedCells, holdouts: Sequence[str]) -> dict[str, float]:
-    """Return the unweighted mean difference over holdouts, which never ranks the answers of different models."""
-    values = [cells.values([holdout]) for holdout in holdouts]
-    return {m.name: float(np.mean([v[m.name].difference.value for v in values])) for m in cells.metrics if values}
-
-
-def _left_out(pair: Pair, holdouts: Sequence[str]) -> int:
-    """Count the runs without a partner at some holdouts."""
-    return sum(holdout in holdouts for holdout, _, _ in pair.left_out)
+        rows.append(row | {"holdout_mean": means.get(metric.name, nan)} | behind)
+    return rows
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(ResultTable):
     """Paired differences between two methods.
 
     Args:
-        dataset: Name of the data set.
+        table: One row per pair of configs, holdout, level and metric; the columns are listed in docs/numbers.md.
         method: Whose numbers come first in a difference.
         reference: Whose numbers are subtracted.
-        table: One row per pair of configs, holdout, level and metric; the columns are listed in docs/numbers.md.
         pairs: The pairs of configs behind it.
         differing: For each pair, the settings besides the method that differ, with both values.
-        replicates: Number B of bootstrap replicates.
         level: Coverage that the intervals aim at.
         threshold: Decision threshold, or "validation".
     """
 
-    dataset: str
     method: str
     reference: str
-    table: pd.DataFrame = field(repr=False)
     pairs: list[Pair] = field(repr=False)
     differing: list[dict[str, tuple]] = field(repr=False)
-    replicates: int
     level: float
     threshold: float | str
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
 
 def compare(
@@ -172,7 +146,7 @@ def compare(
     table = with_holm(pd.DataFrame(rows))
     table.insert(0, "dataset", loaded.dataset)
     table["threshold"] = str(threshold)
-    return Comparison(loaded.dataset, method, reference, table, pairs, differences, replicates, level, threshold)
+    return Comparison(loaded.dataset, table, replicates, method, reference, pairs, differences, level, threshold)
 
 
 def with_holm(table: pd.DataFrame) -> pd.DataFrame:
@@ -236,12 +210,13 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
         One or two sentences per note; what could mislead most comes first.
     """
     shown = comparison.table[comparison.table["metric"].isin(metrics)]
+    paired = shown[shown["reason_code"] != NO_PAIR].to_dict("records")
     groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
     return [
         *marked(groups.values()),
         *_other_settings(comparison),
         *_without_partner(comparison),
-        *_reasons(shown),
+        *listed((f"{row['label']} {row['holdout']}", words) for row in paired for words in reasons_of_metric(row)),
         *few_cases(shown),
         *partial_folds(shown),
         *_pooled_ranks(shown),
@@ -259,28 +234,14 @@ def _other_settings(comparison: Comparison) -> list[str]:
 
 
 def _without_partner(comparison: Comparison) -> list[str]:
-    notes = []
-    for pair in comparison.pairs:
-        by_reason: dict[str, list[str]] = {}
-        for name, reason in pair.left_out.values():
-            by_reason.setdefault(reason, []).append(name)
-        notes += [f"Left out, {reason}: {some(names)}." for reason, names in by_reason.items()]
-    return notes
-
-
-def _reasons(shown: pd.DataFrame) -> list[str]:
-    cells: dict[str, dict[str, None]] = {}
-    for row in shown[shown["reason_code"] != NO_PAIR].to_dict("records"):
-        for words in reasons_of_metric(row):
-            cells.setdefault(words, {})[f"{row['label']} {row['holdout']}"] = None
-    return [f"{some(list(names))}: {words}." for words, names in cells.items()]
+    return [
+        f"Left out, {reason}: {some(names)}."
+        for pair in comparison.pairs
+        for reason, names in names_of(pair.left_out.values()).items()
+    ]
 
 
 def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
-    """Give the mean over holdouts beside a pooled AUC, which mixes the scores of several models."""
     rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & np.isfinite(shown["holdout_mean"])]
     rows = rows[rows["level"] == "image"]
-    means = ", ".join(f"{row.label} - {row.reference_label} {row.holdout_mean:+.3f}" for row in rows.itertuples())
-    if not means:
-        return []
-    return [f"Pooled AUC mixes scores of different models; prefer the mean over holdouts: {means}."]
+    return pooled_ranks(f"{row.label} - {row.reference_label} {row.holdout_mean:+.3f}" for row in rows.itertuples())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.cells.values import CaseBootstrap, known_mean
+from magsig_tf.evaluation.cells.values import CaseBootstrap, count_cases, known_mean
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.calibration import BINS, calibration_error
@@ -140,13 +140,11 @@ def _banded(
             continue
         columns = curve(answers, draws)
         name, values = columns.popitem()
-        seen = pd.concat(answers).drop_duplicates("row")
-        cases = seen.groupby("label")["case"].nunique().reindex([0, 1], fill_value=0)
+        counts = count_cases(answers)
         low, high = np.full((2, values.shape[1]), np.nan)
-        if cases.min() >= FEWEST_CASES:
+        if min(counts["cases_benign"], counts["cases_malignant"]) >= FEWEST_CASES:
             for place in np.flatnonzero(np.isfinite(values[1:]).any(0)):
                 low[place], high[place] = percentile_interval(values[1:, place], values[0, place], level)
-        counts = {"cases_benign": int(cases[0]), "cases_malignant": int(cases[1]), "images": len(seen)}
         frames.append(pd.DataFrame(about | columns | {name: values[0], "low": low, "high": high} | counts))
     return pd.concat(frames, ignore_index=True)[names] if frames else pd.DataFrame(columns=names)
 

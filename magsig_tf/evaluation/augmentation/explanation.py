@@ -21,8 +21,8 @@ from magsig_tf.evaluation.augmentation.gan_quality import (
 from magsig_tf.evaluation.augmentation.sentence import explanation_sentence
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.comparison import with_holm
-from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
-from magsig_tf.evaluation.summary.notes import marked, some
+from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable
+from magsig_tf.evaluation.summary.notes import listed, marked
 from magsig_tf.reasons import RUN_IS_MISSING, of_texts
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
@@ -43,30 +43,21 @@ FEWEST_FOLDS = 8
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(ResultTable):
     """Differences of augmented runs to the baselines, beside the quality of their GANs.
 
     Args:
-        dataset: Name of the data set.
         table: Tidy; the columns are listed in docs/numbers.md.
         groups: The augmented groups.
         features: For each group's label, the feature space in which its GANs are compared.
         matrix: All runs.
-        replicates: Number B of bootstrap replicates.
         level: Coverage that the intervals aim at.
     """
 
-    dataset: str
-    table: pd.DataFrame = field(repr=False)
     groups: list[Group] = field(repr=False)
     features: dict[str, str]
     matrix: Matrix = field(repr=False)
-    replicates: int
     level: float
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
     def sentences(self, level: str) -> list[str]:
         """Return the conclusion on each group and holdout, one sentence each.
@@ -132,7 +123,7 @@ def explain(
     table = pd.concat([table, pd.DataFrame(said).reindex(columns=COLUMNS).astype(table.dtypes)])
     table.insert(0, "dataset", loaded.dataset)
     used = {group.label: features for group in groups}
-    return Explanation(loaded.dataset, table.reset_index(drop=True), groups, used, matrix, replicates, level)
+    return Explanation(loaded.dataset, table.reset_index(drop=True), replicates, groups, used, matrix, level)
 
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
@@ -230,25 +221,25 @@ def _features(explanation: Explanation) -> list[str]:
 
 def _differences(whole: pd.DataFrame) -> list[str]:
     """List why differences are absent or rest on less than they should."""
-    cells: dict[str, dict[str, None]] = {}
     rows = whole[(whole["reference_method"] != "") & (whole["words"] != "")]
-    for row in rows[~rows["reason_code"].isin(RUN_IS_MISSING)].to_dict("records"):
-        for words in of_texts(row["reason_code"], row["words"]):
-            cells.setdefault(words, {})[f"{row['compared']} - {row['reference']} {row['holdout']}"] = None
-    return [f"{some(list(names))}: {words}." for words, names in cells.items()]
+    rows = rows[~rows["reason_code"].isin(RUN_IS_MISSING)]
+    return listed(
+        (f"{row['compared']} - {row['reference']} {row['holdout']}", words)
+        for row in rows.to_dict("records")
+        for words in of_texts(row["reason_code"], row["words"])
+    )
 
 
 def _quality(table: pd.DataFrame) -> list[str]:
     """List the folds whose GANs have no quality table, or one with gaps, and why."""
-    cells: dict[str, list[str]] = {}
+    told: list[tuple[str, str]] = []
     rows = table[table["quantity"].isin(METRICS_TOLD) & (table["words"] != "") & (table["patient_fold"] != ALL_FOLDS)]
     for (label, holdout, fold), of_fold in rows.groupby(["label", "holdout", "patient_fold"], sort=False):
         words = of_fold.set_index("quantity")["words"]
         everything = len(words) == len(METRICS_TOLD) and words.nunique() == 1
-        said = words.iloc[:1].tolist() if everything else [f"{_title(str(name))}: {why}" for name, why in words.items()]
-        for each in said:
-            cells.setdefault(each, []).append(f"{label} {holdout} fold {fold}")
-    return [f"{some(names)}: {words}." for words, names in cells.items()]
+        said = words.iloc[:1] if everything else (f"{_title(str(name))}: {why}" for name, why in words.items())
+        told += ((f"{label} {holdout} fold {fold}", each) for each in said)
+    return listed(told)
 
 
 def _title(quantity: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from magsig_tf.evaluation.cells.catalogue import Metric
-from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average, difference
+from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average_each, difference
 from magsig_tf.reasons import NOT_RUN, NOTHING, SOME_DROPS, SOME_PAIRS_OF_RUNS, Reason, joined
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.run import Run, run_name
@@ -64,14 +64,14 @@ def drop_at(cells: GroupCells, matrix: Matrix, holdout: str) -> Drop:
                 pairs += len(folds)
         if of_seed:
             changes = [{m.name: m.change(h[m.name], s[m.name], difference) for m in cells.metrics} for h, s in of_seed]
-            drops.append(_by_metric(changes))
-            sources.append(_by_metric([source for _, source in of_seed]))
+            drops.append(average_each(changes))
+            sources.append(average_each([source for _, source in of_seed]))
     if not drops:
         return Drop({}, {}, [], NO_RUN)
     expected = len(others) * len(group.folds) * len(group.seeds)
     partial = Reason(SOME_PAIRS_OF_RUNS, f"drop from {pairs} of {expected} pairs of runs")
     reason = Reason() if pairs == expected else partial
-    return Drop(_by_metric(drops), _by_metric(sources), list(used.values()), reason)
+    return Drop(average_each(drops), average_each(sources), list(used.values()), reason)
 
 
 def mean_drop(drops: Sequence[Drop]) -> Drop:
@@ -85,8 +85,8 @@ def mean_drop(drops: Sequence[Drop]) -> Drop:
     if any(drop.reason for drop in known):
         reasons.append(Reason(SOME_PAIRS_OF_RUNS, "some of its drops lack pairs of runs"))
     return Drop(
-        _by_metric([drop.change for drop in known]),
-        _by_metric([drop.as_source for drop in known]),
+        average_each([drop.change for drop in known]),
+        average_each([drop.as_source for drop in known]),
         [run for drop in known for run in drop.runs],
         joined(reasons),
     )
@@ -97,10 +97,6 @@ def _is_pair(runs: dict[RunKey, Run], held_out: RunKey, other: RunKey) -> bool:
         return False
     tested, source = runs[held_out].part("test"), runs[other].part("in_domain_test", held_out[0])
     return len(tested) > 0 and np.array_equal(np.sort(tested["row"]), np.sort(source["row"]))
-
-
-def _by_metric(values: Sequence[dict[str, CellValue]]) -> dict[str, CellValue]:
-    return {name: average([each[name] for each in values]) for name in values[0]}
 
 
 @dataclass(frozen=True)
@@ -221,19 +217,12 @@ class PairedCells:
             holdouts: Holdouts whose paired runs are joined.
             fold: Limit the runs to this patient fold.
         """
-        by_seed: list[dict[str, PairedValue]] = []
+        by_seed = []
         for seed in self.pair.first.seeds:
             folds = [k for k in self.pair.first.folds_at(seed, holdouts) if fold in (None, k)]
             first = self._first.values(seed, holdouts, folds, "test")
             reference = self._reference.values(seed, holdouts, folds, "test")
             if first and reference:
-                by_seed.append(
-                    {m: PairedValue(first[m], reference[m], difference(first[m], reference[m])) for m in first}
-                )
-        if not by_seed:
-            return {}
-        sides = ("first", "reference", "difference")
-        return {
-            name: PairedValue(*(average([getattr(values[name], side) for values in by_seed]) for side in sides))
-            for name in by_seed[0]
-        }
+                by_seed.append((first, reference, {m: difference(first[m], reference[m]) for m in first}))
+        sides = [average_each(side) for side in zip(*by_seed, strict=True)]
+        return {name: PairedValue(*(side[name] for side in sides)) for name in sides[0]} if sides else {}

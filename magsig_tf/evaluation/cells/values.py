@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,26 @@ def average(cells: Sequence[CellValue]) -> CellValue:
         tuple(sorted({fold for cell in cells for fold in cell.undefined_folds})),
         np.any([cell.partial for cell in cells], axis=0),
     )
+
+
+def average_each(values: Sequence[Mapping[str, CellValue]]) -> dict[str, CellValue]:
+    """Return the mean of several cells for every metric by name; empty where there are none."""
+    return {name: average([each[name] for each in values]) for name in values[0]} if values else {}
+
+
+def mean_values(values: Sequence[Mapping[str, CellValue]]) -> dict[str, float]:
+    """Return the unweighted mean of several samples' values for every metric by name.
+
+    Over holdouts, this never ranks the answers of different models together.
+    """
+    return {name: float(np.mean([each[name].value for each in values])) for name in values[0]} if values else {}
+
+
+def count_cases(predictions: Sequence[pd.DataFrame]) -> dict[str, int]:
+    """Count the distinct cases of each class and the distinct images of some predictions, at least one frame."""
+    seen = pd.concat([frame[["row", "case", "label"]] for frame in predictions]).drop_duplicates("row")
+    cases = seen.groupby("label")["case"].nunique()
+    return {"cases_benign": int(cases.get(0, 0)), "cases_malignant": int(cases.get(1, 0)), "images": len(seen)}
 
 
 def difference(first: CellValue, second: CellValue) -> CellValue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from magsig_tf.evaluation.claims.verdicts import (
     negated,
 )
 from magsig_tf.evaluation.printed import number
+from magsig_tf.evaluation.summary.frame import ResultTable
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults, read_signature_results
@@ -87,35 +88,26 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Claims:
+class Claims(ResultTable):
     """All claims of a paper with our verdicts.
 
     Args:
-        dataset: Name of the data set.
+        table: One row per claim; the columns are listed in docs/claims.md.
         data: Name of the paper's data set, or "other data" where this is not the whole of it.
         claims: In the order of the paper, the criteria of falsification last.
-        table: One row per claim; the columns are listed in docs/claims.md.
         margin: Differences up to this size count as equivalent.
-        replicates: Number B of bootstrap replicates.
         notes: What a reader must know of all of them.
     """
 
-    dataset: str
     data: str
     claims: list[Claim]
-    table: pd.DataFrame = field(repr=False)
     margin: float
-    replicates: int
     notes: list[str]
 
     @property
     def of_other_data(self) -> bool:
         """Whether the verdicts rest on other data than the paper's."""
         return self.data == OTHER_DATA
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
 
 def judge_claims(
@@ -162,7 +154,7 @@ def judge_claims(
     table = pd.DataFrame([claim.row() | everywhere for claim in judged])[COLUMNS]
     whose = f"Claims of {paper.paper}, read from {claims}." if claims else ""
     notes = [note for note in (whose, why, *_notes(loaded, matrix, bootstrap)) if note]
-    return Claims(loaded.dataset, data, judged, table, margin, replicates, notes)
+    return Claims(loaded.dataset, table, replicates, data, judged, margin, notes)
 
 
 def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple[str, str]:

@@ -15,7 +15,14 @@ import pandas as pd
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
 from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
-from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average
+from magsig_tf.evaluation.cells.values import (
+    CaseBootstrap,
+    CellValue,
+    GroupCells,
+    average_each,
+    count_cases,
+    mean_values,
+)
 from magsig_tf.reasons import FEW_CASES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
@@ -25,6 +32,25 @@ from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
 from magsig_tf.statistics.units import LEVELS
 
 POOLED = "pooled"
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Numbers of the runs of one data set.
+
+    Args:
+        dataset: Name of the data set.
+        table: A tidy frame.
+        replicates: Number B of bootstrap replicates.
+    """
+
+    dataset: str
+    table: pd.DataFrame = field(repr=False)
+    replicates: int
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the tidy frame."""
+        return self.table.copy()
 
 
 @dataclass(frozen=True)
@@ -78,36 +104,27 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         ("drop", drop.change, drop.runs, "test", drop.reason),
     )
     counts = {quantity: count_behind(behind, part) for quantity, _, behind, part, _ in quantities}
-    joined = ("held_out", "in_domain") if target == POOLED else ()
-    means = {q: _holdout_means(cells, holdouts, part) for q, _, _, part, _ in quantities if q in joined}
-    return [
-        {
-            **base,
-            "metric": metric.name,
-            "quantity": quantity,
-            **counts[quantity],
-            **numbers_of(
-                metric, values.get(metric.name), counts[quantity], reason, settings, difference=quantity == "drop"
-            ),
-            "holdout_mean": means.get(quantity, {}).get(metric.name, float("nan")),
-        }
-        for metric in cells.metrics
-        for quantity, values, _, _, reason in quantities
-    ]
+    means = {}
+    for quantity, part in (("held_out", "test"), ("in_domain", "in_domain_test")):
+        alone = [_over_seeds(cells, [holdout], part) for holdout in holdouts if target == POOLED]
+        means[quantity] = mean_values([values for values in alone if values])
+    rows = []
+    for metric in cells.metrics:
+        for quantity, values, _, _, reason in quantities:
+            value, behind = values.get(metric.name), counts[quantity]
+            numbers = numbers_of(metric, value, behind, reason, settings, difference=quantity == "drop")
+            mean = means.get(quantity, {}).get(metric.name, float("nan"))
+            rows.append(
+                base | {"metric": metric.name, "quantity": quantity} | behind | numbers | {"holdout_mean": mean}
+            )
+    return rows
 
 
 def _over_seeds(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, CellValue]:
     """Calculate per seed, then average: seeds are repeats, not an ensemble."""
     group = cells.group
     by_seed = [cells.values(seed, holdouts, group.folds_at(seed, holdouts), part) for seed in group.seeds]
-    by_seed = [values for values in by_seed if values]
-    return {m.name: average([values[m.name] for values in by_seed]) for m in cells.metrics} if by_seed else {}
-
-
-def _holdout_means(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, float]:
-    """Return the unweighted mean over holdouts, which never ranks the answers of different models together."""
-    values = [values for values in (_over_seeds(cells, [holdout], part) for holdout in holdouts) if values]
-    return {m.name: float(np.mean([v[m.name].value for v in values])) for m in cells.metrics} if values else {}
+    return average_each([values for values in by_seed if values])
 
 
 def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
@@ -117,13 +134,9 @@ def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
         runs: The runs behind it; may be empty.
         part: The part of their predictions that it scores.
     """
-    empty = pd.DataFrame({"row": [], "case": [], "label": []})
-    seen = pd.concat([run.part(part)[["row", "case", "label"]] for run in runs] or [empty]).drop_duplicates("row")
-    cases = seen.groupby("label")["case"].nunique()
+    nothing = dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
     return {
-        "cases_benign": int(cases.get(0, 0)),
-        "cases_malignant": int(cases.get(1, 0)),
-        "images": len(seen),
+        **(count_cases([run.part(part) for run in runs]) if runs else nothing),
         "folds": len({run.patient_fold for run in runs}),
         "seeds": len({run.seed for run in runs}),
         "runs": len(runs),
@@ -149,19 +162,9 @@ def numbers_of(
         settings: How intervals are made.
         difference: Whether it is a difference of two values of the metric.
     """
-    nan = float("nan")
-    numbers = {
-        "value": nan,
-        "low": nan,
-        "high": nan,
-        "interval": settings.kind,
-        "fold_mean": nan,
-        "fold_joined": nan,
-        "undefined_folds": 0,
-        "replicates": 0,
-        "partial_replicates": 0,
-        **(reason or NO_RUN).columns(),
-    }
+    numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high"), float("nan")) | {"interval": settings.kind}
+    numbers |= dict.fromkeys(("fold_mean", "fold_joined"), float("nan"))
+    numbers |= dict.fromkeys(("undefined_folds", "replicates", "partial_replicates"), 0) | (reason or NO_RUN).columns()
     if cell is None:
         return numbers
     numbers.update(value=cell.value, fold_mean=cell.fold_mean, fold_joined=cell.fold_joined)
@@ -178,44 +181,31 @@ def numbers_of(
         if fewest < FEWEST_CASES:
             reasons.append(Reason(FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
         else:
-            number = _bootstrapped(metric, cell, counts, difference)
+            bounds = metric.bounds_of_difference if difference else metric.bounds
+            cases = counts["cases_benign"], counts["cases_malignant"]
+            number = Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
             numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
             numbers["replicates"] = len(number.known)
             numbers["partial_replicates"] = int(cell.partial[1:].sum())
     return numbers | joined(reasons).columns()
 
 
-def _bootstrapped(metric: Metric, cell: CellValue, counts: dict[str, int], difference: bool) -> Bootstrapped:
-    bounds = metric.bounds_of_difference if difference else metric.bounds
-    cases = counts["cases_benign"], counts["cases_malignant"]
-    return Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
-
-
 @dataclass(frozen=True)
-class Summary:
+class Summary(ResultTable):
     """Numbers of all finished runs of a data set.
 
     Args:
-        dataset: Name of the data set.
         table: One row per method, config, holdout, level, metric and quantity; docs/numbers.md lists the columns.
         matrix: The runs behind it.
         unfinished: Name and state of runs that are not finished.
-        replicates: Number of bootstrap replicates.
         level: Coverage that the intervals aim at.
         threshold: Decision threshold, or "validation".
     """
 
-    dataset: str
-    table: pd.DataFrame = field(repr=False)
     matrix: Matrix = field(repr=False)
     unfinished: list[tuple[str, str]]
-    replicates: int
     level: float
     threshold: float | str
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
     @property
     def missing(self) -> list[str]:
@@ -269,4 +259,4 @@ def summarise(
     table = pd.DataFrame(rows)
     table.insert(0, "dataset", loaded.dataset)
     table["threshold"] = str(threshold)
-    return Summary(loaded.dataset, table, matrix, loaded.unfinished, replicates, level, threshold)
+    return Summary(loaded.dataset, table, replicates, matrix, loaded.unfinished, level, threshold)
