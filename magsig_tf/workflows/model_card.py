@@ -32,7 +32,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
         RunError: the run's files are damaged.
         MagsigError: a file of the export is missing or is no JSON.
     """
-    from magsig_tf.evaluation.summary.one_run import one_run_table
+    from magsig_tf.evaluation.summary.frame import one_run_table
     from magsig_tf.serving.card.model_card import FILE, CardFacts, write_model_card
 
     export = read_json(extra / "export.json")

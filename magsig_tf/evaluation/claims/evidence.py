@@ -132,7 +132,10 @@ class Evidence:
         pair, of = self.pair(rule), ""
         _need(rule, pair, named)
         if rule.of == "sparse_classifiers":
-            pair, of = self._sparse_pair(pair), "sparse classifiers, "
+            answers, of = self._results.predictions, "sparse classifiers, "
+            if answers is None:
+                raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
+            pair = pair_groups(_answered(pair.first, answers), _answered(pair.reference, answers))
             if not pair.keys or set(named) - pair.holdouts:
                 raise not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
         return Differences(pair, rule.metric, self._bootstrap, self.matrix.holdouts, of)
@@ -186,13 +189,6 @@ class Evidence:
         keys = sorted({key for group in first for other in reference for key in differing(group, other)})
         apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
         raise not_run(f"runs of {names[0]} and {names[1]} cannot be paired, {apart}", train(rule))
-
-    def _sparse_pair(self, pair: Pair) -> Pair:
-        """Return the pair with the sparse classifiers' answers in place of the models' own."""
-        if self._results.predictions is None:
-            raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
-        answers = self._results.predictions
-        return pair_groups(_answered(pair.first, answers), _answered(pair.reference, answers))
 
 
 def _need(rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:

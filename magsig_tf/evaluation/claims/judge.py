@@ -14,20 +14,9 @@ from magsig_tf.data.sources.breakhis_names import is_whole_breakhis
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.claims import paper
+from magsig_tf.evaluation.claims import paper, verdicts
 from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, not_run, train
-from magsig_tf.evaluation.claims.paper import DataBehind, Statement, read_paper, the_paper
-from magsig_tf.evaluation.claims.verdicts import (
-    Estimate,
-    Finding,
-    Verdict,
-    all_of,
-    judge_agreement,
-    judge_both_ways,
-    judge_direction,
-    judge_equivalence,
-    negated,
-)
+from magsig_tf.evaluation.claims.verdicts import Finding, Verdict, all_of
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import ResultTable
 from magsig_tf.runs.finished import LoadedRuns
@@ -54,7 +43,7 @@ class Claim:
         finding: What our runs say.
     """
 
-    stated: Statement
+    stated: paper.Statement
     statement: str
     finding: Finding
 
@@ -139,25 +128,25 @@ def judge_claims(
         raise UsageError("Expected a margin above 0 and below 1", f"found {margin}", "Use --margin 0.02")
     if results is None:
         results = read_signature_results(workspace.results() / loaded.dataset)
-    paper = the_paper() if claims is None else read_paper(claims)
+    judged_paper = paper.the_paper() if claims is None else paper.read_paper(claims)
     matrix = arrange(loaded.runs)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     evidence = Evidence(matrix, bootstrap, results)
     judged: list[Claim] = []
-    for stated in paper.claims:
-        progress(len(judged), len(paper.claims))
+    for stated in judged_paper.claims:
+        progress(len(judged), len(judged_paper.claims))
         statement = stated.statement.replace("{margin}", number(margin))
         judged.append(Claim(stated, statement, judge_statement(stated, evidence, margin)))
-    progress(len(judged), len(paper.claims))
-    data, why = _data_behind(workspace, loaded.dataset, paper.data)
+    progress(len(judged), len(judged_paper.claims))
+    data, why = _data_behind(workspace, loaded.dataset, judged_paper.data)
     everywhere = {"dataset": loaded.dataset, "data": data, "margin": margin}
     table = pd.DataFrame([claim.row() | everywhere for claim in judged])[COLUMNS]
-    whose = f"Claims of {paper.paper}, read from {claims}." if claims else ""
+    whose = f"Claims of {judged_paper.paper}, read from {claims}." if claims else ""
     notes = [note for note in (whose, why, *_notes(loaded, matrix, bootstrap)) if note]
     return Claims(loaded.dataset, table, replicates, data, judged, margin, notes)
 
 
-def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple[str, str]:
+def _data_behind(workspace: Workspace, dataset: str, whole: paper.DataBehind) -> tuple[str, str]:
     """Tell by its facts, not by its name, whether a prepared data set is the whole of the paper's."""
     path = workspace.data(dataset) / "manifest.parquet"
     if not path.is_file():
@@ -214,7 +203,7 @@ def judge_statement(statement: paper.Statement, evidence: Evidence, margin: floa
         margin: Differences up to this size do not matter.
     """
     findings = [_judged(rule, evidence, margin) for rule in statement.holds_if or statement.holds_unless]
-    return all_of(findings) if statement.holds_if else negated(all_of(findings, findings[0]))
+    return all_of(findings) if statement.holds_if else verdicts.negated(all_of(findings, findings[0]))
 
 
 def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
@@ -227,21 +216,17 @@ def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
     return _unless_empty(found, rule, evidence) if rests_on_sizes else found
 
 
-def _direction(rule: paper.Direction, evidence: Evidence, margin: float) -> Finding:
-    sign = 1 if rule.rule == "higher" else -1
-    return all_of([judge_direction(estimate, sign) for estimate in _estimates(rule, evidence)])
-
-
-def _equivalence(rule: paper.Equivalence, evidence: Evidence, margin: float) -> Finding:
-    return all_of([judge_equivalence(estimate, rule.margin or margin) for estimate in _estimates(rule, evidence)])
-
-
-def _estimates(rule: paper.Direction | paper.Equivalence, evidence: Evidence) -> list[Estimate]:
+def _over_holdouts(rule: paper.Direction | paper.Equivalence, evidence: Evidence, margin: float) -> Finding:
+    """Judge the side or the size of a difference: at each holdout, of their mean, or of their joined predictions."""
     differences = evidence.differences(rule, rule.holdouts)
     holdouts = rule.holdouts or differences.holdouts
     if rule.over == "each":
-        return [differences.at(holdout) for holdout in holdouts]
-    return [differences.mean(holdouts) if rule.over == "mean" else differences.pooled(holdouts)]
+        estimates = [differences.at(holdout) for holdout in holdouts]
+    else:
+        estimates = [differences.mean(holdouts) if rule.over == "mean" else differences.pooled(holdouts)]
+    if isinstance(rule, paper.Equivalence):
+        return all_of([verdicts.judge_equivalence(estimate, rule.margin or margin) for estimate in estimates])
+    return all_of([verdicts.judge_direction(estimate, 1 if rule.rule == "higher" else -1) for estimate in estimates])
 
 
 def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) -> Finding:
@@ -252,7 +237,7 @@ def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) ->
         raise not_run("no other holdout to compare with", train(rule))
     sign = -1 if METRICS[rule.metric].better == "lower" else 1
     gains = [differences.at(rule.holdout), *(differences.between(rule.holdout, other) for other in others)]
-    return all_of([judge_direction(gain, sign) for gain in gains])
+    return all_of([verdicts.judge_direction(gain, sign) for gain in gains])
 
 
 def _higher_and_lower(rule: paper.HigherAndLower, evidence: Evidence, margin: float) -> Finding:
@@ -260,7 +245,7 @@ def _higher_and_lower(rule: paper.HigherAndLower, evidence: Evidence, margin: fl
     estimates = {holdout: differences.at(holdout) for holdout in rule.holdouts or differences.holdouts}
     if len(estimates) < 2:
         raise not_run("one holdout only", train(rule))
-    return judge_both_ways(estimates, margin, differences.words)
+    return verdicts.judge_both_ways(estimates, margin, differences.words)
 
 
 def _smaller_signatures(rule: paper.SmallerSignatures, evidence: Evidence, margin: float) -> Finding:
@@ -279,7 +264,8 @@ def _smaller_signatures(rule: paper.SmallerSignatures, evidence: Evidence, margi
     if each:
         printed += f" ({min(each):.1f} to {max(each):.1f}, n {len(both)})"
     value = ratio if math.isfinite(ratio) else math.nan
-    return judge_agreement(list(agrees), printed, value, f"signatures of {rule.method} are {words} times smaller")
+    words = f"signatures of {rule.method} are {words} times smaller"
+    return verdicts.judge_agreement(list(agrees), printed, value, words)
 
 
 def _unless_empty(found: Finding, rule: paper.Rule, evidence: Evidence) -> Finding:
@@ -301,7 +287,7 @@ def _overlap(rule: paper.Overlap, evidence: Evidence, margin: float) -> Finding:
     else:
         least = rule.at_least - margin
         agrees, words = values >= least, f"at least {number(least)}"
-    found = judge_agreement(list(agrees), _ranged(values), values.mean(), f"the index is {words}")
+    found = verdicts.judge_agreement(list(agrees), _ranged(values), values.mean(), f"the index is {words}")
     return replace(found, why=f"{found.why} Random sets of these sizes: {number(rows['expected'].mean())}.")
 
 
@@ -312,7 +298,7 @@ def _more_overlap(rule: paper.MoreOverlap, evidence: Evidence, margin: float) ->
         raise not_run("no overlap of both methods for one patient fold and seed", SIGNATURE_COMMAND)
     gain = (both["jaccard_method"] - both["jaccard_reference"]).to_numpy()
     words = f"the index of {rule.method} is higher"
-    found = judge_agreement(list(gain > 0), _ranged(gain, True), gain.mean(), words)
+    found = verdicts.judge_agreement(list(gain > 0), _ranged(gain, True), gain.mean(), words)
     chance = [number(both[f"expected_{whose}"].mean()) for whose in ("method", "reference")]
     random = f"Random sets of these sizes: {chance[0]} {rule.method}, {chance[1]} {rule.reference}."
     return replace(found, why=f"{found.why} {random}")
@@ -320,15 +306,13 @@ def _more_overlap(rule: paper.MoreOverlap, evidence: Evidence, margin: float) ->
 
 def _ranged(values: np.ndarray, signed: bool = False) -> str:
     """Write a mean over runs with its range, which is no interval."""
-    mean = number(values.mean(), signed)
-    if len(values) == 1:
-        return f"{mean} (n 1)"
-    return f"{mean} ({number(values.min(), signed)} to {number(values.max(), signed)}, n {len(values)})"
+    reached = f"{number(values.min(), signed)} to {number(values.max(), signed)}, " if len(values) > 1 else ""
+    return f"{number(values.mean(), signed)} ({reached}n {len(values)})"
 
 
 _JUDGES: dict[type[paper.Rule], Callable[..., Finding]] = {
-    paper.Direction: _direction,
-    paper.Equivalence: _equivalence,
+    paper.Direction: _over_holdouts,
+    paper.Equivalence: _over_holdouts,
     paper.LargestGain: _largest_gain,
     paper.HigherAndLower: _higher_and_lower,
     paper.SmallerSignatures: _smaller_signatures,

@@ -34,6 +34,16 @@ class IdentityAnswers:
     chance: np.ndarray
     left_out: int
 
+    @property
+    def values(self) -> np.ndarray:
+        """The additive values of each search: one, whether it found its case, its chance."""
+        return np.column_stack([np.ones(len(self.found)), self.found, self.chance])
+
+    @staticmethod
+    def scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the share of searches that found their case, and chance, each of shape (R,)."""
+        return {"top1": ratio(drawn[:, 1], drawn[:, 0]), "chance": ratio(drawn[:, 2], drawn[:, 0])}
+
 
 def identity_probe(
     embedding: np.ndarray, magnification: np.ndarray, case: np.ndarray, picture: np.ndarray | None = None
@@ -90,16 +100,6 @@ def _directions(features: np.ndarray) -> np.ndarray:
     return centred / np.where(lengths > 0, lengths, 1.0)
 
 
-def identity_values(answers: IdentityAnswers) -> np.ndarray:
-    """Return the additive values of each search: one, whether it found its case, its chance."""
-    return np.column_stack([np.ones(len(answers.found)), answers.found, answers.chance])
-
-
-def identity_scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the share of searches that found their case, and chance, each of shape (R,)."""
-    return {"top1": ratio(drawn[:, 1], drawn[:, 0]), "chance": ratio(drawn[:, 2], drawn[:, 0])}
-
-
 @dataclass(frozen=True)
 class FactorAnswers:
     """Out-of-fold predictions of one factor; arrays have shape (n,).
@@ -113,6 +113,18 @@ class FactorAnswers:
     case: np.ndarray
     target: np.ndarray
     predicted: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        """The additive values of each row: one, the factor, its square, the squared error of its prediction."""
+        target, error = self.target, self.target - self.predicted
+        return np.column_stack([np.ones(len(target)), target, target**2, error**2])
+
+    @staticmethod
+    def scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """Return R2 = 1 - squared error / squared deviation from the mean of the scored rows, shape (R,)."""
+        count, total, squares, error = drawn.T
+        return {"r2": 1 - ratio(error, squares - ratio(total**2, count))}
 
 
 def factor_probe(
@@ -160,18 +172,6 @@ def require_varying(answers: Mapping[str, FactorAnswers], name: str) -> FactorAn
         found = "found the same value in every row"
         raise NotDefinedError(f"Expected {name} to vary", found, "Probe other rows", DOES_NOT_VARY)
     return answers[name]
-
-
-def factor_values(answers: FactorAnswers) -> np.ndarray:
-    """Return the additive values of each row: one, the factor, its square, the squared error of its prediction."""
-    target, error = answers.target, answers.target - answers.predicted
-    return np.column_stack([np.ones(len(target)), target, target**2, error**2])
-
-
-def factor_scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
-    """Return R2 = 1 - squared error / squared deviation from the mean of the scored rows, shape (R,)."""
-    count, total, squares, error = drawn.T
-    return {"r2": 1 - ratio(error, squares - ratio(total**2, count))}
 
 
 def _ridge(train: np.ndarray, targets: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -66,6 +66,42 @@ class MagnificationAnswers:
     predicted: np.ndarray
     loss: np.ndarray
 
+    def values(self, names: Sequence[str]) -> np.ndarray:
+        """Return the additive values of each row: one, its loss, one-hot magnification, one-hot where it was right.
+
+        Args:
+            names: Every magnification of the study, in the order of the columns.
+        """
+        place = np.array([names.index(name) for name in self.classes])
+        one_hot = np.eye(len(names))[place[self.target]]
+        right = one_hot * (self.target == self.predicted)[:, None]
+        return np.column_stack([np.ones(len(one_hot)), self.loss, one_hot, right])
+
+    @staticmethod
+    def scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """Return balanced accuracy, the bound on the mutual information (nats) and chance, each of shape (R,).
+
+        The bound is H(D) - CE (Barber and Agakov, NeurIPS 2003), floored at 0: H is the entropy of the magnifications
+        of the scored rows, CE the mean cross-entropy of the probe.
+
+        Args:
+            drawn: Sums of the columns of `values`, shape (R, 2 + 2 * magnifications).
+        """
+        names = (drawn.shape[1] - 2) // 2
+        count, loss, rows, right = drawn[:, 0], drawn[:, 1], drawn[:, 2 : 2 + names], drawn[:, 2 + names :]
+        present = (rows > 0).sum(1)
+        recall = np.divide(right, rows, out=np.zeros_like(right), where=rows > 0)
+        share = ratio(rows, count[:, None])
+        entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(1)
+        bound = np.maximum(entropy - ratio(loss, count), 0.0)
+        # where one magnification was drawn alone, nothing can be told apart
+        apart = present > 1
+        return {
+            "balanced_accuracy": np.where(apart, ratio(recall.sum(1), present), np.nan),
+            "mutual_information": np.where(apart, bound, np.nan),
+            "chance": ratio(np.ones(len(present)), present),
+        }
+
 
 def magnification_probe(
     embedding: np.ndarray,
@@ -161,41 +197,3 @@ def shuffled_magnifications(magnification: np.ndarray, case: np.ndarray, *names:
         rows = np.flatnonzero(case == name)
         shuffled[rows] = shuffled[generator.permutation(rows)]
     return shuffled
-
-
-def magnification_values(answers: MagnificationAnswers, names: Sequence[str]) -> np.ndarray:
-    """Return the additive values of each row: one, its loss, one-hot magnification, one-hot where it was right.
-
-    Args:
-        answers: Of a magnification probe.
-        names: Every magnification of the study, in the order of the columns.
-    """
-    place = np.array([names.index(name) for name in answers.classes])
-    one_hot = np.eye(len(names))[place[answers.target]]
-    right = one_hot * (answers.target == answers.predicted)[:, None]
-    return np.column_stack([np.ones(len(one_hot)), answers.loss, one_hot, right])
-
-
-def magnification_scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
-    """Return balanced accuracy, the bound on the mutual information (nats) and chance, each of shape (R,).
-
-    The bound is H(D) - CE (Barber and Agakov, NeurIPS 2003), floored at 0: H is the entropy of the magnifications of
-    the scored rows, CE the mean cross-entropy of the probe.
-
-    Args:
-        drawn: Sums of the columns of `magnification_values`, shape (R, 2 + 2 * magnifications).
-    """
-    names = (drawn.shape[1] - 2) // 2
-    count, loss, rows, right = drawn[:, 0], drawn[:, 1], drawn[:, 2 : 2 + names], drawn[:, 2 + names :]
-    present = (rows > 0).sum(1)
-    recall = np.divide(right, rows, out=np.zeros_like(right), where=rows > 0)
-    share = ratio(rows, count[:, None])
-    entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(1)
-    bound = np.maximum(entropy - ratio(loss, count), 0.0)
-    # where one magnification was drawn alone, nothing can be told apart
-    apart = present > 1
-    return {
-        "balanced_accuracy": np.where(apart, ratio(recall.sum(1), present), np.nan),
-        "mutual_information": np.where(apart, bound, np.nan),
-        "chance": ratio(np.ones(len(present)), present),
-    }

@@ -15,6 +15,7 @@ from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
+from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.runs.matrix import Matrix
 from magsig_tf.runs.random_encoders import plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
@@ -23,6 +24,9 @@ from magsig_tf.workspace import Workspace
 SOURCES, ALL = "source", "all"
 SCOPES = (SOURCES, ALL)
 """Rows at the source magnifications, and rows at every magnification, the holdout too."""
+NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
+CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
+APART = Reason(ZOOMS_APART, "zooms are never compared with their own source")
 
 
 @dataclass(frozen=True)

@@ -13,45 +13,23 @@ from threadpoolctl import threadpool_limits
 
 from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import NotDefinedError
+from magsig_tf.evaluation import probes
 from magsig_tf.evaluation.cells.values import known_mean
-from magsig_tf.evaluation.probes.case_and_factors import (
-    FactorAnswers,
-    factor_probe,
-    factor_scores,
-    factor_values,
-    identity_probe,
-    identity_scores,
-    identity_values,
-    require_varying,
-)
-from magsig_tf.evaluation.probes.magnification import (
-    KINDS,
-    magnification_probe,
-    magnification_scores,
-    magnification_values,
-    shuffled_magnifications,
-)
-from magsig_tf.evaluation.probes.rows import SCOPES, SOURCES, ProbedRows
+from magsig_tf.evaluation.probes.case_and_factors import require_varying
+from magsig_tf.evaluation.probes.rows import APART, CONFOUNDED, NO_SOURCES, SCOPES, SOURCES, ProbedRows
+from magsig_tf.evaluation.summary.notes import names_of
 from magsig_tf.parallel_work import available_cores, map_in_order
-from magsig_tf.reasons import (
-    FEW_CASES,
-    NO_SOURCE_MAGNIFICATION,
-    NOTHING,
-    ORIGIN_CONFOUNDED,
-    ZOOMS_APART,
-    Reason,
-    joined,
-)
+from magsig_tf.reasons import FEW_CASES, NOTHING, Reason, joined
 from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
 
+CHANCE_OF_R2 = 0.0
+LEVEL = 0.95
 MAGNIFICATION, CASE = "magnification", "case"
-CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
-APART = Reason(ZOOMS_APART, "zooms are never compared with their own source")
 SCORES: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
-    **dict.fromkeys(KINDS, magnification_scores),
-    "identity": identity_scores,
-    "ridge": factor_scores,
+    **dict.fromkeys(probes.KINDS, probes.MagnificationAnswers.scores),
+    "identity": probes.IdentityAnswers.scores,
+    "ridge": probes.FactorAnswers.scores,
 }
 """How the sums of each probe become scores of every replicate."""
 
@@ -61,11 +39,9 @@ class Answer:
     """One probe of one set of rows.
 
     Args:
-        subject, holdout, seed: Those of the rows.
-        probe: A key of `SCORES`.
-        target: What the probe looks for: "magnification", "case" or the name of a factor.
-        scope: "source" or "all".
-        shuffled: Whether the targets were shuffled first (the control).
+        question: Subject, probe (a key of `SCORES`), target ("magnification", "case" or the name of a factor), scope,
+            and control ("shuffled" where the targets were shuffled first, else "none").
+        embedding: Holdout and seed of the rows.
         images: Number of rows.
         cases: Name of each scored case, shape (cases,).
         sums: Their sums, shape (cases, columns); None where the probe is not defined.
@@ -73,21 +49,13 @@ class Answer:
         note: What a reader must know of it, else empty.
     """
 
-    subject: str
-    holdout: str
-    seed: int
-    probe: str
-    target: str
-    scope: str
-    shuffled: bool
+    question: tuple[str, str, str, str, str]
+    embedding: tuple[str, int]
     images: int
     cases: np.ndarray = field(repr=False)
     sums: np.ndarray | None = field(repr=False)
     reason: Reason = NOTHING
     note: Reason = NOTHING
-
-
-NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
 
 
 def answer_all(work: tuple[ProbedRows, tuple[str, ...]]) -> list[Answer]:
@@ -103,51 +71,37 @@ def answer_all(work: tuple[ProbedRows, tuple[str, ...]]) -> list[Answer]:
 
 
 def _answers(rows: ProbedRows, scope: str, names: tuple[str, ...]) -> Iterator[Answer]:
-    asked = [(kind, MAGNIFICATION, shuffled) for kind in KINDS for shuffled in (False, True)]
+    asked = [(kind, MAGNIFICATION, shuffled) for kind in probes.KINDS for shuffled in (False, True)]
     asked += [("identity", CASE, False), *(("ridge", name, False) for name in rows.factors)]
-    factors = cache(partial(factor_probe, rows.embedding, rows.factors, rows.case, rows.label))
+    factors = cache(partial(probes.factor_probe, rows.embedding, rows.factors, rows.case, rows.label))
     zoomed = rows.zoomed is not None and rows.zoomed.any()
     cases = np.unique(rows.case)
     for probe, target, shuffled in asked:
-        about = (rows.subject, rows.holdout, rows.seed, probe, target, scope, shuffled, len(rows.case), cases)
+        question = (rows.subject, probe, target, scope, "shuffled" if shuffled else "none")
+        about = (question, (rows.holdout, rows.seed), len(rows.case), cases)
         note = {"identity": APART, "ridge": NOTHING}.get(probe, CONFOUNDED) if zoomed else NOTHING
         if scope == SOURCES and not rows.sources:
             yield Answer(*about, None, NO_SOURCES, note)
             continue
         try:
-            case, values = _values(rows, probe, target, shuffled, names, factors)
+            if probe == "identity":
+                searches = probes.identity_probe(rows.embedding, rows.magnification, rows.case, rows.picture)
+                case, values = searches.case, searches.values
+            elif probe == "ridge":
+                factor = require_varying(factors(), target)
+                case, values = factor.case, factor.values
+            else:
+                targets = rows.magnification
+                if shuffled:
+                    targets = probes.shuffled_magnifications(targets, rows.case, rows.holdout, rows.seed)
+                found = probes.magnification_probe(rows.embedding, targets, rows.case, rows.label, probe)
+                case, values = found.case, found.values(names)
         except NotDefinedError as error:
             yield Answer(*about, None, error.reason, note)
             continue
         sums = np.zeros((len(cases), values.shape[1]))
         np.add.at(sums, np.searchsorted(cases, case), values)
         yield Answer(*about, sums, NOTHING, note)
-
-
-def _values(
-    rows: ProbedRows,
-    probe: str,
-    target: str,
-    shuffled: bool,
-    names: tuple[str, ...],
-    factors: Callable[[], dict[str, FactorAnswers]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the case of each answer of one probe, and its additive values."""
-    if probe == "identity":
-        searches = identity_probe(rows.embedding, rows.magnification, rows.case, rows.picture)
-        return searches.case, identity_values(searches)
-    if probe == "ridge":
-        factor = require_varying(factors(), target)
-        return factor.case, factor_values(factor)
-    targets = rows.magnification
-    if shuffled:
-        targets = shuffled_magnifications(targets, rows.case, rows.holdout, rows.seed)
-    found = magnification_probe(rows.embedding, targets, rows.case, rows.label, probe)
-    return found.case, magnification_values(found, names)
-
-
-CHANCE_OF_R2 = 0.0
-LEVEL = 0.95
 
 
 def summarise_probes(
@@ -194,13 +148,11 @@ def summarise_probes(
     cases = np.array(sorted(labels))
     strata = np.array([labels[name] for name in cases])
     multiplicities = case_multiplicities(strata, replicates, "probes")
-    by_row: dict[tuple, list[Answer]] = {}
+    by_question: dict[tuple, list[Answer]] = {}
     for answer in answers:
-        row = answer.subject, answer.probe, answer.target, answer.scope, answer.shuffled
-        by_row.setdefault(row, []).append(answer)
-    frame = pd.DataFrame(
-        [record for of_row in by_row.values() for record in _records(of_row, cases, strata, multiplicities)]
-    )
+        by_question.setdefault(answer.question, []).append(answer)
+    table = [record for found in by_question.values() for record in _records(found, cases, strata, multiplicities)]
+    frame = pd.DataFrame(table)
     frame.insert(1, "kind", frame["subject"].map(kinds))
     return frame
 
@@ -208,28 +160,18 @@ def summarise_probes(
 def _records(
     answers: list[Answer], cases: np.ndarray, strata: np.ndarray, multiplicities: np.ndarray
 ) -> Iterator[dict[str, object]]:
-    first, defined = answers[0], [answer for answer in answers if answer.sums is not None]
+    defined = [answer for answer in answers if answer.sums is not None]
     reasons = Counter(answer.reason for answer in answers if answer.reason)
-    about = {
-        "subject": first.subject,
-        "probe": first.probe,
-        "target": first.target,
-        "rows": first.scope,
-        "control": "shuffled" if first.shuffled else "none",
-    }
+    about = dict(zip(("subject", "probe", "target", "rows", "control"), answers[0].question, strict=True))
     partial = joined(Reason(each.code, f"{each} ({count} of {len(answers)})") for each, count in reasons.items())
     note = joined(answer.note for answer in answers)
-    common = {
-        "embeddings": len(defined),
-        "images": sum(answer.images for answer in defined),
-        "replicates": len(multiplicities) - 1,
-        "note": str(note),
-        "note_code": note.code,
-    }
+    common = {"embeddings": len(defined), "images": sum(answer.images for answer in defined)}
+    common |= {"replicates": len(multiplicities) - 1, "note": str(note), "note_code": note.code}
     if not defined:
         empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan"))
-        metrics = _metrics_of(first.probe)
-        reason = partial if len(answers) > 1 else first.reason
+        of_magnification = ["balanced_accuracy", "mutual_information"]
+        metrics = {"identity": ["top1"], "ridge": ["r2"]}.get(str(about["probe"]), of_magnification)
+        reason = partial if len(answers) > 1 else answers[0].reason
         yield from (about | {"metric": m} | empty | {"cases": 0} | common | reason.columns() for m in metrics)
         return
     scores, scored = _joined(defined, cases, multiplicities)
@@ -237,17 +179,14 @@ def _records(
     few = np.unique(strata[scored], return_counts=True)[1].min() < FEWEST_CASES
     too_few = Reason(FEW_CASES, f"no interval: fewer than {FEWEST_CASES} cases in a class") if few else Reason()
     for metric, values in scores.items():
-        low, high = (float("nan"),) * 2 if few else _interval(values)
+        low = high = float("nan")
+        if not few and np.isfinite(values[1:]).any():
+            # a bound on information lies on its floor of 0, where no other kind of interval serves
+            low, high = percentile_interval(values[1:], values[0], LEVEL)
         found = {"value": float(values[0]), "low": low, "high": high}
         found["chance"] = 0.0 if metric == "mutual_information" else float(chance)
         why = joined((partial, too_few)).columns()
         yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | why
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the percentile interval: a bound on information lies on its floor of 0, where no other kind serves."""
-    known = np.isfinite(values[1:]).any()
-    return percentile_interval(values[1:], values[0], LEVEL) if known else (float("nan"),) * 2
 
 
 def _joined(
@@ -257,16 +196,12 @@ def _joined(
     embeddings: dict[tuple, np.ndarray] = {}
     for answer in answers:
         assert answer.sums is not None, "the answer is defined"
-        sums = embeddings.setdefault((answer.holdout, answer.seed), np.zeros((len(cases), answer.sums.shape[1])))
+        sums = embeddings.setdefault(answer.embedding, np.zeros((len(cases), answer.sums.shape[1])))
         sums[np.searchsorted(cases, answer.cases)] += answer.sums
     scored = np.any([sums[:, 0] > 0 for sums in embeddings.values()], axis=0)
-    each = [SCORES[answers[0].probe](multiplicities @ sums) for sums in embeddings.values()]
+    each = [SCORES[answers[0].question[1]](multiplicities @ sums) for sums in embeddings.values()]
     # a replicate without the cases of one embedding averages over the others
     return {name: known_mean(np.stack([scores[name] for scores in each])) for name in each[0]}, scored
-
-
-def _metrics_of(probe: str) -> list[str]:
-    return {"identity": ["top1"], "ridge": ["r2"]}.get(probe, ["balanced_accuracy", "mutual_information"])
 
 
 READS = {"linear": "linear probe", "neighbours": "k-NN probe", "identity": "same case", "ridge": "factor"}
@@ -279,40 +214,29 @@ def probe_notes(table: pd.DataFrame, absent_controls: Sequence[str] = ()) -> lis
         table: From `summarise_probes`.
         absent_controls: Controls that are not there, each with its reason.
     """
+    rows = table[table["note_code"] == CONFOUNDED.code]
+    scopes = " and ".join("source rows" if scope == SOURCES else "all rows" for scope in rows["rows"].unique())
+    confounded = (
+        f"{CONFOUNDED.capitalize()} ({scopes}): some are digital zooms, so the probe may distinguish zooms from "
+        "photographs rather than magnifications. In the search for the same case no zoom is compared with its source."
+    )
+    few = table[table["low"].notna() & (table["cases"] < MANY_CASES)]["cases"]
+    too_narrow = f"Only {few.min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."
     return [
-        *_confounded(table),
+        *([] if rows.empty else [confounded]),
         *_reasons(table),
-        *_few_cases(table),
+        *([] if few.empty else [too_narrow]),
         *(f"Control {text}." for text in absent_controls),
     ]
 
 
-def _confounded(table: pd.DataFrame) -> list[str]:
-    rows = table[table["note_code"] == CONFOUNDED.code]
-    if rows.empty:
-        return []
-    scopes = " and ".join("source rows" if scope == SOURCES else "all rows" for scope in rows["rows"].unique())
-    return [
-        f"{CONFOUNDED.capitalize()} ({scopes}): some are digital zooms, so the probe may distinguish zooms from "
-        "photographs rather than magnifications. In the search for the same case no zoom is compared with its source."
-    ]
-
-
 def _reasons(table: pd.DataFrame) -> list[str]:
-    cells: dict[str, list[str]] = {}
+    cells: list[tuple[str, str]] = []
     for row in table[(table["reason"] != "") & (table["control"] == "none")].to_dict("records"):
         name = READS[row["probe"]] + (f" {row['target']}" if row["probe"] == "ridge" else "")
-        cells.setdefault(row["reason"], []).append(f"{row['subject']}, {row['rows']} rows, {name}")
+        cells.append((f"{row['subject']}, {row['rows']} rows, {name}", row["reason"]))
     notes = []
-    for reason, names in cells.items():
-        names = list(dict.fromkeys(names))
+    for reason, names in names_of(cells).items():
         more = f" and {len(names) - 1} more cells" if len(names) > 1 else ""
         notes.append(f"{names[0]}{more}: {reason}.")
     return notes
-
-
-def _few_cases(table: pd.DataFrame) -> list[str]:
-    few = table[table["low"].notna() & (table["cases"] < MANY_CASES)]
-    if few.empty:
-        return []
-    return [f"Only {few['cases'].min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."]

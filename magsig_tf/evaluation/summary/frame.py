@@ -1,4 +1,4 @@
-"""The summary: every method at every holdout, in numbers, as one tidy frame.
+"""The summary: every method at every holdout in numbers, as one tidy frame; and the numbers of a single run.
 
 What each number means is written in docs/numbers.md.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
 from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
@@ -23,7 +25,7 @@ from magsig_tf.evaluation.cells.values import (
     count_cases,
     mean_values,
 )
-from magsig_tf.reasons import FEW_CASES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
+from magsig_tf.reasons import FEW_CASES, NO_TEST_IMAGES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.run import Run, run_name
@@ -32,6 +34,11 @@ from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
 from magsig_tf.statistics.units import LEVELS
 
 POOLED = "pooled"
+TRAINED, SERVED = "trained", "served"
+OF_ONE_RUN = (
+    *("outputs", "part", "magnification", "level", "metric", "value", "low", "high"),
+    *("cases_benign", "cases_malignant", "images", "reason", "reason_code"),
+)
 
 
 @dataclass(frozen=True)
@@ -80,17 +87,10 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
     expected = matrix.holdouts_of(group)
     holdouts = expected if target == POOLED else [target]
     runs = [run for (holdout, _, _), run in group.runs.items() if holdout in holdouts]
-    base = {
-        "method": group.method,
-        "config": group.config_hash,
-        "label": group.label,
-        "selection": group.selection,
-        "batch_statistics": group.batch_statistics,
-        "holdout": target,
-        "level": cells.level,
-        "missing_runs": len(matrix.missing(group, holdouts)),
-        "compared": group in matrix.compared(holdouts),
-    }
+    base: dict[str, object] = {"method": group.method, "config": group.config_hash, "label": group.label}
+    base |= {"selection": group.selection, "batch_statistics": group.batch_statistics}
+    base |= {"holdout": target, "level": cells.level}
+    base |= {"missing_runs": len(matrix.missing(group, holdouts)), "compared": group in matrix.compared(holdouts)}
     absent = len(set(holdouts) - {run.holdout for run in runs})
     reason = Reason()
     if absent and runs:
@@ -113,10 +113,8 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         for quantity, values, _, _, reason in quantities:
             value, behind = values.get(metric.name), counts[quantity]
             numbers = numbers_of(metric, value, behind, reason, settings, difference=quantity == "drop")
-            mean = means.get(quantity, {}).get(metric.name, float("nan"))
-            rows.append(
-                base | {"metric": metric.name, "quantity": quantity} | behind | numbers | {"holdout_mean": mean}
-            )
+            numbers["holdout_mean"] = means.get(quantity, {}).get(metric.name, float("nan"))
+            rows.append(base | {"metric": metric.name, "quantity": quantity} | behind | numbers)
     return rows
 
 
@@ -260,3 +258,48 @@ def summarise(
     table.insert(0, "dataset", loaded.dataset)
     table["threshold"] = str(threshold)
     return Summary(loaded.dataset, table, replicates, matrix, loaded.unfinished, level, threshold)
+
+
+def one_run_table(run: Run, temperature: float | None = None, replicates: int = 2000) -> pd.DataFrame:
+    """Calculate every metric of one run on its test cases, at each magnification for itself.
+
+    Args:
+        run: A finished run.
+        temperature: Divides the logits of the model that is served; None where it serves the probabilities as trained.
+        replicates: Bootstrap replicates over cases.
+
+    Returns:
+        Columns `OF_ONE_RUN`, one row for each kind of outputs ("trained", and "served" where there is a temperature),
+        part ("held_out" at the holdout, else "in_domain"), magnification, level ("image", "case") and metric. Value
+        and interval are those of `summarise`; where they are NaN the reason says why.
+    """
+    kinds = {TRAINED: run} if temperature is None else {TRAINED: run, SERVED: _tempered(run, temperature)}
+    rows = [
+        _rows_at(each, magnification, replicates).assign(outputs=outputs)
+        for outputs, each in kinds.items()
+        for magnification in magnification_order(run.magnifications)
+    ]
+    return pd.concat(rows, ignore_index=True)[list(OF_ONE_RUN)]
+
+
+def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
+    """Return the rows of one magnification, as those of a run that is tested there only."""
+    held_out = magnification == run.holdout
+    tested = run.part("test" if held_out else "in_domain_test", magnification).assign(part="test")
+    alone = run.with_predictions(tested, holdout=magnification)
+    part = "held_out" if held_out else "in_domain"
+    if tested.empty:
+        rows = pd.DataFrame(list(product(LEVELS, ("auc", "brier", "ece"))), columns=["level", "metric"])
+        nothing = dict.fromkeys(("value", "low", "high"), np.nan)
+        nothing |= dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
+        reason = Reason(NO_TEST_IMAGES, "not run: no test images at this magnification")
+        return rows.assign(part=part, magnification=magnification, **nothing, **reason.columns())
+    table = summarise(LoadedRuns("", [alone], []), replicates=replicates).table
+    return table[table["quantity"] == "held_out"].assign(part=part, magnification=magnification)
+
+
+def _tempered(run: Run, temperature: float) -> Run:
+    probability = run.predictions["probability"].to_numpy(float)
+    with np.errstate(divide="ignore"):  # a probability of 0 or 1 has an infinite logit, and keeps it
+        logit = np.log(probability) - np.log1p(-probability)
+    return run.with_predictions(run.predictions.assign(probability=1 / (1 + np.exp(-logit / temperature))))

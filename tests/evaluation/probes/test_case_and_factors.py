@@ -9,7 +9,7 @@ from sklearn.metrics import r2_score
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes import factor_probe, identity_probe
-from magsig_tf.evaluation.probes.case_and_factors import PENALTIES, _ridge, factor_scores, factor_values
+from magsig_tf.evaluation.probes.case_and_factors import PENALTIES, _ridge
 from tests.evaluation.probes.planted import planted
 
 
@@ -68,7 +68,7 @@ def test_cases_without_a_partner_are_counted_and_single_ones_refused_in_words():
 
 
 def r2(answers):
-    return factor_scores(factor_values(answers).sum(0, keepdims=True))["r2"][0]
+    return answers.scores(answers.values.sum(0, keepdims=True))["r2"][0]
 
 
 def test_planted_factors_are_recovered_and_others_are_not():

@@ -7,14 +7,14 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes import magnification_probe, shuffled_magnifications
-from magsig_tf.evaluation.probes.magnification import case_folds, magnification_scores, magnification_values
+from magsig_tf.evaluation.probes.magnification import case_folds
 from magsig_tf.linear_models.probe_classifiers import linear_probabilities, neighbour_probabilities
 from magsig_tf.linear_models.standardise import standardised
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted
 
 
 def scores(answers):
-    found = magnification_scores(magnification_values(answers, list(MAGNIFICATIONS)).sum(0, keepdims=True))
+    found = answers.scores(answers.values(MAGNIFICATIONS).sum(0, keepdims=True))
     return {name: values[0] for name, values in found.items()}
 
 
