@@ -13,17 +13,8 @@ from magsig_tf.errors import RunError, UsageError, nearest
 from magsig_tf.evaluation.cells.catalogue import choose_metrics
 from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap, mean_values
+from magsig_tf.evaluation.summary import notes
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable, count_behind, numbers_of
-from magsig_tf.evaluation.summary.notes import (
-    few_cases,
-    listed,
-    marked,
-    names_of,
-    partial_folds,
-    pooled_ranks,
-    reasons_of_metric,
-    some,
-)
 from magsig_tf.reasons import NO_PAIR, SOME_HOLDOUTS, Reason
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Group, Matrix, arrange
@@ -172,7 +163,7 @@ def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], lis
         raise UsageError(
             "Expected two methods, or one with several configs",
             f"found one config of {method!r}",
-            f"Compare it with another method. {_known(matrix)}",
+            "Compare it with another method. " + nearest("", {group.method for group in matrix.groups}),
         )
     apart = [differing(*pair) for pair in candidates]
     same = [number for number, keys in enumerate(apart) if not keys] or list(range(len(candidates)))
@@ -195,10 +186,6 @@ def _groups_of(matrix: Matrix, method: str) -> list[Group]:
     return found
 
 
-def _known(matrix: Matrix) -> str:
-    return nearest("", {group.method for group in matrix.groups})
-
-
 def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
     """Return the notes that belong to one printed comparison.
 
@@ -213,35 +200,40 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
     paired = shown[shown["reason_code"] != NO_PAIR].to_dict("records")
     groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
     return [
-        *marked(groups.values()),
+        *notes.marked(groups.values()),
         *_other_settings(comparison),
         *_without_partner(comparison),
-        *listed((f"{row['label']} {row['holdout']}", words) for row in paired for words in reasons_of_metric(row)),
-        *few_cases(shown),
-        *partial_folds(shown),
+        *notes.listed(
+            (f"{row['label']} {row['holdout']}", words) for row in paired for words in notes.reasons_of_metric(row)
+        ),
+        *notes.few_cases(shown),
+        *notes.partial_folds(shown),
         *_pooled_ranks(shown),
     ]
 
 
 def _other_settings(comparison: Comparison) -> list[str]:
     """Say what else than the method differs between the two sides of a pair."""
-    notes = []
+    said = []
     for pair, keys in zip(comparison.pairs, comparison.differing, strict=True):
         words = [f"{key} {str(first)[:30]} against {str(second)[:30]}" for key, (first, second) in keys.items()]
         if words:
-            notes.append(f"{pair.first.label} and {pair.reference.label} differ in their settings: {some(words)}.")
-    return notes
+            labels = f"{pair.first.label} and {pair.reference.label}"
+            said.append(f"{labels} differ in their settings: {notes.some(words)}.")
+    return said
 
 
 def _without_partner(comparison: Comparison) -> list[str]:
     return [
-        f"Left out, {reason}: {some(names)}."
+        f"Left out, {reason}: {notes.some(names)}."
         for pair in comparison.pairs
-        for reason, names in names_of(pair.left_out.values()).items()
+        for reason, names in notes.names_of(pair.left_out.values()).items()
     ]
 
 
 def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
     rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & np.isfinite(shown["holdout_mean"])]
     rows = rows[rows["level"] == "image"]
-    return pooled_ranks(f"{row.label} - {row.reference_label} {row.holdout_mean:+.3f}" for row in rows.itertuples())
+    return notes.pooled_ranks(
+        f"{row.label} - {row.reference_label} {row.holdout_mean:+.3f}" for row in rows.itertuples()
+    )

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 
 import pandas as pd
 from scipy.stats import spearmanr
 
 from magsig_tf.errors import RunError
+from magsig_tf.evaluation.augmentation import gan_quality
 from magsig_tf.evaluation.augmentation.differences import ALL_FOLDS, BASELINE, difference_rows, row_of, targets_of
-from magsig_tf.evaluation.augmentation.gan_quality import (
-    FEATURES,
-    METRICS_TOLD,
-    common_features,
-    gans_of,
-    qualities_of,
-    quality_rows,
-)
 from magsig_tf.evaluation.augmentation.sentence import explanation_sentence
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.comparison import with_holm
@@ -107,15 +101,15 @@ def explain(
             "Expected finished runs that used GANs", "found none", "Run `magsig train --method gan --holdout all`"
         )
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
-    qualities = {group.label: qualities_of(group, workspace) for group in groups}
+    qualities = {group.label: gan_quality.qualities_of(group, workspace) for group in groups}
     # one feature space for all, so that groups can be compared as well
-    features = common_features([quality for each in qualities.values() for quality in each])
+    features = gan_quality.common_features([quality for each in qualities.values() for quality in each])
     rows: list[dict] = []
     for done, group in enumerate(groups):
         progress(done, len(groups))
         rows += difference_rows(group, matrix, bootstrap, settings)
-        gans = gans_of(qualities[group.label], features)
-        rows += quality_rows(group, targets_of(group, matrix), gans, features)
+        gans = gan_quality.gans_of(qualities[group.label], features)
+        rows += gan_quality.quality_rows(group, targets_of(group, matrix), gans, features)
     progress(len(groups), len(groups))
     table = _corrected(pd.DataFrame(rows).reindex(columns=COLUMNS))
     said = [*_correlations(table, groups), *_sentences(table, groups)]
@@ -158,11 +152,10 @@ def _sentences(table: pd.DataFrame, groups: list[Group]) -> list[dict]:
     whole, rows = table[table["patient_fold"] == ALL_FOLDS], []
     for group in groups:
         of_group = whole[whole["label"] == group.label]
-        for holdout in dict.fromkeys(of_group["holdout"]):
-            for level in LEVELS:
-                told = of_group[(of_group["holdout"] == holdout) & of_group["level"].isin(["", level])]
-                words = explanation_sentence(told, group.label, holdout)
-                rows.append(row_of(group, holdout, level=level) | {"quantity": "sentence", "words": words})
+        for holdout, level in product(dict.fromkeys(of_group["holdout"]), LEVELS):
+            told = of_group[(of_group["holdout"] == holdout) & of_group["level"].isin(["", level])]
+            words = explanation_sentence(told, group.label, holdout)
+            rows.append(row_of(group, holdout, level=level) | {"quantity": "sentence", "words": words})
     return rows
 
 
@@ -179,7 +172,7 @@ def explanation_notes(explanation: Explanation, level: str) -> list[str]:
     Returns:
         The sentence of each group and holdout first, then notes.
     """
-    table = explanation.table
+    table, features = explanation.table, set(explanation.features.values())
     whole = table[(table["patient_fold"] == ALL_FOLDS) & table["level"].isin(["", level])]
     return [
         *explanation.sentences(level),
@@ -187,7 +180,7 @@ def explanation_notes(explanation: Explanation, level: str) -> list[str]:
         *_correlation(whole),
         *_standing(whole),
         *[f"{label}: {words}." for label, words in told_apart(explanation.groups).items() if words],
-        *_features(explanation),
+        *(f"KID and the other measures of the GANs use {gan_quality.FEATURES[name]}." for name in features),
         *_differences(whole),
         *_quality(table),
     ]
@@ -214,11 +207,6 @@ def _standing(whole: pd.DataFrame) -> list[str]:
     ]
 
 
-def _features(explanation: Explanation) -> list[str]:
-    names = set(explanation.features.values())
-    return [f"KID and the other measures of the GANs use {FEATURES[name]}." for name in names]
-
-
 def _differences(whole: pd.DataFrame) -> list[str]:
     """List why differences are absent or rest on less than they should."""
     rows = whole[(whole["reference_method"] != "") & (whole["words"] != "")]
@@ -233,14 +221,13 @@ def _differences(whole: pd.DataFrame) -> list[str]:
 def _quality(table: pd.DataFrame) -> list[str]:
     """List the folds whose GANs have no quality table, or one with gaps, and why."""
     told: list[tuple[str, str]] = []
-    rows = table[table["quantity"].isin(METRICS_TOLD) & (table["words"] != "") & (table["patient_fold"] != ALL_FOLDS)]
+    rows = table[
+        table["quantity"].isin(gan_quality.METRICS_TOLD) & (table["words"] != "") & (table["patient_fold"] != ALL_FOLDS)
+    ]
     for (label, holdout, fold), of_fold in rows.groupby(["label", "holdout", "patient_fold"], sort=False):
         words = of_fold.set_index("quantity")["words"]
-        everything = len(words) == len(METRICS_TOLD) and words.nunique() == 1
-        said = words.iloc[:1] if everything else (f"{_title(str(name))}: {why}" for name, why in words.items())
+        everything = len(words) == len(gan_quality.METRICS_TOLD) and words.nunique() == 1
+        titles = [str(name).replace("kid", "KID").replace("_", " ") for name in words.index]
+        said = words.iloc[:1] if everything else map("{}: {}".format, titles, words)
         told += ((f"{label} {holdout} fold {fold}", each) for each in said)
     return listed(told)
-
-
-def _title(quantity: str) -> str:
-    return {"kid": "KID"}.get(quantity, quantity.replace("_", " "))

@@ -57,8 +57,7 @@ def qualities_of(group: Group, workspace: Workspace) -> list[FoldQuality]:
         place = run.record.synthetic.gan_folder if run.record.synthetic else None
         key = (holdout, fold, place)
         if key not in found:
-            table, words = _read(run, place, workspace)
-            found[key] = FoldQuality(holdout, fold, table, words)
+            found[key] = FoldQuality(holdout, fold, *_read(run, place, workspace))
     return list(found.values())
 
 

@@ -31,8 +31,7 @@ def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
     own = differences[differences["compared"] == label]
     where = "over all holdouts" if holdout == POOLED else f"at {holdout}"
     if not own["n"].any():
-        reasons = dict.fromkeys(own["words"])
-        return f"{label} {where}: nothing to compare: {'; '.join(reasons)}."
+        return f"{label} {where}: nothing to compare: {'; '.join(dict.fromkeys(own['words']))}."
     effects = _of_auc(
         _effect(own, "auc", BASELINE),
         _effect(own, "auc", RESAMPLED),
@@ -40,7 +39,9 @@ def explanation_sentence(told: pd.DataFrame, label: str, holdout: str) -> str:
     )
     effects.append(_against("Brier", _effect(own, "brier", BASELINE), BASELINE))
     quality = told[told["reference_method"] == ""].drop_duplicates("quantity").set_index("quantity")
-    return f"{label} {where}: {'; '.join(effects)}. {_gans(quality)}: {'; '.join(_generator(quality))}."
+    count = int(quality["n"]["kid"])
+    gans = f"Its {count} GANs" if count > 1 else "Its GAN" if count else "Its GANs"
+    return f"{label} {where}: {'; '.join(effects)}. {gans}: {'; '.join(_generator(quality))}."
 
 
 def _effect(rows: pd.DataFrame, metric: str, reference: str) -> pd.Series | None:
@@ -91,9 +92,10 @@ def _of_auc(to_baseline: pd.Series | None, to_resampled: pd.Series | None, resam
 def _generator(quality: pd.DataFrame) -> list[str]:
     """Say how good the GANs are, whether they copy or mix up magnifications, and what the filter kept."""
     value = {str(name): float(each) for name, each in quality["value"].items()}
+    kept = [f"the filter kept {number(value['kept_share'])}"] if np.isfinite(value["kept_share"]) else []
     if np.isnan(value["kid"]):
-        return [f"quality unknown ({quality['words']['kid'] or 'not measured'})", *_kept(value)]
-    said = [f"{_beside_floor('KID', value['kid'], value['kid_floor'])}, {_coverage(value)}{_verdict(value)}"]
+        return [f"quality unknown ({quality['words']['kid'] or 'not measured'})", *kept]
+    said = [f"{_beside_floor(value['kid'], value['kid_floor'])}, {_coverage(value)}"]
     if np.isfinite(value["copied"]):
         copies = value["copied"] > max(COPIED, 2 * np.nan_to_num(value["copied_floor"]))
         said.append(f"copied {number(value['copied'])}" + (": they copy training images" if copies else ""))
@@ -102,49 +104,29 @@ def _generator(quality: pd.DataFrame) -> list[str]:
         verdict = ": they mix up magnifications" if shifted else ""
         said.append(f"magnification mix shifted by {number(value['magnification_shift'])}{verdict}")
     if np.isfinite(value["label_agreement"]):
-        said.append(_label(value["label_agreement"], value["label_agreement_floor"]))
-    return [*said, *_kept(value)]
+        agreement, floor = value["label_agreement"], value["label_agreement_floor"]
+        real = "no floor" if np.isnan(floor) else f"real {number(floor)}"
+        noisy = ": label noise" if floor - agreement > NOISY else ""
+        said.append(f"{number(agreement)} agree with their label ({real}){noisy}")
+    return [*said, *kept]
 
 
-def _gans(quality: pd.DataFrame) -> str:
-    count = int(quality["n"]["kid"])
-    return f"Its {count} GANs" if count > 1 else "Its GAN" if count else "Its GANs"
-
-
-def _label(agreement: float, floor: float) -> str:
+def _beside_floor(kid: float, floor: float) -> str:
     if np.isnan(floor):
-        return f"{number(agreement)} agree with their label (no floor)"
-    noisy = ": label noise" if floor - agreement > NOISY else ""
-    return f"{number(agreement)} agree with their label (real {number(floor)}){noisy}"
-
-
-def _beside_floor(title: str, value: float, floor: float) -> str:
-    if np.isnan(floor):
-        return f"{title} {significant(value)} (no floor)"
-    if value <= 0 or floor <= 0:
-        return f"{title} {significant(value)} (floor {significant(floor)})"
-    ratio = value / floor
-    return f"{title} {significant(value)}, {ratio:.{0 if ratio >= 10 else 1}f} times its floor"
+        return f"KID {significant(kid)} (no floor)"
+    if kid <= 0 or floor <= 0:
+        return f"KID {significant(kid)} (floor {significant(floor)})"
+    ratio = kid / floor
+    return f"KID {significant(kid)}, {ratio:.{0 if ratio >= 10 else 1}f} times its floor"
 
 
 def _coverage(value: dict[str, float]) -> str:
-    if np.isnan(value["coverage"]):
-        return "coverage not defined"
-    floor = "" if np.isnan(value["coverage_floor"]) else f" (floor {number(value['coverage_floor'])})"
-    return f"coverage {number(value['coverage'])}{floor}"
-
-
-def _verdict(value: dict[str, float]) -> str:
     """Call the GANs poor or near their floor where both KID and coverage say so, and nothing else."""
-    if np.isnan(value["kid_above_floor"]) or np.isnan(value["coverage"]):
-        return ""
-    most = 1.0 if np.isnan(value["coverage_floor"]) else value["coverage_floor"]
-    narrow = value["coverage"] < POOR_COVERAGE * most
-    if value["kid_above_floor"] > 0.5 and narrow:
-        return ": poor generators"
-    near = value["kid_above_floor"] == 0 and not narrow
-    return ": near what real images of other patients reach" if near else ""
-
-
-def _kept(value: dict[str, float]) -> list[str]:
-    return [f"the filter kept {number(value['kept_share'])}"] if np.isfinite(value["kept_share"]) else []
+    coverage, floor, above = value["coverage"], value["coverage_floor"], value["kid_above_floor"]
+    if np.isnan(coverage):
+        return "coverage not defined"
+    said = f"coverage {number(coverage)}" + ("" if np.isnan(floor) else f" (floor {number(floor)})")
+    narrow = coverage < POOR_COVERAGE * (1.0 if np.isnan(floor) else floor)
+    if above > 0.5 and narrow:
+        return f"{said}: poor generators"
+    return f"{said}: near what real images of other patients reach" if above == 0 and not narrow else said

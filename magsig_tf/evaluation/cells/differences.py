@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from magsig_tf.evaluation.cells.catalogue import Metric
-from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average_each, difference
+from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, averaged, difference
 from magsig_tf.reasons import NOT_RUN, NOTHING, SOME_DROPS, SOME_PAIRS_OF_RUNS, Reason, joined
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.run import Run, run_name
@@ -64,14 +64,14 @@ def drop_at(cells: GroupCells, matrix: Matrix, holdout: str) -> Drop:
                 pairs += len(folds)
         if of_seed:
             changes = [{m.name: m.change(h[m.name], s[m.name], difference) for m in cells.metrics} for h, s in of_seed]
-            drops.append(average_each(changes))
-            sources.append(average_each([source for _, source in of_seed]))
+            drops.append(averaged(changes))
+            sources.append(averaged([source for _, source in of_seed]))
     if not drops:
         return Drop({}, {}, [], NO_RUN)
     expected = len(others) * len(group.folds) * len(group.seeds)
     partial = Reason(SOME_PAIRS_OF_RUNS, f"drop from {pairs} of {expected} pairs of runs")
     reason = Reason() if pairs == expected else partial
-    return Drop(average_each(drops), average_each(sources), list(used.values()), reason)
+    return Drop(averaged(drops), averaged(sources), list(used.values()), reason)
 
 
 def mean_drop(drops: Sequence[Drop]) -> Drop:
@@ -85,8 +85,8 @@ def mean_drop(drops: Sequence[Drop]) -> Drop:
     if any(drop.reason for drop in known):
         reasons.append(Reason(SOME_PAIRS_OF_RUNS, "some of its drops lack pairs of runs"))
     return Drop(
-        average_each([drop.change for drop in known]),
-        average_each([drop.as_source for drop in known]),
+        averaged([drop.change for drop in known]),
+        averaged([drop.as_source for drop in known]),
         [run for drop in known for run in drop.runs],
         joined(reasons),
     )
@@ -224,5 +224,5 @@ class PairedCells:
             reference = self._reference.values(seed, holdouts, folds, "test")
             if first and reference:
                 by_seed.append((first, reference, {m: difference(first[m], reference[m]) for m in first}))
-        sides = [average_each(side) for side in zip(*by_seed, strict=True)]
+        sides = [averaged(side) for side in zip(*by_seed, strict=True)]
         return {name: PairedValue(*(side[name] for side in sides)) for name in sides[0]} if sides else {}

@@ -79,7 +79,7 @@ def average(cells: Sequence[CellValue]) -> CellValue:
     )
 
 
-def average_each(values: Sequence[Mapping[str, CellValue]]) -> dict[str, CellValue]:
+def averaged(values: Sequence[Mapping[str, CellValue]]) -> dict[str, CellValue]:
     """Return the mean of several cells for every metric by name; empty where there are none."""
     return {name: average([each[name] for each in values]) for name in values[0]} if values else {}
 

@@ -65,15 +65,9 @@ class Claim:
 
     def row(self) -> dict[str, object]:
         """Return what the claim gives to `COLUMNS`."""
-        return {
-            **self.stated.model_dump(include={"claim", "kind", "paper"}),
-            **asdict(self.finding),
-            "statement": self.statement,
-            "source": self.source,
-            "interval_level": self.finding.level,
-            "verdict": self.finding.verdict.value,
-            "why": self.why,
-        }
+        finding = asdict(self.finding) | {"interval_level": self.finding.level, "verdict": self.finding.verdict.value}
+        told = {"statement": self.statement, "source": self.source, "why": self.why}
+        return self.stated.model_dump(include={"claim", "kind", "paper"}) | finding | told
 
 
 @dataclass(frozen=True)
@@ -129,8 +123,7 @@ def judge_claims(
     if results is None:
         results = read_signature_results(workspace.results() / loaded.dataset)
     judged_paper = paper.the_paper() if claims is None else paper.read_paper(claims)
-    matrix = arrange(loaded.runs)
-    bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
+    matrix, bootstrap = arrange(loaded.runs), CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     evidence = Evidence(matrix, bootstrap, results)
     judged: list[Claim] = []
     for stated in judged_paper.claims:
@@ -156,8 +149,7 @@ def _data_behind(workspace: Workspace, dataset: str, whole: paper.DataBehind) ->
     except (OSError, ValueError) as error:
         return OTHER_DATA, f"Other data: its manifest cannot be read ({type(error).__name__})."
     images, slides = len(manifest), manifest["slide"].nunique()
-    same = is_whole_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides)
-    if same:
+    if is_whole_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides):
         return whole.name, ""
     return OTHER_DATA, (
         f"Other data: {images:,} images of {slides} slides; {whole.name} has {whole.images:,} of {whole.slides}. "
@@ -170,10 +162,8 @@ def _notes(loaded: LoadedRuns, matrix: Matrix, bootstrap: CaseBootstrap) -> list
     left = f"Runs chosen by looking at the holdout are left out: {', '.join(oracles)}." if oracles else ""
     unfinished = f"Not finished and left out: {_count(len(loaded.unfinished), 'run')}." if loaded.unfinished else ""
     cases = len(bootstrap.cases)
-    counts = [
-        _count(len({getattr(run, axis) for run in loaded.runs}), word)
-        for axis, word in (("holdout", "holdout"), ("patient_fold", "patient fold"), ("seed", "seed"))
-    ]
+    axes = {"holdout": "holdout", "patient_fold": "patient fold", "seed": "seed"}
+    counts = [_count(len({getattr(run, axis) for run in loaded.runs}), word) for axis, word in axes.items()]
     rests = f"The runs: {', '.join(counts)}, {cases} test cases."
     few = f"Below {MANY_CASES} cases intervals are likely too narrow and verdicts overconfident." * (cases < MANY_CASES)
     return [rests, few, left, _moving(matrix), unfinished]
@@ -212,8 +202,14 @@ def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
     except NoEvidenceError as error:
         return error.finding
     of_sparse = isinstance(rule, paper.DifferenceRule) and rule.of == "sparse_classifiers"
-    rests_on_sizes = of_sparse or isinstance(rule, paper.SmallerSignatures)
-    return _unless_empty(found, rule, evidence) if rests_on_sizes else found
+    if not (of_sparse or isinstance(rule, paper.SmallerSignatures)):
+        return found
+    # of no dimension nothing is small, and nothing is lost: a verdict on empty signatures is taken back
+    both = evidence.sizes(rule)
+    sizes = np.array([]) if both is None else both[["k_method", "k_reference"]].to_numpy(float).ravel()
+    empty = int((sizes == 0).sum())
+    why = f"{empty} of {len(sizes)} signatures are empty: their classifier gives every image the same probability."
+    return replace(found, verdict=Verdict.INCONCLUSIVE, why=why, cases_needed=math.nan) if empty else found
 
 
 def _over_holdouts(rule: paper.Direction | paper.Equivalence, evidence: Evidence, margin: float) -> Finding:
@@ -266,17 +262,6 @@ def _smaller_signatures(rule: paper.SmallerSignatures, evidence: Evidence, margi
     value = ratio if math.isfinite(ratio) else math.nan
     words = f"signatures of {rule.method} are {words} times smaller"
     return verdicts.judge_agreement(list(agrees), printed, value, words)
-
-
-def _unless_empty(found: Finding, rule: paper.Rule, evidence: Evidence) -> Finding:
-    """Take back a verdict that rests on empty signatures: of no dimension nothing is small, and nothing is lost."""
-    both = evidence.sizes(rule)
-    sizes = np.array([]) if both is None else both[["k_method", "k_reference"]].to_numpy(float).ravel()
-    empty = int((sizes == 0).sum())
-    if not empty:
-        return found
-    why = f"{empty} of {len(sizes)} signatures are empty: their classifier gives every image the same probability."
-    return replace(found, verdict=Verdict.INCONCLUSIVE, why=why, cases_needed=math.nan)
 
 
 def _overlap(rule: paper.Overlap, evidence: Evidence, margin: float) -> Finding:

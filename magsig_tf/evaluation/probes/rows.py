@@ -148,8 +148,7 @@ def run_rows(matrix: Matrix, known: Known) -> Iterator[ProbedRows]:
     """
     for group in matrix.groups:
         for run in group.runs.values():
-            path = run.folder / "embeddings.npz"
-            yield _rows(group.label, run, read_embeddings(path, _REMEDY).of(*TESTED), known, path)
+            yield _rows(group.label, run, known)[0]
 
 
 @dataclass(frozen=True)
@@ -194,15 +193,12 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
         RunError: those of a random encoder are damaged or of other data.
     """
     for control in controls:
-        path = control.run.folder / "embeddings.npz"
-        embeddings = read_embeddings(path, _REMEDY).of(*TESTED)
-        tested = _rows(control.subject, control.run, embeddings, known, path)
-        assert embeddings.row is not None, "`_rows` takes no others"
+        tested, row = _rows(control.subject, control.run, known)
         if control.path is not None:
-            features = random_features(control.path, control.run.dataset_hash, embeddings.row)
+            features = random_features(control.path, control.run.dataset_hash, row)
         else:
             assert known.colours is not None, "colours are planned where they are known"
-            features = known.colours[embeddings.row]
+            features = known.colours[row]
         yield replace(tested, kind="control", seed=control.seed, embedding=features)
 
 
@@ -226,16 +222,17 @@ def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
     return ProbedRows(subject, "", 0, *arrays, tuple(sources.tolist()), kind="file")
 
 
-def _rows(subject: str, run: Run, tested: Embeddings, known: Known, path: Path) -> ProbedRows:
+def _rows(subject: str, run: Run, known: Known) -> tuple[ProbedRows, np.ndarray]:
+    """Return the test rows of a run, and their places in the manifest."""
+    path = run.folder / "embeddings.npz"
+    tested = read_embeddings(path, _REMEDY).of(*TESTED)
     if tested.row is None or not len(tested):
         raise RunError(f"Expected test rows and their numbers in {path}", "found none", _REMEDY)
     if known.manifest is not None and tested.row.max() >= len(known.manifest):
-        raise RunError(
-            f"Expected rows of a data set of {len(known.manifest)} images in {path}",
-            f"found row {tested.row.max()}",
-            _REMEDY,
-        )
+        expected = f"Expected rows of a data set of {len(known.manifest)} images in {path}"
+        raise RunError(expected, f"found row {tested.row.max()}", _REMEDY)
     arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
     sources = tuple(name for name in run.magnifications if name != run.holdout)
     factors = {name: values[tested.row] for name, values in known.factors.items()}
-    return ProbedRows(subject, run.holdout, run.seed, *arrays, sources, *known.pictures(tested.row), factors)
+    pictures = known.pictures(tested.row)
+    return ProbedRows(subject, run.holdout, run.seed, *arrays, sources, *pictures, factors), tested.row

@@ -17,14 +17,7 @@ from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
 from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
-from magsig_tf.evaluation.cells.values import (
-    CaseBootstrap,
-    CellValue,
-    GroupCells,
-    average_each,
-    count_cases,
-    mean_values,
-)
+from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, averaged, count_cases, mean_values
 from magsig_tf.reasons import FEW_CASES, NO_TEST_IMAGES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
 from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
@@ -122,7 +115,7 @@ def _over_seeds(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[s
     """Calculate per seed, then average: seeds are repeats, not an ensemble."""
     group = cells.group
     by_seed = [cells.values(seed, holdouts, group.folds_at(seed, holdouts), part) for seed in group.seeds]
-    return average_each([values for values in by_seed if values])
+    return averaged([values for values in by_seed if values])
 
 
 def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
