@@ -124,10 +124,9 @@ def compare(
     matrix, chosen, settings = arrange(loaded.runs), choose_metrics(metrics), IntervalSettings(level, kind)
     pairs, differences = _pairs(matrix, method, reference)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
-    steps, rows = list(product(range(len(pairs)), LEVELS)), []
-    for done, (number, unit) in enumerate(steps):
+    steps, rows = list(product(pairs, LEVELS)), []
+    for done, (pair, unit) in enumerate(steps):
         progress(done, len(steps))
-        pair = pairs[number]
         either = {*matrix.holdouts_of(pair.first), *matrix.holdouts_of(pair.reference)}
         expected = [holdout for holdout in matrix.holdouts if holdout in either]
         cells = PairedCells(pair, unit, chosen, bootstrap, threshold)

@@ -72,7 +72,12 @@ def _read(run: Run, place: str | None, workspace: Workspace) -> tuple[pd.DataFra
         record = read_json(folder / "fold.json")
     except MagsigError:
         return _nothing(), "fold.json damaged"
-    _check_identity(run, record, folder)
+    for name, wanted in (("split_hash", run.split_hash), ("dataset_hash", run.dataset_hash)):
+        if record.get(name) != wanted:
+            expected = f"Expected the GANs of {run.name} to have its {name} {wanted}"
+            found = f"found {str(record.get(name))[:100]} in {folder / 'fold.json'}"
+            remedy = "The GANs were trained again on other rows: remove the run's folder and train it again"
+            raise RunError(expected, found, remedy)
     if record.get("status") != "done":
         return _nothing(), "GANs not finished"
     path = folder / "quality.parquet"
@@ -97,22 +102,10 @@ def _inside(run: Run, place: str, workspace: Workspace) -> Path:
     root = workspace.root.resolve()
     folder = (root / place).resolve() if "\0" not in place else root.parent
     if not folder.is_relative_to(root):
-        raise RunError(
-            f"Expected the GANs of {run.name} inside the workspace",
-            f"found gan_folder {place[:100]!r} in {run.folder / 'run.json'}",
-            "Remove the run's folder and train it again",
-        )
+        expected = f"Expected the GANs of {run.name} inside the workspace"
+        found = f"found gan_folder {place[:100]!r} in {run.folder / 'run.json'}"
+        raise RunError(expected, found, "Remove the run's folder and train it again")
     return folder
-
-
-def _check_identity(run: Run, record: dict, folder: Path) -> None:
-    for name, wanted in (("split_hash", run.split_hash), ("dataset_hash", run.dataset_hash)):
-        if record.get(name) != wanted:
-            raise RunError(
-                f"Expected the GANs of {run.name} to have its {name} {wanted}",
-                f"found {str(record.get(name))[:100]} in {folder / 'fold.json'}",
-                "The GANs were trained again on other rows: remove the run's folder and train it again",
-            )
 
 
 def common_features(qualities: Iterable[FoldQuality]) -> str:

@@ -79,17 +79,11 @@ def mean_drop(drops: Sequence[Drop]) -> Drop:
     known = [drop for drop in drops if drop.change]
     if not known:
         return Drop({}, {}, [], NO_RUN)
-    reasons = []
-    if len(known) < len(drops):
-        reasons.append(Reason(SOME_DROPS, f"drop of {len(known)} of {len(drops)} holdouts"))
-    if any(drop.reason for drop in known):
-        reasons.append(Reason(SOME_PAIRS_OF_RUNS, "some of its drops lack pairs of runs"))
-    return Drop(
-        averaged([drop.change for drop in known]),
-        averaged([drop.as_source for drop in known]),
-        [run for drop in known for run in drop.runs],
-        joined(reasons),
-    )
+    some = Reason(SOME_DROPS, f"drop of {len(known)} of {len(drops)} holdouts")
+    lacking = Reason(SOME_PAIRS_OF_RUNS, "some of its drops lack pairs of runs")
+    reasons = [some] * (len(known) < len(drops)) + [lacking] * any(drop.reason for drop in known)
+    change, as_source = averaged([drop.change for drop in known]), averaged([drop.as_source for drop in known])
+    return Drop(change, as_source, [run for drop in known for run in drop.runs], joined(reasons))
 
 
 def _is_pair(runs: dict[RunKey, Run], held_out: RunKey, other: RunKey) -> bool:

@@ -85,12 +85,8 @@ def identity_probe(
     right, chance, cases = np.concatenate(hits), np.concatenate(chances), np.concatenate(queried)
     kept = chance > 0
     if not kept.any():
-        raise NotDefinedError(
-            "Expected cases with images at several magnifications",
-            "found no case at two magnifications",
-            "Add some",
-            NO_CASE_TWICE,
-        )
+        expected = "Expected cases with images at several magnifications"
+        raise NotDefinedError(expected, "found no case at two magnifications", "Add some", NO_CASE_TWICE)
     return IdentityAnswers(cases[kept], right[kept], chance[kept], int((~kept).sum()))
 
 

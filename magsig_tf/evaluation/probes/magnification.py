@@ -144,12 +144,10 @@ def magnification_probe(
         train, test, inner = fold != held, fold == held, fold == (held + 1) % folds
         absent = np.setdiff1d(np.arange(len(classes)), target[train])
         if len(absent):
-            raise NotDefinedError(
-                "Expected each magnification in the training cases of each fold",
-                f"found {classes[absent[0]]} in the cases of one fold only",
-                "Probe more test cases, or fewer magnifications",
-                MAGNIFICATION_IN_ONE_FOLD,
-            )
+            expected = "Expected each magnification in the training cases of each fold"
+            found = f"found {classes[absent[0]]} in the cases of one fold only"
+            remedy = "Probe more test cases, or fewer magnifications"
+            raise NotDefinedError(expected, found, remedy, MAGNIFICATION_IN_ONE_FOLD)
         losses = -np.log(answers(train & ~inner, inner, settings)[:, np.arange(inner.sum()), target[inner]]).mean(1)
         probability[test] = answers(train, test, [settings[int(losses.argmin())]])[0]
     loss = -np.log(probability[np.arange(len(target)), target])
@@ -174,12 +172,8 @@ def case_folds(case: np.ndarray, label: np.ndarray, folds: int = FOLDS) -> np.nd
     """
     cases = len(np.unique(case))
     if cases < folds:
-        raise NotDefinedError(
-            f"Expected at least {folds} cases",
-            f"found fewer cases than folds ({cases} of {folds})",
-            "Probe more test cases",
-            FEWER_CASES_THAN_FOLDS,
-        )
+        found, remedy = f"found fewer cases than folds ({cases} of {folds})", "Probe more test cases"
+        raise NotDefinedError(f"Expected at least {folds} cases", found, remedy, FEWER_CASES_THAN_FOLDS)
     return deal_cases(label, case, folds, "probe folds", folds, shuffled_by_label=False)
 
 

@@ -17,7 +17,7 @@ from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.runs.matrix import Matrix
-from magsig_tf.runs.random_encoders import plan_random_encoders, random_features
+from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
@@ -75,6 +75,8 @@ class ProbedRows:
 TESTED = ("test", "in_domain_test")
 COLOURS = "colour mean and SD"
 PIXEL_SIZE = "log_pixel_size"
+Control = Run | RandomEncoder
+"""A run whose images' colours are probed on its test rows, or an untrained encoder."""
 _ZOOM = "digital-zoom of "
 _REMEDY = "Remove the run's folder and train it again"
 
@@ -151,23 +153,6 @@ def run_rows(matrix: Matrix, known: Known) -> Iterator[ProbedRows]:
             yield _rows(group.label, run, known)[0]
 
 
-@dataclass(frozen=True)
-class Control:
-    """A control to probe on the test rows of one run.
-
-    Args:
-        subject: Label of the table row.
-        run: Whose test rows.
-        seed: Seed of the random weights; 0 for colours.
-        path: File of a random encoder's embeddings; None for colours.
-    """
-
-    subject: str
-    run: Run
-    seed: int
-    path: Path | None
-
-
 def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: str) -> tuple[list[Control], list[str]]:
     """Return the controls of every split, once each, and those that cannot be shown, with the reason in words.
 
@@ -181,8 +166,7 @@ def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: s
     else:
         for run in (run for group in matrix.groups for run in group.runs.values()):
             colours.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
-    planned = [Control(COLOURS, run, 0, None) for run in colours.values()]
-    return planned + [Control(each.label, each.run, each.run.seed, each.path) for each in encoders], absent
+    return [*colours.values(), *encoders], absent
 
 
 def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
@@ -193,13 +177,14 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
         RunError: those of a random encoder are damaged or of other data.
     """
     for control in controls:
-        tested, row = _rows(control.subject, control.run, known)
-        if control.path is not None:
-            features = random_features(control.path, control.run.dataset_hash, row)
+        if isinstance(control, RandomEncoder):
+            tested, row = _rows(control.label, control.run, known)
+            features, seed = random_features(control.path, control.run.dataset_hash, row), control.run.seed
         else:
+            tested, row = _rows(COLOURS, control, known)
             assert known.colours is not None, "colours are planned where they are known"
-            features = known.colours[row]
-        yield replace(tested, kind="control", seed=control.seed, embedding=features)
+            features, seed = known.colours[row], 0
+        yield replace(tested, kind="control", seed=seed, embedding=features)
 
 
 def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:

@@ -126,12 +126,9 @@ def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
         part: The part of their predictions that it scores.
     """
     nothing = dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
-    return {
-        **(count_cases([run.part(part) for run in runs]) if runs else nothing),
-        "folds": len({run.patient_fold for run in runs}),
-        "seeds": len({run.seed for run in runs}),
-        "runs": len(runs),
-    }
+    counts = count_cases([run.part(part) for run in runs]) if runs else nothing
+    folds, seeds = {run.patient_fold for run in runs}, {run.seed for run in runs}
+    return counts | {"folds": len(folds), "seeds": len(seeds), "runs": len(runs)}
 
 
 def numbers_of(
@@ -158,7 +155,7 @@ def numbers_of(
     numbers |= dict.fromkeys(("undefined_folds", "replicates", "partial_replicates"), 0) | (reason or NO_RUN).columns()
     if cell is None:
         return numbers
-    numbers.update(value=cell.value, fold_mean=cell.fold_mean, fold_joined=cell.fold_joined)
+    numbers |= {"value": cell.value, "fold_mean": cell.fold_mean, "fold_joined": cell.fold_joined}
     numbers["undefined_folds"] = len(cell.undefined_folds)
     reasons = [reason]
     if np.isnan(cell.value):
@@ -168,12 +165,11 @@ def numbers_of(
             folds = ", ".join(map(str, cell.undefined_folds))
             words = f"without patient fold {folds}, not defined there: {metric.undefined}"
             reasons.append(Reason(SOME_FOLDS, words))
-        fewest = min(counts["cases_benign"], counts["cases_malignant"])
-        if fewest < FEWEST_CASES:
+        cases = counts["cases_benign"], counts["cases_malignant"]
+        if min(cases) < FEWEST_CASES:
             reasons.append(Reason(FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
         else:
             bounds = metric.bounds_of_difference if difference else metric.bounds
-            cases = counts["cases_benign"], counts["cases_malignant"]
             number = Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
             numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
             numbers["replicates"] = len(number.known)
