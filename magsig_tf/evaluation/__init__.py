@@ -7,16 +7,5 @@ from magsig_tf.runs.finished import LoadedRuns, load_runs
 from magsig_tf.runs.matrix import Group, Matrix, arrange
 from magsig_tf.runs.run import Run
 
-__all__ = [
-    "METRICS",
-    "Group",
-    "LoadedRuns",
-    "Matrix",
-    "Metric",
-    "Run",
-    "Summary",
-    "arrange",
-    "load_runs",
-    "summarise",
-    "summary_notes",
-]
+__all__ = ["METRICS", "Group", "LoadedRuns", "Matrix", "Metric", "Run", "Summary"]
+__all__ += ["arrange", "load_runs", "summarise", "summary_notes"]

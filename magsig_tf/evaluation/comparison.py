@@ -48,9 +48,8 @@ def comparison_rows(
         reason = Reason(SOME_HOLDOUTS, f"pools {len(holdouts)} of {len(expected)} holdouts")
     alone = [cells.values([holdout]) for holdout in holdouts if pooled]
     means = mean_values([{name: value.difference for name, value in each.items()} for each in alone])
-    sides = (("", "method", pair.first), ("reference_", "reference", pair.reference))
     base: dict[str, object] = {}
-    for prefix, name, group in sides:
+    for prefix, name, group in (("", "method", pair.first), ("reference_", "reference", pair.reference)):
         base |= {name: group.method, f"{prefix}config": group.config_hash, f"{prefix}label": group.label}
     counts["pairs"] = counts.pop("runs")
     behind = counts | {"left_out": sum(holdout in wanted for holdout, _, _ in pair.left_out)}
@@ -62,10 +61,8 @@ def comparison_rows(
         row = base | {"holdout": target, "level": cells.level, "metric": metric.name}
         row |= {name: numbers[name] for name in SHOWN}
         row["p"] = bootstrap_p_value(value.difference.values[1:]) if value and tested else nan
-        row |= {
-            "method_value": value.first.value if value else nan,
-            "reference_value": value.reference.value if value else nan,
-        }
+        sides = (value.first.value, value.reference.value) if value else (nan, nan)
+        row["method_value"], row["reference_value"] = sides
         rows.append(row | {"holdout_mean": means.get(metric.name, nan)} | behind)
     return rows
 
@@ -148,10 +145,8 @@ def with_holm(table: pd.DataFrame) -> pd.DataFrame:
         table: Columns metric, level, holdout and p.
     """
     families = table.groupby(["metric", "level", table["holdout"] == POOLED])["p"]
-    return table.assign(
-        holm_p=families.transform(lambda p: holm(p.to_numpy())),
-        tests=families.transform(lambda p: np.isfinite(p).sum()).astype(int),
-    )
+    tests = families.transform(lambda p: np.isfinite(p).sum()).astype(int)
+    return table.assign(holm_p=families.transform(lambda p: holm(p.to_numpy())), tests=tests)
 
 
 def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], list[dict[str, tuple]]]:
@@ -159,21 +154,16 @@ def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], lis
     groups = [_groups_of(matrix, name) for name in (method, reference)]
     candidates = list(combinations(groups[0], 2)) if method == reference else list(product(*groups))
     if not candidates:
-        raise UsageError(
-            "Expected two methods, or one with several configs",
-            f"found one config of {method!r}",
-            "Compare it with another method. " + nearest("", {group.method for group in matrix.groups}),
-        )
+        remedy = "Compare it with another method. " + nearest("", {group.method for group in matrix.groups})
+        raise UsageError("Expected two methods, or one with several configs", f"found one config of {method!r}", remedy)
     apart = [differing(*pair) for pair in candidates]
     same = [number for number, keys in enumerate(apart) if not keys] or list(range(len(candidates)))
     pairs = [pair_groups(first, second) for first, second in (candidates[number] for number in same)]
     if not any(pair.keys for pair in pairs):
         example = next(f"{name}: {reason}" for name, reason in pairs[0].left_out.values())
-        raise RunError(
-            f"Expected runs of {method} and {reference} on the same splits, patient folds and seeds",
-            f"found none ({example})",
-            "Train the missing ones with the same --holdout, --patient-fold and --seed",
-        )
+        expected = f"Expected runs of {method} and {reference} on the same splits, patient folds and seeds"
+        remedy = "Train the missing ones with the same --holdout, --patient-fold and --seed"
+        raise RunError(expected, f"found none ({example})", remedy)
     return pairs, [apart[number] for number in same]
 
 

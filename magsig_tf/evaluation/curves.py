@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -51,12 +52,11 @@ def roc_table(matrix: Matrix, replicates: int = 200, level: float = 0.95) -> pd.
         return {"false_positive_rate": FALSE_POSITIVE_RATES, "sensitivity": mean}
 
     behind = []
-    for group in matrix.groups:
-        for holdout in matrix.holdouts:
-            keys = sorted((fold, seed) for h, fold, seed in group.runs if h == holdout)
-            frames = [_answers_of_fold(group, [holdout], fold, seed) for fold, seed in keys]
-            frames = [frame for frame in frames if frame["label"].nunique() == 2]
-            behind.append(({"label": group.label, "holdout": holdout, "runs": len(frames)}, frames))
+    for group, holdout in product(matrix.groups, matrix.holdouts):
+        keys = sorted((fold, seed) for h, fold, seed in group.runs if h == holdout)
+        frames = [_answers_of_fold(group, [holdout], fold, seed) for fold, seed in keys]
+        frames = [frame for frame in frames if frame["label"].nunique() == 2]
+        behind.append(({"label": group.label, "holdout": holdout, "runs": len(frames)}, frames))
     names = ("label", "holdout", "false_positive_rate", "sensitivity", "low", "high")
     return _banded(matrix, behind, curve, names, replicates, level)
 
@@ -231,11 +231,10 @@ def worst_images(matrix: Matrix, count: int = 2) -> pd.DataFrame:
         probabilities of malignant, between `lowest` and `highest`, `error` its distance to the truth, in [0, 1].
     """
     frames = []
-    for group in matrix.groups:
-        for holdout in matrix.holdouts:
-            tested = [group.runs[key].part("test") for key in sorted(group.runs) if key[0] == holdout]
-            if tested:
-                frames.append(_worst(pd.concat(tested), count).assign(label=group.label, holdout=holdout))
+    for group, holdout in product(matrix.groups, matrix.holdouts):
+        tested = [group.runs[key].part("test") for key in sorted(group.runs) if key[0] == holdout]
+        if tested:
+            frames.append(_worst(pd.concat(tested), count).assign(label=group.label, holdout=holdout))
     return pd.concat(frames, ignore_index=True)[list(WORST)] if frames else pd.DataFrame(columns=list(WORST))
 
 

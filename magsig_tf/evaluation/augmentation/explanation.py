@@ -10,9 +10,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from magsig_tf.errors import RunError
-from magsig_tf.evaluation.augmentation import gan_quality
-from magsig_tf.evaluation.augmentation.differences import ALL_FOLDS, BASELINE, difference_rows, row_of, targets_of
-from magsig_tf.evaluation.augmentation.sentence import explanation_sentence
+from magsig_tf.evaluation.augmentation import differences, gan_quality
 from magsig_tf.evaluation.cells.values import CaseBootstrap
 from magsig_tf.evaluation.comparison import with_holm
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable
@@ -97,9 +95,8 @@ def explain(
     matrix, settings = arrange(loaded.runs), IntervalSettings(level, kind)
     groups = augmented_groups(matrix)
     if not groups:
-        raise RunError(
-            "Expected finished runs that used GANs", "found none", "Run `magsig train --method gan --holdout all`"
-        )
+        remedy = "Run `magsig train --method gan --holdout all`"
+        raise RunError("Expected finished runs that used GANs", "found none", remedy)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     qualities = {group.label: gan_quality.qualities_of(group, workspace) for group in groups}
     # one feature space for all, so that groups can be compared as well
@@ -107,55 +104,51 @@ def explain(
     rows: list[dict] = []
     for done, group in enumerate(groups):
         progress(done, len(groups))
-        rows += difference_rows(group, matrix, bootstrap, settings)
+        rows += differences.difference_rows(group, matrix, bootstrap, settings)
         gans = gan_quality.gans_of(qualities[group.label], features)
-        rows += gan_quality.quality_rows(group, targets_of(group, matrix), gans, features)
+        rows += gan_quality.quality_rows(group, differences.targets_of(group, matrix), gans, features)
     progress(len(groups), len(groups))
     table = _corrected(pd.DataFrame(rows).reindex(columns=COLUMNS))
     said = [*_correlations(table, groups), *_sentences(table, groups)]
     # rows of text alone have no numbers; without the cast a column of NaN would be one of objects
     table = pd.concat([table, pd.DataFrame(said).reindex(columns=COLUMNS).astype(table.dtypes)])
     table.insert(0, "dataset", loaded.dataset)
-    used = {group.label: features for group in groups}
+    used = dict.fromkeys((group.label for group in groups), features)
     return Explanation(loaded.dataset, table.reset_index(drop=True), replicates, groups, used, matrix, level)
 
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """Add Holm's p-values over groups, references and holdouts; single folds and the control repeat them."""
-    tests = table[(table["patient_fold"] == ALL_FOLDS) & (table["compared"] == table["label"])]
+    tests = table[(table["patient_fold"] == differences.ALL_FOLDS) & (table["compared"] == table["label"])]
     tested = with_holm(tests.rename(columns={"quantity": "metric"}))
     return table.assign(holm_p=tested["holm_p"], tests=tested["tests"]).fillna({"tests": 0}).astype({"tests": int})
 
 
 def _correlations(table: pd.DataFrame, groups: list[Group]) -> list[dict]:
     """Return the rank correlation over folds of KID and the difference in AUC, where there are enough folds."""
-    rows, folds = [], table[table["patient_fold"] != ALL_FOLDS]
+    rows, folds = [], table[table["patient_fold"] != differences.ALL_FOLDS]
     for group in groups:
         of_group = folds[folds["label"] == group.label]
         keys = ["holdout", "patient_fold"]
         kid = of_group[of_group["quantity"] == "kid"].set_index(keys)["value"]
-        differences = of_group[
-            (of_group["quantity"] == "auc")
-            & (of_group["level"] == "image")
-            & (of_group["compared"] == group.label)
-            & (of_group["reference_method"] == BASELINE)
-        ].set_index(keys)["value"]
-        both = pd.concat([kid, differences], axis=1, keys=["kid", "auc"]).dropna()
+        auc = of_group[(of_group["quantity"] == "auc") & (of_group["level"] == "image")]
+        auc = auc[(auc["compared"] == group.label) & (auc["reference_method"] == differences.BASELINE)]
+        both = pd.concat([kid, auc.set_index(keys)["value"]], axis=1, keys=["kid", "auc"]).dropna()
         if len(both) >= FEWEST_FOLDS and (both.nunique() > 1).all():
             value = float(spearmanr(both["kid"], both["auc"]).statistic)
             found = {"quantity": "kid_auc_correlation", "value": value, "n": len(both)}
-            rows.append(row_of(group, POOLED, level="image") | found)
+            rows.append(differences.row_of(group, POOLED, level="image") | found)
     return rows
 
 
 def _sentences(table: pd.DataFrame, groups: list[Group]) -> list[dict]:
-    whole, rows = table[table["patient_fold"] == ALL_FOLDS], []
+    whole, rows = table[table["patient_fold"] == differences.ALL_FOLDS], []
     for group in groups:
         of_group = whole[whole["label"] == group.label]
         for holdout, level in product(dict.fromkeys(of_group["holdout"]), LEVELS):
             told = of_group[(of_group["holdout"] == holdout) & of_group["level"].isin(["", level])]
-            words = explanation_sentence(told, group.label, holdout)
-            rows.append(row_of(group, holdout, level=level) | {"quantity": "sentence", "words": words})
+            words = differences.explanation_sentence(told, group.label, holdout)
+            rows.append(differences.row_of(group, holdout, level=level) | {"quantity": "sentence", "words": words})
     return rows
 
 
@@ -173,7 +166,7 @@ def explanation_notes(explanation: Explanation, level: str) -> list[str]:
         The sentence of each group and holdout first, then notes.
     """
     table, features = explanation.table, set(explanation.features.values())
-    whole = table[(table["patient_fold"] == ALL_FOLDS) & table["level"].isin(["", level])]
+    whole = table[(table["patient_fold"] == differences.ALL_FOLDS) & table["level"].isin(["", level])]
     return [
         *explanation.sentences(level),
         *marked(explanation.groups),
@@ -221,9 +214,8 @@ def _differences(whole: pd.DataFrame) -> list[str]:
 def _quality(table: pd.DataFrame) -> list[str]:
     """List the folds whose GANs have no quality table, or one with gaps, and why."""
     told: list[tuple[str, str]] = []
-    rows = table[
-        table["quantity"].isin(gan_quality.METRICS_TOLD) & (table["words"] != "") & (table["patient_fold"] != ALL_FOLDS)
-    ]
+    single = table[table["patient_fold"] != differences.ALL_FOLDS]
+    rows = single[single["quantity"].isin(gan_quality.METRICS_TOLD) & (single["words"] != "")]
     for (label, holdout, fold), of_fold in rows.groupby(["label", "holdout", "patient_fold"], sort=False):
         words = of_fold.set_index("quantity")["words"]
         everything = len(words) == len(gan_quality.METRICS_TOLD) and words.nunique() == 1

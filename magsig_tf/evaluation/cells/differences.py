@@ -131,9 +131,8 @@ def pair_groups(first: Group, reference: Group, keys: Collection[RunKey] | None 
         keys: Limit the pairs to these; None takes all.
     """
     paired, left_out = [], {}
-    for key in sorted({*first.runs, *reference.runs}):
-        if keys is not None and key not in keys:
-            continue
+    either = {*first.runs, *reference.runs}
+    for key in sorted(either if keys is None else either.intersection(keys)):
         reason = _why_not(first, reference, key)
         if reason:
             label = first.label if key in first.runs else reference.label

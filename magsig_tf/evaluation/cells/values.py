@@ -200,12 +200,10 @@ class GroupCells:
         key = (run.folder, level)
         if key not in self._thresholds:
             rows = run.part("validation")
-            if rows["label"].nunique() < 2:
-                raise RunError(
-                    f"Expected validation predictions of both classes in {run.folder}",
-                    f"found {rows['label'].nunique()} class(es)",
-                    "Use --threshold 0.5",
-                )
+            classes = rows["label"].nunique()
+            if classes < 2:
+                expected = f"Expected validation predictions of both classes in {run.folder}"
+                raise RunError(expected, f"found {classes} class(es)", "Use --threshold 0.5")
             units = image_units(pd.factorize(rows["case"])[0], rows["label"].to_numpy(), rows["probability"].to_numpy())
             units = units if level == "image" else case_units(units)
             self._thresholds[key] = choose_threshold(units.label, units.probability)

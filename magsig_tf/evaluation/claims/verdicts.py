@@ -196,12 +196,10 @@ def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding
     verdict = min((finding.verdict for finding in findings), key=list(Verdict).index)
     deciding = [finding for finding in findings if finding.verdict == verdict]
     needed = [finding.cases_needed for finding in deciding]
-    return replace(
-        shown or (deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]),
-        verdict=verdict,
-        why=" ".join(dict.fromkeys(finding.why for finding in deciding)),
-        cases_needed=math.nan if verdict != Verdict.INCONCLUSIVE or np.isnan(needed).any() else max(needed),
-    )
+    unknown = verdict != Verdict.INCONCLUSIVE or np.isnan(needed).any()
+    first = deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]
+    why = " ".join(dict.fromkeys(finding.why for finding in deciding))
+    return replace(shown or first, verdict=verdict, why=why, cases_needed=math.nan if unknown else max(needed))
 
 
 def negated(finding: Finding) -> Finding:

@@ -8,13 +8,5 @@ from magsig_tf.evaluation.probes.magnification import (
     shuffled_magnifications,
 )
 
-__all__ = [
-    "KINDS",
-    "FactorAnswers",
-    "IdentityAnswers",
-    "MagnificationAnswers",
-    "factor_probe",
-    "identity_probe",
-    "magnification_probe",
-    "shuffled_magnifications",
-]
+__all__ = ["KINDS", "FactorAnswers", "IdentityAnswers", "MagnificationAnswers"]
+__all__ += ["factor_probe", "identity_probe", "magnification_probe", "shuffled_magnifications"]

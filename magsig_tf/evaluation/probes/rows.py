@@ -120,10 +120,7 @@ class Known:
 
     def pictures(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
         """Return the picture that each row was made from and whether it is a digital zoom of it."""
-        if self._pictures is None:
-            return None, None
-        picture, zoomed = self._pictures
-        return picture[row], zoomed[row]
+        return (self._pictures[0][row], self._pictures[1][row]) if self._pictures else (None, None)
 
     @cached_property
     def _pictures(self) -> tuple[np.ndarray, np.ndarray] | None:

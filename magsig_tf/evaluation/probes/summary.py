@@ -220,23 +220,19 @@ def probe_notes(table: pd.DataFrame, absent_controls: Sequence[str] = ()) -> lis
         f"{CONFOUNDED.capitalize()} ({scopes}): some are digital zooms, so the probe may distinguish zooms from "
         "photographs rather than magnifications. In the search for the same case no zoom is compared with its source."
     )
-    few = table[table["low"].notna() & (table["cases"] < MANY_CASES)]["cases"]
-    too_narrow = f"Only {few.min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."
-    return [
-        *([] if rows.empty else [confounded]),
-        *_reasons(table),
-        *([] if few.empty else [too_narrow]),
-        *(f"Control {text}." for text in absent_controls),
-    ]
-
-
-def _reasons(table: pd.DataFrame) -> list[str]:
     cells: list[tuple[str, str]] = []
     for row in table[(table["reason"] != "") & (table["control"] == "none")].to_dict("records"):
         name = READS[row["probe"]] + (f" {row['target']}" if row["probe"] == "ridge" else "")
         cells.append((f"{row['subject']}, {row['rows']} rows, {name}", row["reason"]))
-    notes = []
+    absent = []
     for reason, names in names_of(cells).items():
         more = f" and {len(names) - 1} more cells" if len(names) > 1 else ""
-        notes.append(f"{names[0]}{more}: {reason}.")
-    return notes
+        absent.append(f"{names[0]}{more}: {reason}.")
+    few = table[table["low"].notna() & (table["cases"] < MANY_CASES)]["cases"]
+    too_narrow = f"Only {few.min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."
+    return [
+        *([] if rows.empty else [confounded]),
+        *absent,
+        *([] if few.empty else [too_narrow]),
+        *(f"Control {text}." for text in absent_controls),
+    ]

@@ -228,8 +228,7 @@ def summarise(
     if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
         raise UsageError("Expected a threshold from 0 to 1, or validation", f"found {threshold!r}")
     chosen, settings = choose_metrics(metrics), IntervalSettings(level, kind)
-    matrix = arrange(loaded.runs)
-    bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
+    matrix, bootstrap = arrange(loaded.runs), CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     targets = [*matrix.holdouts, POOLED] if len(matrix.holdouts) > 1 else matrix.holdouts
     steps = [(group, unit) for group in matrix.groups for unit in LEVELS]
     rows: list[dict] = []

@@ -100,11 +100,8 @@ def _not_compared(matrix: Matrix) -> list[str]:
             common = compared[0].basis([holdout])
             if group not in competing and basis == common:
                 continue  # its mark says why
-            differs = [
-                word
-                for word, at in (("patient folds", 1), ("seeds", 2))
-                if {key[at] for key in basis} != {key[at] for key in common}
-            ]
+            axes = {"patient folds": 1, "seeds": 2}
+            differs = [word for word, at in axes.items() if {key[at] for key in basis} != {key[at] for key in common}]
             key = group.label, " and ".join(differs) or "splits"
             why.setdefault(key, []).append(holdout)
             example.setdefault(key, "" if differs else _two_splits(basis, common))
@@ -149,11 +146,9 @@ def _configs(matrix: Matrix) -> list[str]:
     methods = [group.method for group in matrix.groups]
     several = sorted({method for method in methods if methods.count(method) > 1})
     notes = [f"{name} was run under {methods.count(name)} configs, distinguished by their hash." for name in several]
-    studies: dict[tuple[str, ...], list[str]] = {}
-    for group in matrix.groups:
-        studies.setdefault(group.magnifications, []).append(group.label)
+    studies = names_of((group.label, ", ".join(group.magnifications)) for group in matrix.groups)
     if len(studies) > 1:
-        notes += [f"Study of {', '.join(names)}: {', '.join(labels)}." for names, labels in studies.items()]
+        notes += [f"Study of {names}: {', '.join(labels)}." for names, labels in studies.items()]
     return notes
 
 
