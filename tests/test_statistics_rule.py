@@ -11,11 +11,9 @@ from rich.console import Console
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation import arrange, load_runs, summarise
-from magsig_tf.evaluation.augmentation.frame import explain
-from magsig_tf.evaluation.augmentation.notes import explanation_notes
+from magsig_tf.evaluation.augmentation.explanation import explain, explanation_notes
 from magsig_tf.evaluation.claims.judge import judge_claims
-from magsig_tf.evaluation.comparison.frame import compare
-from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.comparison import compare, comparison_notes
 from magsig_tf.report.terminal.summary import print_summary
 from magsig_tf.runs.matrix import differing
 from magsig_tf.signatures.sources import sources_of_runs

@@ -6,16 +6,5 @@ from magsig_tf.evaluation.summary.notes import summary_notes
 from magsig_tf.runs.matrix import Group, Matrix, arrange
 from magsig_tf.runs.run import LoadedRuns, Run, load_runs
 
-__all__ = [
-    "METRICS",
-    "Group",
-    "LoadedRuns",
-    "Matrix",
-    "Metric",
-    "Run",
-    "Summary",
-    "arrange",
-    "load_runs",
-    "summarise",
-    "summary_notes",
-]
+__all__ = ["METRICS", "Group", "LoadedRuns", "Matrix", "Metric", "Run", "Summary"]
+__all__ += ["arrange", "load_runs", "summarise", "summary_notes"]

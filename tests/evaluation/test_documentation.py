@@ -1,8 +1,8 @@
 """docs/numbers.md names every metric, quantity and column."""
 
 from magsig_tf.evaluation import METRICS, load_runs, summarise
-from magsig_tf.evaluation.augmentation.frame import explain
-from magsig_tf.evaluation.comparison.frame import compare
+from magsig_tf.evaluation.augmentation.explanation import explain
+from magsig_tf.evaluation.comparison import compare
 from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans
 from tests.evaluation.fake_runs import FakeStudy
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.errors import MagsigError, RunError
-from magsig_tf.evaluation.cells.drop import RunKey
-from magsig_tf.reasons import GAN_QUALITY, NOTHING, Reason, joined
+from magsig_tf.evaluation.augmentation.differences import row_of, said_of
+from magsig_tf.evaluation.cells.differences import NO_RUN
+from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.reasons import GAN_QUALITY, NOT_FILTERED, NOTHING, Reason, joined
 from magsig_tf.runs.matrix import Group
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
@@ -55,8 +57,7 @@ def qualities_of(group: Group, workspace: Workspace) -> list[FoldQuality]:
         place = run.record.synthetic.gan_folder if run.record.synthetic else None
         key = (holdout, fold, place)
         if key not in found:
-            table, words = _read(run, place, workspace)
-            found[key] = FoldQuality(holdout, fold, table, words)
+            found[key] = FoldQuality(holdout, fold, *_read(run, place, workspace))
     return list(found.values())
 
 
@@ -71,7 +72,12 @@ def _read(run: Run, place: str | None, workspace: Workspace) -> tuple[pd.DataFra
         record = read_json(folder / "fold.json")
     except MagsigError:
         return _nothing(), "fold.json damaged"
-    _check_identity(run, record, folder)
+    for name, wanted in (("split_hash", run.split_hash), ("dataset_hash", run.dataset_hash)):
+        if record.get(name) != wanted:
+            expected = f"Expected the GANs of {run.name} to have its {name} {wanted}"
+            found = f"found {str(record.get(name))[:100]} in {folder / 'fold.json'}"
+            remedy = "The GANs were trained again on other rows: remove the run's folder and train it again"
+            raise RunError(expected, found, remedy)
     if record.get("status") != "done":
         return _nothing(), "GANs not finished"
     path = folder / "quality.parquet"
@@ -96,132 +102,93 @@ def _inside(run: Run, place: str, workspace: Workspace) -> Path:
     root = workspace.root.resolve()
     folder = (root / place).resolve() if "\0" not in place else root.parent
     if not folder.is_relative_to(root):
-        raise RunError(
-            f"Expected the GANs of {run.name} inside the workspace",
-            f"found gan_folder {place[:100]!r} in {run.folder / 'run.json'}",
-            "Remove the run's folder and train it again",
-        )
+        expected = f"Expected the GANs of {run.name} inside the workspace"
+        found = f"found gan_folder {place[:100]!r} in {run.folder / 'run.json'}"
+        raise RunError(expected, found, "Remove the run's folder and train it again")
     return folder
-
-
-def _check_identity(run: Run, record: dict, folder: Path) -> None:
-    for name, wanted in (("split_hash", run.split_hash), ("dataset_hash", run.dataset_hash)):
-        if record.get(name) != wanted:
-            raise RunError(
-                f"Expected the GANs of {run.name} to have its {name} {wanted}",
-                f"found {str(record.get(name))[:100]} in {folder / 'fold.json'}",
-                "The GANs were trained again on other rows: remove the run's folder and train it again",
-            )
 
 
 def common_features(qualities: Iterable[FoldQuality]) -> str:
     """Return the preferred feature space in which every measured fold has a KID, so that folds can be compared."""
+    *preferred, last = FEATURES
     tables = [quality.table for quality in qualities if not quality.words]
-    for name in FEATURES:
-        if tables and all(_has_kid(table, name) for table in tables):
-            return name
-    return next(reversed(FEATURES))
+    measured = [table[(table["kind"] == "synthetic") & (table["metric"] == "kid")] for table in tables]
+    spaces = [set(kid.loc[kid["value"].notna(), "features"]) for kid in measured]
+    return next((name for name in preferred if spaces and all(name in space for space in spaces)), last)
 
 
-def _has_kid(table: pd.DataFrame, features: str) -> bool:
-    kid = (table["features"] == features) & (table["kind"] == "synthetic") & (table["metric"] == "kid")
-    return bool(table.loc[kid, "value"].notna().any())
+UNFILTERED = Reason(NOT_FILTERED, "not filtered")
+BLIND_WITH_REASON = ("magnification_shift", "label_agreement")
+"""Probes that, where they are blind to real images, say nothing of synthetic ones."""
 
 
-NOT_MEASURED = "not measured"
-
-
-@dataclass(frozen=True)
-class GanValue:
-    """One metric of one GAN.
+def gans_of(qualities: Iterable[FoldQuality], features: str) -> pd.DataFrame:
+    """Return what is known of each GAN in one feature space.
 
     Args:
-        value: Of its samples; never NaN.
-        low: Lower end of its interval; NaN where it has none.
-        floor: Of real images in their place; NaN where there is none.
+        qualities: The quality of the GANs of some folds.
+        features: The feature space.
+
+    Returns:
+        One row for each GAN and metric: holdout, patient_fold, metric, value with the lower end `low` of its interval,
+        `floor` (of real images in its place; each NaN where there is none), and `reason` why a value is absent or
+        restricted. A metric without a GAN has a row that says why.
     """
-
-    value: float
-    low: float
-    floor: float
-
-
-@dataclass(frozen=True)
-class FoldValues:
-    """The GANs of one (holdout, patient fold) in one feature space.
-
-    Args:
-        holdout: The magnification left out.
-        patient_fold: Index of the tested patient fold.
-        values: Of each GAN that has a value, by metric.
-        words: For each metric, what is to be said of values that are absent or restricted.
-    """
-
-    holdout: str
-    patient_fold: int
-    values: dict[str, list[GanValue]] = field(repr=False)
-    words: dict[str, list[str]] = field(repr=False)
-
-    @classmethod
-    def of(cls, quality: FoldQuality, features: str, metrics: Sequence[str]) -> FoldValues:
-        """Take the values of one feature space out of a fold's quality table."""
-        found: dict[str, list[GanValue]] = {metric: [] for metric in metrics}
-        words: dict[str, list[str]] = {metric: [] for metric in metrics}
+    frames = []
+    for quality in qualities:
         table = quality.table[quality.table["features"] == features]
-        table = table[table["metric"].isin(metrics)].drop_duplicates(["part", "kind", "metric"])
-        real = table[table["kind"] == "floor"].to_dict("records")
-        floors = {(row["part"], row["metric"]): row["value"] for row in real}
-        for row in table[table["kind"] == "synthetic"].to_dict("records"):
-            metric, reason = row["metric"], row["reason"]
-            words[metric] += [reason] if reason else []
-            # a probe that is blind to real images says nothing of synthetic ones
-            blind = metric in ("magnification_shift", "label_agreement") and reason
-            if np.isfinite(row["value"]) and not blind:
-                floor = floors.get((row["part"], metric), float("nan"))
-                found[metric].append(GanValue(float(row["value"]), float(row["low"]), float(floor)))
-        for metric in metrics:
-            if not found[metric] and not words[metric]:
-                words[metric].append(quality.words or NOT_MEASURED)
-        return cls(quality.holdout, quality.patient_fold, found, words)
+        table = table[table["metric"].isin(METRICS_TOLD)].drop_duplicates(["part", "kind", "metric"])
+        floors = table[table["kind"] == "floor"].rename(columns={"value": "floor"})[["part", "metric", "floor"]]
+        gans = table[table["kind"] == "synthetic"].merge(floors, "left", on=["part", "metric"])
+        gans["value"] = gans["value"].mask(gans["metric"].isin(BLIND_WITH_REASON) & (gans["reason"] != ""))
+        gans = gans[gans["value"].notna() | (gans["reason"] != "")]
+        silent = [metric for metric in METRICS_TOLD if metric not in set(gans["metric"])]
+        gaps = pd.DataFrame({"metric": silent, "reason": quality.words or "not measured"})
+        frames.append(pd.concat([gans, gaps]).assign(holdout=quality.holdout, patient_fold=quality.patient_fold))
+    return pd.concat(frames, ignore_index=True)
 
 
-@dataclass(frozen=True)
-class MeanQuality:
-    """One quality metric averaged over the GANs of some folds.
+def quality_rows(group: Group, targets: Sequence[str], gans: pd.DataFrame, features: str) -> Iterator[dict]:
+    """Yield the quality of a group's GANs at every target, over all patient folds and for each one.
 
     Args:
-        value: Of the samples; NaN where there is none.
-        floor: Of real images in their place; NaN where there is none.
-        above_floor: Share of the GANs with a floor and an interval whose interval lies above the floor.
-        gans: Number of GANs with a value.
-        reason: Why a value is absent, or what is to be said of it.
+        group: The group.
+        targets: Its holdouts, perhaps with "pooled".
+        gans: From `gans_of`.
+        features: The feature space in which they are compared.
     """
-
-    value: float
-    floor: float
-    above_floor: float
-    gans: int
-    reason: Reason = NOTHING
-
-
-def mean_quality(folds: Sequence[FoldValues], metric: str) -> MeanQuality:
-    """Return one metric as the mean over all GANs of some folds, each GAN the same weight."""
-    gans = [gan for fold in folds for gan in fold.values[metric]]
-    floors = [gan.floor for gan in gans if np.isfinite(gan.floor)]
-    above = [gan.low > gan.floor for gan in gans if np.isfinite(gan.low) and np.isfinite(gan.floor)]
-    reason = joined(Reason(GAN_QUALITY, words) for fold in folds for words in fold.words[metric])
-    return MeanQuality(_mean([gan.value for gan in gans]), _mean(floors), _mean(above), len(gans), reason)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+    filtered = {key: run.record.synthetic for key, run in group.runs.items()}
+    for target in targets:
+        chosen = [each for each in targets if each != POOLED] if target == POOLED else [target]
+        of_target = gans[gans["holdout"].isin(chosen)]
+        for fold in [None, *([] if target == POOLED else sorted(set(of_target["patient_fold"])))]:
+            base = row_of(group, target, fold)
+            some = of_target if fold is None else of_target[of_target["patient_fold"] == fold]
+            for metric in METRICS_TOLD:
+                yield from _metric_rows(base | {"features": features}, some[some["metric"] == metric], metric)
+            shares = [
+                float(record.kept_share)
+                for (h, k, _), record in filtered.items()
+                if h in chosen and fold in (None, k) and record and record.filtered and record.kept_share is not None
+            ]
+            reason = NOTHING if shares else UNFILTERED if len(some) else NO_RUN
+            yield base | {"quantity": "kept_share", "value": _mean(shares), "n": len(shares)} | said_of(reason)
 
 
-def kept_shares(group: Group) -> dict[RunKey, float]:
-    """Return the share of synthetic images that the filter kept in each run of a group; empty where none filtered."""
-    records = {key: run.record.synthetic for key, run in group.runs.items()}
-    return {
-        key: float(record.kept_share)
-        for key, record in records.items()
-        if record is not None and record.filtered and record.kept_share is not None
-    }
+def _metric_rows(base: dict, gans: pd.DataFrame, metric: str) -> Iterator[dict]:
+    """Yield one metric as the mean over all GANs of some folds, each the same weight, and that of their floors.
+
+    Of KID also the share of the GANs with a floor and an interval whose interval lies above the floor.
+    """
+    known = gans[gans["value"].notna()]
+    reason = joined(Reason(GAN_QUALITY, words) for words in gans["reason"] if words) if len(gans) else NO_RUN
+    base = base | {"n": len(known)}
+    yield base | {"quantity": metric, "value": _mean(known["value"])} | said_of(reason)
+    yield base | {"quantity": f"{metric}_floor", "value": _mean(known["floor"].dropna())}
+    if metric == "kid":
+        beside = known.dropna(subset=["low", "floor"])
+        yield base | {"quantity": "kid_above_floor", "value": _mean(beside["low"] > beside["floor"])}
+
+
+def _mean(values: Sequence[float] | pd.Series) -> float:
+    return float(np.mean(np.asarray(values, float))) if len(values) else float("nan")

@@ -19,6 +19,8 @@ CellT = TypeVar("CellT")
 
 _NO_PREDICTIONS = Reason(NO_PREDICTIONS, "no predictions")
 _ONE_CLASS = Reason(ONE_CLASS, "one class")
+_NO_MALIGNANT = Reason(NO_MALIGNANT, "no malignant ones")
+_NO_BENIGN = Reason(NO_BENIGN, "no benign ones")
 _NOTHING_MALIGNANT = Reason(NOTHING_MALIGNANT, "nothing malignant, nothing called malignant")
 
 
@@ -87,10 +89,8 @@ _ALL = (
     _of_counts("accuracy", "accuracy", metrics.accuracy_from_counts),
     _of_counts("balanced_accuracy", "bal. acc.", metrics.balanced_accuracy_from_counts, _ONE_CLASS),
     _of_counts("f1", "F1", metrics.f1_from_counts, _NOTHING_MALIGNANT),
-    _of_counts(
-        "sensitivity", "sensitivity", metrics.sensitivity_from_counts, Reason(NO_MALIGNANT, "no malignant ones")
-    ),
-    _of_counts("specificity", "specificity", metrics.specificity_from_counts, Reason(NO_BENIGN, "no benign ones")),
+    _of_counts("sensitivity", "sensitivity", metrics.sensitivity_from_counts, _NO_MALIGNANT),
+    _of_counts("specificity", "specificity", metrics.specificity_from_counts, _NO_BENIGN),
     Metric("brier", "Brier", "lower", Replicates.mean_squared_error),
     Metric("log_loss", "log-loss", "lower", Replicates.mean_log_loss, bounds=(0.0, math.inf)),
     _of_bins("ece", "ECE", "lower", metrics.calibration_error),

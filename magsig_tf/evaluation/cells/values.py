@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation.cells.catalogue import Metric
-from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.matrix import Group
 from magsig_tf.runs.run import Run
 from magsig_tf.statistics.cases import case_multiplicities
 from magsig_tf.statistics.metrics import ratio
@@ -61,15 +61,41 @@ class CaseBootstrap:
         self.multiplicities = case_multiplicities(stratum.to_numpy(np.int64), replicates, dataset_hash)
 
 
+def known_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the first axis without NaN; NaN where nothing is left."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))
+
+
 def average(cells: Sequence[CellValue]) -> CellValue:
     """Return the mean of several cells (seeds, or runs with other holdouts); undefined values are left out."""
     return CellValue(
-        _nanmean(np.stack([cell.values for cell in cells])),
-        float(_nanmean(np.array([[cell.fold_mean] for cell in cells]))[0]),
-        float(_nanmean(np.array([[cell.fold_joined] for cell in cells]))[0]),
+        known_mean(np.stack([cell.values for cell in cells])),
+        float(known_mean(np.array([[cell.fold_mean] for cell in cells]))[0]),
+        float(known_mean(np.array([[cell.fold_joined] for cell in cells]))[0]),
         tuple(sorted({fold for cell in cells for fold in cell.undefined_folds})),
         np.any([cell.partial for cell in cells], axis=0),
     )
+
+
+def averaged(values: Sequence[Mapping[str, CellValue]]) -> dict[str, CellValue]:
+    """Return the mean of several cells for every metric by name; empty where there are none."""
+    return {name: average([each[name] for each in values]) for name in values[0]} if values else {}
+
+
+def mean_values(values: Sequence[Mapping[str, CellValue]]) -> dict[str, float]:
+    """Return the unweighted mean of several samples' values for every metric by name.
+
+    Over holdouts, this never ranks the answers of different models together.
+    """
+    return {name: float(np.mean([each[name].value for each in values])) for name in values[0]} if values else {}
+
+
+def count_cases(predictions: Sequence[pd.DataFrame]) -> dict[str, int]:
+    """Count the distinct cases of each class and the distinct images of some predictions, at least one frame."""
+    seen = pd.concat([frame[["row", "case", "label"]] for frame in predictions]).drop_duplicates("row")
+    cases = seen.groupby("label")["case"].nunique()
+    return {"cases_benign": int(cases.get(0, 0)), "cases_malignant": int(cases.get(1, 0)), "images": len(seen)}
 
 
 def difference(first: CellValue, second: CellValue) -> CellValue:
@@ -146,14 +172,14 @@ class GroupCells:
         for metric in self.metrics:
             if repeats or metric.over_folds == "mean":
                 by_fold = np.stack([metric.values(replicates) for replicates in each])
-                values, at_joined = _nanmean(by_fold), np.nan if repeats else metric.values(joined_sample)[0]
+                values, at_joined = known_mean(by_fold), np.nan if repeats else metric.values(joined_sample)[0]
                 partial = (np.isnan(by_fold) & ~np.isnan(by_fold[:, :1])).any(0)
             else:
                 by_fold = np.stack([metric.values(replicates) for replicates in each_sample])
                 values = metric.values(joined)
                 at_joined, partial = values[0], np.isnan(values) & ~np.isnan(values[0])
             undefined = tuple(fold for fold, sample in zip(per_fold, by_fold[:, 0], strict=True) if np.isnan(sample))
-            at_mean = float(_nanmean(by_fold[:, :1])[0])
+            at_mean = float(known_mean(by_fold[:, :1])[0])
             result[metric.name] = CellValue(values, at_mean, float(at_joined), undefined, partial)
         return result
 
@@ -172,63 +198,12 @@ class GroupCells:
             return float(self.threshold)
         key = (run.folder, level)
         if key not in self._thresholds:
-            self._thresholds[key] = self._threshold_from_validation(run, level)
+            rows = run.part("validation")
+            classes = rows["label"].nunique()
+            if classes < 2:
+                expected = f"Expected validation predictions of both classes in {run.folder}"
+                raise RunError(expected, f"found {classes} class(es)", "Use --threshold 0.5")
+            units = image_units(pd.factorize(rows["case"])[0], rows["label"].to_numpy(), rows["probability"].to_numpy())
+            units = units if level == "image" else case_units(units)
+            self._thresholds[key] = choose_threshold(units.label, units.probability)
         return self._thresholds[key]
-
-    def _threshold_from_validation(self, run: Run, level: str) -> float:
-        rows = run.part("validation")
-        if rows["label"].nunique() < 2:
-            raise RunError(
-                f"Expected validation predictions of both classes in {run.folder}",
-                f"found {rows['label'].nunique()} class(es)",
-                "Use --threshold 0.5",
-            )
-        units = image_units(pd.factorize(rows["case"])[0], rows["label"].to_numpy(), rows["probability"].to_numpy())
-        units = units if level == "image" else case_units(units)
-        return choose_threshold(units.label, units.probability)
-
-
-def _nanmean(values: np.ndarray) -> np.ndarray:
-    """Mean over the first axis without NaN; NaN where nothing is left."""
-    known = ~np.isnan(values)
-    return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))
-
-
-def held_out_answers(group: Group, holdouts: Sequence[str]) -> list[pd.DataFrame]:
-    """Return the test predictions of each seed, its holdouts and patient folds joined.
-
-    Where patient folds test the same images (a fixed test cohort) a fold is a repeat as a seed is, and gives a frame of
-    its own: scores of several models for one image are never ranked together.
-
-    Args:
-        group: The runs.
-        holdouts: Those to join.
-
-    Returns:
-        Frames with the columns of predictions, each of one seed, or of one seed and patient fold.
-    """
-    found = []
-    for seed in group.seeds:
-        folds = [answers_of_fold(group, holdouts, fold, seed) for fold in group.folds]
-        folds = [frame for frame in folds if len(frame)]
-        joined = pd.concat(folds) if folds else pd.DataFrame()
-        if len(joined):
-            found += folds if joined["row"].duplicated().any() else [joined]
-    return found
-
-
-def answers_of_fold(group: Group, holdouts: Sequence[str], fold: int, seed: int) -> pd.DataFrame:
-    """Return the joined test predictions of one patient fold and seed; empty without runs."""
-    runs = [group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in group.runs]
-    return pd.concat([run.part("test") for run in runs]) if runs else pd.DataFrame()
-
-
-def shared_draws(matrix: Matrix, replicates: int) -> CaseBootstrap:
-    """Return the draws of cases that all curves of a study share.
-
-    Args:
-        matrix: The runs.
-        replicates: Number B of bootstrap replicates.
-    """
-    runs = [run for group in matrix.groups for run in group.runs.values()]
-    return CaseBootstrap(runs, replicates, runs[0].dataset_hash)

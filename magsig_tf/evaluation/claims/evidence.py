@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.cells.catalogue import METRICS
-from magsig_tf.evaluation.cells.paired import Pair, PairedCells, pair_groups
+from magsig_tf.evaluation.cells.differences import Pair, PairedCells, RunKey, largest_pair, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, average, difference
 from magsig_tf.evaluation.claims.paper import DifferenceRule, OverlapRule, Rule
 from magsig_tf.evaluation.claims.verdicts import Estimate, Finding, Verdict
 from magsig_tf.evaluation.summary.frame import count_behind
-from magsig_tf.runs.matrix import Group, Matrix, counterparts, differing
-from magsig_tf.runs.result_files import SIGNATURE_COMMAND, SignatureResults
+from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.runs.run import Run
+from magsig_tf.runs.settings import differing
+from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults
 
 _AXES = ["holdout", "patient_fold", "seed"]
 
@@ -114,9 +115,20 @@ class Evidence:
             NoEvidenceError: a method has no finished runs, or no two groups can be paired.
         """
         names = rule.method, rule.reference
-        if names not in self._pairs:
-            self._pairs[names] = self._chosen_pair(rule)
-        return self._pairs[names]
+        if names in self._pairs:
+            return self._pairs[names]
+        sides = {name: [group for group in self.matrix.competing if group.method == name] for name in names}
+        for name, groups in sides.items():
+            if not groups:
+                raise not_run(f"no finished runs of {name}", f"magsig train --method {name} --holdout all")
+        first, reference = sides.values()
+        pair = largest_pair(first, reference)
+        if pair is None or not pair.keys:
+            keys = sorted({key for group in first for other in reference for key in differing(group, other)})
+            apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
+            raise not_run(f"runs of {names[0]} and {names[1]} cannot be paired, {apart}", train(rule))
+        self._pairs[names] = pair
+        return pair
 
     def differences(self, rule: DifferenceRule, named: Sequence[str] = ()) -> Differences:
         """Return the differences that a rule is about.
@@ -131,7 +143,10 @@ class Evidence:
         pair, of = self.pair(rule), ""
         _need(rule, pair, named)
         if rule.of == "sparse_classifiers":
-            pair, of = self._sparse_pair(pair), "sparse classifiers, "
+            answers, of = self._results.predictions, "sparse classifiers, "
+            if answers is None:
+                raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
+            pair = pair_groups(_answered(pair.first, answers), _answered(pair.reference, answers))
             if not pair.keys or set(named) - pair.holdouts:
                 raise not_run("no predictions of sparse classifiers for these runs", SIGNATURE_COMMAND)
         return Differences(pair, rule.metric, self._bootstrap, self.matrix.holdouts, of)
@@ -172,28 +187,6 @@ class Evidence:
             raise not_run(f"no overlap of {group.method} between {at}", SIGNATURE_COMMAND)
         return rows
 
-    def _chosen_pair(self, rule: Rule) -> Pair:
-        names = rule.method, rule.reference
-        sides = {name: [group for group in self.matrix.competing if group.method == name] for name in names}
-        for name, groups in sides.items():
-            if not groups:
-                raise not_run(f"no finished runs of {name}", f"magsig train --method {name} --holdout all")
-        first, reference = sides.values()
-        pairs = [pair_groups(group, other) for group in first for other in counterparts(group, reference)]
-        pairs = [pair for pair in pairs if pair.keys]
-        if pairs:
-            return max(pairs, key=lambda pair: len(pair.keys))
-        keys = sorted({key for group in first for other in reference for key in differing(group, other)})
-        apart = f"they differ in {', '.join(keys)}" if keys else "they share no split, patient fold and seed"
-        raise not_run(f"runs of {names[0]} and {names[1]} cannot be paired, {apart}", train(rule))
-
-    def _sparse_pair(self, pair: Pair) -> Pair:
-        """Return the pair with the sparse classifiers' answers in place of the models' own."""
-        if self._results.predictions is None:
-            raise not_run("no predictions of sparse classifiers", SIGNATURE_COMMAND)
-        answers = self._results.predictions
-        return pair_groups(_answered(pair.first, answers), _answered(pair.reference, answers))
-
 
 def _need(rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:
     absent = [holdout for holdout in holdouts if holdout not in pair.holdouts]
@@ -206,7 +199,7 @@ def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
 
 
 def _answered(group: Group, predictions: pd.DataFrame) -> Group:
-    runs: dict[tuple[str, int, int], Run] = {}
+    runs: dict[RunKey, Run] = {}
     for key, rows in _of(predictions, group).groupby(_AXES):
         if key not in group.runs:
             continue

@@ -1,28 +1,28 @@
-"""A paper's claims, judged by finished runs: `magsig claims`.
-
-The rules are written in docs/claims.md.
-"""
+"""A paper's claims, judged by finished runs: `magsig claims`; docs/claims.md has the rules in words."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from magsig_tf.data.sources.breakhis_names import is_whole_breakhis
 from magsig_tf.errors import UsageError
+from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.claims.evidence import Evidence
-from magsig_tf.evaluation.claims.paper import DataBehind, Statement, read_paper, the_paper
-from magsig_tf.evaluation.claims.rules import judge_statement
-from magsig_tf.evaluation.claims.verdicts import Finding, Verdict
+from magsig_tf.evaluation.claims import paper, verdicts
+from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, not_run, train
+from magsig_tf.evaluation.claims.verdicts import Finding, Verdict, all_of
 from magsig_tf.evaluation.printed import number
+from magsig_tf.evaluation.summary.frame import ResultTable
+from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
-from magsig_tf.runs.result_files import SignatureResults, read_signature_results
-from magsig_tf.runs.run import LoadedRuns
-from magsig_tf.statistics.cases import MANY_CASES
+from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults, read_signature_results
+from magsig_tf.statistics.bootstrap import MANY_CASES
 from magsig_tf.statistics_rule import MEANING, MOVING
 from magsig_tf.workspace import Workspace
 
@@ -43,7 +43,7 @@ class Claim:
         finding: What our runs say.
     """
 
-    stated: Statement
+    stated: paper.Statement
     statement: str
     finding: Finding
 
@@ -53,11 +53,6 @@ class Claim:
         return self.stated.kind == "falsification"
 
     @property
-    def source(self) -> str:
-        """The paper's sentence that it is taken from."""
-        return self.stated.source or self.statement
-
-    @property
     def why(self) -> str:
         """Why the verdict is what it is; of a criterion of falsification also what it means for the paper."""
         means = {Verdict.HOLDS: "met, against the paper", Verdict.DOES_NOT_HOLD: "not met"}.get(self.finding.verdict)
@@ -65,47 +60,32 @@ class Claim:
 
     def row(self) -> dict[str, object]:
         """Return what the claim gives to `COLUMNS`."""
-        return {
-            **self.stated.model_dump(include={"claim", "kind", "paper"}),
-            **asdict(self.finding),
-            "statement": self.statement,
-            "source": self.source,
-            "interval_level": self.finding.level,
-            "verdict": self.finding.verdict.value,
-            "why": self.why,
-        }
+        finding = asdict(self.finding) | {"interval_level": self.finding.level, "verdict": self.finding.verdict.value}
+        told = {"statement": self.statement, "source": self.stated.source or self.statement, "why": self.why}
+        return self.stated.model_dump(include={"claim", "kind", "paper"}) | finding | told
 
 
 @dataclass(frozen=True)
-class Claims:
+class Claims(ResultTable):
     """All claims of a paper with our verdicts.
 
     Args:
-        dataset: Name of the data set.
+        table: One row per claim; the columns are listed in docs/claims.md.
         data: Name of the paper's data set, or "other data" where this is not the whole of it.
         claims: In the order of the paper, the criteria of falsification last.
-        table: One row per claim; the columns are listed in docs/claims.md.
         margin: Differences up to this size count as equivalent.
-        replicates: Number B of bootstrap replicates.
         notes: What a reader must know of all of them.
     """
 
-    dataset: str
     data: str
     claims: list[Claim]
-    table: pd.DataFrame = field(repr=False)
     margin: float
-    replicates: int
     notes: list[str]
 
     @property
     def of_other_data(self) -> bool:
         """Whether the verdicts rest on other data than the paper's."""
         return self.data == OTHER_DATA
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
 
 def judge_claims(
@@ -137,25 +117,24 @@ def judge_claims(
         raise UsageError("Expected a margin above 0 and below 1", f"found {margin}", "Use --margin 0.02")
     if results is None:
         results = read_signature_results(workspace.results() / loaded.dataset)
-    paper = the_paper() if claims is None else read_paper(claims)
-    matrix = arrange(loaded.runs)
-    bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
+    judged_paper = paper.the_paper() if claims is None else paper.read_paper(claims)
+    matrix, bootstrap = arrange(loaded.runs), CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     evidence = Evidence(matrix, bootstrap, results)
     judged: list[Claim] = []
-    for stated in paper.claims:
-        progress(len(judged), len(paper.claims))
+    for stated in judged_paper.claims:
+        progress(len(judged), len(judged_paper.claims))
         statement = stated.statement.replace("{margin}", number(margin))
         judged.append(Claim(stated, statement, judge_statement(stated, evidence, margin)))
-    progress(len(judged), len(paper.claims))
-    data, why = _data_behind(workspace, loaded.dataset, paper.data)
+    progress(len(judged), len(judged_paper.claims))
+    data, why = _data_behind(workspace, loaded.dataset, judged_paper.data)
     everywhere = {"dataset": loaded.dataset, "data": data, "margin": margin}
     table = pd.DataFrame([claim.row() | everywhere for claim in judged])[COLUMNS]
-    whose = f"Claims of {paper.paper}, read from {claims}." if claims else ""
+    whose = f"Claims of {judged_paper.paper}, read from {claims}." if claims else ""
     notes = [note for note in (whose, why, *_notes(loaded, matrix, bootstrap)) if note]
-    return Claims(loaded.dataset, data, judged, table, margin, replicates, notes)
+    return Claims(loaded.dataset, table, replicates, data, judged, margin, notes)
 
 
-def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple[str, str]:
+def _data_behind(workspace: Workspace, dataset: str, whole: paper.DataBehind) -> tuple[str, str]:
     """Tell by its facts, not by its name, whether a prepared data set is the whole of the paper's."""
     path = workspace.data(dataset) / "manifest.parquet"
     if not path.is_file():
@@ -165,8 +144,7 @@ def _data_behind(workspace: Workspace, dataset: str, whole: DataBehind) -> tuple
     except (OSError, ValueError) as error:
         return OTHER_DATA, f"Other data: its manifest cannot be read ({type(error).__name__})."
     images, slides = len(manifest), manifest["slide"].nunique()
-    same = is_whole_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides)
-    if same:
+    if is_whole_breakhis(manifest) if whole.name == BREAKHIS else (images, slides) == (whole.images, whole.slides):
         return whole.name, ""
     return OTHER_DATA, (
         f"Other data: {images:,} images of {slides} slides; {whole.name} has {whole.images:,} of {whole.slides}. "
@@ -179,10 +157,8 @@ def _notes(loaded: LoadedRuns, matrix: Matrix, bootstrap: CaseBootstrap) -> list
     left = f"Runs chosen by looking at the holdout are left out: {', '.join(oracles)}." if oracles else ""
     unfinished = f"Not finished and left out: {_count(len(loaded.unfinished), 'run')}." if loaded.unfinished else ""
     cases = len(bootstrap.cases)
-    counts = [
-        _count(len({getattr(run, axis) for run in loaded.runs}), word)
-        for axis, word in (("holdout", "holdout"), ("patient_fold", "patient fold"), ("seed", "seed"))
-    ]
+    axes = {"holdout": "holdout", "patient_fold": "patient fold", "seed": "seed"}
+    counts = [_count(len({getattr(run, axis) for run in loaded.runs}), word) for axis, word in axes.items()]
     rests = f"The runs: {', '.join(counts)}, {cases} test cases."
     few = f"Below {MANY_CASES} cases intervals are likely too narrow and verdicts overconfident." * (cases < MANY_CASES)
     return [rests, few, left, _moving(matrix), unfinished]
@@ -201,3 +177,125 @@ def _moving(matrix: Matrix) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
+
+
+def judge_statement(statement: paper.Statement, evidence: Evidence, margin: float) -> Finding:
+    """Judge a claim by its rules.
+
+    Args:
+        statement: The claim.
+        evidence: What runs and result files say.
+        margin: Differences up to this size do not matter.
+    """
+    findings = [_judged(rule, evidence, margin) for rule in statement.holds_if or statement.holds_unless]
+    return all_of(findings) if statement.holds_if else verdicts.negated(all_of(findings, findings[0]))
+
+
+def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
+    try:
+        found = _JUDGES[type(rule)](rule, evidence, margin)
+    except NoEvidenceError as error:
+        return error.finding
+    of_sparse = isinstance(rule, paper.DifferenceRule) and rule.of == "sparse_classifiers"
+    if not (of_sparse or isinstance(rule, paper.SmallerSignatures)):
+        return found
+    # of no dimension nothing is small, and nothing is lost: a verdict on empty signatures is taken back
+    both = evidence.sizes(rule)
+    sizes = np.array([]) if both is None else both[["k_method", "k_reference"]].to_numpy(float).ravel()
+    empty = int((sizes == 0).sum())
+    why = f"{empty} of {len(sizes)} signatures are empty: their classifier gives every image the same probability."
+    return replace(found, verdict=Verdict.INCONCLUSIVE, why=why, cases_needed=math.nan) if empty else found
+
+
+def _over_holdouts(rule: paper.Direction | paper.Equivalence, evidence: Evidence, margin: float) -> Finding:
+    """Judge the side or the size of a difference: at each holdout, of their mean, or of their joined predictions."""
+    differences = evidence.differences(rule, rule.holdouts)
+    holdouts = rule.holdouts or differences.holdouts
+    if rule.over == "each":
+        estimates = [differences.at(holdout) for holdout in holdouts]
+    else:
+        estimates = [differences.mean(holdouts) if rule.over == "mean" else differences.pooled(holdouts)]
+    if isinstance(rule, paper.Equivalence):
+        return all_of([verdicts.judge_equivalence(estimate, rule.margin or margin) for estimate in estimates])
+    return all_of([verdicts.judge_direction(estimate, 1 if rule.rule == "higher" else -1) for estimate in estimates])
+
+
+def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) -> Finding:
+    """Judge that a method is better at a holdout, and by more than at every other one."""
+    differences = evidence.differences(rule, (rule.holdout, *rule.holdouts))
+    others = [other for other in rule.holdouts or differences.holdouts if other != rule.holdout]
+    if not others:
+        raise not_run("no other holdout to compare with", train(rule))
+    sign = -1 if METRICS[rule.metric].better == "lower" else 1
+    gains = [differences.at(rule.holdout), *(differences.between(rule.holdout, other) for other in others)]
+    return all_of([verdicts.judge_direction(gain, sign) for gain in gains])
+
+
+def _higher_and_lower(rule: paper.HigherAndLower, evidence: Evidence, margin: float) -> Finding:
+    differences = evidence.differences(rule, rule.holdouts)
+    estimates = {holdout: differences.at(holdout) for holdout in rule.holdouts or differences.holdouts}
+    if len(estimates) < 2:
+        raise not_run("one holdout only", train(rule))
+    return verdicts.judge_both_ways(estimates, margin, differences.words)
+
+
+def _smaller_signatures(rule: paper.SmallerSignatures, evidence: Evidence, margin: float) -> Finding:
+    evidence.pair(rule)
+    both = evidence.sizes(rule)
+    if both is None:
+        raise not_run("no sizes of the signatures of both methods on the same runs", SIGNATURE_COMMAND)
+    ours, reference = both["k_method"].to_numpy(float), both["k_reference"].to_numpy(float)
+    if rule.more_than:
+        agrees, words = reference > rule.more_than * ours, f"more than {rule.more_than:g}"
+    else:
+        agrees, words = (reference >= rule.at_least * ours) & (reference > 0), f"at least {rule.at_least:g}"
+    ratio = reference.mean() / ours.mean() if ours.any() else math.inf
+    each = [b / g if g else math.inf for g, b in zip(ours, reference, strict=True) if g or b]
+    printed = f"{reference.mean():,.0f} to {ours.mean():,.0f}: {ratio:.1f} times"
+    if each:
+        printed += f" ({min(each):.1f} to {max(each):.1f}, n {len(both)})"
+    value = ratio if math.isfinite(ratio) else math.nan
+    words = f"signatures of {rule.method} are {words} times smaller"
+    return verdicts.judge_agreement(list(agrees), printed, value, words)
+
+
+def _overlap(rule: paper.Overlap, evidence: Evidence, margin: float) -> Finding:
+    rows = evidence.overlaps(rule, rule.whose)
+    values = rows["jaccard"].to_numpy()
+    if rule.below:
+        agrees, words = values < rule.below, f"below {number(rule.below)}"
+    else:
+        least = rule.at_least - margin
+        agrees, words = values >= least, f"at least {number(least)}"
+    found = verdicts.judge_agreement(list(agrees), _ranged(values), values.mean(), f"the index is {words}")
+    return replace(found, why=f"{found.why} Random sets of these sizes: {number(rows['expected'].mean())}.")
+
+
+def _more_overlap(rule: paper.MoreOverlap, evidence: Evidence, margin: float) -> Finding:
+    first, reference = (evidence.overlaps(rule, whose) for whose in ("method", "reference"))
+    both = first.merge(reference, on=["patient_fold", "seed"], suffixes=("_method", "_reference"))
+    if both.empty:
+        raise not_run("no overlap of both methods for one patient fold and seed", SIGNATURE_COMMAND)
+    gain = (both["jaccard_method"] - both["jaccard_reference"]).to_numpy()
+    words = f"the index of {rule.method} is higher"
+    found = verdicts.judge_agreement(list(gain > 0), _ranged(gain, True), gain.mean(), words)
+    chance = [number(both[f"expected_{whose}"].mean()) for whose in ("method", "reference")]
+    random = f"Random sets of these sizes: {chance[0]} {rule.method}, {chance[1]} {rule.reference}."
+    return replace(found, why=f"{found.why} {random}")
+
+
+def _ranged(values: np.ndarray, signed: bool = False) -> str:
+    """Write a mean over runs with its range, which is no interval."""
+    reached = f"{number(values.min(), signed)} to {number(values.max(), signed)}, " if len(values) > 1 else ""
+    return f"{number(values.mean(), signed)} ({reached}n {len(values)})"
+
+
+_JUDGES: dict[type[paper.Rule], Callable[..., Finding]] = {
+    paper.Direction: _over_holdouts,
+    paper.Equivalence: _over_holdouts,
+    paper.LargestGain: _largest_gain,
+    paper.HigherAndLower: _higher_and_lower,
+    paper.SmallerSignatures: _smaller_signatures,
+    paper.Overlap: _overlap,
+    paper.MoreOverlap: _more_overlap,
+}

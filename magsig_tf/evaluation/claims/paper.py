@@ -211,6 +211,11 @@ class Statement(_Keyed):
     holds_unless: Rules = ()
 
 
+def _named_once(claims: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    _each_once(tuple(each.claim for each in claims))
+    return claims
+
+
 class DataBehind(_Keyed):
     """The paper's data set; runs on any other say nothing about its numbers.
 
@@ -236,13 +241,7 @@ class Paper(_Keyed):
 
     paper: Text
     data: DataBehind
-    claims: tuple[Statement, ...] = Field(min_length=1)
-
-    @field_validator("claims")
-    @classmethod
-    def _named_once(cls, value: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        _each_once(tuple(each.claim for each in value))
-        return value
+    claims: Annotated[tuple[Statement, ...], Field(min_length=1), AfterValidator(_named_once)]
 
 
 @lru_cache(maxsize=1)
@@ -275,9 +274,8 @@ def _parse(text: str, name: str) -> Paper:
         return Paper.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ""
-        for part in first["loc"]:
-            place += f" {part + 1}" if isinstance(part, int) else f"{place and ', '}{part}"
+        parts = [f" {part + 1}" if isinstance(part, int) else f", {part}" for part in first["loc"]]
+        place = "".join(parts).removeprefix(", ")
         expected = f"Expected a valid value of {place or 'the whole file'} in {name}"
         cause = first.get("ctx", {}).get("error")
         found, remedy = f"found {repr(first['input'])[:100]}: {first['msg']}", "docs/claims.md lists the keys"

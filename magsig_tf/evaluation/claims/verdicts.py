@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import repeat
 
 import numpy as np
 
@@ -99,15 +100,12 @@ def judge_direction(estimate: Estimate, sign: int) -> Finding:
         sign: 1 where it should be above 0, -1 where below.
     """
     known = _measured(estimate, DIRECTION_LEVEL)
-    low, high = known.low, known.high
-    if math.isnan(low):
+    if math.isnan(known.low):
         return known
-    if low <= 0 <= high:
-        reach = estimate.value - low if estimate.value > 0 else high - estimate.value
-        return _untold(estimate, known, "includes 0", reach, abs(estimate.value))
-    side, verdict = ("above", sign > 0) if low > 0 else ("below", sign < 0)
-    why = f"{estimate.words}: the 95 % interval lies {side} 0."
-    return replace(known, verdict=_told(verdict), why=why)
+    if known.low <= 0 <= known.high:
+        return _untold(estimate, known, "includes 0", [0.0])
+    side, so = ("above", sign > 0) if known.low > 0 else ("below", sign < 0)
+    return replace(known, verdict=_told(so), why=f"{estimate.words}: the 95 % interval lies {side} 0.")
 
 
 def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
@@ -118,7 +116,7 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
         margin: Differences up to this size do not matter; above 0.
     """
     known = _measured(estimate, EQUIVALENCE_LEVEL)
-    low, high = known.low, known.high
+    low, high, value = known.low, known.high, estimate.value
     if math.isnan(low):
         return known
     bounds = f"-{number(margin)} to {number(margin)}"
@@ -126,13 +124,8 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
     if inside or low > margin or high < -margin:
         why = f"{estimate.words}: the 90 % interval lies {'inside' if inside else 'outside'} {bounds}."
         return replace(known, verdict=_told(inside), why=why)
-    value = estimate.value
-    if abs(value) < margin:
-        ends = [(value - low, margin + value), (high - value, margin - value)]
-    else:
-        ends = [(value - low, value - margin) if value > 0 else (high - value, -margin - value)]
-    reach, distance = max(ends, key=lambda end: end[0] / end[1] if end[1] > 0 else math.inf)
-    return _untold(estimate, known, f"crosses a bound of {bounds}", reach, distance)
+    nearest = [-margin, margin] if abs(value) < margin else [math.copysign(margin, value)]
+    return _untold(estimate, known, f"crosses a bound of {bounds}", nearest)
 
 
 def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str) -> Finding:
@@ -202,12 +195,10 @@ def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding
     verdict = min((finding.verdict for finding in findings), key=list(Verdict).index)
     deciding = [finding for finding in findings if finding.verdict == verdict]
     needed = [finding.cases_needed for finding in deciding]
-    return replace(
-        shown or (deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]),
-        verdict=verdict,
-        why=" ".join(dict.fromkeys(finding.why for finding in deciding)),
-        cases_needed=math.nan if verdict != Verdict.INCONCLUSIVE or np.isnan(needed).any() else max(needed),
-    )
+    unknown = verdict != Verdict.INCONCLUSIVE or np.isnan(needed).any()
+    first = deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]
+    why = " ".join(dict.fromkeys(finding.why for finding in deciding))
+    return replace(shown or first, verdict=verdict, why=why, cases_needed=math.nan if unknown else max(needed))
 
 
 def negated(finding: Finding) -> Finding:
@@ -240,15 +231,17 @@ def _cases_to_settle(estimates: Sequence[Estimate], margin: float) -> float:
     """Return the cases that show the largest gain and the largest loss, or that rule out one of them at any holdout."""
     highest, lowest = max(estimates, key=lambda e: e.value), min(estimates, key=lambda e: e.value)
     if lowest.value < 0 < highest.value:
-        ends = [(e, e.interval(DIRECTION_LEVEL), 0.0) for e in (highest, lowest)]
-    else:
-        bound = -margin if lowest.value >= 0 else margin
-        ends = [(e, e.interval(EQUIVALENCE_LEVEL), bound) for e in estimates]
-    needed = []
-    for estimate, (low, high), bound in ends:
-        reach = estimate.value - low if estimate.value > bound else high - estimate.value
-        needed.append(cases_needed(sum(estimate.cases), reach, abs(estimate.value - bound)))
-    return max(needed)
+        return max(_needed(each, DIRECTION_LEVEL, [0.0]) for each in (highest, lowest))
+    bound = -margin if lowest.value >= 0 else margin
+    return max(_needed(each, EQUIVALENCE_LEVEL, [bound]) for each in estimates)
+
+
+def _needed(estimate: Estimate, level: float, bounds: Sequence[float]) -> float:
+    """Return about how many cases keep the interval from reaching any of some bounds."""
+    (low, high), value = estimate.interval(level), estimate.value
+    reaches = [value - low if value > bound else high - value for bound in bounds]
+    distances = [abs(value - bound) for bound in bounds]
+    return max(map(cases_needed, repeat(sum(estimate.cases)), reaches, distances))
 
 
 def _how_many(needed: float) -> str:
@@ -261,23 +254,21 @@ def _told(so: bool) -> Verdict:
 
 def _measured(estimate: Estimate, level: float) -> Finding:
     """Return our number with its interval, as yet without a verdict; why there is no interval, where there is none."""
-    low, high = estimate.interval(level)
-    cases = sum(estimate.cases)
+    (low, high), (benign, malignant) = estimate.interval(level), estimate.cases
     ours = "" if math.isnan(estimate.value) else number(estimate.value, True)
     if not math.isnan(low):
         ours += f" [{number(low, True)} {number(high, True)}]"
-        return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, cases)
-    benign, malignant = estimate.cases
+        return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, benign + malignant)
     reason = f"not defined with {benign} benign and {malignant} malignant test cases"
     if math.isfinite(estimate.value):
         few = f"fewer than {FEWEST_CASES} test cases in a class"
         reason = f"no interval with {few} ({benign} benign, {malignant} malignant)"
-    return Finding(Verdict.INCONCLUSIVE, f"{estimate.words}: {reason}.", ours, estimate.value, cases=cases)
+    why = f"{estimate.words}: {reason}."
+    return Finding(Verdict.INCONCLUSIVE, why, ours, estimate.value, cases=benign + malignant)
 
 
-def _untold(estimate: Estimate, known: Finding, what: str, reach: float, distance: float) -> Finding:
-    needed = cases_needed(known.cases, reach, distance)
-    percent = round(100 * known.level)
+def _untold(estimate: Estimate, known: Finding, what: str, bounds: Sequence[float]) -> Finding:
+    needed = _needed(estimate, known.level, bounds)
     tell = f"{_how_many(needed)} cases would be needed, there are {known.cases}"
-    why = f"{estimate.words}: the {percent} % interval {what}; {tell}."
+    why = f"{estimate.words}: the {round(100 * known.level)} % interval {what}; {tell}."
     return replace(known, why=why, cases_needed=needed)

@@ -1,7 +1,6 @@
 """Probes of frozen embeddings: what they still reveal about magnification, case and known factors."""
 
-from magsig_tf.evaluation.probes.factors import FactorAnswers, factor_probe
-from magsig_tf.evaluation.probes.identity import IdentityAnswers, identity_probe
+from magsig_tf.evaluation.probes.case_and_factors import FactorAnswers, IdentityAnswers, factor_probe, identity_probe
 from magsig_tf.evaluation.probes.magnification import (
     KINDS,
     MagnificationAnswers,
@@ -9,13 +8,5 @@ from magsig_tf.evaluation.probes.magnification import (
     shuffled_magnifications,
 )
 
-__all__ = [
-    "KINDS",
-    "FactorAnswers",
-    "IdentityAnswers",
-    "MagnificationAnswers",
-    "factor_probe",
-    "identity_probe",
-    "magnification_probe",
-    "shuffled_magnifications",
-]
+__all__ = ["KINDS", "FactorAnswers", "IdentityAnswers", "MagnificationAnswers"]
+__all__ += ["factor_probe", "identity_probe", "magnification_probe", "shuffled_magnifications"]

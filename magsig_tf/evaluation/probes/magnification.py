@@ -13,11 +13,12 @@ from magsig_tf.linear_models.probe_classifiers import (
     PENALTIES,
     linear_probabilities,
     neighbour_probabilities,
-    standardised,
 )
+from magsig_tf.linear_models.standardise import standardised
 from magsig_tf.reasons import FEWER_CASES_THAN_FOLDS, MAGNIFICATION_IN_ONE_FOLD, ONE_MAGNIFICATION
 from magsig_tf.seeding import generator_for
-from magsig_tf.statistics.cases import deal_cases
+from magsig_tf.statistics.case_folds import deal_cases
+from magsig_tf.statistics.classification import ratio
 
 FOLDS = 5
 SMOOTHING = 0.01
@@ -65,6 +66,42 @@ class MagnificationAnswers:
     predicted: np.ndarray
     loss: np.ndarray
 
+    def values(self, names: Sequence[str]) -> np.ndarray:
+        """Return the additive values of each row: one, its loss, one-hot magnification, one-hot where it was right.
+
+        Args:
+            names: Every magnification of the study, in the order of the columns.
+        """
+        place = np.array([names.index(name) for name in self.classes])
+        one_hot = np.eye(len(names))[place[self.target]]
+        right = one_hot * (self.target == self.predicted)[:, None]
+        return np.column_stack([np.ones(len(one_hot)), self.loss, one_hot, right])
+
+    @staticmethod
+    def scores(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """Return balanced accuracy, the bound on the mutual information (nats) and chance, each of shape (R,).
+
+        The bound is H(D) - CE (Barber and Agakov, NeurIPS 2003), floored at 0: H is the entropy of the magnifications
+        of the scored rows, CE the mean cross-entropy of the probe.
+
+        Args:
+            drawn: Sums of the columns of `values`, shape (R, 2 + 2 * magnifications).
+        """
+        names = (drawn.shape[1] - 2) // 2
+        count, loss, rows, right = drawn[:, 0], drawn[:, 1], drawn[:, 2 : 2 + names], drawn[:, 2 + names :]
+        present = (rows > 0).sum(1)
+        recall = np.divide(right, rows, out=np.zeros_like(right), where=rows > 0)
+        share = ratio(rows, count[:, None])
+        entropy = -(share * np.log(np.where(share > 0, share, 1.0))).sum(1)
+        bound = np.maximum(entropy - ratio(loss, count), 0.0)
+        # where one magnification was drawn alone, nothing can be told apart
+        apart = present > 1
+        return {
+            "balanced_accuracy": np.where(apart, ratio(recall.sum(1), present), np.nan),
+            "mutual_information": np.where(apart, bound, np.nan),
+            "chance": ratio(np.ones(len(present)), present),
+        }
+
 
 def magnification_probe(
     embedding: np.ndarray,
@@ -96,18 +133,23 @@ def magnification_probe(
         found = "found one magnification"
         raise NotDefinedError("Expected two magnifications or more", found, "Probe more of them", ONE_MAGNIFICATION)
     fold = case_folds(case, label, folds)
-    probability = np.empty((len(target), len(classes)))
+    settings, probability = KINDS[kind].settings, np.empty((len(target), len(classes)))
+
+    def answers(rows: np.ndarray, others: np.ndarray, settings: Sequence) -> np.ndarray:
+        features, other_features = standardised(embedding[rows], embedding[others])
+        found = KINDS[kind].probabilities(features, target[rows], other_features, len(classes), settings)
+        return (1 - SMOOTHING) * found + SMOOTHING / len(classes)
+
     for held in range(folds):
         train, test, inner = fold != held, fold == held, fold == (held + 1) % folds
         absent = np.setdiff1d(np.arange(len(classes)), target[train])
         if len(absent):
-            raise NotDefinedError(
-                "Expected each magnification in the training cases of each fold",
-                f"found {classes[absent[0]]} in the cases of one fold only",
-                "Probe more test cases, or fewer magnifications",
-                MAGNIFICATION_IN_ONE_FOLD,
-            )
-        probability[test] = _predict(KINDS[kind], embedding, target, train, inner & train, test, len(classes))
+            expected = "Expected each magnification in the training cases of each fold"
+            found = f"found {classes[absent[0]]} in the cases of one fold only"
+            remedy = "Probe more test cases, or fewer magnifications"
+            raise NotDefinedError(expected, found, remedy, MAGNIFICATION_IN_ONE_FOLD)
+        losses = -np.log(answers(train & ~inner, inner, settings)[:, np.arange(inner.sum()), target[inner]]).mean(1)
+        probability[test] = answers(train, test, [settings[int(losses.argmin())]])[0]
     loss = -np.log(probability[np.arange(len(target)), target])
     return MagnificationAnswers(tuple(classes.tolist()), case, target, probability.argmax(1), loss)
 
@@ -130,12 +172,8 @@ def case_folds(case: np.ndarray, label: np.ndarray, folds: int = FOLDS) -> np.nd
     """
     cases = len(np.unique(case))
     if cases < folds:
-        raise NotDefinedError(
-            f"Expected at least {folds} cases",
-            f"found fewer cases than folds ({cases} of {folds})",
-            "Probe more test cases",
-            FEWER_CASES_THAN_FOLDS,
-        )
+        found, remedy = f"found fewer cases than folds ({cases} of {folds})", "Probe more test cases"
+        raise NotDefinedError(f"Expected at least {folds} cases", found, remedy, FEWER_CASES_THAN_FOLDS)
     return deal_cases(label, case, folds, "probe folds", folds, shuffled_by_label=False)
 
 
@@ -153,25 +191,3 @@ def shuffled_magnifications(magnification: np.ndarray, case: np.ndarray, *names:
         rows = np.flatnonzero(case == name)
         shuffled[rows] = shuffled[generator.permutation(rows)]
     return shuffled
-
-
-def _predict(
-    kind: ProbeKind,
-    embedding: np.ndarray,
-    target: np.ndarray,
-    train: np.ndarray,
-    inner: np.ndarray,
-    test: np.ndarray,
-    classes: int,
-) -> np.ndarray:
-    fitted = train & ~inner
-    features, others = standardised(embedding[fitted], embedding[inner])
-    tried = _smoothed(kind.probabilities(features, target[fitted], others, classes, kind.settings))
-    losses = -np.log(tried[:, np.arange(inner.sum()), target[inner]]).mean(1)
-    chosen = kind.settings[int(losses.argmin())]
-    features, others = standardised(embedding[train], embedding[test])
-    return _smoothed(kind.probabilities(features, target[train], others, classes, [chosen]))[0]
-
-
-def _smoothed(probability: np.ndarray) -> np.ndarray:
-    return (1 - SMOOTHING) * probability + SMOOTHING / probability.shape[-1]

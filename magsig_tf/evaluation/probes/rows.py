@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,18 @@ from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
+from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.runs.matrix import Matrix
-from magsig_tf.runs.random_encoders import plan_random_encoders, random_features
+from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
 SOURCES, ALL = "source", "all"
 SCOPES = (SOURCES, ALL)
 """Rows at the source magnifications, and rows at every magnification, the holdout too."""
+NO_SOURCES = Reason(NO_SOURCE_MAGNIFICATION, "no source magnification is known")
+CONFOUNDED = Reason(ORIGIN_CONFOUNDED, "origin confounded")
+APART = Reason(ZOOMS_APART, "zooms are never compared with their own source")
 
 
 @dataclass(frozen=True)
@@ -61,25 +66,17 @@ class ProbedRows:
         if scope == ALL:
             return self
         kept = np.isin(self.magnification, self.sources)
-        return ProbedRows(
-            self.subject,
-            self.holdout,
-            self.seed,
-            self.embedding[kept],
-            self.label[kept],
-            self.case[kept],
-            self.magnification[kept],
-            self.sources,
-            None if self.picture is None else self.picture[kept],
-            None if self.zoomed is None else self.zoomed[kept],
-            {name: values[kept] for name, values in self.factors.items()},
-            self.kind,
-        )
+        names = ("embedding", "label", "case", "magnification", "picture", "zoomed")
+        known = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        arrays: dict[str, Any] = {name: values[kept] for name, values in known.items()}
+        return replace(self, **arrays, factors={name: values[kept] for name, values in self.factors.items()})
 
 
 TESTED = ("test", "in_domain_test")
 COLOURS = "colour mean and SD"
 PIXEL_SIZE = "log_pixel_size"
+Control = Run | RandomEncoder
+"""A run whose images' colours are probed on its test rows, or an untrained encoder."""
 _ZOOM = "digital-zoom of "
 _REMEDY = "Remove the run's folder and train it again"
 
@@ -123,10 +120,7 @@ class Known:
 
     def pictures(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
         """Return the picture that each row was made from and whether it is a digital zoom of it."""
-        if self._pictures is None:
-            return None, None
-        picture, zoomed = self._pictures
-        return picture[row], zoomed[row]
+        return (self._pictures[0][row], self._pictures[1][row]) if self._pictures else (None, None)
 
     @cached_property
     def _pictures(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -153,25 +147,7 @@ def run_rows(matrix: Matrix, known: Known) -> Iterator[ProbedRows]:
     """
     for group in matrix.groups:
         for run in group.runs.values():
-            path = run.folder / "embeddings.npz"
-            yield _rows(group.label, run, read_embeddings(path, _REMEDY).of(*TESTED), known, path)
-
-
-@dataclass(frozen=True)
-class Control:
-    """A control to probe on the test rows of one run.
-
-    Args:
-        subject: Label of the table row.
-        run: Whose test rows.
-        seed: Seed of the random weights; 0 for colours.
-        path: File of a random encoder's embeddings; None for colours.
-    """
-
-    subject: str
-    run: Run
-    seed: int
-    path: Path | None
+            yield _rows(group.label, run, known)[0]
 
 
 def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: str) -> tuple[list[Control], list[str]]:
@@ -187,8 +163,7 @@ def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: s
     else:
         for run in (run for group in matrix.groups for run in group.runs.values()):
             colours.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
-    planned = [Control(COLOURS, run, 0, None) for run in colours.values()]
-    return planned + [Control(each.label, each.run, each.run.seed, each.path) for each in encoders], absent
+    return [*colours.values(), *encoders], absent
 
 
 def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
@@ -199,16 +174,14 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
         RunError: those of a random encoder are damaged or of other data.
     """
     for control in controls:
-        path = control.run.folder / "embeddings.npz"
-        embeddings = read_embeddings(path, _REMEDY).of(*TESTED)
-        tested = _rows(control.subject, control.run, embeddings, known, path)
-        assert embeddings.row is not None, "`_rows` takes no others"
-        if control.path is not None:
-            features = random_features(control.path, control.run.dataset_hash, embeddings.row)
+        if isinstance(control, RandomEncoder):
+            tested, row = _rows(control.label, control.run, known)
+            features, seed = random_features(control.path, control.run.dataset_hash, row), control.run.seed
         else:
+            tested, row = _rows(COLOURS, control, known)
             assert known.colours is not None, "colours are planned where they are known"
-            features = known.colours[embeddings.row]
-        yield replace(tested, kind="control", seed=control.seed, embedding=features)
+            features, seed = known.colours[row], 0
+        yield replace(tested, kind="control", seed=seed, embedding=features)
 
 
 def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
@@ -231,26 +204,17 @@ def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
     return ProbedRows(subject, "", 0, *arrays, tuple(sources.tolist()), kind="file")
 
 
-def _rows(subject: str, run: Run, tested: Embeddings, known: Known, path: Path) -> ProbedRows:
+def _rows(subject: str, run: Run, known: Known) -> tuple[ProbedRows, np.ndarray]:
+    """Return the test rows of a run, and their places in the manifest."""
+    path = run.folder / "embeddings.npz"
+    tested = read_embeddings(path, _REMEDY).of(*TESTED)
     if tested.row is None or not len(tested):
         raise RunError(f"Expected test rows and their numbers in {path}", "found none", _REMEDY)
     if known.manifest is not None and tested.row.max() >= len(known.manifest):
-        raise RunError(
-            f"Expected rows of a data set of {len(known.manifest)} images in {path}",
-            f"found row {tested.row.max()}",
-            _REMEDY,
-        )
-    picture, zoomed = known.pictures(tested.row)
-    return ProbedRows(
-        subject,
-        run.holdout,
-        run.seed,
-        tested.embedding,
-        tested.label,
-        tested.case,
-        tested.magnification,
-        tuple(name for name in run.magnifications if name != run.holdout),
-        picture,
-        zoomed,
-        {name: values[tested.row] for name, values in known.factors.items()},
-    )
+        expected = f"Expected rows of a data set of {len(known.manifest)} images in {path}"
+        raise RunError(expected, f"found row {tested.row.max()}", _REMEDY)
+    arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
+    sources = tuple(name for name in run.magnifications if name != run.holdout)
+    factors = {name: values[tested.row] for name, values in known.factors.items()}
+    pictures = known.pictures(tested.row)
+    return ProbedRows(subject, run.holdout, run.seed, *arrays, sources, *pictures, factors), tested.row

@@ -1,4 +1,4 @@
-"""The summary: every method at every holdout, in numbers, as one tidy frame.
+"""The summary: every method at every holdout in numbers, as one tidy frame; and the numbers of a single run.
 
 What each number means is written in docs/numbers.md.
 """
@@ -7,23 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from magsig_tf.data.manifest import magnification_order
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
-from magsig_tf.evaluation.cells.drop import NO_RUN, Drop, drop_at, mean_drop
-from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, average
-from magsig_tf.reasons import FEW_CASES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
+from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
+from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, averaged, count_cases, mean_values
+from magsig_tf.reasons import FEW_CASES, NO_TEST_IMAGES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
+from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
-from magsig_tf.runs.run import LoadedRuns, Run, run_name
-from magsig_tf.statistics.cases import FEWEST_CASES
+from magsig_tf.runs.run import Run, run_name
+from magsig_tf.statistics.bootstrap import FEWEST_CASES
 from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
-from magsig_tf.statistics.replicates import LEVELS
+from magsig_tf.statistics.units import LEVELS
 
 POOLED = "pooled"
+TRAINED, SERVED = "trained", "served"
+OF_ONE_RUN = (
+    *("outputs", "part", "magnification", "level", "metric", "value", "low", "high"),
+    *("cases_benign", "cases_malignant", "images", "reason", "reason_code"),
+)
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Numbers of the runs of one data set.
+
+    Args:
+        dataset: Name of the data set.
+        table: A tidy frame.
+        replicates: Number B of bootstrap replicates.
+    """
+
+    dataset: str
+    table: pd.DataFrame = field(repr=False)
+    replicates: int
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the tidy frame."""
+        return self.table.copy()
 
 
 @dataclass(frozen=True)
@@ -53,17 +80,10 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
     expected = matrix.holdouts_of(group)
     holdouts = expected if target == POOLED else [target]
     runs = [run for (holdout, _, _), run in group.runs.items() if holdout in holdouts]
-    base = {
-        "method": group.method,
-        "config": group.config_hash,
-        "label": group.label,
-        "selection": group.selection,
-        "batch_statistics": group.batch_statistics,
-        "holdout": target,
-        "level": cells.level,
-        "missing_runs": len(matrix.missing(group, holdouts)),
-        "compared": group in matrix.compared(holdouts),
-    }
+    base: dict[str, object] = {"method": group.method, "config": group.config_hash, "label": group.label}
+    base |= {"selection": group.selection, "batch_statistics": group.batch_statistics}
+    base |= {"holdout": target, "level": cells.level}
+    base |= {"missing_runs": len(matrix.missing(group, holdouts)), "compared": group in matrix.compared(holdouts)}
     absent = len(set(holdouts) - {run.holdout for run in runs})
     reason = Reason()
     if absent and runs:
@@ -77,36 +97,25 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
         ("drop", drop.change, drop.runs, "test", drop.reason),
     )
     counts = {quantity: count_behind(behind, part) for quantity, _, behind, part, _ in quantities}
-    joined = ("held_out", "in_domain") if target == POOLED else ()
-    means = {q: _holdout_means(cells, holdouts, part) for q, _, _, part, _ in quantities if q in joined}
-    return [
-        {
-            **base,
-            "metric": metric.name,
-            "quantity": quantity,
-            **counts[quantity],
-            **numbers_of(
-                metric, values.get(metric.name), counts[quantity], reason, settings, difference=quantity == "drop"
-            ),
-            "holdout_mean": means.get(quantity, {}).get(metric.name, float("nan")),
-        }
-        for metric in cells.metrics
-        for quantity, values, _, _, reason in quantities
-    ]
+    means = {}
+    for quantity, part in (("held_out", "test"), ("in_domain", "in_domain_test")):
+        alone = [_over_seeds(cells, [holdout], part) for holdout in holdouts if target == POOLED]
+        means[quantity] = mean_values([values for values in alone if values])
+    rows = []
+    for metric in cells.metrics:
+        for quantity, values, _, _, reason in quantities:
+            value, behind = values.get(metric.name), counts[quantity]
+            numbers = numbers_of(metric, value, behind, reason, settings, difference=quantity == "drop")
+            numbers["holdout_mean"] = means.get(quantity, {}).get(metric.name, float("nan"))
+            rows.append(base | {"metric": metric.name, "quantity": quantity} | behind | numbers)
+    return rows
 
 
 def _over_seeds(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, CellValue]:
     """Calculate per seed, then average: seeds are repeats, not an ensemble."""
     group = cells.group
     by_seed = [cells.values(seed, holdouts, group.folds_at(seed, holdouts), part) for seed in group.seeds]
-    by_seed = [values for values in by_seed if values]
-    return {m.name: average([values[m.name] for values in by_seed]) for m in cells.metrics} if by_seed else {}
-
-
-def _holdout_means(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[str, float]:
-    """Return the unweighted mean over holdouts, which never ranks the answers of different models together."""
-    values = [values for values in (_over_seeds(cells, [holdout], part) for holdout in holdouts) if values]
-    return {m.name: float(np.mean([v[m.name].value for v in values])) for m in cells.metrics} if values else {}
+    return averaged([values for values in by_seed if values])
 
 
 def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
@@ -116,17 +125,10 @@ def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
         runs: The runs behind it; may be empty.
         part: The part of their predictions that it scores.
     """
-    empty = pd.DataFrame({"row": [], "case": [], "label": []})
-    seen = pd.concat([run.part(part)[["row", "case", "label"]] for run in runs] or [empty]).drop_duplicates("row")
-    cases = seen.groupby("label")["case"].nunique()
-    return {
-        "cases_benign": int(cases.get(0, 0)),
-        "cases_malignant": int(cases.get(1, 0)),
-        "images": len(seen),
-        "folds": len({run.patient_fold for run in runs}),
-        "seeds": len({run.seed for run in runs}),
-        "runs": len(runs),
-    }
+    nothing = dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
+    counts = count_cases([run.part(part) for run in runs]) if runs else nothing
+    folds, seeds = {run.patient_fold for run in runs}, {run.seed for run in runs}
+    return counts | {"folds": len(folds), "seeds": len(seeds), "runs": len(runs)}
 
 
 def numbers_of(
@@ -148,22 +150,12 @@ def numbers_of(
         settings: How intervals are made.
         difference: Whether it is a difference of two values of the metric.
     """
-    nan = float("nan")
-    numbers = {
-        "value": nan,
-        "low": nan,
-        "high": nan,
-        "interval": settings.kind,
-        "fold_mean": nan,
-        "fold_joined": nan,
-        "undefined_folds": 0,
-        "replicates": 0,
-        "partial_replicates": 0,
-        **(reason or NO_RUN).columns(),
-    }
+    numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high"), float("nan")) | {"interval": settings.kind}
+    numbers |= dict.fromkeys(("fold_mean", "fold_joined"), float("nan"))
+    numbers |= dict.fromkeys(("undefined_folds", "replicates", "partial_replicates"), 0) | (reason or NO_RUN).columns()
     if cell is None:
         return numbers
-    numbers.update(value=cell.value, fold_mean=cell.fold_mean, fold_joined=cell.fold_joined)
+    numbers |= {"value": cell.value, "fold_mean": cell.fold_mean, "fold_joined": cell.fold_joined}
     numbers["undefined_folds"] = len(cell.undefined_folds)
     reasons = [reason]
     if np.isnan(cell.value):
@@ -173,48 +165,34 @@ def numbers_of(
             folds = ", ".join(map(str, cell.undefined_folds))
             words = f"without patient fold {folds}, not defined there: {metric.undefined}"
             reasons.append(Reason(SOME_FOLDS, words))
-        fewest = min(counts["cases_benign"], counts["cases_malignant"])
-        if fewest < FEWEST_CASES:
+        cases = counts["cases_benign"], counts["cases_malignant"]
+        if min(cases) < FEWEST_CASES:
             reasons.append(Reason(FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
         else:
-            number = _bootstrapped(metric, cell, counts, difference)
+            bounds = metric.bounds_of_difference if difference else metric.bounds
+            number = Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
             numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
             numbers["replicates"] = len(number.known)
             numbers["partial_replicates"] = int(cell.partial[1:].sum())
     return numbers | joined(reasons).columns()
 
 
-def _bootstrapped(metric: Metric, cell: CellValue, counts: dict[str, int], difference: bool) -> Bootstrapped:
-    bounds = metric.bounds_of_difference if difference else metric.bounds
-    cases = counts["cases_benign"], counts["cases_malignant"]
-    return Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
-
-
 @dataclass(frozen=True)
-class Summary:
+class Summary(ResultTable):
     """Numbers of all finished runs of a data set.
 
     Args:
-        dataset: Name of the data set.
         table: One row per method, config, holdout, level, metric and quantity; docs/numbers.md lists the columns.
         matrix: The runs behind it.
         unfinished: Name and state of runs that are not finished.
-        replicates: Number of bootstrap replicates.
         level: Coverage that the intervals aim at.
         threshold: Decision threshold, or "validation".
     """
 
-    dataset: str
-    table: pd.DataFrame = field(repr=False)
     matrix: Matrix = field(repr=False)
     unfinished: list[tuple[str, str]]
-    replicates: int
     level: float
     threshold: float | str
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
     @property
     def missing(self) -> list[str]:
@@ -250,8 +228,7 @@ def summarise(
     if threshold != "validation" and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
         raise UsageError("Expected a threshold from 0 to 1, or validation", f"found {threshold!r}")
     chosen, settings = choose_metrics(metrics), IntervalSettings(level, kind)
-    matrix = arrange(loaded.runs)
-    bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
+    matrix, bootstrap = arrange(loaded.runs), CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     targets = [*matrix.holdouts, POOLED] if len(matrix.holdouts) > 1 else matrix.holdouts
     steps = [(group, unit) for group in matrix.groups for unit in LEVELS]
     rows: list[dict] = []
@@ -268,4 +245,49 @@ def summarise(
     table = pd.DataFrame(rows)
     table.insert(0, "dataset", loaded.dataset)
     table["threshold"] = str(threshold)
-    return Summary(loaded.dataset, table, matrix, loaded.unfinished, replicates, level, threshold)
+    return Summary(loaded.dataset, table, replicates, matrix, loaded.unfinished, level, threshold)
+
+
+def one_run_table(run: Run, temperature: float | None = None, replicates: int = 2000) -> pd.DataFrame:
+    """Calculate every metric of one run on its test cases, at each magnification for itself.
+
+    Args:
+        run: A finished run.
+        temperature: Divides the logits of the model that is served; None where it serves the probabilities as trained.
+        replicates: Bootstrap replicates over cases.
+
+    Returns:
+        Columns `OF_ONE_RUN`, one row for each kind of outputs ("trained", and "served" where there is a temperature),
+        part ("held_out" at the holdout, else "in_domain"), magnification, level ("image", "case") and metric. Value
+        and interval are those of `summarise`; where they are NaN the reason says why.
+    """
+    kinds = {TRAINED: run} if temperature is None else {TRAINED: run, SERVED: _tempered(run, temperature)}
+    rows = [
+        _rows_at(each, magnification, replicates).assign(outputs=outputs)
+        for outputs, each in kinds.items()
+        for magnification in magnification_order(run.magnifications)
+    ]
+    return pd.concat(rows, ignore_index=True)[list(OF_ONE_RUN)]
+
+
+def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
+    """Return the rows of one magnification, as those of a run that is tested there only."""
+    held_out = magnification == run.holdout
+    tested = run.part("test" if held_out else "in_domain_test", magnification).assign(part="test")
+    alone = run.with_predictions(tested, holdout=magnification)
+    part = "held_out" if held_out else "in_domain"
+    if tested.empty:
+        rows = pd.DataFrame(list(product(LEVELS, ("auc", "brier", "ece"))), columns=["level", "metric"])
+        nothing = dict.fromkeys(("value", "low", "high"), np.nan)
+        nothing |= dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
+        reason = Reason(NO_TEST_IMAGES, "not run: no test images at this magnification")
+        return rows.assign(part=part, magnification=magnification, **nothing, **reason.columns())
+    table = summarise(LoadedRuns("", [alone], []), replicates=replicates).table
+    return table[table["quantity"] == "held_out"].assign(part=part, magnification=magnification)
+
+
+def _tempered(run: Run, temperature: float) -> Run:
+    probability = run.predictions["probability"].to_numpy(float)
+    with np.errstate(divide="ignore"):  # a probability of 0 or 1 has an infinite logit, and keeps it
+        logit = np.log(probability) - np.log1p(-probability)
+    return run.with_predictions(run.predictions.assign(probability=1 / (1 + np.exp(-logit / temperature))))

@@ -35,13 +35,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
     frame = summary.table
     shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]
     return [
-        *marked(summary.matrix.groups),
-        *_warnings(summary.matrix),
-        *_not_compared(summary.matrix),
-        *_precisions(summary.matrix),
-        *_unfinished(summary.unfinished),
-        *_missing(summary.matrix),
-        *_configs(summary.matrix),
+        *_about_runs(summary.matrix, summary.unfinished, _not_compared(summary.matrix)),
         *_reasons(shown),
         *_drop_not_run(shown),
         *few_cases(shown),
@@ -58,14 +52,15 @@ def run_notes(matrix: Matrix, unfinished: Sequence[tuple[str, str]]) -> list[str
         matrix: The finished runs.
         unfinished: Name and state of the others.
     """
-    return [
-        *marked(matrix.groups),
-        *_warnings(matrix),
-        *_precisions(matrix),
-        *_unfinished(unfinished),
-        *_missing(matrix),
-        *_configs(matrix),
-    ]
+    return _about_runs(matrix, unfinished, [])
+
+
+def _about_runs(matrix: Matrix, unfinished: Sequence[tuple[str, str]], not_compared: list[str]) -> list[str]:
+    notes = [*marked(matrix.groups), *_warnings(matrix), *not_compared, *_precisions(matrix)]
+    for state in sorted({state for _, state in unfinished}):
+        names = [name for name, each in unfinished if each == state]
+        notes.append(f"{len(names)} {'run' if len(names) == 1 else 'runs'} {state}: {some(names)}.")
+    return [*notes, *_missing(matrix), *_configs(matrix)]
 
 
 def marked(groups: Iterable[Group]) -> list[str]:
@@ -105,11 +100,8 @@ def _not_compared(matrix: Matrix) -> list[str]:
             common = compared[0].basis([holdout])
             if group not in competing and basis == common:
                 continue  # its mark says why
-            differs = [
-                word
-                for word, at in (("patient folds", 1), ("seeds", 2))
-                if {key[at] for key in basis} != {key[at] for key in common}
-            ]
+            axes = {"patient folds": 1, "seeds": 2}
+            differs = [word for word, at in axes.items() if {key[at] for key in basis} != {key[at] for key in common}]
             key = group.label, " and ".join(differs) or "splits"
             why.setdefault(key, []).append(holdout)
             example.setdefault(key, "" if differs else _two_splits(basis, common))
@@ -129,70 +121,54 @@ def _two_splits(basis: Basis, common: Basis) -> str:
 
 def _precisions(matrix: Matrix) -> list[str]:
     """Name rows whose runs were trained in different precisions, which `auto` makes possible."""
-    notes = []
-    for group in matrix.groups:
-        found = sorted({run.record.precision for run in group.runs.values() if run.record.precision})
-        if len(found) > 1:
-            notes.append(f"{group.label} mixes runs trained in {' and '.join(found)}.")
-    return notes
-
-
-def _unfinished(unfinished: Sequence[tuple[str, str]]) -> list[str]:
-    notes = []
-    for state in sorted({state for _, state in unfinished}):
-        names = [name for name, each in unfinished if each == state]
-        notes.append(f"{len(names)} {'run' if len(names) == 1 else 'runs'} {state}: {some(names)}.")
-    return notes
+    found = {g.label: sorted({run.record.precision for run in g.runs.values()} - {None, ""}) for g in matrix.groups}
+    return [
+        f"{label} mixes runs trained in {' and '.join(of_row)}." for label, of_row in found.items() if len(of_row) > 1
+    ]
 
 
 def _missing(matrix: Matrix) -> list[str]:
     notes = []
     for group in matrix.groups:
-        missing = _missing_at(matrix, group)
-        if missing:
+        names = []
+        for holdout in matrix.holdouts_of(group):
+            absent = matrix.missing(group, [holdout])
+            everything = len(absent) == len(group.folds) * len(group.seeds)
+            single = [f"{holdout} fold {fold} seed {seed}" for _, fold, seed in absent]
+            names += [f"all at {holdout}"] if everything else single
+        if names:
             count = len(matrix.missing(group))
-            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs missing: {some(missing)}.")
+            notes.append(f"{group.label}: {count} of {len(group.runs) + count} runs missing: {some(names)}.")
     return notes
-
-
-def _missing_at(matrix: Matrix, group: Group) -> list[str]:
-    names = []
-    for holdout in matrix.holdouts_of(group):
-        absent = matrix.missing(group, [holdout])
-        if len(absent) == len(group.folds) * len(group.seeds):
-            names.append(f"all at {holdout}")
-        else:
-            names += [f"{h} fold {fold} seed {seed}" for h, fold, seed in absent]
-    return names
 
 
 def _configs(matrix: Matrix) -> list[str]:
     methods = [group.method for group in matrix.groups]
     several = sorted({method for method in methods if methods.count(method) > 1})
     notes = [f"{name} was run under {methods.count(name)} configs, distinguished by their hash." for name in several]
-    studies: dict[tuple[str, ...], list[str]] = {}
-    for group in matrix.groups:
-        studies.setdefault(group.magnifications, []).append(group.label)
+    studies = names_of((group.label, ", ".join(group.magnifications)) for group in matrix.groups)
     if len(studies) > 1:
-        notes += [f"Study of {', '.join(names)}: {', '.join(labels)}." for names, labels in studies.items()]
+        notes += [f"Study of {names}: {', '.join(labels)}." for names, labels in studies.items()]
     return notes
 
 
 def _reasons(shown: pd.DataFrame) -> list[str]:
     """List the reasons of absent or restricted held-out numbers and drops, each with its cells."""
-    cells: dict[str, list[str]] = {}
+    said: list[tuple[str, str]] = []
     explained: set[str] = set()
     for quantity in ("held_out", "drop"):
         rows = shown[(shown["quantity"] == quantity) & (shown["reason"] != "")]
         for row in rows[~rows["reason_code"].isin(RUN_IS_MISSING)].to_dict("records"):
             cell = f"{row['label']} {row['holdout']}"
             if not (quantity == "drop" and cell in explained):
-                for words in reasons_of_metric(row):
-                    cells.setdefault(words, []).append(cell)
+                said += ((cell, words) for words in reasons_of_metric(row))
         explained |= {f"{row.label} {row.holdout}" for row in rows.itertuples()}
     told = shown[shown["value"].notna() | ~shown["reason_code"].isin(RUN_IS_MISSING)]
     everything = set((told["label"] + " " + told["holdout"]).astype(str))
-    return [f"{_cells(names, everything)}: {reason}." for reason, names in cells.items()]
+    return [
+        f"{'All rows' if set(names) == everything and len(names) > 1 else some(names)}: {reason}."
+        for reason, names in names_of(said).items()
+    ]
 
 
 def reasons_of_metric(row: Mapping[Any, Any]) -> list[str]:
@@ -210,9 +186,8 @@ def _drop_not_run(shown: pd.DataFrame) -> list[str]:
     known = set(tested["label"] + " " + tested["holdout"])
     absent = shown[(shown["quantity"] == "drop") & (shown["reason_code"] == NOT_RUN) & (shown["holdout"] != "pooled")]
     names = [name for name in dict.fromkeys(absent["label"] + " " + absent["holdout"]) if name in known]
-    if not names:
-        return []
-    return [f"Drop not run for {some(names)}: it needs the same fold and seed with another holdout."]
+    why = "it needs the same fold and seed with another holdout"
+    return [f"Drop not run for {some(names)}: {why}."] if names else []
 
 
 def few_cases(shown: pd.DataFrame) -> list[str]:
@@ -223,10 +198,9 @@ def few_cases(shown: pd.DataFrame) -> list[str]:
     """
     with_interval = shown[shown["low"].notna()]
     cases = with_interval["cases_benign"] + with_interval["cases_malignant"]
-    few = with_interval[cases < MANY_CASES]
+    few, counts = with_interval[cases < MANY_CASES], cases[cases < MANY_CASES]
     if few.empty:
         return []
-    counts = cases[cases < MANY_CASES]
     span = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     return [
         f"Only {span} cases at {', '.join(few['holdout'].unique())}: intervals are likely too narrow "
@@ -241,35 +215,56 @@ def partial_folds(shown: pd.DataFrame) -> list[str]:
         shown: Columns replicates and partial_replicates.
     """
     share = (shown["partial_replicates"] / shown["replicates"].where(shown["replicates"] > 0)).max()
-    if not share > WORTH_SAYING:
-        return []
-    return [f"Up to {share:.0%} of the replicates lack a class in a patient fold, which is left out of their mean."]
+    words = f"Up to {share:.0%} of the replicates lack a class in a patient fold, which is left out of their mean."
+    return [words] if share > WORTH_SAYING else []
 
 
 def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
-    """Give the mean over holdouts beside a pooled AUC, which mixes the scores of several models."""
     rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & (shown["quantity"] == "held_out")]
-    means = ", ".join(f"{row.label} {row.holdout_mean:.3f}" for row in rows[rows["value"].notna()].itertuples())
-    if not means:
-        return []
-    return [f"Pooled AUC mixes scores of different models; prefer the mean over holdouts: {means}."]
+    rows = rows[rows["value"].notna()]
+    return pooled_ranks(f"{row.label} {row.holdout_mean:.3f}" for row in rows.itertuples())
+
+
+def pooled_ranks(means: Iterable[str]) -> list[str]:
+    """Give the mean over holdouts beside a pooled AUC, which mixes the scores of several models.
+
+    Args:
+        means: Each row's label and mean.
+    """
+    said = ", ".join(means)
+    return [f"Pooled AUC mixes scores of different models; prefer the mean over holdouts: {said}."] if said else []
 
 
 def _outside(shown: pd.DataFrame) -> list[str]:
     """Say why an interval can lie above its value: binned errors grow when cases are drawn twice."""
     outside = shown[(shown["quantity"] == "held_out") & (shown["value"] < shown["low"])]
     titles = [METRICS[name].title for name in outside["metric"].unique() if METRICS[name].binned]
-    if not titles:
-        return []
-    return [f"{', '.join(titles)}: resampling adds noise to each bin, so these intervals are biased upwards."]
-
-
-def _cells(names: Iterable[str], everything: set[str]) -> str:
-    names = list(dict.fromkeys(names))
-    return "All rows" if set(names) == everything and len(names) > 1 else some(names)
+    words = f"{', '.join(titles)}: resampling adds noise to each bin, so these intervals are biased upwards."
+    return [words] if titles else []
 
 
 def some(names: Sequence[str]) -> str:
     """Return the first few names in words, and how many more there are."""
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def names_of(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return what is said with the names that it is said of, each once.
+
+    Args:
+        said: A name, and what is said of it.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for name, words in said:
+        found.setdefault(words, {})[name] = None
+    return {words: list(names) for words, names in found.items()}
+
+
+def listed(said: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a note for each thing that is said, with the first few names before it.
+
+    Args:
+        said: A name, and what is said of it.
+    """
+    return [f"{some(names)}: {words}." for words, names in names_of(said).items()]

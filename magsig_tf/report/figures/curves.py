@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.evaluation.curves.reliability import reliability_table
-from magsig_tf.evaluation.curves.risk_coverage import risk_coverage_table
-from magsig_tf.evaluation.curves.roc import roc_table
+from magsig_tf.evaluation.curves import reliability_table, risk_coverage_table, roc_table
 from magsig_tf.evaluation.printed import number
 from magsig_tf.report.figures.base import GREY, SMALLEST, Figure, Palette, legend_above, panels, said_counts, shortened
 from magsig_tf.runs.matrix import Matrix

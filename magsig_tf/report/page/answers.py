@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.augmentation.frame import Explanation
+from magsig_tf.evaluation.augmentation.explanation import Explanation
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.probes.rows import COLOURS
 from magsig_tf.evaluation.summary.frame import POOLED

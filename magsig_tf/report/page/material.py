@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from magsig_tf.evaluation import LoadedRuns, Matrix, Summary
-from magsig_tf.evaluation.augmentation.frame import Explanation
+from magsig_tf.evaluation.augmentation.explanation import Explanation
 from magsig_tf.evaluation.claims.judge import Claims
-from magsig_tf.evaluation.comparison.frame import Comparison
+from magsig_tf.evaluation.comparison import Comparison
 from magsig_tf.evaluation.printed import number
 from magsig_tf.report.page.result_tables import ResultTables
 

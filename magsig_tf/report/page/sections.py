@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from magsig_tf.evaluation import summary_notes
-from magsig_tf.evaluation.augmentation.notes import explanation_notes
-from magsig_tf.evaluation.comparison.frame import with_holm
-from magsig_tf.evaluation.probes.notes import probe_notes
+from magsig_tf.evaluation.augmentation.explanation import explanation_notes
+from magsig_tf.evaluation.comparison import with_holm
+from magsig_tf.evaluation.probes.summary import probe_notes
 from magsig_tf.report import figures
 from magsig_tf.report.page import answers
 from magsig_tf.report.page.material import Material, Picture, worst_pictures

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from magsig_tf.evaluation import METRICS
-from magsig_tf.evaluation.comparison.frame import Comparison, with_holm
-from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.comparison import Comparison, comparison_notes, with_holm
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import of_row
 from magsig_tf.report.tables.models import (

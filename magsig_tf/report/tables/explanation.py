@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from magsig_tf.evaluation.augmentation.differences import RESAMPLED
-from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
+from magsig_tf.evaluation.augmentation.differences import ALL_FOLDS, RESAMPLED
+from magsig_tf.evaluation.augmentation.explanation import Explanation
 from magsig_tf.evaluation.printed import number, significant
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import of_texts

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from magsig_tf.evaluation.comparison.frame import Comparison
-from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.comparison import Comparison, comparison_notes
 from magsig_tf.report.tables.comparison import comparison_tables
 from magsig_tf.report.terminal.render import print_table
 

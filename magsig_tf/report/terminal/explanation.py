@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from magsig_tf.evaluation.augmentation.frame import Explanation
-from magsig_tf.evaluation.augmentation.notes import explanation_notes
+from magsig_tf.evaluation.augmentation.explanation import Explanation, explanation_notes
 from magsig_tf.report.tables.explanation import explanation_of_level
 from magsig_tf.report.terminal.render import print_table
 

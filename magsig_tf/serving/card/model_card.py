@@ -55,7 +55,7 @@ class CardFacts:
         export: The export's `export.json`: `image_size` (pixels), `resize` ("squash" or "crop"), `temperature` (a
             number), `temperature_fit` (None where none was fitted), `versions`; further keys are ignored.
         dataset: The `dataset.json` of the prepared data; None where it is gone.
-        own: The run's own numbers, from `magsig_tf.evaluation.summary.one_run.one_run_table`.
+        own: The run's own numbers, from `magsig_tf.evaluation.summary.frame.one_run_table`.
         study: The rows of `results/<dataset>/summary.parquet` for the run's method, config and holdout; None where the
             study was not evaluated.
     """

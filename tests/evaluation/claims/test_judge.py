@@ -94,7 +94,7 @@ def test_runs_that_contradict_the_paper_refute_every_statement(contradicting):
 
 
 def test_the_numbers_are_those_of_the_comparison(agreeing, upheld):
-    from magsig_tf.evaluation.comparison.frame import compare
+    from magsig_tf.evaluation.comparison import compare
 
     loaded = load_runs(agreeing.workspace, agreeing.dataset)
     rows = compare(loaded, "grl", "baseline", metrics=["auc", "brier"], replicates=200).frame()

@@ -7,16 +7,13 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes import magnification_probe, shuffled_magnifications
-from magsig_tf.evaluation.probes.answers import CaseSums, magnification_scores, magnification_values
 from magsig_tf.evaluation.probes.magnification import case_folds
 from magsig_tf.linear_models.probe_classifiers import linear_probabilities, neighbour_probabilities, standardised
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted
 
 
 def scores(answers):
-    sums = CaseSums(np.unique(answers.case), 2 + 2 * len(MAGNIFICATIONS))
-    sums.add(answers.case, magnification_values(answers, list(MAGNIFICATIONS)))
-    found = magnification_scores(sums.drawn(np.ones((1, len(sums.cases)))))
+    found = answers.scores(answers.values(MAGNIFICATIONS).sum(0, keepdims=True))
     return {name: values[0] for name, values in found.items()}
 
 

@@ -6,9 +6,8 @@ import pytest
 
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.evaluation import arrange, load_runs
-from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import Known, control_rows, plan_controls, run_rows
-from magsig_tf.evaluation.probes.summary import summarise_probes
+from magsig_tf.evaluation.probes.summary import probe_notes, summarise_probes
 from tests.evaluation.fake_runs import DATASET_HASH, HOLDOUTS
 from tests.evaluation.probes.fake_embeddings import FakeEmbeddings
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from magsig_tf.evaluation import load_runs, summarise
-from magsig_tf.evaluation.summary.one_run import COLUMNS, one_run_table
+from magsig_tf.evaluation.summary.frame import OF_ONE_RUN, one_run_table
 from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
 
 
@@ -62,7 +62,7 @@ def test_a_magnification_without_test_images_is_not_run(loaded):
     run = loaded.runs[0]
     kept = run.predictions[run.predictions["magnification"] != "40X"]
     table = one_run_table(run.with_predictions(kept), replicates=100)
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(OF_ONE_RUN)
     row = one(table, magnification="40X", level="case", metric="auc")
     assert np.isnan(row.value)
     assert row.reason.startswith("not run")

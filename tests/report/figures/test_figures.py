@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.evaluation import arrange, load_runs
-from magsig_tf.evaluation.curves.roc import roc_table
+from magsig_tf.evaluation.curves import roc_table
 from magsig_tf.report.figures import (
     CaseStrips,
     HeldOutAgainstSource,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from magsig_tf.evaluation import load_runs
-from magsig_tf.evaluation.comparison.frame import compare
+from magsig_tf.evaluation.comparison import compare
 from magsig_tf.evaluation.printed import number, p_value
 from magsig_tf.report.terminal.comparison import print_comparison
 from tests.evaluation.fake_runs import FakeStudy

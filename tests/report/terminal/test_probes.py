@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import ProbedRows
-from magsig_tf.evaluation.probes.summary import summarise_probes
+from magsig_tf.evaluation.probes.summary import probe_notes, summarise_probes
 from magsig_tf.report.tables.probes import probe_tables
 from magsig_tf.report.terminal.probes import print_probes
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted

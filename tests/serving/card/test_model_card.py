@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.evaluation import load_runs, summarise
-from magsig_tf.evaluation.summary.one_run import one_run_table
+from magsig_tf.evaluation.summary.frame import one_run_table
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.serving.card.model_card import CardFacts, model_card, number, text
 from magsig_tf.workflows.exporting import write_card

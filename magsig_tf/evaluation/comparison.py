@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.errors import RunError, UsageError, nearest
-from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
-from magsig_tf.evaluation.cells.paired import Pair, PairedCells, PairedValue, pair_groups
-from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, count_behind, numbers_of
+from magsig_tf.evaluation.cells.catalogue import choose_metrics
+from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
+from magsig_tf.evaluation.cells.values import CaseBootstrap, mean_values
+from magsig_tf.evaluation.summary import notes
+from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable, count_behind, numbers_of
 from magsig_tf.reasons import NO_PAIR, SOME_HOLDOUTS, Reason
 from magsig_tf.runs.matrix import Group, Matrix, arrange, differing
 from magsig_tf.runs.run import LoadedRuns
 from magsig_tf.statistics.intervals import INTERVAL_KIND, bootstrap_p_value, holm
 from magsig_tf.statistics.replicates import LEVELS
 
+SHOWN = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
 WITHOUT_PAIR = Reason(NO_PAIR, "no two runs on the same split, patient fold and seed")
 
 
@@ -35,93 +37,54 @@ def comparison_rows(
         settings: How intervals are made.
         fold: Limit the runs to this patient fold; None takes all.
     """
-    pair = cells.pair
-    holdouts = [name for name in (expected if target == POOLED else [target]) if name in pair.holdouts]
+    pair, pooled, nan = cells.pair, target == POOLED, float("nan")
+    wanted = expected if pooled else [target]
+    holdouts = [name for name in wanted if name in pair.holdouts]
     values, counts = cells.values(holdouts, fold), count_behind(pair.runs_at(holdouts, fold), "test")
     reason = Reason() if values else WITHOUT_PAIR
-    if values and target == POOLED and len(holdouts) < len(expected):
+    if values and pooled and len(holdouts) < len(expected):
         reason = Reason(SOME_HOLDOUTS, f"pools {len(holdouts)} of {len(expected)} holdouts")
-    means = _holdout_means(cells, holdouts) if target == POOLED else {}
-    base = {**_names(pair), "holdout": target, "level": cells.level}
+    alone = [cells.values([holdout]) for holdout in holdouts if pooled]
+    means = mean_values([{name: value.difference for name, value in each.items()} for each in alone])
+    base: dict[str, object] = {}
+    for prefix, name, group in (("", "method", pair.first), ("reference_", "reference", pair.reference)):
+        base |= {name: group.method, f"{prefix}config": group.config_hash, f"{prefix}label": group.label}
     counts["pairs"] = counts.pop("runs")
-    return [
-        {
-            **base,
-            "metric": metric.name,
-            **_numbers(metric, values.get(metric.name), counts, reason, settings),
-            "holdout_mean": means.get(metric.name, float("nan")),
-            **counts,
-            "left_out": _left_out(pair, expected if target == POOLED else [target]),
-        }
-        for metric in cells.metrics
-    ]
-
-
-def _names(pair: Pair) -> dict[str, str]:
-    return {
-        "method": pair.first.method,
-        "config": pair.first.config_hash,
-        "label": pair.first.label,
-        "reference": pair.reference.method,
-        "reference_config": pair.reference.config_hash,
-        "reference_label": pair.reference.label,
-    }
-
-
-def _numbers(
-    metric: Metric, value: PairedValue | None, counts: dict[str, int], reason: Reason, settings: IntervalSettings
-) -> dict[str, object]:
-    """Return the difference, both sides and the p-value, which is absent where the interval is."""
-    numbers = numbers_of(metric, value.difference if value else None, counts, reason, settings, difference=True)
-    shown = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
-    return {
-        **{name: numbers[name] for name in shown},
-        "p": bootstrap_p_value(value.difference.values[1:]) if value and np.isfinite(numbers["low"]) else float("nan"),
-        "method_value": value.first.value if value else float("nan"),
-        "reference_value": value.reference.value if value else float("nan"),
-    }
-
-
-def _holdout_means(cells: PairedCells, holdouts: Sequence[str]) -> dict[str, float]:
-    """Return the unweighted mean difference over holdouts, which never ranks the answers of different models."""
-    values = [cells.values([holdout]) for holdout in holdouts]
-    return {m.name: float(np.mean([v[m.name].difference.value for v in values])) for m in cells.metrics if values}
-
-
-def _left_out(pair: Pair, holdouts: Sequence[str]) -> int:
-    """Count the runs without a partner at some holdouts."""
-    return sum(holdout in holdouts for holdout, _, _ in pair.left_out)
+    behind = counts | {"left_out": sum(holdout in wanted for holdout, _, _ in pair.left_out)}
+    rows = []
+    for metric in cells.metrics:
+        value = values.get(metric.name)
+        numbers = numbers_of(metric, value and value.difference, counts, reason, settings, difference=True)
+        tested = value and np.isfinite(numbers["low"])
+        row = base | {"holdout": target, "level": cells.level, "metric": metric.name}
+        row |= {name: numbers[name] for name in SHOWN}
+        row["p"] = bootstrap_p_value(value.difference.values[1:]) if value and tested else nan
+        sides = (value.first.value, value.reference.value) if value else (nan, nan)
+        row["method_value"], row["reference_value"] = sides
+        rows.append(row | {"holdout_mean": means.get(metric.name, nan)} | behind)
+    return rows
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(ResultTable):
     """Paired differences between two methods.
 
     Args:
-        dataset: Name of the data set.
+        table: One row per pair of configs, holdout, level and metric; the columns are listed in docs/numbers.md.
         method: Whose numbers come first in a difference.
         reference: Whose numbers are subtracted.
-        table: One row per pair of configs, holdout, level and metric; the columns are listed in docs/numbers.md.
         pairs: The pairs of configs behind it.
         differing: For each pair, the settings besides the method that differ, with both values.
-        replicates: Number B of bootstrap replicates.
         level: Coverage that the intervals aim at.
         threshold: Decision threshold, or "validation".
     """
 
-    dataset: str
     method: str
     reference: str
-    table: pd.DataFrame = field(repr=False)
     pairs: list[Pair] = field(repr=False)
     differing: list[dict[str, tuple]] = field(repr=False)
-    replicates: int
     level: float
     threshold: float | str
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the tidy frame."""
-        return self.table.copy()
 
 
 def compare(
@@ -156,10 +119,9 @@ def compare(
     matrix, chosen, settings = arrange(loaded.runs), choose_metrics(metrics), IntervalSettings(level, kind)
     pairs, differences = _pairs(matrix, method, reference)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
-    steps, rows = list(product(range(len(pairs)), LEVELS)), []
-    for done, (number, unit) in enumerate(steps):
+    steps, rows = list(product(pairs, LEVELS)), []
+    for done, (pair, unit) in enumerate(steps):
         progress(done, len(steps))
-        pair = pairs[number]
         either = {*matrix.holdouts_of(pair.first), *matrix.holdouts_of(pair.reference)}
         expected = [holdout for holdout in matrix.holdouts if holdout in either]
         cells = PairedCells(pair, unit, chosen, bootstrap, threshold)
@@ -169,7 +131,7 @@ def compare(
     table = with_holm(pd.DataFrame(rows))
     table.insert(0, "dataset", loaded.dataset)
     table["threshold"] = str(threshold)
-    return Comparison(loaded.dataset, method, reference, table, pairs, differences, replicates, level, threshold)
+    return Comparison(loaded.dataset, table, replicates, method, reference, pairs, differences, level, threshold)
 
 
 def with_holm(table: pd.DataFrame) -> pd.DataFrame:
@@ -181,10 +143,8 @@ def with_holm(table: pd.DataFrame) -> pd.DataFrame:
         table: Columns metric, level, holdout and p.
     """
     families = table.groupby(["metric", "level", table["holdout"] == POOLED])["p"]
-    return table.assign(
-        holm_p=families.transform(lambda p: holm(p.to_numpy())),
-        tests=families.transform(lambda p: np.isfinite(p).sum()).astype(int),
-    )
+    tests = families.transform(lambda p: np.isfinite(p).sum()).astype(int)
+    return table.assign(holm_p=families.transform(lambda p: holm(p.to_numpy())), tests=tests)
 
 
 def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], list[dict[str, tuple]]]:
@@ -192,21 +152,16 @@ def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], lis
     groups = [_groups_of(matrix, name) for name in (method, reference)]
     candidates = list(combinations(groups[0], 2)) if method == reference else list(product(*groups))
     if not candidates:
-        raise UsageError(
-            "Expected two methods, or one with several configs",
-            f"found one config of {method!r}",
-            f"Compare it with another method. {_known(matrix)}",
-        )
+        remedy = "Compare it with another method. " + nearest("", {group.method for group in matrix.groups})
+        raise UsageError("Expected two methods, or one with several configs", f"found one config of {method!r}", remedy)
     apart = [differing(*pair) for pair in candidates]
     same = [number for number, keys in enumerate(apart) if not keys] or list(range(len(candidates)))
     pairs = [pair_groups(first, second) for first, second in (candidates[number] for number in same)]
     if not any(pair.keys for pair in pairs):
         example = next(f"{name}: {reason}" for name, reason in pairs[0].left_out.values())
-        raise RunError(
-            f"Expected runs of {method} and {reference} on the same splits, patient folds and seeds",
-            f"found none ({example})",
-            "Train the missing ones with the same --holdout, --patient-fold and --seed",
-        )
+        expected = f"Expected runs of {method} and {reference} on the same splits, patient folds and seeds"
+        remedy = "Train the missing ones with the same --holdout, --patient-fold and --seed"
+        raise RunError(expected, f"found none ({example})", remedy)
     return pairs, [apart[number] for number in same]
 
 
@@ -218,5 +173,54 @@ def _groups_of(matrix: Matrix, method: str) -> list[Group]:
     return found
 
 
-def _known(matrix: Matrix) -> str:
-    return nearest("", {group.method for group in matrix.groups})
+def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
+    """Return the notes that belong to one printed comparison.
+
+    Args:
+        comparison: The comparison.
+        metrics: Names of the metrics shown.
+
+    Returns:
+        One or two sentences per note; what could mislead most comes first.
+    """
+    shown = comparison.table[comparison.table["metric"].isin(metrics)]
+    paired = shown[shown["reason_code"] != NO_PAIR].to_dict("records")
+    groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
+    return [
+        *notes.marked(groups.values()),
+        *_other_settings(comparison),
+        *_without_partner(comparison),
+        *notes.listed(
+            (f"{row['label']} {row['holdout']}", words) for row in paired for words in notes.reasons_of_metric(row)
+        ),
+        *notes.few_cases(shown),
+        *notes.partial_folds(shown),
+        *_pooled_ranks(shown),
+    ]
+
+
+def _other_settings(comparison: Comparison) -> list[str]:
+    """Say what else than the method differs between the two sides of a pair."""
+    said = []
+    for pair, keys in zip(comparison.pairs, comparison.differing, strict=True):
+        words = [f"{key} {str(first)[:30]} against {str(second)[:30]}" for key, (first, second) in keys.items()]
+        if words:
+            labels = f"{pair.first.label} and {pair.reference.label}"
+            said.append(f"{labels} differ in their settings: {notes.some(words)}.")
+    return said
+
+
+def _without_partner(comparison: Comparison) -> list[str]:
+    return [
+        f"Left out, {reason}: {notes.some(names)}."
+        for pair in comparison.pairs
+        for reason, names in notes.names_of(pair.left_out.values()).items()
+    ]
+
+
+def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
+    rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & np.isfinite(shown["holdout_mean"])]
+    rows = rows[rows["level"] == "image"]
+    return notes.pooled_ranks(
+        f"{row.label} - {row.reference_label} {row.holdout_mean:+.3f}" for row in rows.itertuples()
+    )

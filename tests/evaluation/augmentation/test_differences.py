@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from magsig_tf.evaluation.augmentation.sentence import explanation_sentence
+from magsig_tf.evaluation.augmentation.differences import explanation_sentence
 from tests.evaluation.fake_gans import FLOOR, GOOD
 
 NAN = float("nan")

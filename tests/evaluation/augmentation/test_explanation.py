@@ -10,9 +10,8 @@ from scipy.stats import spearmanr
 
 from magsig_tf.errors import RunError
 from magsig_tf.evaluation import load_runs
-from magsig_tf.evaluation.augmentation.frame import explain
-from magsig_tf.evaluation.augmentation.notes import explanation_notes
-from magsig_tf.evaluation.comparison.frame import compare
+from magsig_tf.evaluation.augmentation.explanation import explain, explanation_notes
+from magsig_tf.evaluation.comparison import compare
 from tests.evaluation.fake_gans import GOOD, LITE0, RANDOM, fold_quality, quality_rows, write_gan_run, write_gans
 from tests.evaluation.fake_runs import HOLDOUTS, FakeStudy
 

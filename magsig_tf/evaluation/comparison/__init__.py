@@ -1,1 +1,0 @@
-"""Two methods on the same runs, cases and draws."""

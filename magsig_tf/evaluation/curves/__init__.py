@@ -1,1 +1,0 @@
-"""Curves with bands over cases: reliability, risk against coverage, ROC."""
