@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import replacing
+from magsig_tf.runs.matrix import Matrix
 from magsig_tf.statistics_rule import MARK, MOVING
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
-    from matplotlib.lines import Line2D
     from matplotlib.typing import RcKeyType
 
 
@@ -107,43 +105,6 @@ def shortened(label: str, longest: int = _LONGEST) -> str:
     return f"{label[: longest - tail - 1]}…{label[-tail:]}"
 
 
-def dodge(count: int) -> list[float]:
-    """Return shifts around a tick that keep `count` marks apart.
-
-    Args:
-        count: Number of marks, at least 1.
-
-    Returns:
-        Shifts in ticks, at most 0.31 to either side.
-    """
-    reach = min(0.31, 0.1 * (count - 1))
-    return [float(shift) for shift in np.linspace(-reach, reach, count)] if count > 1 else [0.0]
-
-
-def draw_interval(
-    ax: Axes, place: float, value: float, low: float, high: float, look: Appearance, *, across: bool = False
-) -> Line2D:
-    """Draw a marker at a value and a bar from low to high; no bar where there is no interval.
-
-    Args:
-        ax: Where to.
-        place: Position on the axis of categories.
-        value: The value.
-        low: Lower end; NaN draws none.
-        high: Upper end.
-        look: Colour and marker.
-        across: Whether values run along x, as in a forest plot.
-
-    Returns:
-        The marker, for a legend.
-    """
-    if np.isfinite([low, high]).all():
-        ends, places = [low, high], [place, place]
-        ax.plot(*((ends, places) if across else (places, ends)), "-", color=look.colour, linewidth=1.0)
-    x, y = (value, place) if across else (place, value)
-    return ax.plot([x], [y], look.marker, color=look.colour, linestyle="none", markersize=3.2)[0]
-
-
 WIDTH = 90.0
 """Width of a figure in mm: one column of a journal."""
 SMALLEST, NORMAL = 6.0, 7.0
@@ -155,6 +116,7 @@ STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "axes.titlesize": NORMAL,
     "axes.labelsize": NORMAL,
+    "figure.labelsize": SMALLEST + 0.5,
     "xtick.labelsize": SMALLEST,
     "ytick.labelsize": SMALLEST,
     "legend.fontsize": SMALLEST,
@@ -271,30 +233,14 @@ class Figure(ABC):
         return self.height
 
 
-def panels(drawing: Drawing, rows: int, columns: int, **settings: Any) -> list[Axes]:
-    """Return rows x columns axes as one list, row by row."""
-    return list(drawing.subplots(rows, columns, squeeze=False, **settings).ravel())
-
-
-def legend_above(drawing: Drawing, handles: Sequence, labels: Sequence[str], columns: int = 4) -> None:
-    """Put one legend for all panels above them; long labels are shortened."""
-    words = [shortened(label) for label in labels]
-    # what fits beside each other at `WIDTH`: about 70 letters, of which a handle takes 6
-    fitting = 70 // (max(map(len, words), default=0) + 6)
-    columns = max(1, min(columns, len(words), fitting))
-    drawing.legend(handles, words, loc="outside upper center", ncols=columns, handlelength=2.0, columnspacing=1.2)
-
-
-def said_counts(frame: pd.DataFrame) -> str:
-    """Return the cases and images behind numbers in words, as ranges where they differ between rows.
+class MatrixFigure(Figure):
+    """A figure of the runs themselves.
 
     Args:
-        frame: With the columns cases_benign, cases_malignant and images.
+        matrix: The runs.
+        palette: Appearances of all methods of the study; None takes those of this figure's own labels.
     """
-    benign, malignant, images = (_range(frame[name]) for name in ("cases_benign", "cases_malignant", "images"))
-    return f"n = {benign} benign + {malignant} malignant cases, {images} images"
 
-
-def _range(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else f"{low} to {high}"
+    def __init__(self, matrix: Matrix, palette: Palette | None = None):
+        super().__init__(palette)
+        self._matrix = matrix
