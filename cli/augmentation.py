@@ -23,6 +23,6 @@ def augmentation(level: str, as_json: bool, **chosen: Any) -> None:
     explanation.parquet; with --method or --config-hash these files stay as they are, and --csv writes what was chosen.
     """
     numbers = workflows.augmentation(**chosen, progress=progress_bar)
-    from magsig_tf.report.terminal.explanation import print_explanation
+    from magsig_tf.report.terminal.results import print_explanation
 
     show_numbers(numbers, as_json, lambda console: print_explanation(numbers.found, level, console))

@@ -42,6 +42,6 @@ def print_judged(judged: Numbers[Claims], as_json: bool = False) -> None:
         judged: The claims.
         as_json: Print JSON records instead of the table.
     """
-    from magsig_tf.report.terminal.claims import print_claims
+    from magsig_tf.report.terminal.results import print_claims
 
     show_numbers(judged, as_json, lambda console: print_claims(judged.found, console))

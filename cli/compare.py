@@ -31,6 +31,6 @@ def compare(metrics: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
     """
     shown = shown_metrics(metrics)
     numbers = workflows.compare(**chosen, progress=progress_bar)
-    from magsig_tf.report.terminal.comparison import print_comparison
+    from magsig_tf.report.terminal.results import print_comparison
 
     show_numbers(numbers, as_json, lambda console: print_comparison(numbers.found, shown, console))

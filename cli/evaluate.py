@@ -32,7 +32,7 @@ def evaluate(level: str, metrics: tuple[str, ...], as_json: bool, **chosen: Any)
     drop. Where runs used synthetic images, the table of `magsig augmentation` follows. With --method or --config-hash
     these files, which are of all runs, stay as they are; --csv writes what was chosen.
     """
-    from magsig_tf.report.terminal.summary import check_shown
+    from magsig_tf.report.terminal.results import check_shown
 
     shown = shown_metrics(metrics)
     check_shown(shown, level)
@@ -50,8 +50,7 @@ def print_evaluated(
         shown: Names of metrics; empty shows the usual ones.
         as_json: Print the summary as JSON records instead.
     """
-    from magsig_tf.report.terminal.explanation import print_explanation
-    from magsig_tf.report.terminal.summary import print_summary
+    from magsig_tf.report.terminal.results import print_explanation, print_summary
 
     def draw(console: Console) -> None:
         print_summary(evaluated.found, level, shown or shown_metrics(()), console)

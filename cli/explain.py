@@ -47,7 +47,7 @@ def explain(as_json: bool, **chosen: Any) -> None:
 
 
 def _print(explained: Explained, as_json: bool) -> None:
-    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.report.terminal.render import output_console
     from magsig_tf.workflows.predicting import reasons
 
     unreadable = explained.unreadable

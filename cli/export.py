@@ -49,7 +49,7 @@ def export(as_json: bool, **chosen: Any) -> None:
     if as_json:
         click.echo(json.dumps({"folder": str(exported.folder), **exported.export.facts}))
         return
-    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.report.terminal.render import output_console
 
     written = exported.export
     lines = [*_of_run(written.facts, exported.seeds), *_of_model(written), *_of_check(written)]

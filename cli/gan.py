@@ -62,8 +62,8 @@ def _as_json(trained: TrainedGans) -> str:
 
 def _print(trained: TrainedGans) -> None:
     from magsig_tf.gan.pictures import DEMONSTRATION
-    from magsig_tf.report.terminal.gans import print_quality
-    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.report.terminal.render import output_console
+    from magsig_tf.report.terminal.results import print_quality
     from magsig_tf.workflows.training import quality_of
 
     console = output_console()

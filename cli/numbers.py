@@ -30,7 +30,7 @@ def show_numbers(numbers: Numbers, as_json: bool, draw: Callable[[Console], None
     if as_json:
         click.echo(as_records(numbers.frame))
         return
-    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.report.terminal.render import output_console
 
     console = output_console()
     draw(console)
@@ -51,6 +51,6 @@ def shown_metrics(wanted: Sequence[str]) -> list[str]:
         UsageError: a wanted one does not exist.
     """
     from magsig_tf.evaluation.cells.catalogue import choose_metrics
-    from magsig_tf.report.terminal.summary import SHOWN
+    from magsig_tf.report.terminal.results import SHOWN
 
     return [metric.name for metric in choose_metrics(wanted or SHOWN)]

@@ -38,7 +38,7 @@ def print_probed(probed: Numbers[Probes], as_json: bool = False) -> None:
         probed: The numbers.
         as_json: Print JSON records instead of tables.
     """
-    from magsig_tf.report.terminal.probes import print_probes
+    from magsig_tf.report.terminal.results import print_probes
 
     found = probed.found
     show_numbers(probed, as_json, lambda console: print_probes(found.table, found.title, found.notes, console))

@@ -46,7 +46,7 @@ def report(opened: bool, as_json: bool, **chosen: Any) -> None:
 
 
 def _print(written: StudyReport, opened: bool) -> None:
-    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.report.terminal.render import output_console
 
     console = output_console()
     console.print(f"{written.status.title}.", style="bold", markup=False)

@@ -71,7 +71,7 @@ def reproduce(
 
 def _print_plan(plan: Plan, csv_path: Path | None, as_json: bool) -> None:
     from magsig_tf.cli.listing import print_plan
-    from magsig_tf.report.terminal.summary import output_console
+    from magsig_tf.report.terminal.render import output_console
     from magsig_tf.runs.result_files import write_frame
 
     write_frame(plan.frame, Path(), "", csv_path)

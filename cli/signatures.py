@@ -58,6 +58,6 @@ def print_signature_study(studied: Signatures, as_json: bool = False) -> None:
         parts = [f'"{name}": {as_records(frame)}' for name, frame in frames.items()]
         click.echo("{" + ", ".join([*parts, f'"missing": {json.dumps(studied.notes)}']) + "}")
         return
-    from magsig_tf.report.terminal.signatures import print_signatures
+    from magsig_tf.report.terminal.results import print_signatures
 
     show_numbers(studied, False, lambda console: print_signatures(studied.found, console, studied.notes))

@@ -13,12 +13,11 @@ from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.report import figures
 from magsig_tf.report.page import answers
 from magsig_tf.report.page.material import Material, Picture, worst_pictures
-from magsig_tf.report.tables.comparison import joined_differences
-from magsig_tf.report.tables.explanation import explanation_table
-from magsig_tf.report.tables.models import SHOWN, calibration_table, drop_table, held_out_table
+from magsig_tf.report.tables.models import SHOWN, calibration_table, drop_table, held_out_table, joined_differences
 from magsig_tf.report.tables.probes import probe_table
 from magsig_tf.report.tables.signatures import overlap_table, signature_table
 from magsig_tf.report.tables.study import case_table, run_table
+from magsig_tf.report.tables.synthetic import explanation_table
 from magsig_tf.report.tables.table import Table
 
 

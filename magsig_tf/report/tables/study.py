@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pandas as pd
 
-from magsig_tf.report.tables.models import METHOD
-from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table, rows_of
+from magsig_tf.report.tables.models import HELD_OUT, METHOD
+from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table
 from magsig_tf.runs.matrix import Matrix
 from magsig_tf.runs.record import RunRecord
 
@@ -34,20 +33,17 @@ def case_table(strips: pd.DataFrame) -> Table:
     return Table("cases", title, columns, rows, strips, filters=filters)
 
 
+_LAMBDA = "strength of the gradient reversal at the chosen epoch"
 _RUN_COLUMNS = [
-    replace(METHOD, of=lambda row: Cell.of_method(row["label"])),
-    Column("held out", "", False, of=lambda row: Cell.place(row["holdout"], row["order"])),
+    METHOD,
+    Column("held out", "", False, of=HELD_OUT.of),
     Column("fold", "patient fold", of=lambda row: Cell.count(row["patient_fold"])),
     Column("seed", of=lambda row: Cell.count(row["seed"])),
     Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
     Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
     Column("selection", "how the epoch was chosen", False, of=lambda row: Cell(row["selection"])),
     Column("chosen epoch", of=lambda row: Cell.count(row["epoch"])),
-    Column(
-        "lambda",
-        "strength of the gradient reversal at the chosen epoch",
-        of=lambda row: Cell.number(row["lambda"], absent=""),
-    ),
+    Column("lambda", _LAMBDA, of=lambda row: Cell.number(row["lambda"], absent="")),
     Column("seconds", of=lambda row: Cell.count(row["seconds"], "{:.0f}")),
     Column("precision", "", False, of=lambda row: Cell(row["precision"])),
     Column("versions", "", False, of=lambda row: Cell(row["versions"])),
@@ -67,9 +63,8 @@ def run_table(matrix: Matrix) -> Table:
             record = _record(group.label, run.record) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
             records.append(record | {"batch_statistics": run.batch_statistics})
-    ordered = [record | {"order": matrix.holdouts} for record in records]
-    rows = rows_of(_RUN_COLUMNS, ordered, lambda row: {"methods": (row["label"],), "holdouts": (row["holdout"],)})
-    return Table("runs", "The runs", _RUN_COLUMNS, rows, pd.DataFrame(records))
+    table = Table("runs", "The runs", _RUN_COLUMNS, [], pd.DataFrame(records))
+    return table.filled(record | {"order": matrix.holdouts} for record in records)
 
 
 def _record(label: str, record: RunRecord) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
@@ -22,20 +23,24 @@ def output_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def print_table(table: Table, console: Console) -> None:
-    """Print a table with its title and legend above and its notes below; in parts where it is too wide.
+def print_tables(tables: Iterable[Table], console: Console, notes: Sequence[str] = ()) -> None:
+    """Print tables with their titles and legends above and their notes below; in parts where one is too wide.
 
     Args:
-        table: What to print.
+        tables: What to print.
         console: Where to.
+        notes: Sentences below all of them.
     """
-    if table.title:
-        console.print(Text(table.title, style="bold"))
-    if table.legend:
-        console.print(Text(table.legend, style="dim"))
-    for part in parts(table, console.width):
-        console.print(draw(part))
-    for note in table.notes:
+    for table in tables:
+        if table.title:
+            console.print(Text(table.title, style="bold"))
+        if table.legend:
+            console.print(Text(table.legend, style="dim"))
+        for part in parts(table, console.width):
+            console.print(draw(part))
+        for note in table.notes:
+            console.print(Text(note))
+    for note in notes:
         console.print(Text(note))
 
 

@@ -11,7 +11,7 @@ from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import ProbedRows
 from magsig_tf.evaluation.probes.summary import summarise_probes
 from magsig_tf.report.tables.probes import probe_tables
-from magsig_tf.report.terminal.probes import print_probes
+from magsig_tf.report.terminal.results import print_probes
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted
 
 
