@@ -181,6 +181,11 @@ class Figure(ABC):
         """What the figure says where it has nothing to draw."""
         return "not run: nothing to draw"
 
+    @property
+    def wide(self) -> bool:
+        """Whether it takes two columns of the page."""
+        return self.width > WIDTH
+
     def palette(self) -> Palette:
         """Return the appearances of the methods."""
         return self._given or Palette(self._frame.get("label", []))

@@ -13,7 +13,7 @@ from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.probes.rows import COLOURS
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import some
-from magsig_tf.report.page.result_tables import ResultTables
+from magsig_tf.report.page.material import ResultTables
 from magsig_tf.runs.matrix import Matrix
 
 CHANCE = 0.5

@@ -5,20 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.resources
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from magsig_tf import __version__
-from magsig_tf.evaluation.claims.judge import OTHER_DATA
+from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claim, Claims
+from magsig_tf.evaluation.claims.verdicts import Verdict
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.report.figures import Palette
-from magsig_tf.report.page.claim_cards import cards_of, count_verdicts
-from magsig_tf.report.page.files import Drawn
 from magsig_tf.report.page.material import Material
-from magsig_tf.report.page.sections import Section
-from magsig_tf.report.page.status import Status
+from magsig_tf.report.page.sections import Section, Status
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -27,21 +25,17 @@ if TYPE_CHECKING:
 TEMPLATE = "report.html.j2"
 
 
-@dataclass(frozen=True)
-class Toggle:
-    """A method or holdout that can be hidden.
-
-    Args:
-        key: What rows refer to it by; no name from a file ever becomes a part of the page's code.
-        label: As it is shown.
-    """
-
-    key: str
-    label: str
+# a sign beside the colour and the words: none of the three is needed to read the others
+_KINDS = {
+    Verdict.HOLDS: ("holds", "✓"),
+    Verdict.DOES_NOT_HOLD: ("fails", "✗"),
+    Verdict.INCONCLUSIVE: ("untold", "?"),
+    Verdict.NOT_RUN: ("missing", "–"),
+}
 
 
 def render(
-    material: Material, status: Status, sections: Sequence[Section], drawn: dict[str, Drawn], palette: Palette
+    material: Material, status: Status, sections: Sequence[Section], sources: dict[str, str], palette: Palette
 ) -> str:
     """Return the page.
 
@@ -49,34 +43,51 @@ def render(
         material: Everything gathered.
         status: How much of the study is there.
         sections: The questions.
-        drawn: The figures by name.
+        sources: The figures as data addresses, by name; empty where there is nothing to draw.
         palette: Appearances of the methods.
     """
     from markupsafe import Markup
 
-    methods = [Toggle(f"m{place}", label) for place, label in enumerate(material.labels)]
+    keys = {label: f"m{place}" for place, label in enumerate(material.labels)}
     holdouts = [*material.matrix.holdouts, *([POOLED] if len(material.matrix.holdouts) > 1 else [])]
     # the only text of the page that is not escaped: two files of the package, and colours from a fixed list
-    style = _resource("report.css") + _colours(methods, palette)
+    style = _resource("report.css") + _colours(keys, palette)
     script = _resource("report.js")
     return _template().render(
         material=material,
         status=status,
         sections=sections,
-        drawn=drawn,
-        methods=methods,
-        keys={toggle.label: toggle.key for toggle in methods},
-        holdouts=[Toggle(f"h{place}", name) for place, name in enumerate(holdouts)],
+        sources=sources,
+        keys=keys,
         holdout_keys={name: f"h{place}" for place, name in enumerate(holdouts)},
-        cards=cards_of(material.claims),
-        counted=count_verdicts(material.claims),
-        other_data=OTHER_DATA if material.claims.data == OTHER_DATA else "",
+        cards=[(claim, *_kind(claim)) for claim in material.claims.claims],
+        counted=_count_verdicts(material.claims),
+        other_data=OTHER_DATA if material.claims.of_other_data else "",
         about=_about(material),
         configs=_configs(material),
         version=__version__,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
+    )
+
+
+def _kind(claim: Claim) -> tuple[str, str]:
+    """Return class and sign of a verdict; a criterion of falsification that holds counts against the paper."""
+    kind, sign = _KINDS[claim.finding.verdict]
+    turned = {"holds": "fails", "fails": "holds"} if claim.falsifies else {}
+    return turned.get(kind, kind), sign
+
+
+def _count_verdicts(claims: Claims) -> str:
+    """Say how many of the paper's statements have which verdict, criteria of falsification apart."""
+    counted = Counter(claim.finding.verdict for claim in claims.claims if not claim.falsifies)
+    words = [f"{verdict.value} {counted[verdict]}" for verdict in _KINDS if counted[verdict]]
+    met = sum(claim.finding.verdict == Verdict.HOLDS for claim in claims.claims if claim.falsifies)
+    criteria = sum(claim.falsifies for claim in claims.claims)
+    return (
+        f"The paper's statements, {counted.total()} in all: {', '.join(words)}. Of {criteria} criteria that would "
+        f"falsify it, {met} {'is' if met == 1 else 'are'} met."
     )
 
 
@@ -107,9 +118,9 @@ def _resource(name: str) -> str:
     return (importlib.resources.files("magsig_tf.report.page") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _colours(methods: Sequence[Toggle], palette: Palette) -> str:
+def _colours(keys: dict[str, str], palette: Palette) -> str:
     """Return the rules that give a method its colour; the policy allows no style in a tag."""
-    return "".join(f".{toggle.key} {{ --method: {palette[toggle.label].colour}; }}\n" for toggle in methods)
+    return "".join(f".{key} {{ --method: {palette[label].colour}; }}\n" for label, key in keys.items())
 
 
 def _policy(style: str, script: str) -> str:

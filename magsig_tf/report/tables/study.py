@@ -1,4 +1,4 @@
-"""Which cases are misclassified, and the runs themselves, as tables."""
+"""A study as tables: which cases are misclassified, the runs themselves, and the claims that they are held against."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.report.tables.models import HELD_OUT, METHOD
 from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table
 from magsig_tf.runs.matrix import Matrix
@@ -78,3 +79,15 @@ def _record(label: str, record: RunRecord) -> dict[str, object]:
         "precision": record.precision or "",
         "versions": ", ".join(f"{name} {version}" for name, version in (record.versions or {}).items()),
     }
+
+
+def claims_page_table(claims: Claims) -> Table:
+    """Return the paper's claims and their verdicts, for the files of the page."""
+    other = f" ({OTHER_DATA})" if claims.of_other_data else ""
+    rows = []
+    for place, claim in enumerate(claims.claims, 1):
+        verdict = f"{claim.finding.verdict.value}{other}"
+        texts = (str(place), claim.statement, claim.stated.paper, claim.finding.ours, verdict)
+        rows.append(Row([Cell(text) for text in texts]))
+    columns = [Column("no."), *(Column(title, "", False) for title in ("claim", "paper", "ours", "verdict"))]
+    return Table("claims", "The paper's claims, judged by these runs", columns, rows, claims.table)

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from magsig_tf.report.page.files import as_latex
+from magsig_tf.report.page.report import as_latex
 from magsig_tf.report.tables.table import Cell, Column, Pick, Row, Table, signed_number
 from magsig_tf.report.terminal.render import parts, print_tables
 
