@@ -14,7 +14,6 @@ import pandas as pd
 
 from magsig_tf.atomic_files import replacing
 from magsig_tf.runs.matrix import Matrix
-from magsig_tf.statistics_rule import MARK, MOVING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -38,7 +37,6 @@ KNOWN = {
 _OTHERS = (ORANGE, PURPLE, BLACK, YELLOW)
 _MARKERS = ("v", "P", "X", "<", ">", "*")
 _LINES = ("-", "--", ":", "-.")
-_LONGEST = 24
 
 
 @dataclass(frozen=True)
@@ -68,17 +66,13 @@ class Palette:
 
     def __init__(self, labels: Iterable[str]):
         ordered = sorted(set(labels))
-        strangers = sorted({method_of(label) for label in ordered} - set(KNOWN))
+        methods = [method_of(label) for label in ordered]
+        looks = dict(KNOWN)
+        for place, method in enumerate(sorted(set(methods) - set(KNOWN))):
+            looks[method] = _OTHERS[place % len(_OTHERS)], _MARKERS[place % len(_MARKERS)]
         self._looks: dict[str, Appearance] = {}
-        seen: dict[str, int] = {}
-        for label in ordered:
-            method = method_of(label)
-            place = seen[method] = seen.get(method, -1) + 1
-            if method in KNOWN:
-                colour, marker = KNOWN[method]
-            else:
-                stranger = strangers.index(method)
-                colour, marker = _OTHERS[stranger % len(_OTHERS)], _MARKERS[stranger % len(_MARKERS)]
+        for at, (label, method) in enumerate(zip(ordered, methods, strict=True)):
+            (colour, marker), place = looks[method], methods[:at].count(method)
             marker = marker if not place else _MARKERS[(place - 1) % len(_MARKERS)]
             self._looks[label] = Appearance(colour, marker, _LINES[place % len(_LINES)])
 
@@ -86,23 +80,10 @@ class Palette:
         # a control, such as an untrained encoder, is no row of the matrix
         return self._looks[label] if label in self._looks else Palette([label])[label]
 
-    def __contains__(self, label: str) -> bool:
-        return label in self._looks
-
 
 def method_of(label: str) -> str:
     """Return the method that a label names: its first word."""
     return (label.split() or [""])[0]
-
-
-def shortened(label: str, longest: int = _LONGEST) -> str:
-    """Return a label that fits a legend: a long one loses its middle, so that endings such as a hash stay."""
-    if len(label) > longest:
-        label = label.replace(MARK, MOVING)
-    if len(label) <= longest:
-        return label
-    tail = longest // 3
-    return f"{label[: longest - tail - 1]}…{label[-tail:]}"
 
 
 WIDTH = 90.0
@@ -150,6 +131,8 @@ class Figure(ABC):
     """Name of its files, without the ending."""
     caption: ClassVar[str]
     """What is to be read from it, as a sentence or two."""
+    absent: ClassVar[str]
+    """What the figure says where it has nothing to draw."""
     width: ClassVar[float] = WIDTH
     """In mm."""
     height: ClassVar[float] = 65.0
@@ -175,11 +158,6 @@ class Figure(ABC):
     def frame(self) -> pd.DataFrame:
         """Return a copy of the numbers that are drawn, one row each."""
         return self._frame.copy()
-
-    @property
-    def absent(self) -> str:
-        """What the figure says where it has nothing to draw."""
-        return "not run: nothing to draw"
 
     @property
     def wide(self) -> bool:

@@ -14,14 +14,17 @@ from magsig_tf.evaluation.curves.reliability import reliability_table
 from magsig_tf.evaluation.curves.risk_coverage import risk_coverage_table
 from magsig_tf.evaluation.curves.roc import roc_table
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.figures.base import GREY, MatrixFigure, Palette, shortened
-from magsig_tf.report.figures.marks import draw_curve, legend_above, panels_by, rows_of, said_counts, unit_axis
+from magsig_tf.report.figures import marks
+from magsig_tf.report.figures.base import GREY, MatrixFigure, Palette
 from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
     from matplotlib.lines import Line2D
+
+
+_SHARED = {"sharex": True, "sharey": True}
 
 
 class _Bootstrapped(MatrixFigure):
@@ -48,7 +51,7 @@ class _Bootstrapped(MatrixFigure):
         """Draw the diagonal of a panel whose axes both are shares."""
         ax.plot([0, 1], [0, 1], ":", color=GREY, linewidth=0.7)
         ax.set(title=title, aspect="equal")
-        unit_axis(ax, "x", "y")
+        marks.unit_axis(ax, "x", "y")
 
 
 class PooledCalibration(_Bootstrapped):
@@ -66,15 +69,15 @@ class PooledCalibration(_Bootstrapped):
         super().__init__(matrix, replicates, palette)
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 43.0 * rows_of(frame["label"].nunique()) + 8
+        return 43.0 * marks.rows_of(frame["label"].nunique()) + 8
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        for ax, label, curve in panels_by(drawing, frame, "label", sharex=True, sharey=True):
+        for ax, label, curve in marks.panels_by(drawing, frame, "label", **_SHARED):
             look = self.palette()[label]
-            self._square(ax, f"{shortened(label, 20)}: ECE {number(curve['ece'].iloc[0])}")
-            marks = {"marker": look.marker, "markersize": 2.8}
-            draw_curve(ax, curve, "probability", "malignant_share", look, shade=0.18, **marks)
-        drawing.supxlabel(f"probability of malignant\n({said_counts(frame)})")
+            self._square(ax, f"{marks.shortened(label, 20)}: ECE {number(curve['ece'].iloc[0])}")
+            dots = {"marker": look.marker, "markersize": 2.8}
+            marks.draw_curve(ax, curve, "probability", "malignant_share", look, shade=0.18, **dots)
+        drawing.supxlabel(f"probability of malignant\n({marks.said_counts(frame)})")
         drawing.supylabel("share that is malignant")
 
 
@@ -93,14 +96,14 @@ class RiskCoverage(_Bootstrapped):
         ax, palette = drawing.subplots(), self.palette()
         percent = frame.assign(**{name: 100 * frame[name] for name in ("coverage", "risk", "low", "high")})
         handles = {
-            str(label): draw_curve(ax, curve, "coverage", "risk", palette[str(label)])
+            str(label): marks.draw_curve(ax, curve, "coverage", "risk", palette[str(label)])
             for label, curve in percent.groupby("label", sort=False)
         }
         ax.set_xlim(0, 100)
         ax.set_ylim(bottom=0)
-        ax.set_xlabel(f"images decided, most certain first (%)\n{said_counts(frame)}")
+        ax.set_xlabel(f"images decided, most certain first (%)\n{marks.said_counts(frame)}")
         ax.set_ylabel("misclassified among them (%)")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)
 
 
 class RocPerHoldout(_Bootstrapped):
@@ -121,18 +124,18 @@ class RocPerHoldout(_Bootstrapped):
     curves = staticmethod(roc_table)
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 43.0 * rows_of(frame["holdout"].nunique()) + 14
+        return 43.0 * marks.rows_of(frame["holdout"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         handles, palette = {}, self.palette()
-        for ax, holdout, here in panels_by(drawing, frame, "holdout", self._matrix.holdouts, sharex=True, sharey=True):
+        for ax, holdout, here in marks.panels_by(drawing, frame, "holdout", self._matrix.holdouts, **_SHARED):
             self._square(ax, f"{holdout} held out")
             for label, curve in here.groupby("label", sort=False):
                 axes = ("false_positive_rate", "sensitivity")
-                handles[str(label)] = draw_curve(ax, curve, *axes, palette[str(label)], clip_on=False)
-        drawing.supxlabel(f"1 - specificity\n{said_counts(frame)}")
+                handles[str(label)] = marks.draw_curve(ax, curve, *axes, palette[str(label)], clip_on=False)
+        drawing.supxlabel(f"1 - specificity\n{marks.said_counts(frame)}")
         drawing.supylabel("sensitivity")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)
 
 
 SERIES = {
@@ -170,14 +173,14 @@ class TrainingCurves(MatrixFigure):
         return pd.DataFrame(rows, columns=columns)
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 36.0 * rows_of(frame["quantity"].nunique()) + 14
+        return 36.0 * marks.rows_of(frame["quantity"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         handles: dict[str, Line2D] = {}
-        for ax, quantity, here in panels_by(drawing, frame, "quantity", SERIES, sharex=True):
+        for ax, quantity, here in marks.panels_by(drawing, frame, "quantity", SERIES, sharex=True):
             for label, rows in here.groupby("label", sort=False):
                 epochs = rows.groupby("epoch")["value"].agg(mean="mean", low="min", high="max").reset_index()
-                handles[str(label)] = draw_curve(ax, epochs, "epoch", "mean", self.palette()[str(label)])
+                handles[str(label)] = marks.draw_curve(ax, epochs, "epoch", "mean", self.palette()[str(label)])
             if quantity == "domain_accuracy":
                 for chance in sorted(set(here["chance"])):
                     ax.axhline(chance, color=GREY, linewidth=0.8, linestyle=":")
@@ -187,7 +190,7 @@ class TrainingCurves(MatrixFigure):
             ax.set_title(SERIES[quantity])
         runs = len(frame[["label", "holdout", "patient_fold", "seed"]].drop_duplicates())
         drawing.supxlabel(f"epoch (n = {runs} runs)")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)
 
 
 def _logged(path: Path) -> list[dict]:

@@ -10,20 +10,8 @@ import pandas as pd
 
 from magsig_tf.evaluation.cells.catalogue import METRICS, choose_metrics
 from magsig_tf.evaluation.summary.frame import POOLED
-from magsig_tf.report.figures.base import BLACK, GREY, LIGHT, SMALLEST, Figure, Palette, shortened
-from magsig_tf.report.figures.marks import (
-    categories,
-    draw_interval,
-    in_order,
-    legend_above,
-    panels,
-    panels_by,
-    rows_of,
-    said_counts,
-    said_range,
-    side_by_side,
-    unit_axis,
-)
+from magsig_tf.report.figures import marks
+from magsig_tf.report.figures.base import BLACK, GREY, LIGHT, SMALLEST, Figure, Palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +51,7 @@ class _OfMetrics(Figure):
 
     def _counts(self, frame: pd.DataFrame) -> str:
         single = frame[frame["holdout"] != POOLED]
-        return said_counts(single if len(single) else frame)
+        return marks.said_counts(single if len(single) else frame)
 
 
 class MetricsPerHoldout(_OfMetrics):
@@ -86,20 +74,20 @@ class MetricsPerHoldout(_OfMetrics):
     directions: ClassVar = {"higher": "higher is better", "lower": "lower is better"}
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 36.0 * rows_of(frame["metric"].nunique()) + 14
+        return 36.0 * marks.rows_of(frame["metric"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = in_order(frame["holdout"], self._table["holdout"]), self.palette()
-        placed = frame.assign(place=side_by_side(frame, holdouts))
+        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
+        placed = frame.assign(place=marks.side_by_side(frame, holdouts))
         handles: dict[str, Line2D] = {}
-        for ax, metric, rows in panels_by(drawing, placed, "metric", self._metrics, sharex=True):
+        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, sharex=True):
             for row in rows.to_dict("records"):
-                handles[row["label"]] = draw_interval(ax, row, palette[row["label"]])
-            categories(ax, holdouts, edges=True)
+                handles[row["label"]] = marks.draw_interval(ax, row, palette[row["label"]])
+            marks.categories(ax, holdouts, edges=True)
             ax.tick_params(axis="x", length=0)
             ax.set_title(self._title(metric))
         drawing.supxlabel(f"held-out magnification\n{self._counts(frame)}")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)
 
 
 class PairedDifferences(_OfMetrics):
@@ -124,25 +112,25 @@ class PairedDifferences(_OfMetrics):
 
     def _height(self, frame: pd.DataFrame) -> float:
         rows = frame["holdout"].nunique() * max(1.0, 0.6 * len(frame.groupby(["label", "reference_label"])))
-        return (6.0 * rows + 12) * rows_of(frame["metric"].nunique()) + 14
+        return (6.0 * rows + 12) * marks.rows_of(frame["metric"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = in_order(frame["holdout"], self._table["holdout"]), self.palette()
+        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
         references = sorted(set(frame["reference_label"]))
-        to = f" to {shortened(references[0])}" if len(references) == 1 else ""
+        to = f" to {marks.shortened(references[0])}" if len(references) == 1 else ""
         placed = frame.assign(pair=frame["label"] if to else frame["label"] + " - " + frame["reference_label"])
-        placed["place"] = side_by_side(placed, holdouts, "pair")
+        placed["place"] = marks.side_by_side(placed, holdouts, "pair")
         handles: dict[str, Line2D] = {}
-        for ax, metric, rows in panels_by(drawing, placed, "metric", self._metrics, sharey=True):
+        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, sharey=True):
             ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
             for row in rows.to_dict("records"):
-                handles[row["pair"]] = draw_interval(ax, row, palette[row["label"]], across=True)
+                handles[row["pair"]] = marks.draw_interval(ax, row, palette[row["label"]], across=True)
             ax.set_title(self._title(metric))
             ax.locator_params(axis="x", nbins=4)
-            categories(ax, holdouts, down=True)
+            marks.categories(ax, holdouts, down=True)
         drawing.supxlabel(f"difference{to}\n{self._counts(frame)}")
         drawing.supylabel("held-out magnification")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)
 
 
 class HeldOutAgainstSource(Figure):
@@ -183,25 +171,25 @@ class HeldOutAgainstSource(Figure):
         return 4.2 * frame["holdout"].nunique() * (frame["label"].nunique() + 1) + 20
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = in_order(frame["holdout"], self._table["holdout"]), self.palette()
-        left, right = panels(drawing, 2, sharey=True)
+        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
+        left, right = marks.panels(drawing, 2, sharey=True)
         right.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
         handles: dict[str, Line2D] = {}
-        for row in frame.assign(place=side_by_side(frame, holdouts), value=frame["drop"]).to_dict("records"):
+        for row in frame.assign(place=marks.side_by_side(frame, holdouts), value=frame["drop"]).to_dict("records"):
             place, look = row["place"], palette[row["label"]]
             left.plot([row["as_source"], row["held_out"]], [place, place], "-", color=look.colour, linewidth=0.8)
             left.plot([row["as_source"]], [place], look.marker, color=look.colour, markerfacecolor="white")
             left.plot([row["held_out"]], [place], look.marker, color=look.colour)
-            handles[row["label"]] = draw_interval(right, row, look, across=True)
+            handles[row["label"]] = marks.draw_interval(right, row, look, across=True)
         title = METRICS[self._metric].title
         words = (f"{title}: hollow: trained at it,\nfilled: held out", f"drop in {title}\n(below 0: worse)")
         for ax, measured in zip((left, right), words, strict=True):
-            categories(ax, holdouts, down=True, edges=True)
+            marks.categories(ax, holdouts, down=True, edges=True)
             ax.locator_params(axis="x", nbins=4)
             ax.set_xlabel(measured)
         left.set_ylabel("magnification")
-        drawing.supxlabel(said_counts(frame))
-        legend_above(drawing, handles)
+        drawing.supxlabel(marks.said_counts(frame))
+        marks.legend_above(drawing, handles)
 
 
 _PROBES = {
@@ -256,22 +244,22 @@ class ProbeBars(Figure):
         return 6.0 * frame["label"].nunique() + 34
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        labels = in_order(frame["label"])
+        labels = marks.in_order(frame["label"])
         placed = frame.assign(place=frame["label"].map(labels.index))
         handles: dict[str, Line2D] = {}
-        shown = panels_by(drawing, placed, "probe", _PROBES, len(_PROBES), sharey=True)
+        shown = marks.panels_by(drawing, placed, "probe", _PROBES, len(_PROBES), sharey=True)
         for ax, probe, rows in shown:
             for row in rows.to_dict("records"):
                 handles |= self._bar(ax, row)
             ax.tick_params(axis="y", length=0)
-            unit_axis(ax, "x")
+            marks.unit_axis(ax, "x")
             _, title, measured = _PROBES[probe]
             ax.set(title=title, xlabel=measured)
-        categories(shown[0][0], [shortened(label, 20) for label in labels], down=True)
-        cases = said_range(frame.loc[frame["value"].notna(), "cases"])
+        marks.categories(shown[0][0], [marks.shortened(label, 20) for label in labels], down=True)
+        cases = marks.said_range(frame.loc[frame["value"].notna(), "cases"])
         where = "source" if self._rows == "source" else "all"
         drawing.supxlabel(f"n = {cases} test cases, rows at {where} magnifications")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)
 
     def _bar(self, ax: Axes, row: dict) -> dict[str, Line2D]:
         """Draw one bar and return what stands in the legend."""
@@ -319,16 +307,14 @@ class SignatureSize(Figure):
 
     def _compute(self) -> pd.DataFrame:
         columns = ["label", "holdout", "patient_fold", "seed", "k", "p"]
-        if not len(self._signatures):
-            return pd.DataFrame(columns=columns)
-        kept = self._signatures[self._signatures["k"].notna()]
-        return kept[columns].astype({"k": int}).reset_index(drop=True)
+        known = self._signatures.reindex(columns=columns).dropna(subset="k")
+        return known.astype({"k": int}).reset_index(drop=True)
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        ax, palette, holdouts = drawing.subplots(), self.palette(), in_order(self._signatures["holdout"])
+        ax, palette, holdouts = drawing.subplots(), self.palette(), marks.in_order(self._signatures["holdout"])
         handles: dict[str, Line2D] = {}
         width = min(0.1, 0.25 / frame["label"].nunique())
-        placed = frame.assign(place=side_by_side(frame, holdouts))
+        placed = frame.assign(place=marks.side_by_side(frame, holdouts))
         for (label, x), runs in placed.groupby(["label", "place"], sort=False):
             look = palette[label]
             ax.hlines(runs["k"].mean(), x - width, x + width, color=look.colour, linewidth=1.2)
@@ -337,7 +323,7 @@ class SignatureSize(Figure):
             ax.set_yscale("log")
         else:
             ax.set_ylim(0, frame["k"].max() * 1.1 + 1)
-        categories(ax, holdouts)
+        marks.categories(ax, holdouts)
         ax.set_xlabel(f"held-out magnification (n = {len(frame)} runs)")
         ax.set_ylabel(f"size k of the signature (of p = {' or '.join(map(str, sorted(set(frame['p']))))})")
-        legend_above(drawing, handles)
+        marks.legend_above(drawing, handles)

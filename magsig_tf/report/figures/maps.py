@@ -8,19 +8,8 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.figures.base import (
-    BLUE,
-    LIGHT,
-    ORANGE,
-    SKY,
-    SMALLEST,
-    VERMILION,
-    Figure,
-    MatrixFigure,
-    Palette,
-    shortened,
-)
-from magsig_tf.report.figures.marks import in_order, panels, panels_by, rows_of, said_range
+from magsig_tf.report.figures import marks
+from magsig_tf.report.figures.base import BLUE, LIGHT, ORANGE, SKY, SMALLEST, VERMILION, Figure, MatrixFigure, Palette
 from magsig_tf.runs.run import Run
 
 if TYPE_CHECKING:
@@ -74,18 +63,18 @@ class CaseStrips(MatrixFigure):
         return 2 * (5.0 * frame["label"].nunique() + 9 + 12 * (cases.min() <= _NAMED)) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        labels, strips = in_order(frame["label"]), panels_by(drawing, frame, "class", CLASSES, 1)
+        labels, strips = marks.in_order(frame["label"]), marks.panels_by(drawing, frame, "class", CLASSES, 1)
         for ax, name, rows in strips:
             # those with the highest mean error over methods first
             order = rows.groupby("case")["wrong"].mean().sort_values(ascending=False, kind="stable").index
             table = rows.pivot(index="label", columns="case", values="wrong").reindex(index=labels, columns=order)
-            shown = _draw_shares(ax, table.rename(index=lambda label: shortened(label, 20)))
+            shown = _draw_shares(ax, table.rename(index=lambda label: marks.shortened(label, 20)))
             ax.set_facecolor(LIGHT)
             if len(order) <= _NAMED:
-                ax.set_xticks(range(len(order)), [shortened(case, 14) for case in order], rotation=90)
+                ax.set_xticks(range(len(order)), [marks.shortened(case, 14) for case in order], rotation=90)
             else:
                 ax.set_xticks([])
-            ax.set_title(f"{name}: n = {len(order)} cases, {said_range(rows['answers'])} predictions each")
+            ax.set_title(f"{name}: n = {len(order)} cases, {marks.said_range(rows['answers'])} predictions each")
         axes = [ax for ax, _, _ in strips]
         bar = drawing.colorbar(shown, ax=axes, location="bottom", shrink=0.6, aspect=30)
         bar.set_ticks([0, 0.5, 1], labels=["0", "50", "100"])
@@ -128,8 +117,8 @@ class SignatureOverlap(Figure):
         return 28.0 * frame["label"].nunique() + 10
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        labels = in_order(frame["label"])
-        axes = panels(drawing, len(labels) * len(QUANTITIES), len(QUANTITIES))
+        labels = marks.in_order(frame["label"])
+        axes = marks.panels(drawing, len(labels) * len(QUANTITIES), len(QUANTITIES))
         # the same places for every method, so that one with fewer holdouts is read beside the others
         names = _names(frame)
         for place, ax in enumerate(axes):
@@ -140,13 +129,15 @@ class SignatureOverlap(Figure):
             if column:
                 ax.set_yticklabels([])
             else:
-                ax.set_ylabel(shortened(labels[row], 18))
+                ax.set_ylabel(marks.shortened(labels[row], 18))
             if row < len(labels) - 1:
                 ax.set_xticklabels([])
         bar = drawing.colorbar(shown, ax=axes, shrink=0.6, aspect=25, pad=0.02)
         bar.set_ticks([0, 0.5, 1], labels=["0", ".5", "1"])
         bar.outline.set_linewidth(0.4)
-        drawing.supxlabel(f"held-out magnification (n = {said_range(frame['comparisons'])} comparison(s) per cell)")
+        drawing.supxlabel(
+            f"held-out magnification (n = {marks.said_range(frame['comparisons'])} comparison(s) per cell)"
+        )
 
 
 def _names(frame: pd.DataFrame) -> list[str]:
@@ -205,13 +196,13 @@ class SplitDiagram(MatrixFigure):
         return pd.DataFrame(rows, columns=columns)
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 52.0 * rows_of(frame["holdout"].nunique(), 4) + 8
+        return 52.0 * marks.rows_of(frame["holdout"].nunique(), 4) + 8
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         from matplotlib.patches import Patch
 
         frame = frame.assign(cases=frame["cases_benign"] + frame["cases_malignant"])
-        shown = panels_by(drawing, frame, "holdout", columns=4, sharey=True)
+        shown = marks.panels_by(drawing, frame, "holdout", columns=4, sharey=True)
         for ax, holdout, rows in shown:
             _split(ax, rows, holdout)
         first = shown[0][0]
@@ -254,7 +245,7 @@ def _use(block: str, held_out: bool) -> str:
 
 def _split(ax: Axes, frame: pd.DataFrame, holdout: str) -> None:
     """Draw the blocks of each magnification on top of each other, and the cases of each block across the first."""
-    magnifications = in_order(frame["magnification"])
+    magnifications = marks.in_order(frame["magnification"])
     frame = frame.assign(top=frame.groupby("magnification")["cases"].cumsum() - frame["cases"])
     for row in frame.itertuples():
         place, look = magnifications.index(row.magnification), {"color": USES[row.use], "edgecolor": "white"}

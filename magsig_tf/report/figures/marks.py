@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.report.figures.base import Appearance, shortened
+from magsig_tf.report.figures.base import Appearance
+from magsig_tf.statistics_rule import MARK, MOVING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,29 +17,28 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
-def dodge(count: int) -> list[float]:
-    """Return shifts around a tick that keep `count` marks apart.
-
-    Args:
-        count: Number of marks, at least 1.
-
-    Returns:
-        Shifts in ticks, at most 0.31 to either side.
-    """
-    reach = min(0.31, 0.1 * (count - 1))
-    return [float(shift) for shift in np.linspace(-reach, reach, count)] if count > 1 else [0.0]
+def shortened(label: str, longest: int = 24) -> str:
+    """Return a label that fits a legend: a long one loses its middle, so that endings such as a hash stay."""
+    if len(label) > longest:
+        label = label.replace(MARK, MOVING)
+    if len(label) <= longest:
+        return label
+    tail = longest // 3
+    return f"{label[: longest - tail - 1]}…{label[-tail:]}"
 
 
 def side_by_side(frame: pd.DataFrame, holdouts: Sequence[str], by: str = "label") -> pd.Series:
-    """Return where each row lies on an axis of holdouts, those of one holdout around its tick.
+    """Return where each row lies on an axis of holdouts: those of one holdout around its tick, at most 0.31 from it.
 
     Args:
         frame: With the column holdout.
         holdouts: In the order of the axis.
         by: Column whose values lie beside each other.
     """
-    names = list(dict.fromkeys(frame[by]))
-    return frame["holdout"].map(list(holdouts).index) + frame[by].map(dict(zip(names, dodge(len(names)), strict=True)))
+    names = in_order(frame[by])
+    reach = min(0.31, 0.1 * (len(names) - 1))
+    shifts = dict(zip(names, np.linspace(-reach, reach, len(names)), strict=True))
+    return frame["holdout"].map(list(holdouts).index) + frame[by].map(shifts)
 
 
 def draw_interval(ax: Axes, row: dict, look: Appearance, *, across: bool = False) -> Line2D:

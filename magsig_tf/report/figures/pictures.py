@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,8 +51,12 @@ class RealAndSynthetic(Figure):
         return self._frame["words"].iloc[0] if len(self._frame) else ""
 
     def _compute(self) -> pd.DataFrame:
-        rows = [row for path in sorted(self._folder.glob(f"*/*/{PICTURE}")) for row in _row(path)]
         columns = ["holdout", "patient_fold", "width", "steps", "size", "demonstration", "path", "words"]
+        rows = []
+        for path in sorted(self._folder.glob(f"*/*/{PICTURE}")):
+            with suppress(MagsigError):  # what cannot be read is shown as little as what is not finished
+                record = read_json(path.parent / "fold.json")
+                rows += [_row(path, record)] if record.get("status") == "done" else []
         frame = pd.DataFrame(rows, columns=columns)
         return frame if self._holdout is None else frame[frame["holdout"] == self._holdout].reset_index(drop=True)
 
@@ -72,29 +76,18 @@ def _pixels(frame: pd.DataFrame) -> np.ndarray:
     return imread(frame["path"].iloc[0])
 
 
-def _row(path: Path) -> list[dict]:
-    """Return the row of a picture, none where its fold is not finished or its record cannot be read."""
-    try:
-        record = read_json(path.parent / "fold.json")
-    except MagsigError:
-        return []
-    if record.get("status") != "done":
-        return []
-    options = record.get("options") or {}
-    words = path.with_suffix(".txt")
+def _row(path: Path, record: dict) -> dict:
+    """Return what is known of a picture, from the record of its fold."""
+    options, words = record.get("options") or {}, path.with_suffix(".txt")
     told = words.read_text(encoding="utf-8", errors="replace").split("\n\n")[0] if words.is_file() else ""
-    return [
-        {
-            "holdout": str(record.get("holdout")),
-            "patient_fold": record.get("patient_fold"),
-            "width": options.get("gan_width"),
-            "steps": options.get("gan_steps"),
-            "size": options.get("gan_size"),
-            "demonstration": bool(record.get("demonstration")),
-            "path": str(path),
-            "words": told,
-        }
-    ]
+    return {
+        "holdout": str(record.get("holdout")),
+        "patient_fold": record.get("patient_fold"),
+        **{name: options.get(f"gan_{name}") for name in ("width", "steps", "size")},
+        "demonstration": bool(record.get("demonstration")),
+        "path": str(path),
+        "words": told,
+    }
 
 
 MAP = "viridis"
