@@ -1,5 +1,5 @@
 """Result frames drawn as tables. Draws only: every number comes from `magsig_tf.evaluation`."""
 
-from magsig_tf.report.terminal.summary import print_summary
+from magsig_tf.report.terminal.results import print_summary
 
 __all__ = ["print_summary"]

@@ -18,7 +18,7 @@ from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.workflows.finished_runs import Progress, silent
 
 if TYPE_CHECKING:
-    from magsig_tf.report.figures.heat_picture import HeatTile
+    from magsig_tf.report.figures.pictures import HeatTile
     from magsig_tf.serving.predicting.explain import Explanation
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
@@ -101,7 +101,7 @@ def explain(
         DataError: no image can be read.
     """
     # here, so that predictions need nothing that draws
-    from magsig_tf.report.figures.heat_picture import HeatTile, write_picture, write_sheet
+    from magsig_tf.report.figures.pictures import HeatTile, write_picture, write_sheet
 
     if out.suffix.lower() not in FORMATS:
         raise UsageError("Expected a picture in --out", f"found {out.name!r}", f"End it in {', '.join(FORMATS)}")

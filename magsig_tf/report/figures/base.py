@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import replacing
-from magsig_tf.statistics_rule import MARK, MOVING
+from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
-    from matplotlib.lines import Line2D
     from matplotlib.typing import RcKeyType
 
 
@@ -40,7 +37,6 @@ KNOWN = {
 _OTHERS = (ORANGE, PURPLE, BLACK, YELLOW)
 _MARKERS = ("v", "P", "X", "<", ">", "*")
 _LINES = ("-", "--", ":", "-.")
-_LONGEST = 24
 
 
 @dataclass(frozen=True)
@@ -70,17 +66,13 @@ class Palette:
 
     def __init__(self, labels: Iterable[str]):
         ordered = sorted(set(labels))
-        strangers = sorted({method_of(label) for label in ordered} - set(KNOWN))
+        methods = [method_of(label) for label in ordered]
+        looks = dict(KNOWN)
+        for place, method in enumerate(sorted(set(methods) - set(KNOWN))):
+            looks[method] = _OTHERS[place % len(_OTHERS)], _MARKERS[place % len(_MARKERS)]
         self._looks: dict[str, Appearance] = {}
-        seen: dict[str, int] = {}
-        for label in ordered:
-            method = method_of(label)
-            place = seen[method] = seen.get(method, -1) + 1
-            if method in KNOWN:
-                colour, marker = KNOWN[method]
-            else:
-                stranger = strangers.index(method)
-                colour, marker = _OTHERS[stranger % len(_OTHERS)], _MARKERS[stranger % len(_MARKERS)]
+        for at, (label, method) in enumerate(zip(ordered, methods, strict=True)):
+            (colour, marker), place = looks[method], methods[:at].count(method)
             marker = marker if not place else _MARKERS[(place - 1) % len(_MARKERS)]
             self._looks[label] = Appearance(colour, marker, _LINES[place % len(_LINES)])
 
@@ -88,60 +80,10 @@ class Palette:
         # a control, such as an untrained encoder, is no row of the matrix
         return self._looks[label] if label in self._looks else Palette([label])[label]
 
-    def __contains__(self, label: str) -> bool:
-        return label in self._looks
-
 
 def method_of(label: str) -> str:
     """Return the method that a label names: its first word."""
     return (label.split() or [""])[0]
-
-
-def shortened(label: str, longest: int = _LONGEST) -> str:
-    """Return a label that fits a legend: a long one loses its middle, so that endings such as a hash stay."""
-    if len(label) > longest:
-        label = label.replace(MARK, MOVING)
-    if len(label) <= longest:
-        return label
-    tail = longest // 3
-    return f"{label[: longest - tail - 1]}…{label[-tail:]}"
-
-
-def dodge(count: int) -> list[float]:
-    """Return shifts around a tick that keep `count` marks apart.
-
-    Args:
-        count: Number of marks, at least 1.
-
-    Returns:
-        Shifts in ticks, at most 0.31 to either side.
-    """
-    reach = min(0.31, 0.1 * (count - 1))
-    return [float(shift) for shift in np.linspace(-reach, reach, count)] if count > 1 else [0.0]
-
-
-def draw_interval(
-    ax: Axes, place: float, value: float, low: float, high: float, look: Appearance, *, across: bool = False
-) -> Line2D:
-    """Draw a marker at a value and a bar from low to high; no bar where there is no interval.
-
-    Args:
-        ax: Where to.
-        place: Position on the axis of categories.
-        value: The value.
-        low: Lower end; NaN draws none.
-        high: Upper end.
-        look: Colour and marker.
-        across: Whether values run along x, as in a forest plot.
-
-    Returns:
-        The marker, for a legend.
-    """
-    if np.isfinite([low, high]).all():
-        ends, places = [low, high], [place, place]
-        ax.plot(*((ends, places) if across else (places, ends)), "-", color=look.colour, linewidth=1.0)
-    x, y = (value, place) if across else (place, value)
-    return ax.plot([x], [y], look.marker, color=look.colour, linestyle="none", markersize=3.2)[0]
 
 
 WIDTH = 90.0
@@ -155,6 +97,7 @@ STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "axes.titlesize": NORMAL,
     "axes.labelsize": NORMAL,
+    "figure.labelsize": SMALLEST + 0.5,
     "xtick.labelsize": SMALLEST,
     "ytick.labelsize": SMALLEST,
     "legend.fontsize": SMALLEST,
@@ -188,6 +131,8 @@ class Figure(ABC):
     """Name of its files, without the ending."""
     caption: ClassVar[str]
     """What is to be read from it, as a sentence or two."""
+    absent: ClassVar[str]
+    """What the figure says where it has nothing to draw."""
     width: ClassVar[float] = WIDTH
     """In mm."""
     height: ClassVar[float] = 65.0
@@ -215,9 +160,9 @@ class Figure(ABC):
         return self._frame.copy()
 
     @property
-    def absent(self) -> str:
-        """What the figure says where it has nothing to draw."""
-        return "not run: nothing to draw"
+    def wide(self) -> bool:
+        """Whether it takes two columns of the page."""
+        return self.width > WIDTH
 
     def palette(self) -> Palette:
         """Return the appearances of the methods."""
@@ -271,30 +216,14 @@ class Figure(ABC):
         return self.height
 
 
-def panels(drawing: Drawing, rows: int, columns: int, **settings: Any) -> list[Axes]:
-    """Return rows x columns axes as one list, row by row."""
-    return list(drawing.subplots(rows, columns, squeeze=False, **settings).ravel())
-
-
-def legend_above(drawing: Drawing, handles: Sequence, labels: Sequence[str], columns: int = 4) -> None:
-    """Put one legend for all panels above them; long labels are shortened."""
-    words = [shortened(label) for label in labels]
-    # what fits beside each other at `WIDTH`: about 70 letters, of which a handle takes 6
-    fitting = 70 // (max(map(len, words), default=0) + 6)
-    columns = max(1, min(columns, len(words), fitting))
-    drawing.legend(handles, words, loc="outside upper center", ncols=columns, handlelength=2.0, columnspacing=1.2)
-
-
-def said_counts(frame: pd.DataFrame) -> str:
-    """Return the cases and images behind numbers in words, as ranges where they differ between rows.
+class MatrixFigure(Figure):
+    """A figure of the runs themselves.
 
     Args:
-        frame: With the columns cases_benign, cases_malignant and images.
+        matrix: The runs.
+        palette: Appearances of all methods of the study; None takes those of this figure's own labels.
     """
-    benign, malignant, images = (_range(frame[name]) for name in ("cases_benign", "cases_malignant", "images"))
-    return f"n = {benign} benign + {malignant} malignant cases, {images} images"
 
-
-def _range(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return str(low) if low == high else f"{low} to {high}"
+    def __init__(self, matrix: Matrix, palette: Palette | None = None):
+        super().__init__(palette)
+        self._matrix = matrix

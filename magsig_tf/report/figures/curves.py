@@ -1,29 +1,59 @@
-"""Curves: ROC and calibration of the paper's figures 3 and 5, and risk against coverage."""
+"""Curves over their bands: ROC and calibration of the paper's figures 3 and 5, risk against coverage, training."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from magsig_tf.evaluation.curves import reliability_table, risk_coverage_table, roc_table
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.figures.base import GREY, SMALLEST, Figure, Palette, legend_above, panels, said_counts, shortened
+from magsig_tf.report.figures import marks
+from magsig_tf.report.figures.base import GREY, MatrixFigure, Palette
 from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
     from matplotlib.lines import Line2D
 
 
-class PooledCalibration(Figure):
-    """A reliability diagram per method, over the pooled held-out predictions.
+_SHARED = {"sharex": True, "sharey": True}
+
+
+class _Bootstrapped(MatrixFigure):
+    """Curves of a matrix with bands from a bootstrap.
 
     Args:
         matrix: The runs.
         replicates: Bootstrap replicates over cases, for the bands.
         palette: Appearances of the methods.
     """
+
+    curves: ClassVar[Callable[[Matrix, int], pd.DataFrame]]
+    """Calculates them."""
+    absent = "not run: no predictions at a held-out magnification"
+
+    def __init__(self, matrix: Matrix, replicates: int = 200, palette: Palette | None = None):
+        super().__init__(matrix, palette)
+        self._replicates = replicates
+
+    def _compute(self) -> pd.DataFrame:
+        return type(self).curves(self._matrix, self._replicates)
+
+    def _square(self, ax: Axes, title: str) -> None:
+        """Draw the diagonal of a panel whose axes both are shares."""
+        ax.plot([0, 1], [0, 1], ":", color=GREY, linewidth=0.7)
+        ax.set(title=title, aspect="equal")
+        marks.unit_axis(ax, "x", "y")
+
+
+class PooledCalibration(_Bootstrapped):
+    """A reliability diagram per method, over the pooled held-out predictions; arguments as for `RocPerHoldout`."""
 
     name = "pooled_calibration"
     caption = (
@@ -31,47 +61,26 @@ class PooledCalibration(Figure):
         "15 bins of equal counts. On the dotted line probabilities are calibrated; below it, malignancy is "
         "overestimated. Bands: 95 % of bootstraps over cases, bin by bin."
     )
-    absent = "not run: no predictions at a held-out magnification"
+    curves = staticmethod(reliability_table)
 
     def __init__(self, matrix: Matrix, replicates: int = 500, palette: Palette | None = None):
-        super().__init__(palette)
-        self._matrix, self._replicates = matrix, replicates
-
-    def _compute(self) -> pd.DataFrame:
-        return reliability_table(self._matrix, self._replicates)
+        super().__init__(matrix, replicates, palette)
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 43.0 * -(-frame["label"].nunique() // 2) + 8
+        return 43.0 * marks.rows_of(frame["label"].nunique()) + 8
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        labels, palette = list(dict.fromkeys(frame["label"])), self.palette()
-        axes = panels(drawing, -(-len(labels) // 2), min(2, len(labels)), sharex=True, sharey=True)
-        for ax, label in zip(axes, labels, strict=False):
-            curve, look = frame[frame["label"] == label], palette[label]
-            ax.plot([0, 1], [0, 1], ":", color=GREY, linewidth=0.7)
-            x = curve["probability"]
-            ax.fill_between(x, curve["low"], curve["high"], color=look.colour, alpha=0.18, linewidth=0)
-            ax.plot(x, curve["malignant_share"], look.marker, linestyle=look.line, color=look.colour, markersize=2.8)
-            ax.set_title(f"{shortened(label, 20)}: ECE {number(curve['ece'].iloc[0])}")
-            ax.set_aspect("equal")
-            ax.set_xlim(0, 1)
-            ax.set_ylim(0, 1)
-            ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
-            ax.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
-        for ax in axes[len(labels) :]:
-            ax.set_axis_off()
-        drawing.supxlabel(f"probability of malignant\n({said_counts(frame)})", fontsize=6.5)
-        drawing.supylabel("share that is malignant", fontsize=6.5)
+        for ax, label, curve in marks.panels_by(drawing, frame, "label", **_SHARED):
+            look = self.palette()[label]
+            self._square(ax, f"{marks.shortened(label, 20)}: ECE {number(curve['ece'].iloc[0])}")
+            dots = {"marker": look.marker, "markersize": 2.8}
+            marks.draw_curve(ax, curve, "probability", "malignant_share", look, shade=0.18, **dots)
+        drawing.supxlabel(f"probability of malignant\n({marks.said_counts(frame)})")
+        drawing.supylabel("share that is malignant")
 
 
-class RiskCoverage(Figure):
-    """A curve per method over the pooled held-out predictions.
-
-    Args:
-        matrix: The runs.
-        replicates: Bootstrap replicates over cases, for the bands.
-        palette: Appearances of the methods.
-    """
+class RiskCoverage(_Bootstrapped):
+    """A curve per method over the pooled held-out predictions; arguments as for `RocPerHoldout`."""
 
     name = "risk_coverage"
     caption = (
@@ -79,31 +88,23 @@ class RiskCoverage(Figure):
         "that does not fall to the left has certainty that does not predict its errors. Bands: 95 % of bootstraps "
         "over cases."
     )
-    absent = "not run: no predictions at a held-out magnification"
-
-    def __init__(self, matrix: Matrix, replicates: int = 200, palette: Palette | None = None):
-        super().__init__(palette)
-        self._matrix, self._replicates = matrix, replicates
-
-    def _compute(self) -> pd.DataFrame:
-        return risk_coverage_table(self._matrix, self._replicates)
+    curves = staticmethod(risk_coverage_table)
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
         ax, palette = drawing.subplots(), self.palette()
-        handles: dict[str, Line2D] = {}
-        for label in dict.fromkeys(frame["label"]):
-            curve = frame[frame["label"] == label]
-            look, x = palette[label], 100 * curve["coverage"]
-            ax.fill_between(x, 100 * curve["low"], 100 * curve["high"], color=look.colour, alpha=0.13, linewidth=0)
-            handles[label] = ax.plot(x, 100 * curve["risk"], look.line, color=look.colour)[0]
+        percent = frame.assign(**{name: 100 * frame[name] for name in ("coverage", "risk", "low", "high")})
+        handles = {
+            str(label): marks.draw_curve(ax, curve, "coverage", "risk", palette[str(label)])
+            for label, curve in percent.groupby("label", sort=False)
+        }
         ax.set_xlim(0, 100)
         ax.set_ylim(bottom=0)
-        ax.set_xlabel(f"images decided, most certain first (%)\n{said_counts(frame)}")
+        ax.set_xlabel(f"images decided, most certain first (%)\n{marks.said_counts(frame)}")
         ax.set_ylabel("misclassified among them (%)")
-        legend_above(drawing, list(handles.values()), list(handles))
+        marks.legend_above(drawing, handles)
 
 
-class RocPerHoldout(Figure):
+class RocPerHoldout(_Bootstrapped):
     """A panel per holdout, a curve per method.
 
     Args:
@@ -118,38 +119,99 @@ class RocPerHoldout(Figure):
         "bootstraps over cases, pointwise at each false positive rate. Dotted: chance."
     )
     absent = "not run: no run with both classes in its test"
-
-    def __init__(self, matrix: Matrix, replicates: int = 200, palette: Palette | None = None):
-        super().__init__(palette)
-        self._matrix, self._replicates = matrix, replicates
-
-    def _compute(self) -> pd.DataFrame:
-        return roc_table(self._matrix, self._replicates)
+    curves = staticmethod(roc_table)
 
     def _height(self, frame: pd.DataFrame) -> float:
-        return 43.0 * -(-frame["holdout"].nunique() // 2) + 14
+        return 43.0 * marks.rows_of(frame["holdout"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = list(dict.fromkeys(frame["holdout"])), self.palette()
-        holdouts = [name for name in self._matrix.holdouts if name in holdouts]
-        axes = panels(drawing, -(-len(holdouts) // 2), min(2, len(holdouts)), sharex=True, sharey=True)
-        handles = {}
-        for ax, holdout in zip(axes, holdouts, strict=False):
-            ax.plot([0, 1], [0, 1], ":", color=GREY, linewidth=0.7)
-            here = frame[frame["holdout"] == holdout]
+        handles, palette = {}, self.palette()
+        for ax, holdout, here in marks.panels_by(drawing, frame, "holdout", self._matrix.holdouts, **_SHARED):
+            self._square(ax, f"{holdout} held out")
             for label, curve in here.groupby("label", sort=False):
-                look = palette[label]
-                x = curve["false_positive_rate"]
-                ax.fill_between(x, curve["low"], curve["high"], color=look.colour, alpha=0.13, linewidth=0)
-                handles[label] = ax.plot(x, curve["sensitivity"], look.line, color=look.colour, clip_on=False)[0]
-            ax.set_title(f"{holdout} held out")
-            ax.set_aspect("equal")
-            ax.set_xlim(0, 1)
-            ax.set_ylim(0, 1)
-            ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
-            ax.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
-        for ax in axes[len(holdouts) :]:
-            ax.set_axis_off()
-        drawing.supxlabel(f"1 - specificity\n{said_counts(frame)}", fontsize=SMALLEST + 0.5)
-        drawing.supylabel("sensitivity", fontsize=SMALLEST + 0.5)
-        legend_above(drawing, list(handles.values()), list(handles))
+                axes = ("false_positive_rate", "sensitivity")
+                handles[str(label)] = marks.draw_curve(ax, curve, *axes, palette[str(label)], clip_on=False)
+        drawing.supxlabel(f"1 - specificity\n{marks.said_counts(frame)}")
+        drawing.supylabel("sensitivity")
+        marks.legend_above(drawing, handles)
+
+
+SERIES = {
+    "classification_loss": "training loss (nats)",
+    "validation_loss": "validation loss (nats)",
+    "domain_accuracy": "domain accuracy",
+    "lambda": "lambda",
+}
+"""What is drawn of a training, and its axis."""
+
+
+class TrainingCurves(MatrixFigure):
+    """A panel per quantity, the mean over runs of each method with their range.
+
+    Args:
+        matrix: The runs.
+        palette: Appearances of the methods.
+    """
+
+    name = "training_curves"
+    caption = (
+        "Means over runs at the end of each epoch; bands span the runs from lowest to highest and are no intervals. "
+        "Dotted: chance. A domain accuracy at chance shows that one head is fooled, not that magnification is gone."
+    )
+    absent = "not run: no run with a readable log"
+
+    def _compute(self) -> pd.DataFrame:
+        rows = []
+        for group in self._matrix.groups:
+            for (holdout, fold, seed), run in sorted(group.runs.items()):
+                about = {"label": group.label, "holdout": holdout, "patient_fold": fold, "seed": seed}
+                chance = 1 / (len(run.magnifications) - 1)
+                rows += [about | found | {"chance": chance} for found in _logged(run.folder / "log.jsonl")]
+        columns = ["label", "holdout", "patient_fold", "seed", "epoch", "quantity", "value", "chance"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _height(self, frame: pd.DataFrame) -> float:
+        return 36.0 * marks.rows_of(frame["quantity"].nunique()) + 14
+
+    def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
+        handles: dict[str, Line2D] = {}
+        for ax, quantity, here in marks.panels_by(drawing, frame, "quantity", SERIES, sharex=True):
+            for label, rows in here.groupby("label", sort=False):
+                epochs = rows.groupby("epoch")["value"].agg(mean="mean", low="min", high="max").reset_index()
+                handles[str(label)] = marks.draw_curve(ax, epochs, "epoch", "mean", self.palette()[str(label)])
+            if quantity == "domain_accuracy":
+                for chance in sorted(set(here["chance"])):
+                    ax.axhline(chance, color=GREY, linewidth=0.8, linestyle=":")
+                ax.set_ylim(0, 1)
+            if quantity == "lambda":
+                ax.set_ylim(bottom=0)
+            ax.set_title(SERIES[quantity])
+        runs = len(frame[["label", "holdout", "patient_fold", "seed"]].drop_duplicates())
+        drawing.supxlabel(f"epoch (n = {runs} runs)")
+        marks.legend_above(drawing, handles)
+
+
+def _logged(path: Path) -> list[dict]:
+    """Return what each epoch logged; lines that are no record are left out, a missing log has none."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        record = _record(line)
+        epoch = record.get("epoch")
+        if record.get("kind") == "epoch" and isinstance(epoch, int):
+            known = {"classification_loss": record.get("loss")} | record
+            rows += [
+                {"epoch": epoch + 1, "quantity": name, "value": float(known[name])}
+                for name in SERIES
+                if isinstance(known.get(name), int | float) and math.isfinite(known[name])
+            ]
+    return rows
+
+
+def _record(line: str) -> dict:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.probes.rows import COLOURS
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import some
-from magsig_tf.report.page.result_tables import ResultTables
+from magsig_tf.report.page.material import ResultTables
 from magsig_tf.runs.matrix import Matrix
 
 CHANCE = 0.5
@@ -32,6 +31,14 @@ def interval_words(row: pd.Series, signed: bool = False) -> str:
     return words
 
 
+def _with_place(row: pd.Series, signed: bool = False) -> str:
+    return f"{interval_words(row, signed)}, {row['label']} at {row['holdout']}"
+
+
+def _places(rows: pd.DataFrame) -> str:
+    return some([f"{label} at {holdout}" for label, holdout in zip(rows["label"], rows["holdout"], strict=True)])
+
+
 def answer_unseen(table: pd.DataFrame) -> list[str]:
     """Say whether methods rank better than chance at every held-out magnification.
 
@@ -41,24 +48,20 @@ def answer_unseen(table: pd.DataFrame) -> list[str]:
     rows = _image(table, "auc", "held_out")
     if rows.empty:
         return ["Not run: no AUC at a held-out magnification."]
-    told = rows[rows["low"].notna()]
-    above, below = told[told["low"] > CHANCE], told[told["high"] < CHANCE]
-    untold = [_cell(row) for row in rows.drop(above.index).drop(below.index).to_dict("records")]
+    above, below = rows[rows["low"] > CHANCE], rows[rows["high"] < CHANCE]
+    untold = rows.drop(above.index).drop(below.index)
     if len(above) == len(rows):
         first = "Every method ranks malignant above benign images better than chance at every holdout."
     elif above.empty:
         first = "Better than chance at a held-out magnification: inconclusive for every method."
     else:
-        first = (
-            f"Better than chance at a held-out magnification: {len(above)} of {len(rows)} pairs of method and holdout"
-        )
-        first += f"; inconclusive: {some(untold)}." if untold else "."
-    if len(below):
-        first += f" Worse than chance: {some([_cell(row) for row in below.to_dict('records')])}."
-    worst, best = rows.iloc[rows["value"].argmin()], rows.iloc[rows["value"].argmax()]
-    second = f"The lowest AUC is {interval_words(worst)}, {_cell(worst)}"
-    second += f"; the highest is {interval_words(best)}, {_cell(best)}." if len(rows) > 1 else "."
-    return [first, second]
+        pairs = f"{len(above)} of {len(rows)} pairs of method and holdout"
+        first = f"Better than chance at a held-out magnification: {pairs}"
+        first += f"; inconclusive: {_places(untold)}." if len(untold) else "."
+    first += f" Worse than chance: {_places(below)}." if len(below) else ""
+    second = f"The lowest AUC is {_with_place(rows.iloc[rows['value'].argmin()])}"
+    highest = f"; the highest is {_with_place(rows.iloc[rows['value'].argmax()])}." if len(rows) > 1 else "."
+    return [first, second + highest]
 
 
 def answer_drop(table: pd.DataFrame) -> list[str]:
@@ -76,7 +79,7 @@ def answer_drop(table: pd.DataFrame) -> list[str]:
     words += f", a clear gain in {len(gains)}" if len(gains) else ""
     words += "; in the others the interval includes 0." if len(losses) + len(gains) < len(rows) else "."
     kind = "largest loss" if largest["value"] < 0 else "smallest gain"
-    return [words, f"The {kind} is {interval_words(largest, True)}, {_cell(largest)}."]
+    return [words, f"The {kind} is {_with_place(largest, True)}."]
 
 
 def answer_better(table: pd.DataFrame, reference: str) -> list[str]:
@@ -94,11 +97,8 @@ def answer_better(table: pd.DataFrame, reference: str) -> list[str]:
         single = pair[pair["holdout"] != POOLED]
         clear = single["holm_p"] < CLEAR
         better, worse = single[clear & (single["value"] > 0)], single[clear & (single["value"] < 0)]
-        words = [
-            f"{verb} at {some(list(found['holdout']))}"
-            for verb, found in (("better", better), ("worse", worse))
-            if len(found)
-        ]
+        told = {"better": better, "worse": worse}
+        words = [f"{verb} at {some(list(found['holdout']))}" for verb, found in told.items() if len(found)]
         untold = len(single) - len(better) - len(worse)
         words += [f"inconclusive at {untold} of {len(single)} holdouts"] if untold else []
         pooled = pair[pair["holdout"] == POOLED]
@@ -116,18 +116,19 @@ def answer_calibrated(table: pd.DataFrame) -> list[str]:
     scope = POOLED if (table["holdout"] == POOLED).any() else table["holdout"].iloc[0]
     where = "over all held-out magnifications" if scope == POOLED else f"at {scope} held out"
     rows = table[(table["level"] == "image") & (table["quantity"] == "held_out") & (table["holdout"] == scope)]
-    errors = rows[(rows["metric"] == "ece") & rows["value"].notna()].sort_values("value")
-    briers = rows[(rows["metric"] == "brier") & rows["value"].notna()].sort_values("value")
+    ordered = rows[rows["value"].notna()].sort_values("value", kind="stable")
+    errors, briers = (ordered[ordered["metric"] == name] for name in ("ece", "brier"))
     if errors.empty or briers.empty:
         return ["Not run: no probability at a held-out magnification."]
-    listed = ", ".join(f"{row['label']} {number(row['value'])}" for row in errors.to_dict("records"))
-    said = [f"Mean calibration error (ECE) {where}: {listed}."]
-    lowest = briers.iloc[0]
-    brier = f"The lowest Brier score is that of {lowest['label']}, {interval_words(lowest)}"
-    if len(briers) > 1:
-        others = (f"{row['label']} {number(row['value'])}" for row in briers.iloc[1:].to_dict("records"))
-        brier += f"; {', '.join(others)}"
-    return [*said, f"{brier}. The paired differences show whether it is significantly lower."]
+    listed, others = (
+        ", ".join(f"{label} {number(value)}" for label, value in zip(found["label"], found["value"], strict=True))
+        for found in (errors, briers.iloc[1:])
+    )
+    lowest = f"{briers['label'].iloc[0]}, {interval_words(briers.iloc[0])}" + (f"; {others}" if others else "")
+    return [
+        f"Mean calibration error (ECE) {where}: {listed}.",
+        f"The lowest Brier score is that of {lowest}. The paired differences show whether it is significantly lower.",
+    ]
 
 
 def answer_wrong(strips: pd.DataFrame) -> list[str]:
@@ -145,21 +146,14 @@ def answer_wrong(strips: pd.DataFrame) -> list[str]:
     if not always:
         return [f"No case of {cases} is misclassified by {who} in most of its images."]
     benign = sum(truth == "benign" for _, truth in always)
+    words = f"{len(always)} of {cases} cases {'is' if len(always) == 1 else 'are'} misclassified by {who} in most of"
     names = some([str(case) for case, _ in always])
-    are = "is" if len(always) == 1 else "are"
-    return [
-        f"{len(always)} of {cases} cases {are} misclassified by {who} in most of their images: {benign} benign, "
-        f"{len(always) - benign} malignant ({names})."
-    ]
+    return [f"{words} their images: {benign} benign, {len(always) - benign} malignant ({names})."]
 
 
 def _image(table: pd.DataFrame, metric: str, quantity: str) -> pd.DataFrame:
     kept = (table["level"] == "image") & (table["metric"] == metric) & (table["quantity"] == quantity)
     return table[kept & (table["holdout"] != POOLED) & table["value"].notna()]
-
-
-def _cell(row: pd.Series | dict[Hashable, Any]) -> str:
-    return f"{row['label']} at {row['holdout']}"
 
 
 LITTLE_BEYOND_CHANCE = 0.1
@@ -175,21 +169,20 @@ def answer_invariance(tables: ResultTables) -> list[str]:
     if "probes" in tables.absent:
         return [f"{_capital(tables.absent['probes'])}."]
     frame = tables.get("probes")
-    kept = (frame["target"] == "magnification") & (frame["metric"] == "balanced_accuracy")
-    frame = frame[kept & (frame["control"] == "none") & frame["probe"].isin(["linear", "neighbours"])]
-    frame = frame[(frame["rows"] == "source") & frame["value"].notna()]
+    wanted = {"target": "magnification", "metric": "balanced_accuracy", "control": "none", "rows": "source"}
+    kept = (frame[list(wanted)] == pd.Series(wanted)).all(axis=1) & frame["probe"].isin(["linear", "neighbours"])
+    frame = frame[kept & frame["value"].notna()]
     methods = frame[frame["kind"] == "method"]
     if methods.empty:
         return ["Not defined: no probe of source magnifications has a number."]
     said = []
     for label, rows in methods.groupby("subject", sort=False):
         row = rows.iloc[rows["value"].argmax()]
+        verdict = "these probes cannot distinguish magnifications, which does not show that no probe can"
         if np.isnan(row["low"]):
             verdict = "there is no interval"
         elif row["low"] > row["chance"]:
             verdict = "the embedding still reveals the magnification"
-        else:
-            verdict = "these probes cannot distinguish magnifications, which does not show that no probe can"
         said.append(
             f"{label}: the better of two probes predicts the magnification with a balanced accuracy of "
             f"{interval_words(row)}, chance {number(row['chance'])}: {verdict}."

@@ -1,4 +1,4 @@
-"""The questions of the report, each with its answer, figures and tables."""
+"""The questions of the report, each with its answer, figures and tables; and how much of the study is there."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from magsig_tf.evaluation import summary_notes
-from magsig_tf.evaluation.augmentation.explanation import explanation_notes
-from magsig_tf.evaluation.comparison import with_holm
-from magsig_tf.evaluation.probes.summary import probe_notes
+from magsig_tf.evaluation.augmentation.notes import explanation_notes
+from magsig_tf.evaluation.probes.notes import probe_notes
+from magsig_tf.evaluation.summary.notes import run_notes
 from magsig_tf.report import figures
 from magsig_tf.report.page import answers
 from magsig_tf.report.page.material import Material, Picture, worst_pictures
-from magsig_tf.report.tables.comparison import joined_differences
-from magsig_tf.report.tables.explanation import explanation_table
-from magsig_tf.report.tables.models import SHOWN, calibration_table, drop_table, held_out_table
+from magsig_tf.report.tables.models import SHOWN, calibration_table, drop_table, held_out_table, joined_differences
 from magsig_tf.report.tables.probes import probe_table
 from magsig_tf.report.tables.signatures import overlap_table, signature_table
 from magsig_tf.report.tables.study import case_table, run_table
+from magsig_tf.report.tables.synthetic import explanation_table
 from magsig_tf.report.tables.table import Table
 
 
@@ -64,112 +63,105 @@ def _competing(material: Material) -> pd.DataFrame:
 
 def _unseen(material: Material, palette: figures.Palette) -> Section:
     summary = material.summary
-    return Section(
-        "held-out",
-        "Does it hold at the held-out magnification?",
-        answers.answer_unseen(_competing(material)),
-        [
-            figures.RocPerHoldout(material.matrix, palette=palette),
-            figures.MetricsPerHoldout(summary.table, palette=palette),
-        ],
-        [held_out_table(summary, summary_notes(summary, "image", SHOWN))],
-    )
+    drawn = [figures.RocPerHoldout(material.matrix, palette=palette)]
+    drawn += [figures.MetricsPerHoldout(summary.table, palette=palette)]
+    tables = [held_out_table(summary, summary_notes(summary, "image", SHOWN))]
+    answer = answers.answer_unseen(_competing(material))
+    return Section("held-out", "Does it hold at the held-out magnification?", answer, drawn, tables)
 
 
 def _drop(material: Material, palette: figures.Palette) -> Section:
-    table = material.summary.table
-    return Section(
-        "drop",
-        "What does the drop cost?",
-        answers.answer_drop(_competing(material)),
-        [figures.HeldOutAgainstSource(table, palette=palette)],
-        [drop_table(material.summary)],
-    )
+    drawn = [figures.HeldOutAgainstSource(material.summary.table, palette=palette)]
+    answer = answers.answer_drop(_competing(material))
+    return Section("drop", "What does the drop cost?", answer, drawn, [drop_table(material.summary)])
 
 
 def _better(material: Material, palette: figures.Palette) -> Section:
-    frames = [each.table for each in material.comparisons]
-    joined = with_holm(pd.concat(frames, ignore_index=True)) if frames else pd.DataFrame()
     table = joined_differences(material.comparisons, material.matrix.holdouts)
-    return Section(
-        "better",
-        "Which method is better, by how much, and with what uncertainty?",
-        answers.answer_better(joined, material.reference),
-        [figures.PairedDifferences(joined, palette=palette)],
-        [table] if table else [],
-    )
+    joined = table.frame if table else pd.DataFrame()
+    question = "Which method is better, by how much, and with what uncertainty?"
+    answer = answers.answer_better(joined, material.reference)
+    drawn = [figures.PairedDifferences(joined, palette=palette)]
+    return Section("better", question, answer, drawn, [table] if table else [])
 
 
 def _calibrated(material: Material, palette: figures.Palette) -> Section:
-    return Section(
-        "calibrated",
-        "Are the probabilities calibrated?",
-        answers.answer_calibrated(_competing(material)),
-        [
-            figures.PooledCalibration(material.matrix, palette=palette),
-            figures.RiskCoverage(material.matrix, palette=palette),
-        ],
-        [calibration_table(material.summary)],
-    )
+    answer = answers.answer_calibrated(_competing(material))
+    drawn = [kind(material.matrix, palette=palette) for kind in (figures.PooledCalibration, figures.RiskCoverage)]
+    tables = [calibration_table(material.summary)]
+    return Section("calibrated", "Are the probabilities calibrated?", answer, drawn, tables)
 
 
 def _invariance(material: Material, palette: figures.Palette) -> Section:
-    frame = material.tables.get("probes")
-    return Section(
-        "invariance",
-        "Is the embedding free of magnification?",
-        answers.answer_invariance(material.tables),
-        [figures.ProbeBars(frame, palette)],
-        [probe_table(frame, probe_notes(frame))] if len(frame) else [],
-    )
+    frame, answer = material.tables.get("probes"), answers.answer_invariance(material.tables)
+    tables = [probe_table(frame, probe_notes(frame))] if len(frame) else []
+    drawn = [figures.ProbeBars(frame, palette)]
+    return Section("invariance", "Is the embedding free of magnification?", answer, drawn, tables)
 
 
 def _signatures(material: Material, palette: figures.Palette) -> Section:
-    tables, holdouts = material.tables, material.matrix.holdouts
-    sizes, pairs = tables.get("signatures"), tables.get("signature_pairs")
-    return Section(
-        "signatures",
-        "Are signatures small and stable?",
-        answers.answer_signatures(tables, material.labels),
-        [figures.SignatureSize(sizes, palette), figures.SignatureOverlap(pairs, palette)],
-        [
-            *([signature_table(sizes, holdouts)] if len(sizes) else []),
-            *([overlap_table(pairs, holdouts)] if len(pairs) else []),
-        ],
-    )
+    holdouts, answer = material.matrix.holdouts, answers.answer_signatures(material.tables, material.labels)
+    sizes, pairs = material.tables.get("signatures"), material.tables.get("signature_pairs")
+    tables = [signature_table(sizes, holdouts)] if len(sizes) else []
+    tables += [overlap_table(pairs, holdouts)] if len(pairs) else []
+    drawn = [figures.SignatureSize(sizes, palette), figures.SignatureOverlap(pairs, palette)]
+    return Section("signatures", "Are signatures small and stable?", answer, drawn, tables)
 
 
 def _synthetic(material: Material, palette: figures.Palette) -> Section:
-    explanation, picture = material.explanation, figures.RealAndSynthetic(material.gan_folder, palette=palette)
-    return Section(
-        "synthetic",
-        "Did synthetic images help, and why?",
-        answers.answer_synthetic(explanation),
-        [picture] if explanation else [],
-        [explanation_table(explanation, explanation_notes(explanation, "image"))] if explanation else [],
-        notes=[line for line in picture.words().split("\n") if line.strip()] if explanation else [],
-    )
+    explanation, question = material.explanation, "Did synthetic images help, and why?"
+    answer = answers.answer_synthetic(explanation)
+    if not explanation:
+        return Section("synthetic", question, answer)
+    picture = figures.RealAndSynthetic(material.gan_folder, palette=palette)
+    table = explanation_table(explanation, explanation_notes(explanation, "image"))
+    notes = [line for line in picture.words().split("\n") if line.strip()]
+    return Section("synthetic", question, answer, [picture], [table], notes=notes)
 
 
 def _wrong(material: Material, palette: figures.Palette) -> Section:
     strips = figures.CaseStrips(material.matrix, palette)
-    frame = strips.frame()
-    return Section(
-        "wrong",
-        "Which cases are always misclassified?",
-        answers.answer_wrong(frame),
-        [strips],
-        [case_table(frame)] if len(frame) else [],
-        worst_pictures(material),
-    )
+    frame, question = strips.frame(), "Which cases are always misclassified?"
+    tables = [case_table(frame)] if len(frame) else []
+    return Section("wrong", question, answers.answer_wrong(frame), [strips], tables, worst_pictures(material))
 
 
 def _how(material: Material, palette: figures.Palette) -> Section:
     cases = len({case for run in material.loaded.runs for case in run.part("test")["case"]})
-    return Section(
-        "how",
-        "How was it done?",
-        answers.answer_how(material.matrix, cases),
-        [figures.SplitDiagram(material.matrix, palette), figures.TrainingCurves(material.matrix, palette)],
-        [run_table(material.matrix)],
-    )
+    answer = answers.answer_how(material.matrix, cases)
+    drawn = [kind(material.matrix, palette) for kind in (figures.SplitDiagram, figures.TrainingCurves)]
+    return Section("how", "How was it done?", answer, drawn, [run_table(material.matrix)])
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether the study is complete, and what is missing.
+
+    Args:
+        complete: Whether no run and no table is missing, as far as the runs tell.
+        title: The state in a few words.
+        remarks: Sentences on what is missing, damaged or of other runs, and on the runs that are there.
+    """
+
+    complete: bool
+    title: str
+    remarks: list[str]
+
+
+def status_of(material: Material) -> Status:
+    """Return the state of a study: its finished runs, what signatures and probes left, and what was not gathered.
+
+    Args:
+        material: Everything gathered.
+    """
+    summary, tables = material.summary, material.tables
+    done = sum(len(group.runs) for group in summary.matrix.groups)
+    # a run that is under way is missing too
+    lacking = len({*summary.missing, *(name for name, _ in summary.unfinished)})
+    titles = {"signatures": "Signatures", "signature_pairs": "Overlap", "probes": "Probes"}
+    absent = [f"{title}: {tables.absent[name]}." for name, title in titles.items() if name in tables.absent]
+    words = f"{done} of at least {done + lacking} runs finished" if lacking else f"all {done} runs finished"
+    whole = not (lacking or absent or tables.remarks)
+    state = "Complete" if whole else "Half-finished" if lacking else "Not all steps done"
+    said = [*run_notes(summary.matrix, summary.unfinished), *absent, *tables.remarks, *material.remarks]
+    return Status(whole, f"{state}: {words}", said)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from magsig_tf.reasons import of_row
-from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Scale, Table, rows_of
+from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Scale, Table
 from magsig_tf.report.words import in_a_cell
 
 _PROBES = {"linear": "linear", "neighbours": "k-NN", "identity": "same case", "ridge": "known factor"}
@@ -24,6 +24,7 @@ _FACTORS = {
     "nuclear_fraction": "nuclear\nfraction",
     "log_pixel_size": "pixel\nsize",
 }
+_NEAREST = "linear, or the nearest neighbours"
 _CHANCE = "what guessing reaches"
 _INFORMATION = "information is a lower bound on the information on the magnification in the embedding"
 _SHUFFLED = "shuffled labels must be at chance"
@@ -36,12 +37,7 @@ _LEGENDS = {
 _COLUMNS = [
     Column("rows", _LEGENDS["rows"], False, True, once=True, of=lambda row: Cell(row["rows"])),
     Column("embedding", "", False, True, width=16, of=lambda row: Cell.of_method(row["subject"])),
-    Column(
-        "probe",
-        "linear, or the nearest neighbours",
-        False,
-        of=lambda row: Cell(_PROBES.get(row["probe"], row["probe"])),
-    ),
+    Column("probe", _NEAREST, False, of=lambda row: Cell(_PROBES.get(row["probe"], row["probe"]))),
     Column("of", "what the probe predicts", False, of=lambda row: Cell(str(row["target"]).replace("_", " "))),
     Column("measure", _INFORMATION, False, of=lambda row: Cell(_METRICS.get(row["metric"], row["metric"]))),
     Column("value", of=lambda row: _value(row)),
@@ -59,7 +55,7 @@ def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
         frame: From `summarise_probes`.
         notes: Sentences below it.
     """
-    rows = rows_of(_COLUMNS, frame.to_dict("records"), _about)
+    named = frame.assign(method=frame["subject"].where(frame["kind"] == "method", ""))
     scopes = list(dict.fromkeys(frame["rows"]))
     filters = [
         Filter("rows", {name: f"{name} rows" for name in scopes}, scopes[0] if scopes else ""),
@@ -70,9 +66,10 @@ def probe_table(frame: pd.DataFrame, notes: Sequence[str]) -> Table:
         f"Interval of each value: 95%, {replicates}bootstraps over cases. Out-of-fold, 5 folds of cases. "
         "R2: share of a factor's variance that is explained, 0 is chance."
     )
-    title = "Probes on frozen embeddings of test cases"
-    short = {"rows": scopes[:1]}
-    return Table("probes", title, _COLUMNS, rows, frame, about, filters, list(notes), short)
+    title, short = "Probes on frozen embeddings of test cases", {"rows": scopes[:1]}
+    table = Table("probes", title, _COLUMNS, [], frame, about, filters, list(notes), short)
+    values = ("rows", "probe", "target", "metric", "control")
+    return table.filled(named.to_dict("records"), methods=("method",), holdouts=(), values=values)
 
 
 def probe_tables(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> list[Table]:
@@ -118,8 +115,3 @@ def _pick(title: str, probe: str, target: str, metric: str, control: str, legend
 def _value(row: dict) -> Cell:
     scale = Scale(0.0, 1.5, 0.0) if row["metric"] == "mutual_information" else Scale(0.0, 1.0, row["chance"])
     return Cell.number(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale)
-
-
-def _about(row: dict) -> dict:
-    values = {name: row[name] for name in ("rows", "probe", "target", "metric", "control")}
-    return {"methods": (row["subject"],) if row["kind"] == "method" else (), "values": values}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,9 +12,13 @@ from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.printed import number
 from magsig_tf.reasons import NO_TEST_ROWS, joined, of_row, of_rows
 from magsig_tf.report.tables.models import HELD_OUT, METHOD
-from magsig_tf.report.tables.table import Cell, Column, Row, Scale, Table, rows_of, signed_number
+from magsig_tf.report.tables.table import Cell, Column, Row, Scale, Table, signed_number
 from magsig_tf.report.words import MEANINGS, in_a_cell
-from magsig_tf.signatures.overlap import DRAWS
+from magsig_tf.signatures.permuted_control import DRAWS
+from magsig_tf.signatures.sources import UNTRAINED
+
+if TYPE_CHECKING:
+    from magsig_tf.signatures.study import SignatureStudy
 
 SCORES = ("auc", "f1", "brier")
 _NAN = float("nan")
@@ -79,7 +84,7 @@ def _stable(row: dict) -> Cell:
     return Cell(in_a_cell(of_row(row, "bound_")), faint=True) if pd.isna(row["stable"]) else Cell.count(row["stable"])
 
 
-_LABEL = replace(METHOD, once=True, width=20, of=lambda row: Cell.of_method(row["label"]))
+_LABEL = replace(METHOD, once=True, width=20)
 _PLACE = replace(HELD_OUT, once=False, of=lambda row: Cell(row["holdout"]))
 _FOLD = [
     Column("patient\nfold", of=lambda row: Cell.count(row["patient_fold"])),
@@ -136,7 +141,7 @@ def signature_table(frame: pd.DataFrame, holdouts: Sequence[str] = (), replicate
     place = replace(_PLACE, of=lambda row: Cell.place(row["holdout"], order))
     drawn = f"{replicates:,} bootstraps over cases" if replicates else "bootstrap over cases"
     title, about = "Sparse signatures, one row per run, scored on test cases", f"Interval of each score: 95%, {drawn}."
-    return _table("signatures", title, [_LABEL, place, *_FOLD, *_RUN], frame, about)
+    return _filled(Table("signatures", title, [_LABEL, place, *_FOLD, *_RUN], [], frame, about))
 
 
 def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
@@ -156,7 +161,7 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
     remark = Column("remark", "", False, of=lambda row: Cell(joined([*of_row(row), *of_row(row, "matched_")])))
     columns = [_LABEL, Column("pair", "", False, True, of=pair), *_FOLD, Column("k", "sizes of both", of=_sizes)]
     columns += [_J, _CHANCE, adjusted, _CEILING, _P, *_MATCHED, remark]
-    return _table("signature_overlap", "Overlap of signatures, for every pair of holdouts", columns, frame)
+    return _filled(Table("signature_overlap", "Overlap of signatures, for every pair of holdouts", columns, [], frame))
 
 
 def _bar(value: float) -> tuple[float, ...]:
@@ -199,29 +204,24 @@ def methods_table(frame: pd.DataFrame) -> Table:
     size = Column("mean k", of=lambda row: _NONE if pd.isna(row["mean_size"]) else Cell.count(row["mean_size"]))
     stability = Column("Nogueira", _NOGUEIRA, of=_number("nogueira"))
     columns = [label, size, _J, _CHANCE, _ADJUSTED, _P, stability, *_MATCHED]
-    return _table("signature_methods", "Means over all pairs", columns, frame, about)
+    return _filled(Table("signature_methods", "Means over all pairs", columns, [], frame, about))
 
 
 def stability_table(frame: pd.DataFrame) -> Table:
     """Return one row per run: Nogueira's index over bootstraps with its interval, and bounds on false dimensions."""
     columns = [_LABEL, _PLACE, *_FOLD, *_WITHIN]
-    return _table("signature_stability", "Bootstraps over training cases, lambda fixed", columns, frame)
+    return _filled(Table("signature_stability", "Bootstraps over training cases, lambda fixed", columns, [], frame))
 
 
 def tests_table(frame: pd.DataFrame) -> Table:
     """Return one row per pair of methods and holdout: difference of Nogueira's index and its p-value."""
-    return _table("signature_tests", "", [_PLACE, *_FOLD, *_TEST], frame)
+    table = Table("signature_tests", "", [_PLACE, *_FOLD, *_TEST], [], frame)
+    return table.filled(frame.to_dict("records"), methods=("first", "second"))
 
 
-def _table(name: str, title: str, columns: list[Column], frame: pd.DataFrame, about_cells: str = "") -> Table:
-    """Return a table whose rows are hidden with any method or holdout that they name."""
-
-    def about(row: dict) -> dict:
-        pair = (row["first"], row["second"]) if "first" in row else ()
-        holdouts = (row["holdout"],) if "holdout" in row else pair
-        return {"methods": (row["label"],) if "label" in row else pair, "holdouts": holdouts}
-
-    return Table(name, title, columns, rows_of(columns, frame.to_dict("records"), about), frame, about_cells)
+def _filled(table: Table) -> Table:
+    """Return a table whose rows are hidden with their method, and with any holdout that they name."""
+    return table.filled(table.frame.to_dict("records"), holdouts=("holdout", "first", "second"))
 
 
 def reasons_of_rows(frame: pd.DataFrame, names: Sequence[str], prefixes: Sequence[str] = ("",)) -> list[str]:
@@ -238,3 +238,51 @@ def reasons_of_rows(frame: pd.DataFrame, names: Sequence[str], prefixes: Sequenc
             if row[f"{prefix}reason"]:
                 said.setdefault(row[f"{prefix}reason"], []).append(" ".join(str(row[name]) for name in names))
     return [f"{', '.join(dict.fromkeys(rows))}: {reason}." for reason, rows in said.items()]
+
+
+NEVER_TRAINED = (
+    "random: an encoder that was never trained. Its features are the same at every holdout, so CKA is 1 and matching "
+    "changes nothing; its J shows how far a signature moves with the training rows alone."
+)
+_EACH = ("patient fold", "seed")
+
+
+def signature_tables(study: SignatureStudy) -> Iterator[Table]:
+    """Yield the tables that are printed, in their order.
+
+    Args:
+        study: The study; what it has not measured has no table.
+    """
+    runs = signature_table(study.runs, replicates=study.replicates).without("remark").without_constant(*_EACH)
+    title, notes = (
+        f"{study.name}: sparse signatures, scored on test cases",
+        reasons_of_rows(study.runs, ("label", "holdout")),
+    )
+    yield replace(runs, title=title, notes=notes)
+    if study.pairs is not None and study.methods is not None:
+        yield from _compared(study.pairs, study.methods)
+    if study.within is not None:
+        table = stability_table(study.within.stability).without_constant(*_EACH)
+        notes = reasons_of_rows(study.within.stability, ("label", "holdout"), ("", "bound_"))
+        tests = tests_table(study.within.tests).without_constant(*_EACH)
+        yield replace(table, title=f"\n{table.title}", notes=[] if tests.rows else notes)
+        if tests.rows:
+            yield replace(tests, notes=notes)
+
+
+def _compared(pairs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[Table]:
+    title = "\nHoldouts compared"
+    for label in dict.fromkeys(pairs["label"]) if len(pairs) else ():
+        yield replace(heat_table(label, pairs[pairs["label"] == label]), title=title)
+        title = ""
+    notes = [NEVER_TRAINED] if (methods["method"] == UNTRAINED).any() else []
+    notes += reasons_of_rows(methods[~methods["control"]], ("label",))
+    if len(pairs):
+        yield replace(overlap_table(mean_pairs(pairs)).without(*_EACH, "remark"), title=title)
+        notes += reasons_of_rows(pairs, ("label", "first", "second"), ("", "matched_"))
+        forced = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
+        notes += [
+            f"{row.label}: sets of these sizes share at least {row.fewest_shared:.0f} dimensions in a mean pair."
+            for row in forced.itertuples()
+        ]
+    yield replace(methods_table(methods), title=title, notes=notes)

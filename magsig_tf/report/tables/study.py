@@ -1,14 +1,14 @@
-"""Which cases are misclassified, and the runs themselves, as tables."""
+"""A study as tables: which cases are misclassified, the runs themselves, and the claims that they are held against."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pandas as pd
 
-from magsig_tf.report.tables.models import METHOD
-from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table, rows_of
+from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
+from magsig_tf.report.tables.models import HELD_OUT, METHOD
+from magsig_tf.report.tables.table import Cell, Column, Filter, Row, Scale, Table
 from magsig_tf.runs.matrix import Matrix
 from magsig_tf.runs.record import RunRecord
 
@@ -34,20 +34,17 @@ def case_table(strips: pd.DataFrame) -> Table:
     return Table("cases", title, columns, rows, strips, filters=filters)
 
 
+_LAMBDA = "strength of the gradient reversal at the chosen epoch"
 _RUN_COLUMNS = [
-    replace(METHOD, of=lambda row: Cell.of_method(row["label"])),
-    Column("held out", "", False, of=lambda row: Cell.place(row["holdout"], row["order"])),
+    METHOD,
+    Column("held out", "", False, of=HELD_OUT.of),
     Column("fold", "patient fold", of=lambda row: Cell.count(row["patient_fold"])),
     Column("seed", of=lambda row: Cell.count(row["seed"])),
     Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
     Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
     Column("selection", "how the epoch was chosen", False, of=lambda row: Cell(row["selection"])),
     Column("chosen epoch", of=lambda row: Cell.count(row["epoch"])),
-    Column(
-        "lambda",
-        "strength of the gradient reversal at the chosen epoch",
-        of=lambda row: Cell.number(row["lambda"], absent=""),
-    ),
+    Column("lambda", _LAMBDA, of=lambda row: Cell.number(row["lambda"], absent="")),
     Column("seconds", of=lambda row: Cell.count(row["seconds"], "{:.0f}")),
     Column("precision", "", False, of=lambda row: Cell(row["precision"])),
     Column("versions", "", False, of=lambda row: Cell(row["versions"])),
@@ -67,9 +64,8 @@ def run_table(matrix: Matrix) -> Table:
             record = _record(group.label, run.record) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
             records.append(record | {"batch_statistics": run.batch_statistics})
-    ordered = [record | {"order": matrix.holdouts} for record in records]
-    rows = rows_of(_RUN_COLUMNS, ordered, lambda row: {"methods": (row["label"],), "holdouts": (row["holdout"],)})
-    return Table("runs", "The runs", _RUN_COLUMNS, rows, pd.DataFrame(records))
+    table = Table("runs", "The runs", _RUN_COLUMNS, [], pd.DataFrame(records))
+    return table.filled(record | {"order": matrix.holdouts} for record in records)
 
 
 def _record(label: str, record: RunRecord) -> dict[str, object]:
@@ -83,3 +79,15 @@ def _record(label: str, record: RunRecord) -> dict[str, object]:
         "precision": record.precision or "",
         "versions": ", ".join(f"{name} {version}" for name, version in (record.versions or {}).items()),
     }
+
+
+def claims_page_table(claims: Claims) -> Table:
+    """Return the paper's claims and their verdicts, for the files of the page."""
+    other = f" ({OTHER_DATA})" if claims.of_other_data else ""
+    rows = []
+    for place, claim in enumerate(claims.claims, 1):
+        verdict = f"{claim.finding.verdict.value}{other}"
+        texts = (str(place), claim.statement, claim.stated.paper, claim.finding.ours, verdict)
+        rows.append(Row([Cell(text) for text in texts]))
+    columns = [Column("no."), *(Column(title, "", False) for title in ("claim", "paper", "ours", "verdict"))]
+    return Table("claims", "The paper's claims, judged by these runs", columns, rows, claims.table)

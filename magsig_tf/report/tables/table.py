@@ -188,17 +188,6 @@ class Row:
     values: dict[str, str] = field(default_factory=dict)
 
 
-def rows_of(columns: Sequence[Column], records: Iterable[dict], about: Callable[[dict], dict]) -> list[Row]:
-    """Return a row of cells for each record of a frame.
-
-    Args:
-        columns: Each makes its own cell.
-        records: Rows of the frame, as dictionaries.
-        about: Returns what else a row is made of: its methods, holdouts and values.
-    """
-    return [Row([column.of(record) for column in columns], **about(record)) for record in records]
-
-
 @dataclass(frozen=True)
 class Filter:
     """A choice above a table of the page.
@@ -258,6 +247,37 @@ class Table:
     notes: list[str] = field(default_factory=list)
     short: Mapping[str, Collection[str]] = field(default_factory=dict)
     ruled: bool = False
+
+    def filled(
+        self,
+        records: Iterable[dict],
+        order: Sequence[str] = (),
+        methods: Sequence[str] = ("label",),
+        holdouts: Sequence[str] = ("holdout",),
+        values: Sequence[str] = (),
+    ) -> Table:
+        """Return the table with a row for each record, whose cells its columns make.
+
+        Args:
+            records: Rows of a frame, as dictionaries.
+            order: Holdouts, by which rows are sorted, known to each record as "order"; empty sorts nothing.
+            methods: Keys of a record that hold labels, as far as it has them.
+            holdouts: Keys of a record that hold holdouts, as far as it has them.
+            values: Keys of a record that the table is filtered by.
+        """
+        if order:
+            placed = [record | {"order": order} for record in records]
+            records = sorted(placed, key=lambda record: Cell.place(record["holdout"], order).value or 0.0)
+        rows = [
+            Row(
+                [column.of(record) for column in self.columns],
+                tuple(record[key] for key in methods if record.get(key)),
+                tuple(record[key] for key in holdouts if record.get(key)),
+                {key: record[key] for key in values},
+            )
+            for record in records
+        ]
+        return replace(self, rows=rows)
 
     @property
     def legend(self) -> str:

@@ -13,7 +13,8 @@ from rich.text import Text
 SUBTYPES_SHOWN = 40
 UNREADABLE_SHOWN = 20
 EXAMPLES_SHOWN = 3
-_STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "pad_edge": False}
+_NUMBER: dict[str, Any] = {"justify": "right", "no_wrap": True}
+_FOLDED: dict[str, Any] = {"overflow": "fold"}
 
 
 def report_tables(info: dict) -> RenderableType:
@@ -27,12 +28,9 @@ def report_tables(info: dict) -> RenderableType:
     """
     report = info["report"]
     parts: list[RenderableType] = [_counts(report, info["magnifications"]), _cases(report, info["magnifications"])]
-    if report["quirks"]:
-        parts.append(_quirks(report["quirks"]))
-    if report["unreadable"]["count"]:
-        parts.append(_unreadable(report["unreadable"]))
-    if report["ignored"]:
-        parts.append(_ignored(report["ignored"]))
+    parts += [_quirks(report["quirks"])] if report["quirks"] else []
+    parts += [_unreadable(report["unreadable"])] if report["unreadable"]["count"] else []
+    parts += [_ignored(report["ignored"])] if report["ignored"] else []
     parts.append(Text("\n".join(_closing_lines(info))))
     return Group(*parts)
 
@@ -47,18 +45,16 @@ def _counts(report: dict, magnifications: list[str]) -> Table:
     counts = report["counts"]
     # a magnification that is known but absent still has its column
     columns = list(dict.fromkeys([*magnifications, *(entry["magnification"] for entry in counts)]))
-    table = _table("Images: found/known to exist" if has_known else "Images", [*columns, "all"])
+    table = _numbers("Images: found/known to exist" if has_known else "Images", [*columns, "all"])
     for label in dict.fromkeys(entry["label"] for entry in counts):
         of_label = [entry for entry in counts if entry["label"] == label]
         table.add_row(label, *_cells(of_label, columns, has_known), style="bold")
-        by_subtype: dict[str, list[dict]] = {}
-        for entry in of_label:
-            by_subtype.setdefault(entry["subtype"], []).append(entry)
-        by_subtype.pop("", None)
-        for subtype in list(by_subtype)[:SUBTYPES_SHOWN]:
-            table.add_row(Text(f"  {subtype}"), *_cells(by_subtype[subtype], columns, has_known))
-        if len(by_subtype) > SUBTYPES_SHOWN:
-            table.add_row(Text(f"  and {len(by_subtype) - SUBTYPES_SHOWN:,} more subtypes", style="dim"))
+        subtypes = [name for name in dict.fromkeys(entry["subtype"] for entry in of_label) if name]
+        for subtype in subtypes[:SUBTYPES_SHOWN]:
+            entries = [entry for entry in of_label if entry["subtype"] == subtype]
+            table.add_row(Text(f"  {subtype}"), *_cells(entries, columns, has_known))
+        if len(subtypes) > SUBTYPES_SHOWN:
+            table.add_row(Text(f"  and {len(subtypes) - SUBTYPES_SHOWN:,} more subtypes", style="dim"))
         table.add_section()
     table.add_row("all", *_cells(counts, columns, has_known), style="bold")
     return table
@@ -80,7 +76,7 @@ def _cell(entries: list[dict], has_known: bool) -> Text:
 
 
 def _cases(report: dict, magnifications: list[str]) -> Table:
-    table = _table("Cases (patients)", [*magnifications, "any"])
+    table = _numbers("Cases (patients)", [*magnifications, "any"])
     for label in dict.fromkeys(entry["label"] for entry in report["cases_per_class"]):
         counts = [f"{entry['cases']:,}" for entry in report["cases_per_class"] if entry["label"] == label]
         table.add_row(label, *counts)
@@ -88,10 +84,7 @@ def _cases(report: dict, magnifications: list[str]) -> Table:
 
 
 def _quirks(quirks: list[dict]) -> Table:
-    table = Table(title="Quirks", **_STYLE)
-    table.add_column("count", justify="right", no_wrap=True)
-    table.add_column("what", max_width=36)
-    table.add_column("examples", overflow="fold")
+    table = _table("Quirks", {"count": _NUMBER, "what": {"max_width": 36}, "examples": _FOLDED})
     for quirk in quirks:
         shown = [Text(example) for example in quirk["examples"][:EXAMPLES_SHOWN]]
         more = quirk["examples_in_all"] - len(shown)
@@ -102,9 +95,7 @@ def _quirks(quirks: list[dict]) -> Table:
 
 
 def _unreadable(unreadable: dict) -> Table:
-    table = Table(title="Unreadable images, left out", **_STYLE | {"title_style": "bold red"})
-    table.add_column("file", overflow="fold")
-    table.add_column("why", overflow="fold")
+    table = _table("Unreadable images, left out", {"file": _FOLDED, "why": _FOLDED}, "bold red")
     for entry in unreadable["files"][:UNREADABLE_SHOWN]:
         table.add_row(Text(entry["path"]), Text(entry["reason"]))
     if unreadable["count"] > UNREADABLE_SHOWN:
@@ -113,10 +104,7 @@ def _unreadable(unreadable: dict) -> Table:
 
 
 def _ignored(ignored: list[dict]) -> Table:
-    table = Table(title="Other files, ignored", **_STYLE)
-    table.add_column("what")
-    table.add_column("count", justify="right")
-    table.add_column("for example", overflow="fold")
+    table = _table("Other files, ignored", {"what": {}, "count": {"justify": "right"}, "for example": _FOLDED})
     for entry in ignored:
         table.add_row(Text(entry["what"]), f"{entry['count']:,}", Text(entry["examples"][0]))
     return table
@@ -135,9 +123,16 @@ def _closing_lines(info: dict) -> Iterator[str]:
     yield f"prepared at {info['size']}x{info['size']} px ({info['resize']}), content {info['content_hash'][:16]}"
 
 
-def _table(title: str, numbers: list[str]) -> Table:
-    table = Table(title=title, **_STYLE)
-    table.add_column("", no_wrap=True)
-    for name in numbers:
-        table.add_column(Text(name), justify="right", no_wrap=True)
+def _numbers(title: str, names: list[str]) -> Table:
+    """Return a table of numbers, whose first column says what is counted."""
+    table = _table(title, {"": {"no_wrap": True}})
+    for name in names:
+        table.add_column(Text(name), **_NUMBER)
+    return table
+
+
+def _table(title: str, columns: dict[str, dict[str, Any]], style: str = "bold") -> Table:
+    table = Table(title=title, title_justify="left", title_style=style, box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, settings in columns.items():
+        table.add_column(Text(name), **settings)
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
@@ -11,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from magsig_tf.report.tables.table import Cell, Column, Row, Table
+from magsig_tf.report.tables.table import Cell, Table
 
 WIDTH = 100
 
@@ -22,20 +23,24 @@ def output_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def print_table(table: Table, console: Console) -> None:
-    """Print a table with its title and legend above and its notes below; in parts where it is too wide.
+def print_tables(tables: Iterable[Table], console: Console, notes: Sequence[str] = ()) -> None:
+    """Print tables with their titles and legends above and their notes below; in parts where one is too wide.
 
     Args:
-        table: What to print.
+        tables: What to print.
         console: Where to.
+        notes: Sentences below all of them.
     """
-    if table.title:
-        console.print(Text(table.title, style="bold"))
-    if table.legend:
-        console.print(Text(table.legend, style="dim"))
-    for part in parts(table, console.width):
-        console.print(draw(part))
-    for note in table.notes:
+    for table in tables:
+        if table.title:
+            console.print(Text(table.title, style="bold"))
+        if table.legend:
+            console.print(Text(table.legend, style="dim"))
+        for part in parts(table, console.width):
+            console.print(draw(part))
+        for note in table.notes:
+            console.print(Text(note))
+    for note in notes:
         console.print(Text(note))
 
 
@@ -65,33 +70,17 @@ def draw(table: Table) -> Drawn:
     drawn = Drawn(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in table.columns:
         drawn.add_column(column.title, justify="right" if column.numeric else "left", no_wrap=True)
-    above: Row | None = None
+    # a section has the same words in the first columns, as far as these do not repeat them
+    leading = next((place for place, column in enumerate(table.columns) if not column.once), len(table.columns))
+    texts = [[cell.text for cell in row.cells] for row in table.rows]
     for place, row in enumerate(table.rows):
-        same = _repeats(table.columns, row, above)
-        cells = [
-            Text() if repeated and column.once else _text(cell, column.width)
-            for cell, column, repeated in zip(row.cells, table.columns, same, strict=True)
-        ]
-        after = table.rows[place + 1] if place + 1 < len(table.rows) else None
-        begins = after is None or not all(_repeats(table.columns, after, row)[: _leading(table.columns)])
-        drawn.add_row(*cells, end_section=table.ruled and begins)
-        above = row
+        cells, same = [], place > 0
+        for at, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True)):
+            same = same and (not column.once or cell.text == texts[place - 1][at])
+            cells.append(Text() if same and column.once else _text(cell, column.width))
+        ends = place + 1 == len(texts) or texts[place + 1][:leading] != texts[place][:leading]
+        drawn.add_row(*cells, end_section=table.ruled and ends)
     return drawn
-
-
-def _leading(columns: list[Column]) -> int:
-    """Return the number of first columns whose words are not repeated: a section has the same in all of them."""
-    return next((place for place, column in enumerate(columns) if not column.once), len(columns))
-
-
-def _repeats(columns: list[Column], row: Row, above: Row | None) -> list[bool]:
-    """Say of each cell whether it and those of the once-columns before it are as in the row above."""
-    found, same = [], True
-    for place, column in enumerate(columns):
-        equal = same and above is not None and row.cells[place].text == above.cells[place].text
-        found.append(equal)
-        same = equal if column.once else same
-    return found
 
 
 def _text(cell: Cell, width: int) -> Text:

@@ -22,7 +22,8 @@ from magsig_tf.report.figures import (
     SplitDiagram,
     TrainingCurves,
 )
-from magsig_tf.report.figures.base import SMALLEST, shortened
+from magsig_tf.report.figures.base import SMALLEST
+from magsig_tf.report.figures.marks import shortened
 from magsig_tf.runs.matrix import Matrix
 from magsig_tf.statistics.metrics import auc
 from tests.evaluation.fake_runs import FakeStudy

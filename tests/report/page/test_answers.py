@@ -12,7 +12,7 @@ from magsig_tf.report.page.answers import (
     answer_unseen,
     answer_wrong,
 )
-from magsig_tf.report.page.result_tables import ResultTables
+from magsig_tf.report.page.material import ResultTables
 
 NAN = float("nan")
 

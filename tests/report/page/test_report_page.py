@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from magsig_tf.report.page.files import as_latex
-from magsig_tf.report.page.render import said
+from magsig_tf.report.page.report import as_latex, said
 from tests.report.page.small_report import COUNTS, HOSTILE, add_signatures, small_report, small_study
 
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;"

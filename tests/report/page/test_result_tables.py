@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from magsig_tf.evaluation import arrange, load_runs
-from magsig_tf.report.page.result_tables import read_result_tables
+from magsig_tf.report.page.material import read_result_tables
 from tests.report.page.small_report import add_signatures, small_study
 
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from magsig_tf.report.page.files import as_latex
+from magsig_tf.report.page.report import as_latex
 from magsig_tf.report.tables.table import Cell, Column, Pick, Row, Table, signed_number
-from magsig_tf.report.terminal.render import parts, print_table
+from magsig_tf.report.terminal.render import parts, print_tables
 
 NAN = float("nan")
 METRICS = {"auc": (0.8, 0.7, 0.9), "brier": (0.25, NAN, NAN)}
@@ -39,7 +39,7 @@ def table():
 
 def printed(table, width=100):
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    print_table(table, console)
+    print_tables([table], console)
     return console.file.getvalue()
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from magsig_tf.evaluation import load_runs
 from magsig_tf.evaluation.claims.judge import judge_claims
-from magsig_tf.report.terminal.claims import print_claims
+from magsig_tf.report.terminal.results import print_claims
 from tests.evaluation.fake_runs import FakeStudy
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from magsig_tf.evaluation import load_runs
 from magsig_tf.evaluation.comparison import compare
 from magsig_tf.evaluation.printed import number, p_value
-from magsig_tf.report.terminal.comparison import print_comparison
+from magsig_tf.report.terminal.results import print_comparison
 from tests.evaluation.fake_runs import FakeStudy
 
 LONG = "a-method-with-quite-a-long-name"

@@ -8,7 +8,7 @@ from rich.console import Console
 from magsig_tf.evaluation import load_runs
 from magsig_tf.evaluation.augmentation.explanation import explain
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.terminal.explanation import print_explanation
+from magsig_tf.report.terminal.results import print_explanation
 from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans
 from tests.evaluation.fake_runs import FakeStudy
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from magsig_tf.report.terminal.gans import print_quality
+from magsig_tf.report.terminal.results import print_quality
 
 VALUES = {
     "kid": (0.435, 0.24),

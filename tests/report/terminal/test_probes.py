@@ -10,7 +10,7 @@ from rich.console import Console
 from magsig_tf.evaluation.probes.rows import ProbedRows
 from magsig_tf.evaluation.probes.summary import probe_notes, summarise_probes
 from magsig_tf.report.tables.probes import probe_tables
-from magsig_tf.report.terminal.probes import print_probes
+from magsig_tf.report.terminal.results import print_probes
 from tests.evaluation.probes.planted import MAGNIFICATIONS, planted
 
 

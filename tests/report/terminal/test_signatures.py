@@ -10,8 +10,8 @@ from rich.console import Console
 
 from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.report.tables import signatures as tables
-from magsig_tf.report.terminal.render import print_table
-from magsig_tf.report.terminal.signatures import print_signatures
+from magsig_tf.report.terminal.render import print_tables
+from magsig_tf.report.terminal.results import print_signatures
 from magsig_tf.signatures.sources import sources_of_files, sources_of_runs
 from magsig_tf.signatures.study import study_signatures
 from magsig_tf.statistics_rule import MARK
@@ -129,7 +129,7 @@ def test_long_labels_of_a_pair_are_broken_not_cut():
     row = {"holdout": "40X", "patient_fold": 0, "first": old, "second": f"baseline 01d0ba5e oracle {MARK}"}
     frame = pd.DataFrame([row | {"difference": 0.5, "p_value": 0.01, "reason": "", "seed": seed} for seed in (0, 1)])
     console = Console(file=io.StringIO(), width=100, highlight=False)
-    print_table(tables.tests_table(frame), console)
+    print_tables([tables.tests_table(frame)], console)
     text = console.file.getvalue()
     assert "…" not in text
     assert all(word in text for word in (*old.split(), "01d0ba5e"))

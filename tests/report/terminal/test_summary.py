@@ -8,7 +8,7 @@ from rich.console import Console
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, load_runs, summarise
 from magsig_tf.evaluation.printed import number
-from magsig_tf.report.terminal.summary import check_shown, print_summary
+from magsig_tf.report.terminal.results import check_shown, print_summary
 from tests.evaluation.fake_runs import FakeStudy
 
 
