@@ -1,16 +1,159 @@
-"""A prepared data set on disk: `manifest.parquet`, `images.npy` and `dataset.json` in one folder."""
+"""A prepared data set: its manifest, one row an image sorted by path, and the folder that holds it on disk.
+
+Row i of `manifest.parquet` belongs to image i of `images.npy`; `dataset.json` says the rest.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import read_json
+from magsig_tf.data.columns import COLOUR_COLUMNS, COLUMNS, HASHED_COLUMNS, LABELS
 from magsig_tf.errors import DataError
+
+MOST_MAGNIFICATIONS = 100
+"""More are a mistake, such as a column of file names; tables of slides by magnification would fill the memory."""
+
+
+def magnification_order(values: Iterable[str]) -> list[str]:
+    """Return the distinct magnifications in their natural order.
+
+    Args:
+        values: Magnification names such as "40X"; repeats are allowed.
+
+    Returns:
+        The names ordered by their leading number where every one has it, else in alphabetical order.
+    """
+    names = sorted({str(value) for value in values})
+    numbers = [float(found[0]) for name in names if (found := re.match(r"\d+(\.\d+)?", name, re.ASCII))]
+    if len(numbers) == len(names):
+        return [name for _, name in sorted(zip(numbers, names, strict=True))]
+    return names
+
+
+def build_manifest(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Build and check a manifest.
+
+    Args:
+        rows: One mapping an image: at least `path`, `label`, `magnification`, `case` and the measured columns; what a
+            source does not know (`subtype`, `slide`, `sequence`, `origin`) is filled in; other columns are kept.
+
+    Returns:
+        The manifest, sorted by path, with the standard columns first.
+
+    Raises:
+        DataError: as `check_manifest`.
+    """
+    frame = pd.DataFrame.from_records(list(rows))
+    if frame.empty:
+        raise DataError("Expected at least one readable image", "found none", "Check --source")
+    frame = frame.sort_values("path", kind="stable", ignore_index=True)
+    for column, default in (("subtype", ""), ("sequence", ""), ("origin", "file"), ("slide", "")):
+        if column not in frame:
+            frame[column] = default
+    # a data set without slides has one a case
+    frame["slide"] = frame["slide"].where(frame["slide"] != "", frame["case"])
+    frame = frame[[*COLUMNS, *(column for column in frame if column not in COLUMNS)]]
+    frame = frame.astype({"width": np.int64, "height": np.int64} | dict.fromkeys(COLOUR_COLUMNS, np.float32))
+    check_manifest(frame)
+    return frame
+
+
+def check_manifest(frame: pd.DataFrame) -> None:
+    """Refuse a manifest that the protocol cannot stand on.
+
+    Args:
+        frame: A table with `path`, `label`, `magnification`, `case` and perhaps `cohort`.
+
+    Raises:
+        DataError: a path twice, an unknown label, an empty case or magnification, more than `MOST_MAGNIFICATIONS`, a
+            case with two labels, or a case that is in the fixed test cohort and outside of it.
+    """
+    doubled = frame["path"][frame["path"].duplicated()]
+    if len(doubled):
+        raise DataError(
+            "Expected each path once", f"found {doubled.iloc[0]!r} twice ({len(doubled)} repeats)", "Remove the repeats"
+        )
+    unknown = frame.loc[~frame["label"].isin(LABELS), "label"]
+    if len(unknown):
+        raise DataError(f"Expected the labels {' and '.join(LABELS)}", f"found {unknown.iloc[0]!r}", "Correct it")
+    for column in ("case", "magnification"):
+        empty = frame.loc[frame[column] == "", "path"]
+        if len(empty):
+            raise DataError(
+                f"Expected a {column} for every image", f"found none for {empty.iloc[0]!r}", "Fill in that column"
+            )
+    names = frame["magnification"].unique()
+    if len(names) > MOST_MAGNIFICATIONS:
+        raise DataError(
+            f"Expected at most {MOST_MAGNIFICATIONS} magnifications",
+            f"found {len(names)}, among them {', '.join(map(repr, names[:3]))}",
+            "Check that the column magnification holds the magnification",
+        )
+    _check_constant_in_case(frame["case"], frame["label"], "label", "every image of a patient has the patient's label")
+    if "cohort" in frame:
+        fixed = (frame["cohort"] == "test").map({True: "test", False: "development"})
+        _check_constant_in_case(frame["case"], fixed, "cohort", "a patient on both sides would leak")
+
+
+def _check_constant_in_case(case: pd.Series, value: pd.Series, name: str, why: str) -> None:
+    found = value.groupby(case).agg(["nunique", "min", "max"])
+    mixed = found[found["nunique"] > 1]
+    if len(mixed):
+        raise DataError(
+            f"Expected one {name} per case ({why})",
+            f"found case {mixed.index[0]!r} with {mixed['min'].iloc[0]!r} and {mixed['max'].iloc[0]!r}",
+            f"Correct its {name} or its case name",
+        )
+
+
+def content_hash(manifest: pd.DataFrame) -> str:
+    """Return the identity of a data set's content.
+
+    Args:
+        manifest: A manifest with `pixel_sha256`.
+
+    Returns:
+        SHA-256 (64 hex digits) over path, label, magnification, case, slide, cohort (where given) and pixel hash in
+        row order: the same wherever the images lay and however they were packed.
+    """
+    columns = [column for column in HASHED_COLUMNS if column in manifest]
+    digest = hashlib.sha256("\x1f".join(columns).encode())
+    for row in zip(*(manifest[column] for column in columns), strict=True):
+        digest.update(("\x1e" + "\x1f".join(str(value) for value in row)).encode())
+    return digest.hexdigest()
+
+
+def without_common_folder(paths: Iterable[str]) -> dict[str, str]:
+    """Return every path relative to the deepest folder that all of them share.
+
+    An archive and an unpacked folder, given from whichever level, then name their images alike.
+
+    Args:
+        paths: Relative posix paths.
+
+    Returns:
+        A mapping from each path to its shortened form; the order of the paths stays the same.
+    """
+    paths = list(paths)
+    if not paths:
+        return {}
+    # the smallest and the largest folder share what all share
+    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    first, last = min(folders), max(folders)
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
+    return {path: "/".join(PurePosixPath(path).parts[shared:]) for path in paths}
+
 
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
 _NEEDED_COLUMNS = ("path", "label", "magnification", "case", "slide", "pixel_sha256", "perceptual_hash")

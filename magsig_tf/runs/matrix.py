@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import RunError
 from magsig_tf.runs.run import Run, run_name
 from magsig_tf.statistics_rule import MARK, MOVING

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 
 EXAMPLES = 5
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from magsig_tf import __version__
 from magsig_tf.atomic_files import replacing, write_json
-from magsig_tf.data.manifest import build_manifest, content_hash, magnification_order, without_common_folder
 from magsig_tf.data.preparation.report import validation_report
 from magsig_tf.data.preparation.spool import Spool
+from magsig_tf.data.prepared import build_manifest, content_hash, magnification_order, without_common_folder
 from magsig_tf.data.sources.source import DataSource
 from magsig_tf.errors import DataError
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from magsig_tf.data.columns import LABELS, MEASURED_COLUMNS
-from magsig_tf.data.manifest import check_manifest
+from magsig_tf.data.prepared import check_manifest
 from magsig_tf.data.sources.images import SourceImage, printable
 from magsig_tf.data.sources.source import DataSource
 from magsig_tf.errors import DataError

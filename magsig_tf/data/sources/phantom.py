@@ -14,8 +14,7 @@ import pandas as pd
 
 from magsig_tf.config_files import parse_yaml
 from magsig_tf.data.phantom import PhantomSettings, measure_rows, phantom_manifest, render_rows
-from magsig_tf.data.preparation.measures import measure
-from magsig_tf.data.sources.images import DecodedImage, Reader, SourceImage
+from magsig_tf.data.sources.images import DecodedImage, Reader, SourceImage, measure
 from magsig_tf.data.sources.source import DataSource
 from magsig_tf.errors import UsageError
 from magsig_tf.parallel_work import map_in_order

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.evaluation.probes.answers import SCORES, Answer, answer_all
 from magsig_tf.evaluation.probes.rows import ProbedRows
 from magsig_tf.parallel_work import available_cores, map_in_order

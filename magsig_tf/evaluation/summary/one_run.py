@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.evaluation.summary.frame import summarise
 from magsig_tf.reasons import NO_TEST_IMAGES, Reason
 from magsig_tf.runs.finished import LoadedRuns

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.quality import kid, neighbours
 from magsig_tf.gan.quality.neighbours import Distances, distances_within, memorisation, squared_distances

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.sources.choose import choose_source
+from magsig_tf.data.sources.source import choose_source
 from magsig_tf.errors import MagsigError
 
 FILES = 16

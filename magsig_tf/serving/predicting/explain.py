@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from magsig_tf.data.preparation.decode import read_native
-from magsig_tf.data.sources.images import UnreadableImage
+from magsig_tf.data.sources.images import UnreadableImage, read_native
 from magsig_tf.serving.exported_model import ExportedModel
 
 _LABELS = ("benign", "malignant")

@@ -12,7 +12,7 @@ from typing import TypeGuard
 import numpy as np
 
 from magsig_tf.atomic_files import read_json
-from magsig_tf.data.preparation.decode import RESIZE
+from magsig_tf.data.sources.images import RESIZE
 from magsig_tf.errors import DataError
 from magsig_tf.serving.exporting.version_folder import find_version
 

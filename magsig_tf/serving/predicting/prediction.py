@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from magsig_tf.data.preparation.decode import bytes_of, decode, reason_of
+from magsig_tf.data.sources.images import bytes_of, decode, reason_of
 from magsig_tf.parallel_work import map_in_threads
 from magsig_tf.serving.predicting.input_images import InputImage
 from magsig_tf.serving.predicting.model_description import Answers, ModelDescription

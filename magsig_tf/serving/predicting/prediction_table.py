@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import DataError
 from magsig_tf.serving.predicting.model_description import ModelDescription
 from magsig_tf.serving.predicting.prediction import Prediction, is_outside

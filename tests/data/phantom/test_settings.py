@@ -1,6 +1,7 @@
 import pytest
 
-from magsig_tf.data.phantom import DEFAULT_FIELDS_UM, PhantomSettings
+from magsig_tf.data.phantom import PhantomSettings
+from magsig_tf.data.phantom.settings import DEFAULT_FIELDS_UM
 from magsig_tf.errors import UsageError
 
 
