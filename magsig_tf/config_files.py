@@ -86,11 +86,8 @@ def _options_of(name: str, source: str) -> type[MethodOptions]:
         raise UsageError(f"Expected a method class at {name}", "found none with `Options`", "Derive it from Method")
     clash = set(options.model_fields) & set(Settings.model_fields)
     if clash:
-        raise PluginError(
-            f"Expected options of the method {name!r} to have names of their own",
-            f"found {min(clash)!r}, which is a general setting",
-            f"Rename it in {source}",
-        )
+        expected = f"Expected options of the method {name!r} to have names of their own"
+        raise PluginError(expected, f"found {min(clash)!r}, which is a general setting", f"Rename it in {source}")
     return options
 
 
@@ -108,11 +105,9 @@ def build_config(raw: Mapping[str, Any]) -> Config:
         UsageError: a key is unknown (the nearest is offered), or a value is out of range.
     """
     if OLD_KEY in raw:
-        raise UsageError(
-            "Expected the key batch_statistics in the place of freeze_batch_statistics",
-            f"found {OLD_KEY}: {raw[OLD_KEY]}",
-            f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}",
-        )
+        expected = "Expected the key batch_statistics in the place of freeze_batch_statistics"
+        remedy = f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}"
+        raise UsageError(expected, f"found {OLD_KEY}: {raw[OLD_KEY]}", remedy)
     core = {key: value for key, value in raw.items() if key in Settings.model_fields}
     settings = _validated(Settings, core)
     classes = method_options()
@@ -137,11 +132,8 @@ def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "config"
-        raise UsageError(
-            f"Expected a valid value of {key}",
-            f"found {repr(first['input'])[:100]}: {first['msg']}",
-            "`magsig train --help` lists every key",
-        ) from error
+        found = f"found {repr(first['input'])[:100]}: {first['msg']}"
+        raise UsageError(f"Expected a valid value of {key}", found, "`magsig train --help` lists every key") from error
 
 
 def shipped_configs() -> list[str]:

@@ -101,11 +101,9 @@ class Plugin:
         except MagsigError:
             raise
         except Exception as error:  # a plugin's module may raise anything at import
-            raise PluginError(
-                f"Expected to import the {self.kind[:-1]} {self.name!r} from {self.source} ({self.value})",
-                f"found {type(error).__name__}: {error}",
-                "Repair or uninstall that package",
-            ) from error
+            expected = f"Expected to import the {self.kind[:-1]} {self.name!r} from {self.source} ({self.value})"
+            remedy = "Repair or uninstall that package"
+            raise PluginError(expected, f"found {type(error).__name__}: {error}", remedy) from error
 
 
 class Registry:
@@ -192,11 +190,9 @@ def naming_plugins(*plugins: tuple[str, str]) -> Iterator[None]:
             where = _place_in(error, registry(kind).load(name))
             if where:
                 lines = str(error).strip().splitlines() or ["no message"]
-                raise PluginError(
-                    f"Expected the {kind[:-1]} {name!r} to work",
-                    f"found {type(error).__name__} in {where}: {lines[0]}",
-                    "The error is in that plugin, not in magsig: mend it, or ask its author",
-                ) from error
+                expected = f"Expected the {kind[:-1]} {name!r} to work"
+                remedy = "The error is in that plugin, not in magsig: mend it, or ask its author"
+                raise PluginError(expected, f"found {type(error).__name__} in {where}: {lines[0]}", remedy) from error
         raise
 
 

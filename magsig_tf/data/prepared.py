@@ -93,11 +93,9 @@ def check_manifest(frame: pd.DataFrame) -> None:
             )
     names = frame["magnification"].unique()
     if len(names) > MOST_MAGNIFICATIONS:
-        raise DataError(
-            f"Expected at most {MOST_MAGNIFICATIONS} magnifications",
-            f"found {len(names)}, among them {', '.join(map(repr, names[:3]))}",
-            "Check that the column magnification holds the magnification",
-        )
+        expected = f"Expected at most {MOST_MAGNIFICATIONS} magnifications"
+        remedy = "Check that the column magnification holds the magnification"
+        raise DataError(expected, f"found {len(names)}, among them {', '.join(map(repr, names[:3]))}", remedy)
     _check_constant_in_case(frame["case"], frame["label"], "label", "every image of a patient has the patient's label")
     if "cohort" in frame:
         fixed = (frame["cohort"] == "test").map({True: "test", False: "development"})
@@ -208,11 +206,8 @@ class PreparedDataset:
             raise DataError(f"Expected a whole data set in {folder}", f"found: {found}", _REMEDY) from error
         missing = [column for column in _NEEDED_COLUMNS if column not in manifest]
         if missing:
-            raise DataError(
-                f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}",
-                f"found no {missing[0]!r}",
-                _REMEDY,
-            )
+            expected = f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}"
+            raise DataError(expected, f"found no {missing[0]!r}", _REMEDY)
         if images.shape != shape or images.dtype != np.uint8:
             raise DataError(
                 f"Expected uint8 images of shape {shape} in {folder}", f"found {images.dtype} {images.shape}", _REMEDY
@@ -243,8 +238,5 @@ def _check_kinds(info: dict, path: Path) -> None:
     if not wrong and not all(isinstance(name, str) for name in info["magnifications"]):
         wrong = ["magnifications"]
     if wrong:
-        raise DataError(
-            f"Expected name, size, content_hash and magnifications in {path}",
-            f"found {wrong[0]} {repr(info.get(wrong[0]))[:100]}",
-            _REMEDY,
-        )
+        expected = f"Expected name, size, content_hash and magnifications in {path}"
+        raise DataError(expected, f"found {wrong[0]} {repr(info.get(wrong[0]))[:100]}", _REMEDY)

@@ -136,11 +136,8 @@ def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[s
             f"Expected a holdout among the study's magnifications {', '.join(chosen)}", f"found {holdout!r}", "Add it"
         )
     if len(set(chosen)) < 2:
-        raise UsageError(
-            "Expected at least two magnifications",
-            f"found only {holdout!r}",
-            "Each holdout needs at least one source magnification",
-        )
+        remedy = "Each holdout needs at least one source magnification"
+        raise UsageError("Expected at least two magnifications", f"found only {holdout!r}", remedy)
     return manifest[manifest["magnification"].isin(chosen)]
 
 
@@ -195,11 +192,9 @@ def _check_classes(manifest: pd.DataFrame, rows: dict[str, np.ndarray], holdout:
         found = set(manifest["label"].to_numpy()[rows[part]])
         missing = {"benign", "malignant"} - found
         if missing and part != "test":
-            raise DataError(
-                f"Expected benign and malignant cases in the {part} part at holdout {holdout}",
-                f"found {'only ' + found.pop() if found else 'none'}",
-                "Use fewer folds, another split_seed, or data with more cases",
-            )
+            expected = f"Expected benign and malignant cases in the {part} part at holdout {holdout}"
+            remedy = "Use fewer folds, another split_seed, or data with more cases"
+            raise DataError(expected, f"found {'only ' + found.pop() if found else 'none'}", remedy)
         if missing:
             warnings.append(
                 f"Test cases at {holdout} lack {' and '.join(sorted(missing))} ones: AUC is not defined here"
@@ -264,11 +259,9 @@ def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]
         for second in names[position + 1 :]:
             both = set(study.loc[sides[first], "group"]) & set(study.loc[sides[second], "group"])
             if both:
-                raise DataError(
-                    "Expected every case on one side of a split",
-                    f"found {min(both)} in {first} and in {second}",
-                    "This is a defect of the split: please report it",
-                )
+                expected = "Expected every case on one side of a split"
+                remedy = "This is a defect of the split: please report it"
+                raise DataError(expected, f"found {min(both)} in {first} and in {second}", remedy)
             pairs = near_duplicates(
                 study.loc[sides[first], "perceptual_hash"], study.loc[sides[second], "perceptual_hash"]
             )

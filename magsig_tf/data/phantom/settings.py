@@ -73,11 +73,9 @@ class PhantomSettings:
                 "Phantom settings take either true_fields or fields_um", "Found both", "Leave one of them out"
             )
         if (self.test_benign == 0) != (self.test_malignant == 0):
-            raise UsageError(
-                "The phantom's test cohort needs cases of both classes, or none at all",
-                f"Found {self.test_benign} benign and {self.test_malignant} malignant",
-                "Set test_benign and test_malignant both to 0, or both above 0",
-            )
+            expected = "The phantom's test cohort needs cases of both classes, or none at all"
+            remedy = "Set test_benign and test_malignant both to 0, or both above 0"
+            raise UsageError(expected, f"Found {self.test_benign} benign and {self.test_malignant} malignant", remedy)
         images = self.cases * self.tiles * len(MAGNIFICATIONS)
         if images > MOST_IMAGES:
             raise UsageError(

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import PIL
 
-from magsig_tf.atomic_files import read_json, writing
+from magsig_tf.atomic_files import holding, read_json, writing
 from magsig_tf.data.preparation.spool import Spool, spool_key
 from magsig_tf.data.preparation.write_dataset import write_dataset
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.sources.images import RESIZE, SourceImage
 from magsig_tf.data.sources.source import DataSource, choose_source
 from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
-from magsig_tf.locking import holding
 from magsig_tf.parallel_work import available_cores, map_in_order
 from magsig_tf.workspace import Workspace
 

@@ -95,11 +95,9 @@ def _is_bad(record: dict) -> bool:
 def _check_unreadable(unreadable: list[dict[str, str]], images: int) -> None:
     if len(unreadable) > UNREADABLE_LIMIT * images:
         first = "; ".join(f"{entry['path']} ({entry['reason']})" for entry in unreadable[:3])
-        raise DataError(
-            f"Expected at most {UNREADABLE_LIMIT:.0%} unreadable images",
-            f"found {len(unreadable)} of {images}, among them {first}",
-            "Replace these files, or remove them if they are not wanted",
-        )
+        expected = f"Expected at most {UNREADABLE_LIMIT:.0%} unreadable images"
+        remedy = "Replace these files, or remove them if they are not wanted"
+        raise DataError(expected, f"found {len(unreadable)} of {images}, among them {first}", remedy)
 
 
 def _write_parquet(path: Path, frame: pd.DataFrame) -> None:

@@ -110,11 +110,9 @@ class TarStream:
         except MagsigError:
             raise
         except Exception as error:  # tarfile and the decompressors raise anything on damaged bytes
-            raise DataError(
-                f"Expected to read the archive {self.path.name} to its end",
-                f"found it damaged or cut off after {printable(last)} ({error})",
-                "Download it again",
-            ) from error
+            found = f"found it damaged or cut off after {printable(last)} ({error})"
+            remedy = "Download it again"
+            raise DataError(f"Expected to read the archive {self.path.name} to its end", found, remedy) from error
         self._position = self._bytes
 
     def fingerprint(self) -> dict[str, object]:
@@ -130,11 +128,8 @@ class TarStream:
 
 def _check_size(header: tarfile.TarInfo, limit: int) -> None:
     if not 0 <= header.size <= limit:
-        raise DataError(
-            f"Expected archive members of at most {_in_words(limit)}",
-            f"found {printable(header.name)!r} declaring {header.size:,} bytes",
-            _UNPACK,
-        )
+        expected = f"Expected archive members of at most {_in_words(limit)}"
+        raise DataError(expected, f"found {printable(header.name)!r} declaring {header.size:,} bytes", _UNPACK)
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:

@@ -161,11 +161,9 @@ class BreakHis(DataSource):
             yield image
         if not found:
             others = sum(self.ignored.counts.values())
-            raise DataError(
-                f"Expected images named as in BreaKHis in {self.source}",
-                f"found none among {others} files",
-                "Check --source; any other data set is described by a CSV manifest",
-            )
+            expected = f"Expected images named as in BreaKHis in {self.source}"
+            remedy = "Check --source; any other data set is described by a CSV manifest"
+            raise DataError(expected, f"found none among {others} files", remedy)
 
     def fraction_read(self) -> float:
         """Return the share of the archive's bytes, or of the folder's images."""

@@ -132,11 +132,8 @@ def _column_names(given: list[str], source: Path) -> list[str]:
     if missing:
         shown = printable(", ".join(names))[:200]
         hint = "Separate the fields with commas" if ";" in shown or "\\t" in shown else "Rename or add columns"
-        raise DataError(
-            f"Expected the columns {', '.join(REQUIRED)} in {source.name}",
-            f"found no {' and no '.join(missing)} among {shown}",
-            hint,
-        )
+        expected = f"Expected the columns {', '.join(REQUIRED)} in {source.name}"
+        raise DataError(expected, f"found no {' and no '.join(missing)} among {shown}", hint)
     names = [f"csv_{name}" if name in MEASURED_COLUMNS else name for name in names]
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
@@ -149,20 +146,14 @@ def _column_names(given: list[str], source: Path) -> list[str]:
 def _checked_path(text: str, row: int) -> str:
     path = PurePosixPath(text.strip())
     if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or not text.isprintable():
-        raise DataError(
-            "Expected paths below the CSV's folder",
-            f"found {printable(text)!r} in row {row}",
-            "Place the CSV in a folder above all images and write paths relative to it",
-        )
+        remedy = "Place the CSV in a folder above all images and write paths relative to it"
+        raise DataError("Expected paths below the CSV's folder", f"found {printable(text)!r} in row {row}", remedy)
     return str(path)
 
 
 def _checked_label(text: str, row: int) -> str:
     label = LABEL_WORDS.get(text.strip().lower())
     if label is None:
-        raise DataError(
-            f"Expected the label {' or '.join(LABELS)} (or 0 or 1)",
-            f"found {printable(text)!r} in row {row}",
-            "Correct the label",
-        )
+        expected = f"Expected the label {' or '.join(LABELS)} (or 0 or 1)"
+        raise DataError(expected, f"found {printable(text)!r} in row {row}", "Correct the label")
     return label

@@ -65,11 +65,8 @@ class DataSource:
         self.ignored = IgnoredFiles()
         for option in self.options:
             if option not in self.option_names:
-                raise UsageError(
-                    f"Expected a setting that {self.kind or type(self).__name__} knows",
-                    f"found {option!r}",
-                    nearest(option, self.option_names),
-                )
+                expected = f"Expected a setting that {self.kind or type(self).__name__} knows"
+                raise UsageError(expected, f"found {option!r}", nearest(option, self.option_names))
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -146,17 +143,12 @@ def choose_source(
     known = _loadable()
     fitting = [name for name, source in known.items() if source.recognises(Path(path))]
     if not fitting:
-        raise UsageError(
-            "Expected a BreaKHis archive or folder, or a CSV manifest",
-            f"found {path}, which none of {', '.join(known)} recognises",
-            "Describe any other data set in a CSV with path,label,magnification,case (docs/data.md)",
-        )
+        expected = "Expected a BreaKHis archive or folder, or a CSV manifest"
+        remedy = "Describe any other data set in a CSV with path,label,magnification,case (docs/data.md)"
+        raise UsageError(expected, f"found {path}, which none of {', '.join(known)} recognises", remedy)
     if len(fitting) > 1:
-        raise UsageError(
-            "Expected one kind of data set",
-            f"found that {' and '.join(fitting)} recognise {path}",
-            "Choose with --kind",
-        )
+        found = f"found that {' and '.join(fitting)} recognise {path}"
+        raise UsageError("Expected one kind of data set", found, "Choose with --kind")
     return known[fitting[0]](path, options)
 
 

@@ -10,9 +10,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from magsig_tf.atomic_files import writing
+from magsig_tf.atomic_files import holding, writing
 from magsig_tf.errors import UsageError
-from magsig_tf.locking import holding
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")

@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 
+from magsig_tf.atomic_files import holding
 from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.sources.breakhis import BreakHis
 from magsig_tf.data.sources.csv_manifest import CsvManifest
 from magsig_tf.errors import DataError, MagsigError, RunError, UsageError
-from magsig_tf.locking import holding
 from tests.data.small_images import NAMES, breakhis_files, png, random_pixels, write_tar, write_tree
 from tests.data.whole_dataset import check_whole
 
