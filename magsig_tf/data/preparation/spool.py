@@ -70,17 +70,13 @@ class Spool:
         lines = []
         with writing(self.folder):
             for result in results:
+                record: dict[str, object] = {"path": result.path, "slot": None}
                 if isinstance(result, UnreadableImage):
-                    record: dict[str, object] = {"path": result.path, "slot": None, "reason": result.reason}
+                    record["reason"] = result.reason
                     self.unreadable += 1
                 else:
                     self._pixels.write(np.ascontiguousarray(result.pixels).data)
-                    record = {
-                        "path": result.path,
-                        "slot": self._slots,
-                        "measured": result.measured,
-                        "converted": result.converted,
-                    }
+                    record |= {"slot": self._slots, "measured": result.measured, "converted": result.converted}
                     self._slots += 1
                 lines.append(json.dumps(record) + "\n")
                 self.records[result.path] = record
@@ -107,15 +103,11 @@ class Spool:
                     os.fsync(pixels.fileno())
                 os.replace(self._pixels_path, target)
                 return
-            with replacing(target) as temporary:
-                self._copy(header, slots, temporary)
-
-    def _copy(self, header: bytes, slots: Sequence[int], path: Path) -> None:
-        with open(self._pixels_path, "rb") as pixels, open(path, "wb") as output:
-            output.write(header)
-            for slot in slots:
-                pixels.seek(HEADER + slot * self.bytes_per_image)
-                output.write(pixels.read(self.bytes_per_image))
+            with replacing(target) as temporary, open(self._pixels_path, "rb") as pixels, open(temporary, "wb") as made:
+                made.write(header)
+                for slot in slots:
+                    pixels.seek(HEADER + slot * self.bytes_per_image)
+                    made.write(pixels.read(self.bytes_per_image))
 
     def close(self) -> None:
         """Close the files; the spool stays on disk."""

@@ -283,7 +283,7 @@ def test_a_kill_before_the_last_file_is_written_continues(tree, tmp_path, monkey
     workspace = tmp_path / "w"
     with monkeypatch.context() as patch:
         # a signal to this process would be handled some steps later
-        patch.setattr("magsig_tf.data.preparation.write_dataset.write_json", interrupted)
+        patch.setattr("magsig_tf.data.preparation.prepare.write_json", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepared(tree, workspace)
     assert not (workspace / "data" / "breakhis").exists()
