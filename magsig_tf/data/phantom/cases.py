@@ -82,12 +82,10 @@ def draw_cases(settings: PhantomSettings) -> tuple[Case, ...]:
         counts = {False: getattr(settings, f"{cohort}_benign"), True: getattr(settings, f"{cohort}_malignant")}
         labels = np.repeat(list(counts), list(counts.values()))
         generator_for("phantom", settings.seed, cohort, "labels").shuffle(labels)
-        scores = {
-            malignant: iter(
-                _spread_scores(count, generator_for("phantom", settings.seed, cohort, int(malignant), "scores"))
-            )
-            for malignant, count in counts.items()
-        }
+        scores = {}
+        for malignant, count in counts.items():
+            random = generator_for("phantom", settings.seed, cohort, int(malignant), "scores")
+            scores[malignant] = iter(_spread_scores(count, random))
         for number, malignant in enumerate(labels.tolist()):
             name = f"case-{len(cases):0{digits}d}"
             cases.append(_make_case(settings, name, cohort, number, malignant, next(scores[malignant])))
@@ -146,14 +144,12 @@ class PhantomRow:
 def phantom_rows(settings: PhantomSettings) -> tuple[PhantomRow, ...]:
     """Return the images of a phantom, sorted by path."""
     digits = max(2, len(str(2 * settings.tiles - 1)))
-    rows = [
-        PhantomRow(
-            f"phantom/{case.cohort}/{case.name}/{magnification}/tile-{tile:0{digits}d}.png", case, magnification, tile
-        )
-        for case in draw_cases(settings)
-        for magnification in MAGNIFICATIONS
-        for tile in range(tiles_of(settings, case, magnification))
-    ]
+    rows = []
+    for case in draw_cases(settings):
+        for magnification in MAGNIFICATIONS:
+            folder = f"phantom/{case.cohort}/{case.name}/{magnification}"
+            tiles = range(tiles_of(settings, case, magnification))
+            rows += [PhantomRow(f"{folder}/tile-{tile:0{digits}d}.png", case, magnification, tile) for tile in tiles]
     return tuple(sorted(rows, key=lambda row: row.path))
 
 
@@ -192,33 +188,19 @@ def phantom_manifest(settings: PhantomSettings) -> tuple[pd.DataFrame, pd.DataFr
         pixels can tell (hashes and colours); the truth holds the factors of the image's case and the geometry of its
         magnification. `measure_rows` adds what the rendered masks realise.
     """
-    rows = phantom_rows(settings)
-    common = {
-        "path": [row.path for row in rows],
-        "label": ["malignant" if row.case.malignant else "benign" for row in rows],
-        "magnification": [row.magnification for row in rows],
-        "case": [row.case.name for row in rows],
-        "cohort": [row.case.cohort for row in rows],
-    }
-    manifest = pd.DataFrame(
-        {
-            **common,
-            "subtype": "",
-            "slide": common["case"],
-            "sequence": [row.path.rsplit("-", 1)[1].removesuffix(".png") for row in rows],
-            "width": settings.size,
-            "height": settings.size,
-            "origin": "phantom",
-        }
+    rows = [(row.path, row.case.name, row.magnification, row.tile) for row in phantom_rows(settings)]
+    cases = pd.DataFrame(draw_cases(settings)).set_index("name")
+    truth = pd.DataFrame(rows, columns=["path", "case", "magnification", "site"]).join(cases, on="case")
+    truth["label"] = truth["malignant"].map({True: "malignant", False: "benign"})
+    truth["field_um"] = truth["magnification"].map(settings.field_um)
+    truth["pixel_size_um"] = truth["magnification"].map(settings.pixel_size_um)
+    common, factors = ["path", "label", "magnification", "case", "cohort"], [*INVARIANT_FACTORS, *NUISANCE_FACTORS]
+    manifest = truth[common].assign(
+        subtype="",
+        slide=truth["case"],
+        sequence=[path.rsplit("-", 1)[1].removesuffix(".png") for path in truth["path"]],
+        width=settings.size,
+        height=settings.size,
+        origin="phantom",
     )
-    truth = pd.DataFrame(
-        {
-            **common,
-            "site": [row.tile for row in rows],
-            "grade": [row.case.grade for row in rows],
-            **{name: [getattr(row.case, name) for row in rows] for name in INVARIANT_FACTORS + NUISANCE_FACTORS},
-            "field_um": [settings.field_um(row.magnification) for row in rows],
-            "pixel_size_um": [settings.pixel_size_um(row.magnification) for row in rows],
-        }
-    )
-    return manifest, truth
+    return manifest, truth[[*common, "site", "grade", *factors, "field_um", "pixel_size_um"]]

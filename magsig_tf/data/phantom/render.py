@@ -50,13 +50,8 @@ class Objective:
 
     def edge_width_um(self, pixel_size_um: float) -> float:
         """Return the standard deviation of an edge's blur: diffraction, pixel and tissue."""
-        return float(
-            np.sqrt(
-                (0.21 * WAVELENGTH_UM / self.numerical_aperture) ** 2
-                + (0.45 * pixel_size_um) ** 2
-                + EDGE_SOFTNESS_UM**2
-            )
-        )
+        diffraction = 0.21 * WAVELENGTH_UM / self.numerical_aperture
+        return float(np.sqrt(diffraction**2 + (0.45 * pixel_size_um) ** 2 + EDGE_SOFTNESS_UM**2))
 
 
 OBJECTIVES = {

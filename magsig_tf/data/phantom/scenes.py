@@ -182,8 +182,11 @@ class Scene:
 
     def tissue_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the share of tissue, 0 (gap) to 1, at points in micrometres."""
-        density = _bilinear(self.density, x * (TISSUE_GRID / TISSUE_PERIOD_UM), y * (TISSUE_GRID / TISSUE_PERIOD_UM))
-        return 1 / (1 + np.exp(-GAP_SHARPNESS * (density - GAP_LEVEL)))
+        return 1 / (1 + np.exp(-GAP_SHARPNESS * (self.density_at(x, y) - GAP_LEVEL)))
+
+    def density_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the density at points in micrometres."""
+        return _bilinear(self.density, x * (TISSUE_GRID / TISSUE_PERIOD_UM), y * (TISSUE_GRID / TISSUE_PERIOD_UM))
 
     def nuclei_near(self, x: float, y: float, angle: float, half_side: float, margin: float) -> Nuclei:
         """Return the nuclei that reach into a square field, in the field's frame.
@@ -220,11 +223,8 @@ class Scene:
 def build_scene(seed: int, case: Case) -> Scene:
     """Lay out the tissue of a case; the same seed and case give the same scene."""
     random = generator_for("phantom", seed, case.cohort, case.number, "scene")
-    density = gaussian_filter(
-        random.standard_normal((TISSUE_GRID, TISSUE_GRID), dtype=np.float32),
-        GAP_SCALE_UM / TISSUE_PERIOD_UM * TISSUE_GRID,
-        mode="wrap",
-    )
+    white = random.standard_normal((TISSUE_GRID, TISSUE_GRID), dtype=np.float32)
+    density = gaussian_filter(white, GAP_SCALE_UM / TISSUE_PERIOD_UM * TISSUE_GRID, mode="wrap")
     nuclei = _draw_nuclei(case, random)
     return Scene(
         case=case,
@@ -241,8 +241,7 @@ def site_of(seed: int, scene: Scene, tile: int) -> tuple[float, float]:
     """Return the centre of a site, micrometres: the candidate with the densest tissue, as one who looks would pick."""
     random = generator_for("phantom", seed, scene.case.cohort, scene.case.number, "site", tile)
     x, y = random.random((2, SITE_CANDIDATES)) * TISSUE_PERIOD_UM
-    scale = TISSUE_GRID / TISSUE_PERIOD_UM
-    best = int(np.argmax(_bilinear(scene.density, x * scale, y * scale)))
+    best = int(np.argmax(scene.density_at(x, y)))
     return float(x[best]), float(y[best])
 
 
@@ -274,10 +273,9 @@ def _cells(centre: float, reach: float, spacing: float) -> np.ndarray:
 
 def _bilinear(grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return a periodic grid's values between its points; x and y are in grid steps."""
-    column, row = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    column, row, side = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64), len(grid)
     right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
-    column, row, side = column % len(grid), row % len(grid), len(grid)
-    next_column, next_row = (column + 1) % side, (row + 1) % side
+    column, row, next_column, next_row = column % side, row % side, (column + 1) % side, (row + 1) % side
     upper = grid[row, column] * (1 - right) + grid[row, next_column] * right
     lower = grid[next_row, column] * (1 - right) + grid[next_row, next_column] * right
     return upper * (1 - down) + lower * down

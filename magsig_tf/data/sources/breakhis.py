@@ -7,6 +7,7 @@ import importlib.resources
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -129,8 +130,6 @@ class BreakHis(DataSource):
                 "Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", "Check --source"
             )
         self._archive = None if self.source.is_dir() else TarStream(self.source)
-        self._files: list[str] | None = None
-        self._passed = 0
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -147,69 +146,66 @@ class BreakHis(DataSource):
         if self._archive is not None:
             return {"archive": self._archive.fingerprint()}
         digest = hashlib.sha256()
-        names = self._image_files()
-        for name in names:
+        for name in self._image_files:
             status = (self.source / name).stat()
             digest.update(f"{name}\x1f{status.st_size}\x1f{status.st_mtime_ns}\x1e".encode(errors="surrogateescape"))
-        return {"folder": {"images": len(names), "listing_sha256": digest.hexdigest()}}
+        return {"folder": {"images": len(self._image_files), "listing_sha256": digest.hexdigest()}}
 
     def images(self) -> Iterator[SourceImage]:
         """Yield the images: in the archive's order, or sorted for a folder."""
         found = 0
-        for image in self._from_folder() if self._archive is None else self._from_archive(self._archive):
+        for name, content in self._from_folder() if self._archive is None else self._from_archive(self._archive):
             found += 1
-            yield image
+            parsed = parse_name(PurePosixPath(name).name)
+            assert parsed is not None, "files of other names are ignored"
+            yield SourceImage(printable(name), parsed._asdict() | {"origin": "file"}, content)
         if not found:
-            others = sum(self.ignored.counts.values())
             expected = f"Expected images named as in BreaKHis in {self.source}"
             remedy = "Check --source; any other data set is described by a CSV manifest"
-            raise DataError(expected, f"found none among {others} files", remedy)
+            raise DataError(expected, f"found none among {sum(self.ignored.counts.values())} files", remedy)
 
     def fraction_read(self) -> float:
         """Return the share of the archive's bytes, or of the folder's images."""
-        if self._archive is not None:
-            return self._archive.fraction_read()
-        return self._passed / max(1, len(self._files or ()))
+        return super().fraction_read() if self._archive is None else self._archive.fraction_read()
 
     def known_counts(self) -> pd.DataFrame | None:
         """Return the counts of the whole BreaKHis."""
         return known_breakhis_counts()
 
-    def _from_archive(self, archive: TarStream) -> Iterator[SourceImage]:
+    def _from_archive(self, archive: TarStream) -> Iterator[tuple[str, bytes]]:
         self.ignored = IgnoredFiles()
         for name, content in archive.files(lambda name: parse_name(PurePosixPath(name).name) is not None):
             if content is None:
                 self._ignore(name)
             else:
-                yield _source_image(name, content)
+                yield name, content
 
-    def _from_folder(self) -> Iterator[SourceImage]:
-        for passed, name in enumerate(self._image_files(), start=1):
-            self._passed = passed
-            yield _source_image(name, self.source / name)
+    def _from_folder(self) -> Iterator[tuple[str, Path]]:
+        for name in self._counted(self._image_files, len(self._image_files)):
+            yield name, self.source / name
 
+    @cached_property
     def _image_files(self) -> list[str]:
-        if self._files is None:
-            self._files = []
-            for path, is_link in walk_files(self.source):
-                name = path.relative_to(self.source).as_posix()
-                if is_link:
-                    self.ignored.add("symbolic link (not followed)", printable(name))
-                elif parse_name(path.name) is None:
-                    self._ignore(name)
-                else:
-                    self._files.append(name)
-            self._files.sort()
-        return self._files
+        files = []
+        for path, is_link in walk_files(self.source):
+            name = path.relative_to(self.source).as_posix()
+            if is_link:
+                self.ignored.add("symbolic link (not followed)", printable(name))
+            elif parse_name(path.name) is None:
+                self._ignore(name)
+            else:
+                files.append(name)
+        return sorted(files)
 
     def _ignore(self, name: str) -> None:
-        path = PurePosixPath(name)
+        path, suffix = PurePosixPath(name), PurePosixPath(name).suffix.lower()
         if path.name.startswith("."):
-            self.ignored.add("hidden file", printable(name))
-        elif path.suffix.lower() == ".png":
-            self.ignored.add("PNG whose name does not follow the pattern", printable(name))
+            kind = "hidden file"
+        elif suffix == ".png":
+            kind = "PNG whose name does not follow the pattern"
         else:
-            self.ignored.add(f"{printable(path.suffix.lower()) or 'no suffix'} file", printable(name))
+            kind = f"{printable(suffix) or 'no suffix'} file"
+        self.ignored.add(kind, printable(name))
 
 
 def walk_files(folder: Path) -> Iterator[tuple[Path, bool]]:
@@ -235,9 +231,3 @@ def _refuse_unlisted(error: OSError) -> None:
     raise DataError(
         f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
     ) from error
-
-
-def _source_image(name: str, content: Path | bytes) -> SourceImage:
-    parsed = parse_name(PurePosixPath(name).name)
-    assert parsed is not None, "files of other names are ignored"
-    return SourceImage(printable(name), parsed._asdict() | {"origin": "file"}, content)

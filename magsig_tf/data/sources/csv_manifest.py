@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -37,8 +38,6 @@ class CsvManifest(DataSource):
         super().__init__(source, options)
         if self.source is None or not self.source.is_file():
             raise DataError("Expected a CSV manifest", f"found no file {self.source}", "Check --source")
-        self._table: pd.DataFrame | None = None
-        self._passed = 0
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -50,12 +49,10 @@ class CsvManifest(DataSource):
         """The stem of the CSV's name, with what does not belong in a folder name replaced by `-`."""
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).strip("-.") or self.kind
 
-    @property
+    @cached_property
     def table(self) -> pd.DataFrame:
         """The checked CSV: every column as text, under the manifest's column names."""
-        if self._table is None:
-            self._table = read_csv_manifest(self.source)
-        return self._table
+        return read_csv_manifest(self.source)
 
     def fingerprint(self) -> dict[str, object]:
         """Return hashes of the CSV and of the sizes and times of the files that it lists."""
@@ -66,23 +63,14 @@ class CsvManifest(DataSource):
                 digest.update(f"{status.st_size}\x1f{status.st_mtime_ns}\x1e".encode())
             except (OSError, ValueError):
                 digest.update(b"missing\x1e")
-        return {
-            "csv_sha256": hashlib.sha256(self.source.read_bytes()).hexdigest(),
-            "images": len(self.table),
-            "listing_sha256": digest.hexdigest(),
-        }
+        csv_sha256 = hashlib.sha256(self.source.read_bytes()).hexdigest()
+        return {"csv_sha256": csv_sha256, "images": len(self.table), "listing_sha256": digest.hexdigest()}
 
     def images(self) -> Iterator[SourceImage]:
         """Yield the images sorted by path."""
-        columns = list(self.table.columns)
-        for passed, values in enumerate(self.table.itertuples(index=False, name=None), start=1):
-            self._passed = passed
-            row = dict(zip(columns, values, strict=True))
+        for values in self._counted(self.table.itertuples(index=False, name=None), len(self.table)):
+            row = dict(zip(self.table, values, strict=True))
             yield SourceImage(row["path"], row, self.source.parent / row["path"])
-
-    def fraction_read(self) -> float:
-        """Return the share of the rows."""
-        return self._passed / max(1, len(self.table))
 
 
 def read_csv_manifest(source: Path) -> pd.DataFrame:

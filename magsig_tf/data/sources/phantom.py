@@ -42,8 +42,7 @@ class PhantomSource(DataSource):
         super().__init__(None, options)
         if source is not None:
             raise UsageError("Expected no file for the phantom", f"found {source}", "Leave out --source or --phantom")
-        self.settings = PhantomSettings.from_options({key: _value(text) for key, text in self.options.items()})
-        self._passed = 0
+        self.settings = PhantomSettings(**{key: _value(text) for key, text in self.options.items()})
 
     def fingerprint(self) -> dict[str, object]:
         """Return the settings; the size is the prepared data set's own."""
@@ -52,15 +51,11 @@ class PhantomSource(DataSource):
     def images(self) -> Iterator[SourceImage]:
         """Yield the rows of the phantom, sorted by path."""
         # width and height follow the prepared size, which only the reader knows
-        columns = [str(column) for column in self._manifest if column not in ("width", "height")]
-        for number, values in enumerate(self._manifest[columns].itertuples(index=False, name=None)):
-            self._passed = number + 1
-            row = dict(zip(columns, values, strict=True))
+        manifest = self._frames[0].drop(columns=["width", "height"])
+        rows = manifest.itertuples(index=False, name=None)
+        for number, values in enumerate(self._counted(rows, len(manifest))):
+            row = dict(zip(manifest, values, strict=True))
             yield SourceImage(row["path"], row, number)
-
-    def fraction_read(self) -> float:
-        """Return the share of the rows."""
-        return self._passed / len(self._manifest)
 
     def reader(self, size: int, resize: str) -> Reader:
         """Return the renderer at that size; there is nothing to squash or crop."""
@@ -72,10 +67,6 @@ class PhantomSource(DataSource):
         parts = np.array_split(np.arange(len(known)), max(1, len(known) // ROWS_A_TASK))
         measured = pd.concat(map_in_order(partial(measure_rows, self.settings), parts, workers))
         return known.join(measured).set_index("path")
-
-    @property
-    def _manifest(self) -> pd.DataFrame:
-        return self._frames[0]
 
     @cached_property
     def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:

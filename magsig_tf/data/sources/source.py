@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from magsig_tf.data.sources.images import ImageFileReader, Reader, SourceImage
 from magsig_tf.errors import UsageError, nearest
@@ -13,6 +13,8 @@ from magsig_tf.registry import PluginError, registry
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -57,6 +59,7 @@ class DataSource:
     needs_file: ClassVar[bool] = True  # False: `magsig reproduce` prepares it by itself where it is missing
     default_size: ClassVar[int] = 224
     option_names: ClassVar[tuple[str, ...]] = ()
+    _share = 0.0
     shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
 
     def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
@@ -91,7 +94,13 @@ class DataSource:
 
     def fraction_read(self) -> float:
         """Return how much of the source `images` has passed so far, in [0, 1]."""
-        return 0.0
+        return self._share
+
+    def _counted(self, items: Iterable[Item], total: int) -> Iterator[Item]:
+        """Yield items, so many in all, and let `fraction_read` follow."""
+        for passed, item in enumerate(items, start=1):
+            self._share = passed / total
+            yield item
 
     def reader(self, size: int, resize: str) -> Reader:
         """Return the picklable function that turns images into pixels in a worker process.
