@@ -161,14 +161,8 @@ class Config:
 
     def for_run(self, *, dataset: str, method: str, holdout: str, patient_fold: int, seed: int) -> Config:
         """Return the config of one run of the matrix: single values on every axis, one method's options."""
-        axes = {
-            "dataset": dataset,
-            "method": [method],
-            "holdout": [holdout],
-            "patient_fold": [patient_fold],
-            "seed": [seed],
-        }
-        settings = self.settings.model_copy(update=axes)
+        axes = {"method": [method], "holdout": [holdout], "patient_fold": [patient_fold], "seed": [seed]}
+        settings = self.settings.model_copy(update={"dataset": dataset, **axes})
         return Config(settings, {method: self.options[method]})
 
     @property

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from magsig_tf.config import Config, MethodOptions, Settings, Strict
-from magsig_tf.errors import UsageError, nearest
+from magsig_tf.errors import UsageError, in_one_line, nearest
 from magsig_tf.registry import PluginError, registry
 from magsig_tf.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
 
@@ -57,7 +57,7 @@ def parse_yaml(text: str, expected: str, remedy: str) -> object:
         return yaml.load(text, Loader=_Loader)
     # the parser recurses: ten thousand brackets end in RecursionError; dates and long numbers in ValueError
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UsageError(expected, f"found {' '.join(str(error).split())[:200]}", remedy) from error
+        raise UsageError(expected, f"found {in_one_line(error)[:200]}", remedy) from error
 
 
 def method_options() -> dict[str, type[MethodOptions]]:
@@ -162,7 +162,11 @@ def read_config_file(name: str) -> dict[str, Any]:
     if name in shipped_configs():
         text = shipped_config_text(name)
     elif Path(name).is_file():
-        text = _read_text(Path(name))
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            expected, found = f"Expected a readable text file {Path(name)}", f"found {in_one_line(error)[:200]}"
+            raise UsageError(expected, found, "Check the path") from error
     else:
         raise UsageError(
             "Expected a shipped config or a YAML file", f"found {name!r}", nearest(name, shipped_configs())
@@ -206,16 +210,3 @@ def load_config(name: str | None = None, *overrides: Mapping[str, Any]) -> Confi
     for override in overrides:
         raw.update(override)
     return build_config(raw)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"Expected a readable text file {path}", f"found {_one_line(error)}", "Check the path"
-        ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -6,6 +6,7 @@ Row i of `manifest.parquet` belongs to image i of `images.npy`; `dataset.json` s
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.data.columns import COLOUR_COLUMNS, COLUMNS, HASHED_COLUMNS, LABELS
-from magsig_tf.errors import DataError
+from magsig_tf.errors import DataError, in_one_line
 
 MOST_MAGNIFICATIONS = 100
 """More are a mistake, such as a column of file names; tables of slides by magnification would fill the memory."""
@@ -144,13 +145,8 @@ def without_common_folder(paths: Iterable[str]) -> dict[str, str]:
     paths = list(paths)
     if not paths:
         return {}
-    # the smallest and the largest folder share what all share
-    folders = [PurePosixPath(path).parts[:-1] for path in paths]
-    first, last = min(folders), max(folders)
-    shared = 0
-    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
-        shared += 1
-    return {path: "/".join(PurePosixPath(path).parts[shared:]) for path in paths}
+    folder = PurePosixPath(posixpath.commonpath([posixpath.dirname(path) for path in paths]))
+    return {path: "/".join(PurePosixPath(path).parts[len(folder.parts) :]) for path in paths}
 
 
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
@@ -202,8 +198,9 @@ class PreparedDataset:
             shape = (len(manifest), info["size"], info["size"], 3)
             facts = {key: info[key] for key in ("name", "size", "content_hash", "magnifications")}
         except (OSError, ValueError, KeyError) as error:
-            found = " ".join(str(error).split())
-            raise DataError(f"Expected a whole data set in {folder}", f"found: {found}", _REMEDY) from error
+            raise DataError(
+                f"Expected a whole data set in {folder}", f"found: {in_one_line(error)}", _REMEDY
+            ) from error
         missing = [column for column in _NEEDED_COLUMNS if column not in manifest]
         if missing:
             expected = f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}"

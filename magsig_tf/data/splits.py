@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -24,16 +24,10 @@ from magsig_tf.statistics.case_folds import check_one_label, deal_cases
 
 def split_of(config: Config, prepared: PreparedDataset) -> Split:
     """Return the split that the config of one run asks for."""
-    s = config.settings
+    protocol = config.settings.model_dump(include={"folds", "split_seed", "group_by", "magnifications"})
+    holdout, fold = config.settings.holdout[0], config.tested_fold
     return make_split(
-        prepared.manifest,
-        content_hash=prepared.content_hash,
-        holdout=s.holdout[0],
-        patient_fold=config.tested_fold,
-        folds=s.folds,
-        split_seed=s.split_seed,
-        group_by=s.group_by,
-        magnifications=s.magnifications,
+        prepared.manifest, content_hash=prepared.content_hash, holdout=holdout, patient_fold=fold, **protocol
     )
 
 
@@ -59,7 +53,7 @@ class Split:
     source_magnifications: tuple[str, ...]
     rows: dict[str, np.ndarray]
     hash: str
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def cases_per_class(self, manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
         """Return the number of distinct cases of each label in each part."""
@@ -103,9 +97,8 @@ def make_split(
     """
     study = _study_rows(manifest, holdout, magnifications)
     if not 0 <= patient_fold < folds:
-        raise UsageError(
-            f"Expected a patient fold from 0 to {folds - 1}", f"found {patient_fold}", "Choose one of them"
-        )
+        expected = f"Expected a patient fold from 0 to {folds - 1}"
+        raise UsageError(expected, f"found {patient_fold}", "Choose one of them")
     warnings = []
     if group_by == "slide":
         warnings.append("Split by slide: slides of one patient can be on both sides, results are optimistic")
@@ -115,9 +108,7 @@ def make_split(
             f"{merged} {group_by}s share pixel-identical images with another and are split together with it"
         )
     fold_of_group = _deal(study.assign(group=groups), folds, split_seed)
-    side = _sides(groups.map(fold_of_group), patient_fold, folds)
-    at_holdout = (study["magnification"] == holdout).to_numpy()
-    rows = _parts(study.index.to_numpy(np.int64), side, at_holdout)
+    rows = _parts(study, groups.map(fold_of_group).to_numpy(), holdout, patient_fold, folds)
     warnings += check_no_leak(study.assign(group=groups), rows)
     warnings += _check_classes(manifest, rows, holdout)
     source = tuple(m for m in magnification_order(study["magnification"]) if m != holdout)
@@ -132,9 +123,8 @@ def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[s
             raise UsageError("Expected a magnification of the data set", f"found {name!r}", nearest(name, present))
     chosen = list(magnifications or present)
     if holdout not in chosen:
-        raise UsageError(
-            f"Expected a holdout among the study's magnifications {', '.join(chosen)}", f"found {holdout!r}", "Add it"
-        )
+        expected = f"Expected a holdout among the study's magnifications {', '.join(chosen)}"
+        raise UsageError(expected, f"found {holdout!r}", "Add it")
     if len(set(chosen)) < 2:
         remedy = "Each holdout needs at least one source magnification"
         raise UsageError("Expected at least two magnifications", f"found only {holdout!r}", remedy)
@@ -167,22 +157,18 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
     return fold_of_group | dict(zip(dealt["group"], fold.tolist(), strict=True))
 
 
-def _sides(folds_of_rows: pd.Series, patient_fold: int, folds: int) -> np.ndarray:
-    fold = folds_of_rows.to_numpy()
-    fixed_cohort = (fold == -1).any()
-    validation = fold == (patient_fold + 1) % folds
-    test = fold == -1 if fixed_cohort else fold == patient_fold
-    return np.where(test, "test", np.where(validation, "validation", "train"))
-
-
-def _parts(index: np.ndarray, side: np.ndarray, at_holdout: np.ndarray) -> dict[str, np.ndarray]:
+def _parts(study: pd.DataFrame, fold: np.ndarray, holdout: str, patient_fold: int, folds: int) -> dict[str, np.ndarray]:
+    test = fold == (-1 if (fold == -1).any() else patient_fold)
+    validation = ~test & (fold == (patient_fold + 1) % folds)
+    at_holdout = (study["magnification"] == holdout).to_numpy()
     chosen = {
-        "train": (side == "train") & ~at_holdout,
-        "validation": (side == "validation") & ~at_holdout,
-        "test": (side == "test") & at_holdout,
-        "in_domain_test": (side == "test") & ~at_holdout,
-        "validation_holdout": (side == "validation") & at_holdout,
+        "train": ~test & ~validation & ~at_holdout,
+        "validation": validation & ~at_holdout,
+        "test": test & at_holdout,
+        "in_domain_test": test & ~at_holdout,
+        "validation_holdout": validation & at_holdout,
     }
+    index = study.index.to_numpy(np.int64)
     return {part: np.sort(index[mask]) for part, mask in chosen.items()}
 
 
@@ -252,24 +238,21 @@ def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]
     Raises:
         DataError: a group is on two sides.
     """
-    sides = {side: np.concatenate([rows[part] for part in parts]) for side, parts in _SIDES.items()}
+    columns = ["group", "perceptual_hash"]
+    sides = {side: study.loc[np.concatenate([rows[part] for part in parts]), columns] for side, parts in _SIDES.items()}
     warnings = []
-    names = list(sides)
-    for position, first in enumerate(names):
-        for second in names[position + 1 :]:
-            both = set(study.loc[sides[first], "group"]) & set(study.loc[sides[second], "group"])
-            if both:
-                expected = "Expected every case on one side of a split"
-                remedy = "This is a defect of the split: please report it"
-                raise DataError(expected, f"found {min(both)} in {first} and in {second}", remedy)
-            pairs = near_duplicates(
-                study.loc[sides[first], "perceptual_hash"], study.loc[sides[second], "perceptual_hash"]
+    for (first, left), (second, right) in combinations(sides.items(), 2):
+        both = set(left["group"]) & set(right["group"])
+        if both:
+            expected = "Expected every case on one side of a split"
+            remedy = "This is a defect of the split: please report it"
+            raise DataError(expected, f"found {min(both)} in {first} and in {second}", remedy)
+        pairs = near_duplicates(left["perceptual_hash"], right["perceptual_hash"])
+        if pairs:
+            warnings.append(
+                f"{pairs} image pairs of different cases in {first} and {second} are near-duplicates "
+                f"(perceptual hash within {NEAR_DUPLICATE_BITS} bits)"
             )
-            if pairs:
-                warnings.append(
-                    f"{pairs} image pairs of different cases in {first} and {second} are near-duplicates "
-                    f"(perceptual hash within {NEAR_DUPLICATE_BITS} bits)"
-                )
     return warnings
 
 
