@@ -93,9 +93,8 @@ def writing(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MagsigError(
-            f"Expected to write {path}", f"found: {error.strerror or error}", "Free space or choose another --workspace"
-        ) from error
+        remedy = "Free space or choose another --workspace"
+        raise MagsigError(f"Expected to write {path}", f"found: {error.strerror or error}", remedy) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -168,9 +168,8 @@ def read_config_file(name: str) -> dict[str, Any]:
             expected, found = f"Expected a readable text file {Path(name)}", f"found {in_one_line(error)[:200]}"
             raise UsageError(expected, found, "Check the path") from error
     else:
-        raise UsageError(
-            "Expected a shipped config or a YAML file", f"found {name!r}", nearest(name, shipped_configs())
-        )
+        remedy = nearest(name, shipped_configs())
+        raise UsageError("Expected a shipped config or a YAML file", f"found {name!r}", remedy)
     values = parse_yaml(text, f"Expected YAML in {name}", "Mend the file")
     if values is None:
         return {}
@@ -192,9 +191,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise UsageError(
-                "Expected --set key=value", f"found {assignment!r}", "Write for example --set lambda_max=0.3"
-            )
+            remedy = "Write for example --set lambda_max=0.3"
+            raise UsageError("Expected --set key=value", f"found {assignment!r}", remedy)
         values[key.strip().replace("-", "_")] = parse_yaml(text, f"Expected a YAML value for {key}", "Quote it")
     return values
 

@@ -6,12 +6,11 @@ Row i of `manifest.parquet` belongs to image i of `images.npy`; `dataset.json` s
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -80,9 +79,8 @@ def check_manifest(frame: pd.DataFrame) -> None:
     """
     doubled = frame["path"][frame["path"].duplicated()]
     if len(doubled):
-        raise DataError(
-            "Expected each path once", f"found {doubled.iloc[0]!r} twice ({len(doubled)} repeats)", "Remove the repeats"
-        )
+        found = f"found {doubled.iloc[0]!r} twice ({len(doubled)} repeats)"
+        raise DataError("Expected each path once", found, "Remove the repeats")
     unknown = frame.loc[~frame["label"].isin(LABELS), "label"]
     if len(unknown):
         raise DataError(f"Expected the labels {' and '.join(LABELS)}", f"found {unknown.iloc[0]!r}", "Correct it")
@@ -129,24 +127,6 @@ def content_hash(manifest: pd.DataFrame) -> str:
     for row in zip(*(manifest[column] for column in columns), strict=True):
         digest.update(("\x1e" + "\x1f".join(str(value) for value in row)).encode())
     return digest.hexdigest()
-
-
-def without_common_folder(paths: Iterable[str]) -> dict[str, str]:
-    """Return every path relative to the deepest folder that all of them share.
-
-    An archive and an unpacked folder, given from whichever level, then name their images alike.
-
-    Args:
-        paths: Relative posix paths.
-
-    Returns:
-        A mapping from each path to its shortened form; the order of the paths stays the same.
-    """
-    paths = list(paths)
-    if not paths:
-        return {}
-    folder = PurePosixPath(posixpath.commonpath([posixpath.dirname(path) for path in paths]))
-    return {path: "/".join(PurePosixPath(path).parts[len(folder.parts) :]) for path in paths}
 
 
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
@@ -206,9 +186,8 @@ class PreparedDataset:
             expected = f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}"
             raise DataError(expected, f"found no {missing[0]!r}", _REMEDY)
         if images.shape != shape or images.dtype != np.uint8:
-            raise DataError(
-                f"Expected uint8 images of shape {shape} in {folder}", f"found {images.dtype} {images.shape}", _REMEDY
-            )
+            found = f"found {images.dtype} {images.shape}"
+            raise DataError(f"Expected uint8 images of shape {shape} in {folder}", found, _REMEDY)
         return cls(folder=folder, manifest=manifest, images=images, info=info, **facts)
 
     @cached_property

@@ -146,9 +146,8 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
         dealt = study[~fixed]
         both = set(dealt["group"]) & set(fold_of_group)
         if both:
-            raise DataError(
-                "Expected each case in one cohort", f"found {min(both)} in two", "Correct the column cohort"
-            )
+            remedy = "Correct the column cohort"
+            raise DataError("Expected each case in one cohort", f"found {min(both)} in two", remedy)
     imaged_at = {group: tuple(magnification_order(seen)) for group, seen in dealt.groupby("group")["magnification"]}
     strata = sorted(set(imaged_at.values()))
     # without strata a fold may get only cases that were never imaged at some holdout's source magnifications

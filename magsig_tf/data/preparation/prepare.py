@@ -9,12 +9,13 @@ import contextlib
 import datetime
 import json
 import os
+import posixpath
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import PIL
@@ -23,13 +24,7 @@ from magsig_tf import __version__
 from magsig_tf.atomic_files import holding, read_json, replacing, write_json, writing
 from magsig_tf.data.preparation.report import validation_report
 from magsig_tf.data.preparation.spool import Spool, spool_key
-from magsig_tf.data.prepared import (
-    PreparedDataset,
-    build_manifest,
-    content_hash,
-    magnification_order,
-    without_common_folder,
-)
+from magsig_tf.data.prepared import PreparedDataset, build_manifest, content_hash, magnification_order
 from magsig_tf.data.sources.images import RESIZE, SourceImage
 from magsig_tf.data.sources.source import DataSource, choose_source
 from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
@@ -309,3 +304,21 @@ def _reading() -> Iterator[None]:
     except OSError as error:
         where = error.filename or "the source"
         raise DataError(f"Expected to read {where}", f"found: {error.strerror or error}", "Check --source") from error
+
+
+def without_common_folder(paths: Iterable[str]) -> dict[str, str]:
+    """Return every path relative to the deepest folder that all of them share.
+
+    An archive and an unpacked folder, given from whichever level, then name their images alike.
+
+    Args:
+        paths: Relative posix paths.
+
+    Returns:
+        A mapping from each path to its shortened form; the order of the paths stays the same.
+    """
+    paths = list(paths)
+    if not paths:
+        return {}
+    folder = PurePosixPath(posixpath.commonpath([posixpath.dirname(path) for path in paths]))
+    return {path: "/".join(PurePosixPath(path).parts[len(folder.parts) :]) for path in paths}

@@ -47,9 +47,8 @@ class _Header(_Bounded):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing from the stubs
             raise
         except tarfile.HeaderError as error:
-            raise DataError(
-                "Expected a tar archive that is whole", f"found it cut off or damaged ({error})", "Download it again"
-            ) from error
+            expected = "Expected a tar archive that is whole"
+            raise DataError(expected, f"found it cut off or damaged ({error})", "Download it again") from error
 
 
 def is_archive(path: Path) -> bool:

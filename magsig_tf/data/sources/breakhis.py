@@ -126,9 +126,8 @@ class BreakHis(DataSource):
         super().__init__(source, options)
         # a pipe would be waited for without end
         if self.source is None or not (self.source.is_dir() or self.source.is_file()):
-            raise DataError(
-                "Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", "Check --source"
-            )
+            remedy = "Check --source"
+            raise DataError("Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", remedy)
         self._archive = None if self.source.is_dir() else TarStream(self.source)
 
     @classmethod
@@ -228,6 +227,5 @@ def walk_files(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _refuse_unlisted(error: OSError) -> None:
-    raise DataError(
-        f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
-    ) from error
+    remedy = "Check its permissions"
+    raise DataError(f"Expected to list {error.filename}", f"found: {error.strerror}", remedy) from error

@@ -125,9 +125,8 @@ def _column_names(given: list[str], source: Path) -> list[str]:
     names = [f"csv_{name}" if name in MEASURED_COLUMNS else name for name in names]
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise DataError(
-            f"Expected each column once in {source.name}", f"found {min(doubled)!r} twice", "Rename or remove one"
-        )
+        remedy = "Rename or remove one"
+        raise DataError(f"Expected each column once in {source.name}", f"found {min(doubled)!r} twice", remedy)
     return names
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +28,14 @@ class IgnoredFiles:
         examples: Up to three names of each kind.
     """
 
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, kind: str, name: str) -> None:
         """Count one file of a kind."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        examples = self.examples.setdefault(kind, [])
-        if len(examples) < 3:
-            examples.append(name)
+        self.counts[kind] += 1
+        if self.counts[kind] <= 3:
+            self.examples[kind].append(name)
 
     def as_list(self) -> list[dict[str, Any]]:
         """Return one entry a kind, the most frequent first."""
@@ -149,7 +150,10 @@ def choose_source(
         raise UsageError(
             "Expected a data set", "found neither --source nor --phantom", "Pass one of them, for example --phantom"
         )
-    known = _loadable()
+    known: dict[str, type[DataSource]] = {}
+    for name in registry("datasets").names():
+        with contextlib.suppress(PluginError):  # `magsig plugins` reports it; it must not stop the others
+            known[name] = registry("datasets").load(name)
     fitting = [name for name, source in known.items() if source.recognises(Path(path))]
     if not fitting:
         expected = "Expected a BreaKHis archive or folder, or a CSV manifest"
@@ -159,13 +163,3 @@ def choose_source(
         found = f"found that {' and '.join(fitting)} recognise {path}"
         raise UsageError("Expected one kind of data set", found, "Choose with --kind")
     return known[fitting[0]](path, options)
-
-
-def _loadable() -> dict[str, type[DataSource]]:
-    known: dict[str, type[DataSource]] = {}
-    for name in registry("datasets").names():
-        try:
-            known[name] = registry("datasets").load(name)
-        except PluginError:
-            continue  # `magsig plugins` reports it; it must not stop the others
-    return known
