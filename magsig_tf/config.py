@@ -187,7 +187,7 @@ class Config:
 
 def study_hash(values: dict[str, Any]) -> str:
     """Return eight hex digits over some values, `magnifications` among them: the same study in whatever order."""
-    study = values | {"magnifications": sorted(values["magnifications"] or []) or values["magnifications"]}
+    study = values | {"magnifications": values["magnifications"] and sorted(values["magnifications"])}
     return hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()[:8]
 
 

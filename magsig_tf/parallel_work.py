@@ -70,19 +70,18 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], th
         yield from _in_order(pool, function, items, IN_FLIGHT * threads)
 
 
-def read_ahead(read: Callable[[Item], Result], items: Iterable[Item], depth: int = 2) -> Generator[Result]:
-    """Yield `read(item)` for each item in order, computed by one thread at most `depth` results ahead.
+def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
+    """Yield `read(item)` for each item in order, computed ahead by one thread.
 
     Args:
         read: Called in the thread.
         items: What to read.
-        depth: Results held ready, beside the one in work.
 
     Raises:
         Exception: whatever `read` raises, at the place where its result would have come.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="magsig-read-ahead") as pool:
-        yield from _in_order(pool, read, items, depth + 2)
+        yield from _in_order(pool, read, items, IN_FLIGHT + 1)
 
 
 def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:

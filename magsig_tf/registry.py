@@ -21,30 +21,14 @@ from typing import Any
 from magsig_tf.errors import MagsigError, UsageError, nearest
 
 
-def import_by_path(module: str, attribute: str) -> Any:
-    """Return `attribute` of `module`, which may lie in the current folder.
+def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> Any:
+    """Return `attribute` of `module`, which may lie in the current folder; what goes wrong is told in one line.
 
     The command `magsig` does not search that folder as `python -m` does. It is added once a user has named a module,
     and last, so that a file there never takes the place of an installed package.
 
     Args:
         module: Dotted name, such as `package.networks`.
-        attribute: Name inside the module.
-
-    Raises:
-        Exception: whatever the import raises; AttributeError where the module has no such name.
-    """
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
-    return getattr(importlib.import_module(module), attribute)
-
-
-def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> Any:
-    """Return what `import_by_path` finds; what goes wrong is told in one line.
-
-    Args:
-        module: Dotted name.
         attribute: Name inside the module.
         expected: What was to be found, as `UsageError` words it.
         remedy: What to do about it.
@@ -53,7 +37,10 @@ def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> An
         UsageError: nothing can be imported from that path.
     """
     try:
-        return import_by_path(module, attribute)
+        folder = os.getcwd()
+        if folder not in sys.path:
+            sys.path.append(folder)
+        return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a stranger's module may raise anything at import
         raise UsageError(expected, f"found {type(error).__name__}: {error}", remedy) from error
 

@@ -87,9 +87,8 @@ def check_manifest(frame: pd.DataFrame) -> None:
     for column in ("case", "magnification"):
         empty = frame.loc[frame[column] == "", "path"]
         if len(empty):
-            raise DataError(
-                f"Expected a {column} for every image", f"found none for {empty.iloc[0]!r}", "Fill in that column"
-            )
+            found = f"found none for {empty.iloc[0]!r}"
+            raise DataError(f"Expected a {column} for every image", found, "Fill in that column")
     names = frame["magnification"].unique()
     if len(names) > MOST_MAGNIFICATIONS:
         expected = f"Expected at most {MOST_MAGNIFICATIONS} magnifications"
@@ -178,9 +177,8 @@ class PreparedDataset:
             shape = (len(manifest), info["size"], info["size"], 3)
             facts = {key: info[key] for key in ("name", "size", "content_hash", "magnifications")}
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"Expected a whole data set in {folder}", f"found: {in_one_line(error)}", _REMEDY
-            ) from error
+            found = f"found: {in_one_line(error)}"
+            raise DataError(f"Expected a whole data set in {folder}", found, _REMEDY) from error
         missing = [column for column in _NEEDED_COLUMNS if column not in manifest]
         if missing:
             expected = f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}"

@@ -88,7 +88,7 @@ def draw_cases(settings: PhantomSettings) -> tuple[Case, ...]:
             scores[malignant] = iter(_spread_scores(count, random))
         for number, malignant in enumerate(labels.tolist()):
             name = f"case-{len(cases):0{digits}d}"
-            cases.append(_make_case(settings, name, cohort, number, malignant, next(scores[malignant])))
+            cases.append(_case(settings, name, cohort, number, malignant, next(scores[malignant])))
     return tuple(cases)
 
 
@@ -99,9 +99,7 @@ def _spread_scores(count: int, random: np.random.Generator) -> np.ndarray:
     return ndtri((strata + np.clip(random.random(strata.shape), 1e-9, 1)) / count)
 
 
-def _make_case(
-    settings: PhantomSettings, name: str, cohort: str, number: int, malignant: bool, scores: np.ndarray
-) -> Case:
+def _case(settings: PhantomSettings, name: str, cohort: str, number: int, malignant: bool, scores: np.ndarray) -> Case:
     grade = settings.separation * (1 if malignant else -1) + GRADE_SPREAD * scores[0]
     factors = {}
     for factor, score in zip(INVARIANT_FACTORS, scores[1:5], strict=True):

@@ -109,10 +109,8 @@ def optical_density(case: Case, haematoxylin: np.ndarray, eosin: np.ndarray) -> 
     hue = case.hue
     haematoxylin_vector = np.array([0.65 + 0.05 * hue, 0.70, 0.29 - 0.05 * hue], np.float32)
     eosin_vector = np.array([0.09 + 0.02 * hue, 0.95, 0.20 - 0.03 * hue], np.float32)
-    return (
-        np.float32(case.haematoxylin) * haematoxylin[..., None] * haematoxylin_vector
-        + np.float32(case.eosin) * eosin[..., None] * eosin_vector
-    )
+    density = np.float32(case.haematoxylin) * haematoxylin[..., None] * haematoxylin_vector
+    return density + np.float32(case.eosin) * eosin[..., None] * eosin_vector
 
 
 def photograph(
@@ -254,27 +252,6 @@ def measure_rows(settings: PhantomSettings, rows: Sequence[int]) -> pd.DataFrame
     measured = {number: _measure(settings, known[number]) for number in np.unique(numbers).tolist()}
     frame = pd.DataFrame([measured[number] for number in numbers.tolist()], index=numbers, columns=list(MEASURED))
     return frame.astype({"realised_nuclei": "int64"})
-
-
-def nuclear_mask(settings: PhantomSettings, row: int, points: int) -> np.ndarray:
-    """Return the hard mask of one image's nuclei.
-
-    Args:
-        settings: The phantom.
-        row: A row number of `phantom_manifest`.
-        points: Points along each side of the field; `settings.size` gives the mask of the image's pixel centres.
-
-    Returns:
-        bool, shape [points, points].
-    """
-    (number,) = check_rows(settings, [row])
-    description = phantom_rows(settings)[number]
-    scene, view, _ = view_of(settings, description)
-    side = settings.field_um(description.magnification)
-    inside = touch(scene.nuclei_near(*view, side / 2, 0.0), points, side / points, 0.0, whole=False)
-    mask = np.zeros((points, points), bool)
-    mask[inside.row, inside.column] = True
-    return mask
 
 
 def _measure(settings: PhantomSettings, row: PhantomRow) -> tuple[float, float, int, float]:

@@ -92,9 +92,12 @@ def touch(nuclei: Nuclei, points: int, pitch: float, margin: float, whole: bool)
         The pairs, ordered by nucleus.
     """
     middle = (points - 1) / 2
-    width, height = nuclei.half_extents(margin)
-    left, right = _span(nuclei.x, width, pitch, middle, points, whole)
-    top, bottom = _span(nuclei.y, height, pitch, middle, points, whole)
+    centre, half = np.stack([nuclei.x, nuclei.y]), np.stack(nuclei.half_extents(margin))
+    first = np.ceil((centre - half) / pitch + middle).astype(np.int64)
+    last = np.floor((centre + half) / pitch + middle).astype(np.int64) + 1
+    if not whole:
+        first, last = np.clip(first, 0, points), np.clip(last, 0, points)
+    (left, top), (right, bottom) = first, np.maximum(first, last)  # empty spans have equal ends
     columns, counts = right - left, (right - left) * (bottom - top)
 
     # every nucleus has a box of its own size: one flat run over all boxes, without a loop over nuclei
@@ -106,17 +109,6 @@ def touch(nuclei: Nuclei, points: int, pitch: float, margin: float, whole: bool)
     depth = _depth(nuclei, nucleus, (column - middle) * pitch, (row - middle) * pitch)
     near = depth > -margin
     return Touched(column[near], row[near], nucleus[near], depth[near])
-
-
-def _span(
-    centre: np.ndarray, half: np.ndarray, pitch: float, middle: float, points: int, whole: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return first and one-past-last grid index of intervals; empty ones have equal ends."""
-    first = np.ceil((centre - half) / pitch + middle).astype(np.int64)
-    last = np.floor((centre + half) / pitch + middle).astype(np.int64) + 1
-    if not whole:
-        first, last = np.clip(first, 0, points), np.clip(last, 0, points)
-    return first, np.maximum(first, last)
 
 
 def _depth(nuclei: Nuclei, nucleus: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -210,9 +202,8 @@ class Scene:
         centre_x, centre_y = (column + nuclei.x) * self.spacing_um, (row + nuclei.y) * self.spacing_um
         cosine, sine = np.cos(angle), np.sin(angle)
         dx, dy = centre_x - x, centre_y - y
-        nuclei = replace(
-            nuclei, x=cosine * dx + sine * dy, y=cosine * dy - sine * dx, direction=nuclei.direction - angle
-        )
+        turned = nuclei.direction - angle
+        nuclei = replace(nuclei, x=cosine * dx + sine * dy, y=cosine * dy - sine * dx, direction=turned)
         width, height = nuclei.half_extents(margin)
         kept = (np.abs(nuclei.x) - width < half_side) & (np.abs(nuclei.y) - height < half_side)
         kept[kept] = self.tissue_at(centre_x[kept], centre_y[kept]) > 0.5

@@ -53,6 +53,9 @@ class PrepareProgress:
     fraction: float
 
 
+Progress = Callable[[PrepareProgress], None]
+
+
 class Preparation:
     """One preparation, planned; `magsig_tf.workflows.prepare` carries it out.
 
@@ -129,9 +132,7 @@ class Preparation:
         self._clear_leftovers()
         return prepared
 
-    def run(
-        self, workers: int | None = None, progress: Callable[[PrepareProgress], None] | None = None
-    ) -> PreparedDataset:
+    def run(self, workers: int | None = None, progress: Progress | None = None) -> PreparedDataset:
         """Decode what is not decoded yet, write the data set and return it; one that is there already is opened.
 
         Args:
@@ -179,7 +180,7 @@ class Preparation:
             if spool_key(self._unfinished / "spool") in (None, self._spool_key):
                 shutil.rmtree(self._unfinished, ignore_errors=True)
 
-    def _decode(self, spool: Spool, workers: int, progress: Callable[[PrepareProgress], None]) -> dict[str, dict]:
+    def _decode(self, spool: Spool, workers: int, progress: Progress) -> dict[str, dict]:
         rows: dict[str, dict] = {}
         resumed = len(spool.records)
         progress(PrepareProgress(resumed, resumed, spool.unreadable, 0.0))
@@ -227,8 +228,8 @@ class Preparation:
             MagsigError: the disk is full or read-only.
         """
         source, records = self.source, {path: spool.records[path] for path in rows}
-        readable = {path: record for path, record in records.items() if record["slot"] is not None}
-        unreadable = [{"path": path, "reason": records[path]["reason"]} for path in rows if path not in readable]
+        decoded = {path: record for path, record in records.items() if record["slot"] is not None}
+        unreadable = [{"path": path, "reason": records[path]["reason"]} for path in rows if path not in decoded]
         if len(unreadable) > UNREADABLE_LIMIT * len(rows):
             first = "; ".join(f"{entry['path']} ({entry['reason']})" for entry in unreadable[:3])
             found = f"found {len(unreadable)} of {len(rows)}, among them {first}"
@@ -236,13 +237,11 @@ class Preparation:
             raise DataError(f"Expected at most {UNREADABLE_LIMIT:.0%} unreadable images", found, remedy)
         # over all images, so that an unreadable one does not change what the others are called
         short = without_common_folder(rows) if source.shortens_paths else {path: path for path in rows}
-        original = {short[path]: path for path in readable}
-        manifest = build_manifest(
-            {**rows[path], **readable[path]["measured"], "path": short[path]} for path in readable
-        )
+        original = {short[path]: path for path in decoded}
+        manifest = build_manifest({**rows[path], **decoded[path]["measured"], "path": short[path]} for path in decoded)
         in_order = [original[path] for path in manifest["path"]]
         identity = content_hash(manifest)
-        converted = Counter(record["converted"] for record in readable.values() if record["converted"])
+        converted = Counter(record["converted"] for record in decoded.values() if record["converted"])
         ignored = source.ignored.as_list()
         report = validation_report(
             manifest, known=source.known_counts(), converted=converted, unreadable=unreadable, ignored=ignored
@@ -252,7 +251,7 @@ class Preparation:
         truth = source.truth(workers)
         if truth is not None:
             _write_parquet(folder / "truth.parquet", truth.loc[in_order].assign(path=list(manifest["path"])))
-        spool.write_images([readable[path]["slot"] for path in in_order])
+        spool.write_images([decoded[path]["slot"] for path in in_order])
         path = None if source.source is None else str(source.source)
         write_json(
             folder / "dataset.json",

@@ -61,9 +61,8 @@ def _several(key: pd.Series, value: pd.Series) -> list[str]:
     pairs = pd.DataFrame({"key": key, "value": value}).drop_duplicates()
     counts = pairs["key"].value_counts()
     repeated = pairs[pairs["key"].isin(counts.index[counts > 1])].sort_values(["key", "value"])
-    return [
-        f"{name}: {_joined(values, ' + ', 4)}" for name, values in repeated.groupby("key")["value"].agg(list).items()
-    ]
+    values_of = repeated.groupby("key")["value"].agg(list)
+    return [f"{name}: {_joined(values, ' + ', 4)}" for name, values in values_of.items()]
 
 
 def _joined(values: Sequence[str], sign: str, most: int) -> str:
@@ -143,22 +142,18 @@ def _counts(manifest: pd.DataFrame, known: pd.DataFrame | None) -> list[dict[Has
 
 
 def _cases_per_class(manifest: pd.DataFrame) -> list[dict[str, object]]:
-    by_magnification = manifest.groupby(["label", "magnification"])["case"].nunique()
-    rows = []
-    for label in sorted(set(manifest["label"])):
-        for magnification in magnification_order(manifest["magnification"]):
-            count = int(by_magnification.get((label, magnification), 0))
-            rows.append({"label": label, "magnification": magnification, "cases": count})
-        everywhere = int(manifest.loc[manifest["label"] == label, "case"].nunique())
-        rows.append({"label": label, "magnification": "all", "cases": everywhere})
+    order, rows = magnification_order(manifest["magnification"]), []
+    for label, images in manifest.groupby("label"):
+        cases = images.groupby("magnification")["case"].nunique().reindex(order, fill_value=0)
+        counts = [*cases.items(), ("all", images["case"].nunique())]
+        rows += [{"label": label, "magnification": name, "cases": int(count)} for name, count in counts]
     return rows
 
 
 def _against_known(manifest: pd.DataFrame, known: pd.DataFrame) -> dict[str, int]:
     keys = ["slide", "magnification"]
-    both = pd.DataFrame({"found": manifest.groupby(keys).size(), "known": known.groupby(keys)["images"].sum()}).fillna(
-        0
-    )
+    images = known.groupby(keys)["images"].sum()
+    both = pd.DataFrame({"found": manifest.groupby(keys).size(), "known": images}).fillna(0)
     difference = (both["known"] - both["found"]).astype(int)
     return {
         "images": int(known["images"].sum()),

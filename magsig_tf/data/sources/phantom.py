@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -85,13 +84,13 @@ class PhantomReader:
 
     def __call__(self, images: Sequence[SourceImage]) -> list[DecodedImage]:
         """Return one rendered image a row, in order."""
-        rendered = render_rows(self.settings, [image.content for image in images])
-        return [self._decoded(image.path, pixels) for image, pixels in zip(images, rendered, strict=True)]
-
-    def _decoded(self, path: str, pixels: np.ndarray) -> DecodedImage:
-        size = self.settings.size
-        sha256 = hashlib.sha256(pixels.data).hexdigest()
-        return DecodedImage(path, pixels, {"width": size, "height": size, "sha256": sha256, **measure(pixels)})
+        results = []
+        pixels_of_rows = render_rows(self.settings, [image.content for image in images])
+        for image, pixels in zip(images, pixels_of_rows, strict=True):
+            measured = measure(pixels)
+            size = {"width": self.settings.size, "height": self.settings.size, "sha256": measured["pixel_sha256"]}
+            results.append(DecodedImage(image.path, pixels, size | measured))
+        return results
 
 
 def _value(text: object) -> object:

@@ -9,8 +9,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from magsig_tf.data.phantom import PhantomSettings, measure_rows, phantom_manifest, render_rows
-from magsig_tf.data.phantom.cases import draw_cases
-from magsig_tf.data.phantom.render import MEASURED, OBJECTIVES, nuclear_mask, optical_density, photograph, textures_for
+from magsig_tf.data.phantom.cases import draw_cases, phantom_rows
+from magsig_tf.data.phantom.render import MEASURED, OBJECTIVES, optical_density, photograph, textures_for, view_of
+from magsig_tf.data.phantom.scenes import touch
 from magsig_tf.data.phantom.settings import MAGNIFICATIONS
 
 SETTINGS = PhantomSettings(
@@ -24,6 +25,17 @@ settings = PhantomSettings(
 )
 print(hashlib.sha256(render_rows(settings, range(48)).tobytes()).hexdigest())
 """
+
+
+def nuclear_mask(settings: PhantomSettings, number: int, points: int) -> np.ndarray:
+    """Return the hard mask of one image's nuclei, bool [points, points]; `settings.size` gives its pixel centres."""
+    row = phantom_rows(settings)[number]
+    scene, view, _ = view_of(settings, row)
+    side = settings.field_um(row.magnification)
+    inside = touch(scene.nuclei_near(*view, side / 2, 0.0), points, side / points, 0.0, whole=False)
+    mask = np.zeros((points, points), bool)
+    mask[inside.row, inside.column] = True
+    return mask
 
 
 def test_another_process_renders_the_same_bytes():
