@@ -23,11 +23,8 @@ WEIGHT_WORDS = ("auto", "imagenet", "none")
 
 MOST_FOLDS = 50
 
-DEFAULT_AUGMENTATION: list[str | dict[str, dict[str, Any]]] = [
-    "QuarterTurns",
-    {"StainJitter": {"strength": 0.2}},
-    {"CropZoom": {"strength": 0.2}},
-]
+Augmentation = list[str | dict[str, dict[str, Any]]]
+DEFAULT_AUGMENTATION = ["QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}}]
 
 
 def _key(default: Any, description: str, **keywords: Any) -> Any:
@@ -97,7 +94,7 @@ class Settings(Strict):
     clip_norm: float = _key(1.0, "largest global gradient norm; 0 switches clipping off", ge=0)
     ema: float = _key(0.0, "decay of the moving average of weights; 0 switches it off", ge=0, lt=1)
     early_stop: int = _key(0, "epochs without a better validation loss before stopping; 0: never", ge=0)
-    augment: list[str | dict[str, dict[str, Any]]] = _key(
+    augment: Augmentation = _key(
         DEFAULT_AUGMENTATION, "augmentation layers: names or {name: {argument: value}}, or import paths"
     )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = _key(

@@ -137,11 +137,8 @@ def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
 
 def shipped_configs() -> list[str]:
     """Return the names of the configs that come with magsig, sorted."""
-    return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in files("magsig_tf.configs").iterdir()
-        if entry.name.endswith(".yaml")
-    )
+    names = (entry.name for entry in files("magsig_tf.configs").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def shipped_config_text(name: str) -> str:

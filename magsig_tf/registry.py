@@ -45,12 +45,8 @@ def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> An
         raise UsageError(expected, f"found {type(error).__name__}: {error}", remedy) from error
 
 
-GROUPS = {
-    "commands": "magsig.commands",
-    "methods": "magsig.methods",
-    "encoders": "magsig.encoders",
-    "datasets": "magsig.datasets",
-}
+GROUPS = {kind: f"magsig.{kind}" for kind in ("commands", "methods", "encoders", "datasets")}
+"""Entry-point group of each kind."""
 
 BY_PATH = {"methods": "a method class", "encoders": "an encoder function"}
 """Kinds of which `package.module:attribute` is a name too, and what lies there."""

@@ -101,14 +101,12 @@ def check_manifest(frame: pd.DataFrame) -> None:
 
 
 def _check_constant_in_case(case: pd.Series, value: pd.Series, name: str, why: str) -> None:
-    found = value.groupby(case).agg(["nunique", "min", "max"])
-    mixed = found[found["nunique"] > 1]
+    values = value.groupby(case).agg(["nunique", "min", "max"])
+    mixed = values[values["nunique"] > 1]
     if len(mixed):
-        raise DataError(
-            f"Expected one {name} per case ({why})",
-            f"found case {mixed.index[0]!r} with {mixed['min'].iloc[0]!r} and {mixed['max'].iloc[0]!r}",
-            f"Correct its {name} or its case name",
-        )
+        expected, remedy = f"Expected one {name} per case ({why})", f"Correct its {name} or its case name"
+        found = f"found case {mixed.index[0]!r} with {mixed['min'].iloc[0]!r} and {mixed['max'].iloc[0]!r}"
+        raise DataError(expected, found, remedy)
 
 
 def content_hash(manifest: pd.DataFrame) -> str:

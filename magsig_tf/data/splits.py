@@ -210,11 +210,8 @@ def merge_identical_cases(cases: pd.Series, pixel_sha256: pd.Series) -> tuple[pd
     size = len(names) + len(images)
     links = coo_array((np.ones(len(case_codes)), (case_codes, image_codes + len(names))), shape=(size, size))
     _, component = connected_components(links, directed=False)
-    first_name: dict[int, str] = {}
-    for name, label in zip(names, component[: len(names)], strict=True):
-        first_name.setdefault(label, name)
-    groups = np.array([first_name[label] for label in component[: len(names)]], dtype=object)
-    return pd.Series(groups[case_codes], index=cases.index), len(names) - len(first_name)
+    group = pd.Series(names).groupby(component[: len(names)]).transform("first").to_numpy(object)
+    return pd.Series(group[case_codes], index=cases.index), len(names) - len(set(group))
 
 
 NEAR_DUPLICATE_BITS = 2

@@ -87,8 +87,8 @@ def draw_cases(settings: PhantomSettings) -> tuple[Case, ...]:
             random = generator_for("phantom", settings.seed, cohort, int(malignant), "scores")
             scores[malignant] = iter(_spread_scores(count, random))
         for number, malignant in enumerate(labels.tolist()):
-            name = f"case-{len(cases):0{digits}d}"
-            cases.append(_case(settings, name, cohort, number, malignant, next(scores[malignant])))
+            drawn = _grade_and_factors(settings, malignant, next(scores[malignant]))
+            cases.append(Case(f"case-{len(cases):0{digits}d}", cohort, number, malignant, **drawn))
     return tuple(cases)
 
 
@@ -99,26 +99,17 @@ def _spread_scores(count: int, random: np.random.Generator) -> np.ndarray:
     return ndtri((strata + np.clip(random.random(strata.shape), 1e-9, 1)) / count)
 
 
-def _case(settings: PhantomSettings, name: str, cohort: str, number: int, malignant: bool, scores: np.ndarray) -> Case:
+def _grade_and_factors(settings: PhantomSettings, malignant: bool, scores: np.ndarray) -> dict[str, float]:
     grade = settings.separation * (1 if malignant else -1) + GRADE_SPREAD * scores[0]
-    factors = {}
+    drawn = {"grade": float(grade)}
     for factor, score in zip(INVARIANT_FACTORS, scores[1:5], strict=True):
         low, high = FACTOR_RANGES[factor]
-        factors[factor] = float(low + (high - low) / (1 + np.exp(-grade - settings.factor_noise * score)))
+        drawn[factor] = float(low + (high - low) / (1 + np.exp(-grade - settings.factor_noise * score)))
     radius, haematoxylin, eosin, hue, gain = scores[5:].tolist()
-    return Case(
-        name=name,
-        cohort=cohort,
-        number=number,
-        malignant=malignant,
-        grade=float(grade),
-        nuclear_radius_um=float(3.5 * np.exp(0.10 * radius)),
-        haematoxylin=float(0.95 * np.exp(0.15 * haematoxylin)),
-        eosin=float(0.34 * np.exp(0.20 * eosin)),
-        hue=hue,
-        gain=gain,
-        **factors,
-    )
+    drawn["nuclear_radius_um"] = float(3.5 * np.exp(0.10 * radius))
+    drawn["haematoxylin"] = float(0.95 * np.exp(0.15 * haematoxylin))
+    drawn["eosin"] = float(0.34 * np.exp(0.20 * eosin))
+    return drawn | {"hue": hue, "gain": gain}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,8 +63,7 @@ OBJECTIVES = {
 }
 
 
-@dataclass(frozen=True)
-class Textures:
+class Textures(NamedTuple):
     """Periodic fields of unit variance before the pixel's blur, float32 [TEXTURE_POINTS, TEXTURE_POINTS].
 
     Args:
@@ -73,12 +73,6 @@ class Textures:
 
     chromatin: np.ndarray
     fibres: np.ndarray
-
-    @staticmethod
-    def read(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the nearest values of a field at points in micrometres."""
-        scale, last = np.float32(1 / TEXTURE_PITCH_UM), TEXTURE_POINTS - 1
-        return field[np.floor(y * scale).astype(np.int32) & last, np.floor(x * scale).astype(np.int32) & last]
 
 
 @lru_cache(maxsize=8)
@@ -94,6 +88,12 @@ def _sharp_textures() -> tuple[np.ndarray, np.ndarray]:
     white = generator_for("phantom", "texture").standard_normal((TEXTURE_POINTS, TEXTURE_POINTS), dtype=np.float32)
     fields = (gaussian_filter(white, sigma, mode="wrap", truncate=3) for sigma in (2.4, (3, 18)))
     return tuple(field / field.std() for field in fields)
+
+
+def _texture_at(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the nearest values of a field at points in micrometres."""
+    scale, last = np.float32(1 / TEXTURE_PITCH_UM), TEXTURE_POINTS - 1
+    return field[np.floor(y * scale).astype(np.int32) & last, np.floor(x * scale).astype(np.int32) & last]
 
 
 def optical_density(case: Case, haematoxylin: np.ndarray, eosin: np.ndarray) -> np.ndarray:
@@ -196,7 +196,10 @@ def _render(settings: PhantomSettings, row: PhantomRow) -> np.ndarray:
     x, y = _turn(across[None, :], across[:, None], angle)
     x, y = x + np.float32(site_x), y + np.float32(site_y)
     tissue = np.maximum(scene.tissue_at(x, y), np.minimum(cover, 1))
-    chromatin, fibres = _read_textures(scene, textures_for(pixel), x, y)
+    x, y = x + np.float32(scene.texture_offset[0]), y + np.float32(scene.texture_offset[1])
+    textures = textures_for(pixel)
+    chromatin = _texture_at(textures.chromatin, x, y)
+    fibres = _texture_at(textures.fibres, *_turn(x, y, -scene.fibre_direction))
     haematoxylin = np.minimum(cover, 1.5) * (1 + np.float32(0.22) * chromatin)
     eosin = tissue * (1 + np.float32(0.25) * fibres) * (1 - np.float32(0.45) * np.clip(haematoxylin, 0, 1))
     density = optical_density(row.case, haematoxylin + np.float32(0.05) * tissue, eosin)
@@ -213,12 +216,6 @@ def _nuclear_density(nuclei: Nuclei, size: int, pixel: float, edge: float) -> np
     darkness = nuclei.darkness * np.minimum(1, (nuclei.radius / (0.8 * edge)) ** 2)
     amount = coverage * (np.float32(0.8) + np.float32(0.25) * rim) * darkness.astype(np.float32)[near.nucleus]
     return np.bincount(near.row * size + near.column, amount, size * size).reshape(size, size).astype(np.float32)
-
-
-def _read_textures(scene: Scene, textures: Textures, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, y = x + np.float32(scene.texture_offset[0]), y + np.float32(scene.texture_offset[1])
-    along, across = _turn(x, y, -scene.fibre_direction)
-    return textures.read(textures.chromatin, x, y), textures.read(textures.fibres, along, across)
 
 
 def _turn(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:

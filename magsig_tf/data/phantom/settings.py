@@ -80,15 +80,16 @@ class PhantomSettings:
     confounding: float = _in_range(0.0, 0.0, 1.0)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if field.metadata:
-                self._set(field.name, _number(field.name, getattr(self, field.name), *field.metadata["range"]))
+        ranges = {field.name: field.metadata["range"] for field in dataclasses.fields(self) if field.metadata}
+        numbers = {name: _number(name, getattr(self, name), *limits) for name, limits in ranges.items()}
         if not isinstance(self.true_fields, bool):
             raise UsageError("Phantom setting true_fields must be true or false", f"Found {self.true_fields!r}")
         if not isinstance(self.fields_um, list | tuple) or len(self.fields_um) != len(MAGNIFICATIONS):
             expected = f"Phantom setting fields_um must hold {len(MAGNIFICATIONS)} lengths in micrometres"
             raise UsageError(expected, f"Found {self.fields_um!r}")
-        self._set("fields_um", tuple(_number("fields_um", side, 4.0, 600.0) for side in self.fields_um))
+        fields_um = tuple(_number("fields_um", side, 4.0, 600.0) for side in self.fields_um)
+        # the class is frozen; this only normalises what the caller passed
+        vars(self).update(numbers, fields_um=fields_um)
         if self.true_fields and self.fields_um != DEFAULT_FIELDS_UM:
             expected = "Phantom settings take either true_fields or fields_um"
             raise UsageError(expected, "Found both", "Leave one of them out")
@@ -100,9 +101,6 @@ class PhantomSettings:
         if images > MOST_IMAGES:
             found = f"These settings ask for {images:,}"
             raise UsageError(f"A phantom may hold {MOST_IMAGES:,} images", found, "Lower tiles")
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the class is frozen; this only normalises what the caller passed
 
     @property
     def cases(self) -> int:

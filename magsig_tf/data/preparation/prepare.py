@@ -17,11 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
 import PIL
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import holding, read_json, replacing, write_json, writing
+from magsig_tf.atomic_files import holding, read_json, write_json, write_parquet, writing
 from magsig_tf.data.preparation.report import validation_report
 from magsig_tf.data.preparation.spool import Spool, spool_key
 from magsig_tf.data.prepared import PreparedDataset, build_manifest, content_hash, magnification_order
@@ -240,17 +239,13 @@ class Preparation:
         original = {short[path]: path for path in decoded}
         manifest = build_manifest({**rows[path], **decoded[path]["measured"], "path": short[path]} for path in decoded)
         in_order = [original[path] for path in manifest["path"]]
-        identity = content_hash(manifest)
         converted = Counter(record["converted"] for record in decoded.values() if record["converted"])
-        ignored = source.ignored.as_list()
-        report = validation_report(
-            manifest, known=source.known_counts(), converted=converted, unreadable=unreadable, ignored=ignored
-        )
+        report = validation_report(manifest, source.known_counts(), converted, unreadable, source.ignored.as_list())
 
-        _write_parquet(folder / "manifest.parquet", manifest)
+        write_parquet(folder / "manifest.parquet", manifest)
         truth = source.truth(workers)
         if truth is not None:
-            _write_parquet(folder / "truth.parquet", truth.loc[in_order].assign(path=list(manifest["path"])))
+            write_parquet(folder / "truth.parquet", truth.loc[in_order].assign(path=list(manifest["path"])))
         spool.write_images([decoded[path]["slot"] for path in in_order])
         path = None if source.source is None else str(source.source)
         write_json(
@@ -262,7 +257,7 @@ class Preparation:
                 "resize": self.resize,
                 "images": report["images"],
                 "cases": report["cases"],
-                "content_hash": identity,
+                "content_hash": content_hash(manifest),
                 "magnifications": magnification_order(manifest["magnification"]),
                 "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
                 "magsig_version": __version__,
@@ -282,11 +277,6 @@ class Preparation:
         if self._replaced.exists() and not self.folder.exists():
             with writing(self.folder):
                 os.replace(self._replaced, self.folder)
-
-
-def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    with replacing(path) as temporary:
-        frame.to_parquet(temporary, index=False)
 
 
 def _checked_name(name: str) -> str:

@@ -93,7 +93,6 @@ UNREADABLE_LISTED = 1000
 
 def validation_report(
     manifest: pd.DataFrame,
-    *,
     known: pd.DataFrame | None = None,
     converted: Mapping[str, int] | None = None,
     unreadable: Sequence[Mapping[str, str]] = (),

@@ -91,8 +91,7 @@ class ImageFileReader:
 
     def __call__(self, images: Sequence[SourceImage]) -> list[DecodedImage | UnreadableImage]:
         """Return one result an image, in order; what cannot be decoded is returned as `UnreadableImage`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return [self._read(image) for image in images]
 
     def _read(self, image: SourceImage) -> DecodedImage | UnreadableImage:
@@ -140,8 +139,7 @@ def read_native(path: Path) -> np.ndarray | UnreadableImage:
         Pixels, uint8 [height, width, 3]; or why there are none.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return np.array(_opened(bytes_of(path))[0])
     except Exception as error:  # Pillow's plugins raise anything on broken files
         return UnreadableImage(printable(str(path)), reason_of(error))
