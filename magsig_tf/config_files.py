@@ -107,8 +107,7 @@ def build_config(raw: Mapping[str, Any]) -> Config:
         expected = "Expected the key batch_statistics in the place of freeze_batch_statistics"
         remedy = f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}"
         raise UsageError(expected, f"found {OLD_KEY}: {raw[OLD_KEY]}", remedy)
-    core = {key: value for key, value in raw.items() if key in Settings.model_fields}
-    settings = _validated(Settings, core)
+    settings = _validated(Settings, raw)
     classes = method_options()
     for name in settings.method:
         registry("methods").load(name)  # says why where a method is unknown, taken twice or broken
@@ -118,16 +117,13 @@ def build_config(raw: Mapping[str, Any]) -> Config:
     for key in raw:
         if key not in known:
             raise UsageError("Expected a config key", f"found {key!r}", nearest(key, known))
-    options = {
-        name: _validated(classes[name], {key: raw[key] for key in classes[name].model_fields if key in raw})
-        for name in settings.method
-    }
+    options = {name: _validated(classes[name], raw) for name in settings.method}
     return Config(settings, options)
 
 
-def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
+def _validated(model: type[Strict], raw: Mapping[str, Any]) -> Any:
     try:
-        return model(**values)
+        return model(**{key: raw[key] for key in model.model_fields if key in raw})
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "config"

@@ -116,11 +116,9 @@ class Registry:
             article = "an" if self.kind[0] in "aeiou" else "a"
             raise UsageError(f"Expected {article} {self.kind[:-1]}", f"found {name!r}", nearest(name, self.names()))
         if len(found) > 1:
-            raise PluginError(
-                f"Expected one {self.kind[:-1]} named {name!r}",
-                "found it in " + " and in ".join(f"{plugin.source} ({plugin.value})" for plugin in found),
-                "Uninstall one of the packages",
-            )
+            expected = f"Expected one {self.kind[:-1]} named {name!r}"
+            places = " and in ".join(f"{plugin.source} ({plugin.value})" for plugin in found)
+            raise PluginError(expected, f"found it in {places}", "Uninstall one of the packages")
         return found[0]
 
     def load(self, name: str) -> Any:

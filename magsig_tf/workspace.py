@@ -57,11 +57,8 @@ class Workspace:
             expected = "Expected one data set"
             raise UsageError(expected, f"found {len(prepared)} prepared", f"Choose with --dataset {'|'.join(prepared)}")
         if wanted is not None and wanted not in prepared:
-            raise UsageError(
-                f"Expected the prepared data set {wanted!r} in {self.root}",
-                "found none of that name",
-                nearest(wanted, prepared),
-            )
+            expected = f"Expected the prepared data set {wanted!r} in {self.root}"
+            raise UsageError(expected, "found none of that name", nearest(wanted, prepared))
         return wanted or prepared[0]
 
 

@@ -127,6 +127,7 @@ def content_hash(manifest: pd.DataFrame) -> str:
 
 
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
+_KINDS = {"name": str, "size": int, "content_hash": str, "magnifications": list}
 _NEEDED_COLUMNS = ("path", "label", "magnification", "case", "slide", "pixel_sha256", "perceptual_hash")
 
 
@@ -173,7 +174,6 @@ class PreparedDataset:
             manifest = pd.read_parquet(folder / "manifest.parquet")
             images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
             shape = (len(manifest), info["size"], info["size"], 3)
-            facts = {key: info[key] for key in ("name", "size", "content_hash", "magnifications")}
         except (OSError, ValueError, KeyError) as error:
             found = f"found: {in_one_line(error)}"
             raise DataError(f"Expected a whole data set in {folder}", found, _REMEDY) from error
@@ -184,6 +184,7 @@ class PreparedDataset:
         if images.shape != shape or images.dtype != np.uint8:
             found = f"found {images.dtype} {images.shape}"
             raise DataError(f"Expected uint8 images of shape {shape} in {folder}", found, _REMEDY)
+        facts = {key: info[key] for key in _KINDS}
         return cls(folder=folder, manifest=manifest, images=images, info=info, **facts)
 
     @cached_property
@@ -205,8 +206,7 @@ class PreparedDataset:
 
 def _check_kinds(info: dict, path: Path) -> None:
     """Refuse a dataset.json whose values could not be worked with."""
-    kinds = {"name": str, "size": int, "content_hash": str, "magnifications": list}
-    wrong = [key for key, kind in kinds.items() if not isinstance(info.get(key), kind)]
+    wrong = [key for key, kind in _KINDS.items() if not isinstance(info.get(key), kind)]
     if not wrong and not all(isinstance(name, str) for name in info["magnifications"]):
         wrong = ["magnifications"]
     if wrong:

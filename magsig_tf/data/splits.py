@@ -104,9 +104,7 @@ def make_split(
         warnings.append("Split by slide: slides of one patient can be on both sides, results are optimistic")
     groups, merged = merge_identical_cases(study[group_by], study["pixel_sha256"])
     if merged:
-        warnings.append(
-            f"{merged} {group_by}s share pixel-identical images with another and are split together with it"
-        )
+        warnings += [f"{merged} {group_by}s share pixel-identical images with another and are split together with it"]
     fold_of_group = _deal(study.assign(group=groups), folds, split_seed)
     rows = _parts(study, groups.map(fold_of_group).to_numpy(), holdout, patient_fold, folds)
     warnings += check_no_leak(study.assign(group=groups), rows)
@@ -181,9 +179,7 @@ def _check_classes(manifest: pd.DataFrame, rows: dict[str, np.ndarray], holdout:
             remedy = "Use fewer folds, another split_seed, or data with more cases"
             raise DataError(expected, f"found {'only ' + found.pop() if found else 'none'}", remedy)
         if missing:
-            warnings.append(
-                f"Test cases at {holdout} lack {' and '.join(sorted(missing))} ones: AUC is not defined here"
-            )
+            warnings += [f"Test cases at {holdout} lack {' and '.join(sorted(missing))} ones: AUC is not defined here"]
     return warnings
 
 

@@ -270,9 +270,6 @@ def _measure(settings: PhantomSettings, row: PhantomRow) -> tuple[float, float, 
     x = site_x + cosine * across[None, :] - sine * across[:, None]
     y = site_y + sine * across[None, :] + cosine * across[:, None]
     tissue = covered | (scene.tissue_at(x, y) > 0.5)
-    return (
-        float(areas[counted].mean()) if counted.any() else float("nan"),
-        float(covered.sum() / tissue.sum()) if tissue.any() else float("nan"),
-        int(counted.sum()),
-        float(tissue.mean()),
-    )
+    area = float(areas[counted].mean()) if counted.any() else float("nan")
+    share = float(covered.sum() / tissue.sum()) if tissue.any() else float("nan")
+    return area, share, int(counted.sum()), float(tissue.mean())

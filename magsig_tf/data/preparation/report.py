@@ -25,15 +25,12 @@ def find_quirks(manifest: pd.DataFrame) -> list[dict[str, object]]:
     case, slide, known = manifest["case"], manifest["slide"], manifest["subtype"] != ""
     sizes = (manifest["width"].astype(str) + "x" + manifest["height"].astype(str)).value_counts()
     others = sizes.iloc[1:]
+    sizes_and_counts = [f"{size}: {count:,}" for size, count in others.items()]
     images = pd.crosstab(slide, manifest["magnification"])
     found = [
         _quirk("cases that carry two or more subtypes", _several(case[known], manifest["subtype"][known])),
         _quirk("cases that recur under several slide ids (a split by slide leaks them)", _several(case, slide)),
-        _quirk(
-            f"images of another size than {sizes.index[0]}",
-            [f"{size}: {count:,}" for size, count in others.items()],
-            others.sum(),
-        ),
+        _quirk(f"images of another size than {sizes.index[0]}", sizes_and_counts, others.sum()),
         _quirk("slides without an image at a magnification", _places(images == 0)),
         _quirk("slides with a single image at a magnification", _places(images == 1)),
         _quirk("images that occur under two or more names", _identical(manifest, across_cases=False)),
@@ -112,10 +109,9 @@ def validation_report(
         `cases` and, where known, `known`); `cases_per_class` (label x magnification, "all" over the magnifications);
         `known` (images missing and extra, slides missing) or None; `quirks`; `unreadable`; `ignored`.
     """
-    quirks = find_quirks(manifest) + [
-        _quirk(f"images converted to 8-bit RGB from {kind}", (), count)
-        for kind, count in sorted((converted or {}).items())
-    ]
+    kinds = sorted((converted or {}).items())
+    quirks = find_quirks(manifest)
+    quirks += [_quirk(f"images converted to 8-bit RGB from {kind}", (), count) for kind, count in kinds]
     return {
         "images": len(manifest),
         "cases": int(manifest["case"].nunique()),

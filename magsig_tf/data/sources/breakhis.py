@@ -72,14 +72,10 @@ def parse_name(file_name: str) -> BreakhisName | None:
     found = _NAME.fullmatch(file_name)
     if found is None:
         return None
-    return BreakhisName(
-        label="benign" if found["label"] == "B" else "malignant",
-        subtype=SUBTYPES.get(found["subtype"], found["subtype"]),
-        magnification=f"{int(found['magnification'])}X",
-        case=found["case"],
-        slide=found["slide"],
-        sequence=found["sequence"],
-    )
+    label = "benign" if found["label"] == "B" else "malignant"
+    subtype = SUBTYPES.get(found["subtype"], found["subtype"])
+    magnification = f"{int(found['magnification'])}X"
+    return BreakhisName(label, subtype, magnification, found["case"], found["slide"], found["sequence"])
 
 
 def known_breakhis_counts() -> pd.DataFrame:

@@ -16,7 +16,7 @@ from magsig_tf.data.columns import LABELS, MEASURED_COLUMNS
 from magsig_tf.data.prepared import check_manifest
 from magsig_tf.data.sources.images import SourceImage, printable
 from magsig_tf.data.sources.source import DataSource
-from magsig_tf.errors import DataError
+from magsig_tf.errors import DataError, in_one_line
 
 REQUIRED = ("path", "label", "magnification", "case")
 ALIASES = {"file": "path", "seq": "sequence"}
@@ -109,7 +109,7 @@ def _read(source: Path) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"Expected to read {source}", f"found: {error.strerror or error}", "Check --source") from error
     except Exception as error:  # the parser raises several kinds on what is no CSV
-        reason = printable(" ".join(str(error).split()))[:200]
+        reason = printable(in_one_line(error))[:200]
         raise DataError(f"Expected a CSV file in UTF-8: {source.name}", f"found: {reason}", "Save it again") from error
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from magsig_tf.data.columns import COLOUR_COLUMNS
+from magsig_tf.errors import in_one_line
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ def reason_of(error: Exception) -> str:
         return "no image of a known format (PNG, JPEG, TIFF, BMP, WebP)"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = printable(" ".join(str(error).split()))
+    text = printable(in_one_line(error))
     return (text or type(error).__name__)[:200]
 
 
@@ -221,12 +222,9 @@ def measure(pixels: np.ndarray) -> dict[str, object]:
     Returns:
         `pixel_sha256`, `perceptual_hash` and the colour columns.
     """
-    colours = colour_statistics(pixels)
-    return {
-        "pixel_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
-        "perceptual_hash": perceptual_hash(pixels),
-        **dict(zip(COLOUR_COLUMNS, colours.tolist(), strict=True)),
-    }
+    pixel_sha256 = hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+    colours = dict(zip(COLOUR_COLUMNS, colour_statistics(pixels).tolist(), strict=True))
+    return {"pixel_sha256": pixel_sha256, "perceptual_hash": perceptual_hash(pixels), **colours}
 
 
 def colour_statistics(pixels: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class PhantomSource(DataSource):
 
     def reader(self, size: int, resize: str) -> Reader:
         """Return the renderer at that size; there is nothing to squash or crop."""
-        return PhantomReader(dataclasses.replace(self.settings, size=size))
+        return partial(_rendered, dataclasses.replace(self.settings, size=size))
 
     def truth(self, workers: int = 1) -> pd.DataFrame:
         """Return the factors of each image's case, its geometry, and what its rendered nuclei measure, by path."""
@@ -72,25 +71,15 @@ class PhantomSource(DataSource):
         return phantom_manifest(self.settings)
 
 
-@dataclass(frozen=True)
-class PhantomReader:
-    """Renders rows of a phantom.
-
-    Args:
-        settings: The phantom, at the size to render.
-    """
-
-    settings: PhantomSettings
-
-    def __call__(self, images: Sequence[SourceImage]) -> list[DecodedImage]:
-        """Return one rendered image a row, in order."""
-        results = []
-        pixels_of_rows = render_rows(self.settings, [image.content for image in images])
-        for image, pixels in zip(images, pixels_of_rows, strict=True):
-            measured = measure(pixels)
-            size = {"width": self.settings.size, "height": self.settings.size, "sha256": measured["pixel_sha256"]}
-            results.append(DecodedImage(image.path, pixels, size | measured))
-        return results
+def _rendered(settings: PhantomSettings, images: Sequence[SourceImage]) -> list[DecodedImage]:
+    """Return one rendered image a row, in order."""
+    results = []
+    pixels_of_rows = render_rows(settings, [image.content for image in images])
+    for image, pixels in zip(images, pixels_of_rows, strict=True):
+        measured = measure(pixels)
+        size = {"width": settings.size, "height": settings.size, "sha256": measured["pixel_sha256"]}
+        results.append(DecodedImage(image.path, pixels, size | measured))
+    return results
 
 
 def _value(text: object) -> object:

@@ -147,9 +147,8 @@ def choose_source(
     if kind is not None:
         return registry("datasets").load(kind)(path, options)
     if path is None:
-        raise UsageError(
-            "Expected a data set", "found neither --source nor --phantom", "Pass one of them, for example --phantom"
-        )
+        remedy = "Pass one of them, for example --phantom"
+        raise UsageError("Expected a data set", "found neither --source nor --phantom", remedy)
     known: dict[str, type[DataSource]] = {}
     for name in registry("datasets").names():
         with contextlib.suppress(PluginError):  # `magsig plugins` reports it; it must not stop the others
