@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,9 +32,8 @@ def _key(default: Any, description: str, **keywords: Any) -> Any:
     return Field(default, description=description, **keywords)
 
 
-def _operational(default: Any, description: str, **bounds: Any) -> Any:
-    """Return a field that changes how a run is carried out, not what it computes."""
-    return _key(default, description, json_schema_extra={"operational": True}, **bounds)
+_operational = partial(_key, json_schema_extra={"operational": True})
+"""Return a field that changes how a run is carried out, not what it computes."""
 
 
 class Strict(BaseModel):

@@ -71,5 +71,4 @@ def gan_hash(options: GanOptions, settings: Settings) -> str:
         settings: Those of the run that uses them; only `PROTOCOL` and the precision count.
     """
     values = {name: value for name, value in options.model_dump(mode="json").items() if name.startswith("gan_")}
-    values |= {name: getattr(settings, name) for name in (*PROTOCOL, "precision")}
-    return study_hash(values)
+    return study_hash(values | settings.model_dump(include={*PROTOCOL, "precision"}))

@@ -144,10 +144,8 @@ def _order(plugin: Plugin) -> tuple[str, str, str]:
     return plugin.name, plugin.source, plugin.value
 
 
-@functools.cache
-def registry(kind: str) -> Registry:
-    """Return the registry of one kind, read once a process."""
-    return Registry(kind)
+registry = functools.cache(Registry)
+"""Return the registry of one kind, read once a process."""
 
 
 @contextlib.contextmanager

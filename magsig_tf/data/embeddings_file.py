@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ class Embeddings:
         return self._chosen(order[np.searchsorted(known, rows, sorter=order)])
 
     def _chosen(self, which: np.ndarray) -> Embeddings:
-        return Embeddings(**{name: array if array is None else array[which] for name, array in vars(self).items()})
+        arrays: dict[str, Any] = {name: array if array is None else array[which] for name, array in vars(self).items()}
+        return Embeddings(**arrays)
 
 
 def read_embeddings(path: Path, remedy: str = _REMEDY) -> Embeddings:

@@ -25,10 +25,8 @@ from magsig_tf.statistics.case_folds import check_one_label, deal_cases
 def split_of(config: Config, prepared: PreparedDataset) -> Split:
     """Return the split that the config of one run asks for."""
     protocol = config.settings.model_dump(include={"folds", "split_seed", "group_by", "magnifications"})
-    holdout, fold = config.settings.holdout[0], config.tested_fold
-    return make_split(
-        prepared.manifest, content_hash=prepared.content_hash, holdout=holdout, patient_fold=fold, **protocol
-    )
+    protocol |= {"holdout": config.settings.holdout[0], "patient_fold": config.tested_fold}
+    return make_split(prepared.manifest, content_hash=prepared.content_hash, **protocol)
 
 
 PARTS = ("train", "validation", "test", "in_domain_test", "validation_holdout")

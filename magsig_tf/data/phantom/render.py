@@ -12,7 +12,6 @@ Delesse's principle).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,8 +30,7 @@ TEXTURE_PITCH_UM = 0.25
 TEXTURE_POINTS = 1024
 
 
-@dataclass(frozen=True)
-class Objective:
+class Objective(NamedTuple):
     """What one magnification adds to a picture.
 
     Args:

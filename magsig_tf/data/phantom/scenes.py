@@ -177,8 +177,15 @@ class Scene:
         return 1 / (1 + np.exp(-GAP_SHARPNESS * (self.density_at(x, y) - GAP_LEVEL)))
 
     def density_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the density at points in micrometres."""
-        return _bilinear(self.density, x * (TISSUE_GRID / TISSUE_PERIOD_UM), y * (TISSUE_GRID / TISSUE_PERIOD_UM))
+        """Return the density at points in micrometres, between the points of its periodic grid."""
+        grid, side, scale = self.density, TISSUE_GRID, TISSUE_GRID / TISSUE_PERIOD_UM
+        x, y = x * scale, y * scale
+        column, row = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+        right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
+        column, row, next_column, next_row = column % side, row % side, (column + 1) % side, (row + 1) % side
+        upper = grid[row, column] * (1 - right) + grid[row, next_column] * right
+        lower = grid[next_row, column] * (1 - right) + grid[next_row, next_column] * right
+        return upper * (1 - down) + lower * down
 
     def nuclei_near(self, x: float, y: float, angle: float, half_side: float, margin: float) -> Nuclei:
         """Return the nuclei that reach into a square field, in the field's frame.
@@ -260,13 +267,3 @@ def _draw_nuclei(case: Case, random: np.random.Generator) -> Nuclei:
 def _cells(centre: float, reach: float, spacing: float) -> np.ndarray:
     # one cell more on each side: a nucleus may stray that far from its own cell
     return np.arange(int(np.floor((centre - reach) / spacing)) - 1, int(np.floor((centre + reach) / spacing)) + 2)
-
-
-def _bilinear(grid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return a periodic grid's values between its points; x and y are in grid steps."""
-    column, row, side = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64), len(grid)
-    right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
-    column, row, next_column, next_row = column % side, row % side, (column + 1) % side, (row + 1) % side
-    upper = grid[row, column] * (1 - right) + grid[row, next_column] * right
-    lower = grid[next_row, column] * (1 - right) + grid[next_row, next_column] * right
-    return upper * (1 - down) + lower * down

@@ -91,7 +91,10 @@ class Preparation:
             source = choose_source(None if source is None else Path(source), kind, options)
         self.source = source
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(Path(workspace))
-        self.name = _checked_name(source.name if name is None else name)
+        self.name = source.name if name is None else name
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name, re.ASCII):
+            expected = "Expected a data set name of letters, digits, '.', '_' and '-'"
+            raise UsageError(expected, f"found {self.name!r}", "Pass another --name")
         self.size = source.default_size if size is None else size
         if not 8 <= self.size <= 4096:
             raise UsageError("Expected a size of 8 to 4096 pixels", f"found {self.size}", "Choose another --size")
@@ -162,7 +165,10 @@ class Preparation:
                     shutil.rmtree(self._unfinished, ignore_errors=True)
                 raise
             with writing(self.folder):
-                self._move_into_place(output)
+                shutil.rmtree(self._replaced, ignore_errors=True)
+                if self.folder.exists():
+                    os.replace(self.folder, self._replaced)
+                os.replace(output, self.folder)
             spool.remove()
             shutil.rmtree(self._unfinished, ignore_errors=True)
             return PreparedDataset.open(self.folder)
@@ -266,24 +272,11 @@ class Preparation:
             },
         )
 
-    def _move_into_place(self, output: Path) -> None:
-        shutil.rmtree(self._replaced, ignore_errors=True)
-        if self.folder.exists():
-            os.replace(self.folder, self._replaced)
-        os.replace(output, self.folder)
-
     def _put_back(self) -> None:
         """Put a replaced data set back where a kill came before the new one was in its place."""
         if self._replaced.exists() and not self.folder.exists():
             with writing(self.folder):
                 os.replace(self._replaced, self.folder)
-
-
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name, re.ASCII):
-        expected = "Expected a data set name of letters, digits, '.', '_' and '-'"
-        raise UsageError(expected, f"found {name!r}", "Pass another --name")
-    return name
 
 
 @contextlib.contextmanager

@@ -68,8 +68,7 @@ class CsvManifest(DataSource):
 
     def images(self) -> Iterator[SourceImage]:
         """Yield the images sorted by path."""
-        for values in self._counted(self.table.itertuples(index=False, name=None), len(self.table)):
-            row = dict(zip(self.table, values, strict=True))
+        for row in self._rows(self.table):
             yield SourceImage(row["path"], row, self.source.parent / row["path"])
 
 

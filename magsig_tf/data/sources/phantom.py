@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,9 +51,7 @@ class PhantomSource(DataSource):
         """Yield the rows of the phantom, sorted by path."""
         # width and height follow the prepared size, which only the reader knows
         manifest = self._frames[0].drop(columns=["width", "height"])
-        rows = manifest.itertuples(index=False, name=None)
-        for number, values in enumerate(self._counted(rows, len(manifest))):
-            row = dict(zip(manifest, values, strict=True))
+        for number, row in enumerate(self._rows(manifest)):
             yield SourceImage(row["path"], row, number)
 
     def reader(self, size: int, resize: str) -> Reader:
@@ -82,7 +81,7 @@ def _rendered(settings: PhantomSettings, images: Sequence[SourceImage]) -> list[
     return results
 
 
-def _value(text: object) -> object:
+def _value(text: object) -> Any:
     if not isinstance(text, str):
         return text
     return parse_yaml(text, "Expected a number, true, false or a list [a, b, ...]", f"Correct {text[:100]!r}")

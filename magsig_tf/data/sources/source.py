@@ -60,8 +60,8 @@ class DataSource:
     needs_file: ClassVar[bool] = True  # False: `magsig reproduce` prepares it by itself where it is missing
     default_size: ClassVar[int] = 224
     option_names: ClassVar[tuple[str, ...]] = ()
-    _share = 0.0
     shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
+    _share = 0.0  # of what `images` yields, how much it has passed
 
     def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
         self.source = None if source is None else Path(source)
@@ -103,6 +103,12 @@ class DataSource:
             self._share = passed / total
             yield item
 
+    def _rows(self, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table, and let `fraction_read` follow."""
+        columns = [str(column) for column in table]
+        for values in self._counted(table.itertuples(index=False, name=None), len(table)):
+            yield dict(zip(columns, values, strict=True))
+
     def reader(self, size: int, resize: str) -> Reader:
         """Return the picklable function that turns images into pixels in a worker process.
 
@@ -129,9 +135,7 @@ class DataSource:
         return None
 
 
-def choose_source(
-    path: Path | None, kind: str | None = None, options: Mapping[str, object] | None = None
-) -> DataSource:
+def choose_source(path: Path | None, kind: str | None = None, options: Mapping[str, Any] | None = None) -> DataSource:
     """Return the data source for a path.
 
     Args:
