@@ -101,7 +101,7 @@ class Rates:
     def _decode(self, images):
         import numpy as np
 
-        from magsig_tf.data.preparation.decode import bytes_of, decode
+        from magsig_tf.data.sources.images import bytes_of, decode
 
         return np.stack([decode(bytes_of(image.path), self.model.size, self.model.resize)[0] for image in images])
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from magsig_tf.config import Config, MethodOptions, Settings, Strict
-from magsig_tf.errors import UsageError, nearest
+from magsig_tf.errors import UsageError, in_one_line, nearest
 from magsig_tf.registry import PluginError, registry
 from magsig_tf.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
 
@@ -30,9 +30,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(
-                None, None, "an alias (*name); write the value out", self.peek_event().start_mark
-            )
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "an alias (*name); write the value out", mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -57,7 +56,7 @@ def parse_yaml(text: str, expected: str, remedy: str) -> object:
         return yaml.load(text, Loader=_Loader)
     # the parser recurses: ten thousand brackets end in RecursionError; dates and long numbers in ValueError
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UsageError(expected, f"found {' '.join(str(error).split())[:200]}", remedy) from error
+        raise UsageError(expected, f"found {in_one_line(error)[:200]}", remedy) from error
 
 
 def method_options() -> dict[str, type[MethodOptions]]:
@@ -86,11 +85,8 @@ def _options_of(name: str, source: str) -> type[MethodOptions]:
         raise UsageError(f"Expected a method class at {name}", "found none with `Options`", "Derive it from Method")
     clash = set(options.model_fields) & set(Settings.model_fields)
     if clash:
-        raise PluginError(
-            f"Expected options of the method {name!r} to have names of their own",
-            f"found {min(clash)!r}, which is a general setting",
-            f"Rename it in {source}",
-        )
+        expected = f"Expected options of the method {name!r} to have names of their own"
+        raise PluginError(expected, f"found {min(clash)!r}, which is a general setting", f"Rename it in {source}")
     return options
 
 
@@ -108,13 +104,10 @@ def build_config(raw: Mapping[str, Any]) -> Config:
         UsageError: a key is unknown (the nearest is offered), or a value is out of range.
     """
     if OLD_KEY in raw:
-        raise UsageError(
-            "Expected the key batch_statistics in the place of freeze_batch_statistics",
-            f"found {OLD_KEY}: {raw[OLD_KEY]}",
-            f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}",
-        )
-    core = {key: value for key, value in raw.items() if key in Settings.model_fields}
-    settings = _validated(Settings, core)
+        expected = "Expected the key batch_statistics in the place of freeze_batch_statistics"
+        remedy = f"Write batch_statistics: {FROZEN if raw[OLD_KEY] is True else REESTIMATED}"
+        raise UsageError(expected, f"found {OLD_KEY}: {raw[OLD_KEY]}", remedy)
+    settings = _validated(Settings, raw)
     classes = method_options()
     for name in settings.method:
         registry("methods").load(name)  # says why where a method is unknown, taken twice or broken
@@ -124,33 +117,24 @@ def build_config(raw: Mapping[str, Any]) -> Config:
     for key in raw:
         if key not in known:
             raise UsageError("Expected a config key", f"found {key!r}", nearest(key, known))
-    options = {
-        name: _validated(classes[name], {key: raw[key] for key in classes[name].model_fields if key in raw})
-        for name in settings.method
-    }
+    options = {name: _validated(classes[name], raw) for name in settings.method}
     return Config(settings, options)
 
 
-def _validated(model: type[Strict], values: Mapping[str, Any]) -> Any:
+def _validated(model: type[Strict], raw: Mapping[str, Any]) -> Any:
     try:
-        return model(**values)
+        return model(**{key: raw[key] for key in model.model_fields if key in raw})
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "config"
-        raise UsageError(
-            f"Expected a valid value of {key}",
-            f"found {repr(first['input'])[:100]}: {first['msg']}",
-            "`magsig train --help` lists every key",
-        ) from error
+        found = f"found {repr(first['input'])[:100]}: {first['msg']}"
+        raise UsageError(f"Expected a valid value of {key}", found, "`magsig train --help` lists every key") from error
 
 
 def shipped_configs() -> list[str]:
     """Return the names of the configs that come with magsig, sorted."""
-    return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in files("magsig_tf.configs").iterdir()
-        if entry.name.endswith(".yaml")
-    )
+    names = (entry.name for entry in files("magsig_tf.configs").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def shipped_config_text(name: str) -> str:
@@ -170,11 +154,14 @@ def read_config_file(name: str) -> dict[str, Any]:
     if name in shipped_configs():
         text = shipped_config_text(name)
     elif Path(name).is_file():
-        text = _read_text(Path(name))
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            expected, found = f"Expected a readable text file {Path(name)}", f"found {in_one_line(error)[:200]}"
+            raise UsageError(expected, found, "Check the path") from error
     else:
-        raise UsageError(
-            "Expected a shipped config or a YAML file", f"found {name!r}", nearest(name, shipped_configs())
-        )
+        remedy = nearest(name, shipped_configs())
+        raise UsageError("Expected a shipped config or a YAML file", f"found {name!r}", remedy)
     values = parse_yaml(text, f"Expected YAML in {name}", "Mend the file")
     if values is None:
         return {}
@@ -196,9 +183,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise UsageError(
-                "Expected --set key=value", f"found {assignment!r}", "Write for example --set lambda_max=0.3"
-            )
+            remedy = "Write for example --set lambda_max=0.3"
+            raise UsageError("Expected --set key=value", f"found {assignment!r}", remedy)
         values[key.strip().replace("-", "_")] = parse_yaml(text, f"Expected a YAML value for {key}", "Quote it")
     return values
 
@@ -214,16 +200,3 @@ def load_config(name: str | None = None, *overrides: Mapping[str, Any]) -> Confi
     for override in overrides:
         raw.update(override)
     return build_config(raw)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"Expected a readable text file {path}", f"found {_one_line(error)}", "Check the path"
-        ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -92,3 +92,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}? Known: {', '.join(known)}"
     return f"Known: {', '.join(known) or 'none'}"
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an error's own words without line breaks."""
+    return " ".join(str(error).split())

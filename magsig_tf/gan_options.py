@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Literal
 
 from pydantic import Field, field_validator
 
-from magsig_tf.config import MethodOptions, Settings
+from magsig_tf.config import MethodOptions, Settings, study_hash
 
 PROTOCOL = ("magnifications", "folds", "split_seed", "group_by")
 """Settings of a run that decide which images its GANs may see."""
@@ -73,7 +71,4 @@ def gan_hash(options: GanOptions, settings: Settings) -> str:
         settings: Those of the run that uses them; only `PROTOCOL` and the precision count.
     """
     values = {name: value for name, value in options.model_dump(mode="json").items() if name.startswith("gan_")}
-    values |= {name: getattr(settings, name) for name in (*PROTOCOL, "precision")}
-    if values["magnifications"]:
-        values["magnifications"] = sorted(values["magnifications"])  # the same study in whatever order
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+    return study_hash(values | settings.model_dump(include={*PROTOCOL, "precision"}))

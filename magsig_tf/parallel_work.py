@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 from collections import deque
@@ -18,56 +17,6 @@ from magsig_tf.errors import RunError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-_END = object()
-
-
-def read_ahead(read: Callable[[Item], Result], items: Iterable[Item], depth: int = 2) -> Generator[Result]:
-    """Yield `read(item)` for each item in order, computed by one thread at most `depth` results ahead.
-
-    Args:
-        read: Called in the thread.
-        items: What to read.
-        depth: Results held ready.
-
-    Raises:
-        Exception: whatever `read` raises, at the place where its result would have come.
-    """
-    results: queue.Queue = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-
-    def put(result: object, error: Exception | None) -> bool:
-        while not stopped.is_set():
-            try:
-                results.put((result, error), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(read(item), None):
-                    return
-            put(_END, None)
-        except Exception as error:  # the consumer raises it
-            put(None, error)
-
-    thread = threading.Thread(target=work, daemon=True, name="magsig-read-ahead")
-    thread.start()
-    try:
-        while True:
-            result, error = results.get()
-            if error is not None:
-                raise error
-            if result is _END:
-                return
-            yield result
-    finally:
-        stopped.set()
-        thread.join()
-
 
 IN_FLIGHT = 3
 """Items handed out per worker: one in work, one waiting, one finished and not yet taken."""
@@ -101,11 +50,9 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
         try:
             yield from _in_order(pool, function, items, IN_FLIGHT * workers)
         except BrokenProcessPool as error:
-            raise RunError(
-                "Expected the worker processes to last",
-                "found one ended from outside (out of memory?)",
-                "Repeat the command: it continues; --workers 1 needs the least memory",
-            ) from error
+            expected = "Expected the worker processes to last"
+            remedy = "Repeat the command: it continues; --workers 1 needs the least memory"
+            raise RunError(expected, "found one ended from outside (out of memory?)", remedy) from error
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result]:
@@ -121,6 +68,20 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], th
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="magsig-worker") as pool:
         yield from _in_order(pool, function, items, IN_FLIGHT * threads)
+
+
+def read_ahead(read: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
+    """Yield `read(item)` for each item in order, computed ahead by one thread.
+
+    Args:
+        read: Called in the thread.
+        items: What to read.
+
+    Raises:
+        Exception: whatever `read` raises, at the place where its result would have come.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="magsig-read-ahead") as pool:
+        yield from _in_order(pool, read, items, IN_FLIGHT + 1)
 
 
 def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:

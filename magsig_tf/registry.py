@@ -21,30 +21,14 @@ from typing import Any
 from magsig_tf.errors import MagsigError, UsageError, nearest
 
 
-def import_by_path(module: str, attribute: str) -> Any:
-    """Return `attribute` of `module`, which may lie in the current folder.
+def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> Any:
+    """Return `attribute` of `module`, which may lie in the current folder; what goes wrong is told in one line.
 
     The command `magsig` does not search that folder as `python -m` does. It is added once a user has named a module,
     and last, so that a file there never takes the place of an installed package.
 
     Args:
         module: Dotted name, such as `package.networks`.
-        attribute: Name inside the module.
-
-    Raises:
-        Exception: whatever the import raises; AttributeError where the module has no such name.
-    """
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)
-    return getattr(importlib.import_module(module), attribute)
-
-
-def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> Any:
-    """Return what `import_by_path` finds; what goes wrong is told in one line.
-
-    Args:
-        module: Dotted name.
         attribute: Name inside the module.
         expected: What was to be found, as `UsageError` words it.
         remedy: What to do about it.
@@ -53,17 +37,16 @@ def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> An
         UsageError: nothing can be imported from that path.
     """
     try:
-        return import_by_path(module, attribute)
+        folder = os.getcwd()
+        if folder not in sys.path:
+            sys.path.append(folder)
+        return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a stranger's module may raise anything at import
         raise UsageError(expected, f"found {type(error).__name__}: {error}", remedy) from error
 
 
-GROUPS = {
-    "commands": "magsig.commands",
-    "methods": "magsig.methods",
-    "encoders": "magsig.encoders",
-    "datasets": "magsig.datasets",
-}
+GROUPS = {kind: f"magsig.{kind}" for kind in ("commands", "methods", "encoders", "datasets")}
+"""Entry-point group of each kind."""
 
 BY_PATH = {"methods": "a method class", "encoders": "an encoder function"}
 """Kinds of which `package.module:attribute` is a name too, and what lies there."""
@@ -101,11 +84,9 @@ class Plugin:
         except MagsigError:
             raise
         except Exception as error:  # a plugin's module may raise anything at import
-            raise PluginError(
-                f"Expected to import the {self.kind[:-1]} {self.name!r} from {self.source} ({self.value})",
-                f"found {type(error).__name__}: {error}",
-                "Repair or uninstall that package",
-            ) from error
+            expected = f"Expected to import the {self.kind[:-1]} {self.name!r} from {self.source} ({self.value})"
+            remedy = "Repair or uninstall that package"
+            raise PluginError(expected, f"found {type(error).__name__}: {error}", remedy) from error
 
 
 class Registry:
@@ -135,11 +116,9 @@ class Registry:
             article = "an" if self.kind[0] in "aeiou" else "a"
             raise UsageError(f"Expected {article} {self.kind[:-1]}", f"found {name!r}", nearest(name, self.names()))
         if len(found) > 1:
-            raise PluginError(
-                f"Expected one {self.kind[:-1]} named {name!r}",
-                "found it in " + " and in ".join(f"{plugin.source} ({plugin.value})" for plugin in found),
-                "Uninstall one of the packages",
-            )
+            expected = f"Expected one {self.kind[:-1]} named {name!r}"
+            places = " and in ".join(f"{plugin.source} ({plugin.value})" for plugin in found)
+            raise PluginError(expected, f"found it in {places}", "Uninstall one of the packages")
         return found[0]
 
     def load(self, name: str) -> Any:
@@ -165,10 +144,8 @@ def _order(plugin: Plugin) -> tuple[str, str, str]:
     return plugin.name, plugin.source, plugin.value
 
 
-@functools.cache
-def registry(kind: str) -> Registry:
-    """Return the registry of one kind, read once a process."""
-    return Registry(kind)
+registry = functools.cache(Registry)
+"""Return the registry of one kind, read once a process."""
 
 
 @contextlib.contextmanager
@@ -192,11 +169,9 @@ def naming_plugins(*plugins: tuple[str, str]) -> Iterator[None]:
             where = _place_in(error, registry(kind).load(name))
             if where:
                 lines = str(error).strip().splitlines() or ["no message"]
-                raise PluginError(
-                    f"Expected the {kind[:-1]} {name!r} to work",
-                    f"found {type(error).__name__} in {where}: {lines[0]}",
-                    "The error is in that plugin, not in magsig: mend it, or ask its author",
-                ) from error
+                expected = f"Expected the {kind[:-1]} {name!r} to work"
+                remedy = "The error is in that plugin, not in magsig: mend it, or ask its author"
+                raise PluginError(expected, f"found {type(error).__name__} in {where}: {lines[0]}", remedy) from error
         raise
 
 

@@ -51,23 +51,14 @@ class Workspace:
         """
         prepared = self.prepared_datasets()
         if not prepared:
-            raise UsageError(
-                f"Expected a prepared data set in {self.root}",
-                "found none",
-                "Run `magsig prepare --source BreaKHis_v1.tar.gz` or `magsig prepare --phantom` first",
-            )
+            remedy = "Run `magsig prepare --source BreaKHis_v1.tar.gz` or `magsig prepare --phantom` first"
+            raise UsageError(f"Expected a prepared data set in {self.root}", "found none", remedy)
         if wanted is None and len(prepared) > 1:
-            raise UsageError(
-                "Expected one data set",
-                f"found {len(prepared)} prepared",
-                f"Choose with --dataset {'|'.join(prepared)}",
-            )
+            expected = "Expected one data set"
+            raise UsageError(expected, f"found {len(prepared)} prepared", f"Choose with --dataset {'|'.join(prepared)}")
         if wanted is not None and wanted not in prepared:
-            raise UsageError(
-                f"Expected the prepared data set {wanted!r} in {self.root}",
-                "found none of that name",
-                nearest(wanted, prepared),
-            )
+            expected = f"Expected the prepared data set {wanted!r} in {self.root}"
+            raise UsageError(expected, "found none of that name", nearest(wanted, prepared))
         return wanted or prepared[0]
 
 

@@ -4,7 +4,12 @@ import sys
 
 import pytest
 
-from magsig_tf.registry import import_by_path
+from magsig_tf.errors import UsageError
+from magsig_tf.registry import named_by_user
+
+
+def import_by_path(module: str, attribute: str):
+    return named_by_user(module, attribute, "Expected something", "Name it")
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def test_an_installed_package_comes_before_a_file_of_that_name(folder, monkeypat
 
 
 def test_what_is_not_there_raises(folder):
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(UsageError, match=r"ModuleNotFoundError.*no_such_module"):
         import_by_path("no_such_module", "build")
-    with pytest.raises(AttributeError):
+    with pytest.raises(UsageError, match="AttributeError"):
         import_by_path("colorsys", "no_such_name")

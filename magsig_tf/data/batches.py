@@ -35,6 +35,7 @@ Change = Callable[[Batch, int, int, slice], Batch]
 """Replaces images of a batch, given the batch, epoch, step and the places of the global batch that it holds."""
 
 
+@dataclass(frozen=True, eq=False)
 class BatchPlan:
     """The order of training images.
 
@@ -52,19 +53,16 @@ class BatchPlan:
         paired: Whether images are paired by case.
     """
 
-    def __init__(
-        self,
-        rows_by_domain: Mapping[int, np.ndarray],
-        images_per_magnification: int,
-        seed_names: tuple,
-        cases: np.ndarray | None = None,
-        paired: bool = False,
-    ):
-        self.rows_by_domain = dict(rows_by_domain)
-        self.images_per_magnification = images_per_magnification
-        self.seed_names, self.cases, self.paired = seed_names, cases, paired
-        largest = max(len(rows) for rows in self.rows_by_domain.values())
-        self.steps_per_epoch = -(-largest // images_per_magnification)
+    rows_by_domain: Mapping[int, np.ndarray]
+    images_per_magnification: int
+    seed_names: tuple
+    cases: np.ndarray | None = None
+    paired: bool = False
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that the largest magnification needs."""
+        return -(-max(map(len, self.rows_by_domain.values())) // self.images_per_magnification)
 
     @property
     def batch_size(self) -> int:
@@ -112,7 +110,6 @@ def read_batches(
     plan: BatchPlan,
     epoch: int,
     first_step: int = 0,
-    ahead: int = 2,
     share: tuple[int, int] = (0, 1),
     change: Change | None = None,
 ) -> Generator[Batch]:
@@ -124,7 +121,6 @@ def read_batches(
         plan: The order.
         epoch: Epoch index.
         first_step: Step inside the epoch to begin with.
-        ahead: Batches held ready.
         share: (index, count): of each batch yield only the index-th of count equal slices, which is all that one of
             several processes needs.
         change: Called for each batch in the thread that reads; None leaves them as they are.
@@ -141,4 +137,4 @@ def read_batches(
         batch = Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine], plan.cases_of(flat))
         return batch if change is None else change(batch, epoch, step, mine)
 
-    yield from read_ahead(read, enumerate(rows, first_step), ahead)
+    yield from read_ahead(read, enumerate(rows, first_step))

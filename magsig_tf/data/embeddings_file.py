@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from magsig_tf.errors import DataError
+from magsig_tf.data.splits import PARTS
+from magsig_tf.errors import DataError, in_one_line
 
 ARRAYS = ("embedding", "label", "case", "magnification")
-PARTS = ("train", "validation", "test", "in_domain_test", "validation_holdout")
-"""What the array `split` (in files of runs: `part`) may say of a row."""
 _REMEDY = "Write the arrays embedding, label, case, magnification and split with numpy.savez (docs/signatures.md)"
 
 
@@ -61,9 +58,8 @@ class Embeddings:
         return self._chosen(order[np.searchsorted(known, rows, sorter=order)])
 
     def _chosen(self, which: np.ndarray) -> Embeddings:
-        row = None if self.row is None else self.row[which]
-        arrays = self.embedding[which], self.label[which], self.case[which], self.magnification[which], self.part[which]
-        return Embeddings(*arrays, row)
+        arrays: dict[str, Any] = {name: array if array is None else array[which] for name, array in vars(self).items()}
+        return Embeddings(**arrays)
 
 
 def read_embeddings(path: Path, remedy: str = _REMEDY) -> Embeddings:
@@ -102,14 +98,8 @@ def _checked(arrays: dict[str, np.ndarray], path: Path) -> Embeddings:
     part = _texts(arrays["split"], "split", path)
     if not np.isin(part, PARTS).all():
         raise _wrong(f"{', '.join(PARTS)} as split", path, f"found {_few(part[~np.isin(part, PARTS)])}")
-    return Embeddings(
-        embedding,
-        label.astype(np.int8),
-        _texts(arrays["case"], "case", path),
-        _texts(arrays["magnification"], "magnification", path),
-        part,
-        _rows(arrays.get("row"), part, path),
-    )
+    case, magnification = (_texts(arrays[name], name, path) for name in ("case", "magnification"))
+    return Embeddings(embedding, label.astype(np.int8), case, magnification, part, _rows(arrays, part, path))
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -125,27 +115,15 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             if missing:
                 raise _wrong(f"the array {', '.join(missing)}", path, f"found {', '.join(file.files)[:100] or 'none'}")
             return {name: file[stored] for name, stored in names.items()}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        NotImplementedError,
-        OverflowError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        UnicodeError,
-        struct.error,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:  # numpy and zipfile raise all of these on bytes that are no NPZ file
-        found = "found none" if not Path(path).exists() else f"found: {' '.join(str(error).split())[:200]}"
+    except DataError:
+        raise
+    except Exception as error:  # numpy and zipfile raise anything on bytes that are no NPZ file
+        found = "found none" if not Path(path).exists() else f"found: {in_one_line(error)[:200]}"
         raise _wrong("a readable NPZ file of embeddings", path, found) from error
 
 
-def _rows(row: np.ndarray | None, part: np.ndarray, path: Path) -> np.ndarray | None:
+def _rows(arrays: dict[str, np.ndarray], part: np.ndarray, path: Path) -> np.ndarray | None:
+    row = arrays.get("row")
     if row is None:
         return None
     if row.dtype.kind not in "iu":

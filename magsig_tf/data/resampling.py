@@ -92,11 +92,8 @@ def resampled(images: np.ndarray, size: int) -> np.ndarray:
 
 def _check_sizes(gan: int, classifier: int) -> None:
     if gan > classifier:
-        raise UsageError(
-            "Expected GAN images no larger than the classifier's",
-            f"found {gan} px against {classifier} px",
-            f"Set gan_size to {classifier} or less",
-        )
+        expected = "Expected GAN images no larger than the classifier's"
+        raise UsageError(expected, f"found {gan} px against {classifier} px", f"Set gan_size to {classifier} or less")
 
 
 @lru_cache(maxsize=8)

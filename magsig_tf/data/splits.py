@@ -7,33 +7,26 @@ paired. Definitions: docs/protocol.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from magsig_tf.config import Config
-from magsig_tf.data.leakage import check_no_leak, merge_identical_cases
-from magsig_tf.data.manifest import magnification_order
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.prepared import PreparedDataset, magnification_order
 from magsig_tf.errors import DataError, UsageError, nearest
 from magsig_tf.statistics.cases import check_one_label, deal_cases
 
 
 def split_of(config: Config, prepared: PreparedDataset) -> Split:
     """Return the split that the config of one run asks for."""
-    s = config.settings
-    return make_split(
-        prepared.manifest,
-        content_hash=prepared.content_hash,
-        holdout=s.holdout[0],
-        patient_fold=config.tested_fold,
-        folds=s.folds,
-        split_seed=s.split_seed,
-        group_by=s.group_by,
-        magnifications=s.magnifications,
-    )
+    protocol = config.settings.model_dump(include={"folds", "split_seed", "group_by", "magnifications"})
+    protocol |= {"holdout": config.settings.holdout[0], "patient_fold": config.tested_fold}
+    return make_split(prepared.manifest, content_hash=prepared.content_hash, **protocol)
 
 
 PARTS = ("train", "validation", "test", "in_domain_test", "validation_holdout")
@@ -58,7 +51,7 @@ class Split:
     source_magnifications: tuple[str, ...]
     rows: dict[str, np.ndarray]
     hash: str
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def cases_per_class(self, manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
         """Return the number of distinct cases of each label in each part."""
@@ -102,21 +95,16 @@ def make_split(
     """
     study = _study_rows(manifest, holdout, magnifications)
     if not 0 <= patient_fold < folds:
-        raise UsageError(
-            f"Expected a patient fold from 0 to {folds - 1}", f"found {patient_fold}", "Choose one of them"
-        )
+        expected = f"Expected a patient fold from 0 to {folds - 1}"
+        raise UsageError(expected, f"found {patient_fold}", "Choose one of them")
     warnings = []
     if group_by == "slide":
         warnings.append("Split by slide: slides of one patient can be on both sides, results are optimistic")
     groups, merged = merge_identical_cases(study[group_by], study["pixel_sha256"])
     if merged:
-        warnings.append(
-            f"{merged} {group_by}s share pixel-identical images with another and are split together with it"
-        )
+        warnings += [f"{merged} {group_by}s share pixel-identical images with another and are split together with it"]
     fold_of_group = _deal(study.assign(group=groups), folds, split_seed)
-    side = _sides(groups.map(fold_of_group), patient_fold, folds)
-    at_holdout = (study["magnification"] == holdout).to_numpy()
-    rows = _parts(study.index.to_numpy(np.int64), side, at_holdout)
+    rows = _parts(study, groups.map(fold_of_group).to_numpy(), holdout, patient_fold, folds)
     warnings += check_no_leak(study.assign(group=groups), rows)
     warnings += _check_classes(manifest, rows, holdout)
     source = tuple(m for m in magnification_order(study["magnification"]) if m != holdout)
@@ -131,15 +119,11 @@ def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[s
             raise UsageError("Expected a magnification of the data set", f"found {name!r}", nearest(name, present))
     chosen = list(magnifications or present)
     if holdout not in chosen:
-        raise UsageError(
-            f"Expected a holdout among the study's magnifications {', '.join(chosen)}", f"found {holdout!r}", "Add it"
-        )
+        expected = f"Expected a holdout among the study's magnifications {', '.join(chosen)}"
+        raise UsageError(expected, f"found {holdout!r}", "Add it")
     if len(set(chosen)) < 2:
-        raise UsageError(
-            "Expected at least two magnifications",
-            f"found only {holdout!r}",
-            "Each holdout needs at least one source magnification",
-        )
+        remedy = "Each holdout needs at least one source magnification"
+        raise UsageError("Expected at least two magnifications", f"found only {holdout!r}", remedy)
     return manifest[manifest["magnification"].isin(chosen)]
 
 
@@ -158,9 +142,8 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
         dealt = study[~fixed]
         both = set(dealt["group"]) & set(fold_of_group)
         if both:
-            raise DataError(
-                "Expected each case in one cohort", f"found {min(both)} in two", "Correct the column cohort"
-            )
+            remedy = "Correct the column cohort"
+            raise DataError("Expected each case in one cohort", f"found {min(both)} in two", remedy)
     imaged_at = {group: tuple(magnification_order(seen)) for group, seen in dealt.groupby("group")["magnification"]}
     strata = sorted(set(imaged_at.values()))
     # without strata a fold may get only cases that were never imaged at some holdout's source magnifications
@@ -169,22 +152,18 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
     return fold_of_group | dict(zip(dealt["group"], fold.tolist(), strict=True))
 
 
-def _sides(folds_of_rows: pd.Series, patient_fold: int, folds: int) -> np.ndarray:
-    fold = folds_of_rows.to_numpy()
-    fixed_cohort = (fold == -1).any()
-    validation = fold == (patient_fold + 1) % folds
-    test = fold == -1 if fixed_cohort else fold == patient_fold
-    return np.where(test, "test", np.where(validation, "validation", "train"))
-
-
-def _parts(index: np.ndarray, side: np.ndarray, at_holdout: np.ndarray) -> dict[str, np.ndarray]:
+def _parts(study: pd.DataFrame, fold: np.ndarray, holdout: str, patient_fold: int, folds: int) -> dict[str, np.ndarray]:
+    test = fold == (-1 if (fold == -1).any() else patient_fold)
+    validation = ~test & (fold == (patient_fold + 1) % folds)
+    at_holdout = (study["magnification"] == holdout).to_numpy()
     chosen = {
-        "train": (side == "train") & ~at_holdout,
-        "validation": (side == "validation") & ~at_holdout,
-        "test": (side == "test") & at_holdout,
-        "in_domain_test": (side == "test") & ~at_holdout,
-        "validation_holdout": (side == "validation") & at_holdout,
+        "train": ~test & ~validation & ~at_holdout,
+        "validation": validation & ~at_holdout,
+        "test": test & at_holdout,
+        "in_domain_test": test & ~at_holdout,
+        "validation_holdout": validation & at_holdout,
     }
+    index = study.index.to_numpy(np.int64)
     return {part: np.sort(index[mask]) for part, mask in chosen.items()}
 
 
@@ -194,15 +173,11 @@ def _check_classes(manifest: pd.DataFrame, rows: dict[str, np.ndarray], holdout:
         found = set(manifest["label"].to_numpy()[rows[part]])
         missing = {"benign", "malignant"} - found
         if missing and part != "test":
-            raise DataError(
-                f"Expected benign and malignant cases in the {part} part at holdout {holdout}",
-                f"found {'only ' + found.pop() if found else 'none'}",
-                "Use fewer folds, another split_seed, or data with more cases",
-            )
+            expected = f"Expected benign and malignant cases in the {part} part at holdout {holdout}"
+            remedy = "Use fewer folds, another split_seed, or data with more cases"
+            raise DataError(expected, f"found {'only ' + found.pop() if found else 'none'}", remedy)
         if missing:
-            warnings.append(
-                f"Test cases at {holdout} lack {' and '.join(sorted(missing))} ones: AUC is not defined here"
-            )
+            warnings += [f"Test cases at {holdout} lack {' and '.join(sorted(missing))} ones: AUC is not defined here"]
     return warnings
 
 
@@ -211,3 +186,107 @@ def _hash(protocol: tuple, rows: dict[str, np.ndarray]) -> str:
     for part in PARTS:
         digest.update(part.encode() + rows[part].astype("<i8").tobytes())
     return digest.hexdigest()[:16]
+
+
+def merge_identical_cases(cases: pd.Series, pixel_sha256: pd.Series) -> tuple[pd.Series, int]:
+    """Return a group name for each row: its case, or the first of all cases linked to it by identical pixels.
+
+    Args:
+        cases: Case (or slide) of each row.
+        pixel_sha256: Hash of each row's pixels.
+
+    Returns:
+        The group of each row, and the number of cases that were merged into another.
+    """
+    case_codes, names = pd.factorize(cases, sort=True)
+    image_codes, images = pd.factorize(pixel_sha256)
+    # a graph whose nodes are cases and images: its components are what has to stay together
+    size = len(names) + len(images)
+    links = coo_array((np.ones(len(case_codes)), (case_codes, image_codes + len(names))), shape=(size, size))
+    _, component = connected_components(links, directed=False)
+    group = pd.Series(names).groupby(component[: len(names)]).transform("first").to_numpy(object)
+    return pd.Series(group[case_codes], index=cases.index), len(names) - len(set(group))
+
+
+NEAR_DUPLICATE_BITS = 2
+_BLOCKS = [0xFFFF << shift for shift in (0, 16, 32, 48)]
+_MASKS = [np.uint64(one | other) for one, other in combinations(_BLOCKS, 2)]
+_AT_ONCE = 2**20
+_SIDES = {"train": ("train",), "validation": ("validation", "validation_holdout"), "test": ("test", "in_domain_test")}
+
+
+def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]:
+    """Refuse a split in which a group is on two sides; warn of near-duplicate images across sides.
+
+    Args:
+        study: Manifest rows with the columns `group` and `perceptual_hash`, indexed by row number.
+        rows: Part name to row numbers.
+
+    Returns:
+        Warnings, as sentences.
+
+    Raises:
+        DataError: a group is on two sides.
+    """
+    columns = ["group", "perceptual_hash"]
+    sides = {side: study.loc[np.concatenate([rows[part] for part in parts]), columns] for side, parts in _SIDES.items()}
+    warnings = []
+    for (first, left), (second, right) in combinations(sides.items(), 2):
+        both = set(left["group"]) & set(right["group"])
+        if both:
+            expected = "Expected every case on one side of a split"
+            remedy = "This is a defect of the split: please report it"
+            raise DataError(expected, f"found {min(both)} in {first} and in {second}", remedy)
+        pairs = near_duplicates(left["perceptual_hash"], right["perceptual_hash"])
+        if pairs:
+            warnings.append(
+                f"{pairs} image pairs of different cases in {first} and {second} are near-duplicates "
+                f"(perceptual hash within {NEAR_DUPLICATE_BITS} bits)"
+            )
+    return warnings
+
+
+def near_duplicates(first: pd.Series, second: pd.Series) -> int:
+    """Return how many pairs of 64-bit perceptual hashes differ by two bits at most.
+
+    Cut into four blocks, two hashes that differ by two bits agree in at least two blocks: only hashes that share the
+    bits of such a pair of blocks are compared, since comparing all pairs takes minutes for 100,000 images.
+
+    Args:
+        first: Hashes of one side, 16 hex digits each.
+        second: Hashes of the other side.
+    """
+    # many pictures of one hash (blank tiles) count as many pairs but are compared once
+    left, left_counts = _distinct(first)
+    right, right_counts = _distinct(second)
+    count = 0
+    for position, mask in enumerate(_MASKS):
+        for i, j in _sharing(left & mask, right & mask):
+            differing = left[i] ^ right[j]
+            near = np.bitwise_count(differing) <= NEAR_DUPLICATE_BITS
+            for earlier in _MASKS[:position]:
+                near &= (differing & earlier) != 0
+            count += int((left_counts[i[near]] * right_counts[j[near]]).sum())
+    return count
+
+
+def _sharing(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the positions (i, j) of equal keys, at most `_AT_ONCE` pairs (or those of one i) at a time."""
+    order = np.argsort(right, kind="stable")
+    begin = np.searchsorted(right[order], left, "left")
+    partners = np.searchsorted(right[order], left, "right") - begin
+    matched = np.flatnonzero(partners)
+    ends = np.cumsum(partners[matched])
+    start = 0
+    while start < len(matched):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _AT_ONCE, "right")))
+        chunk = matched[start:stop]
+        i = np.repeat(chunk, partners[chunk])
+        within = np.arange(len(i)) - np.repeat(ends[start:stop] - partners[chunk] - done, partners[chunk])
+        yield i, order[begin[i] + within]
+        start = stop
+
+
+def _distinct(hashes: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    return np.unique(np.array([int(text, 16) for text in hashes], dtype=np.uint64), return_counts=True)

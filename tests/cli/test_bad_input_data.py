@@ -7,7 +7,7 @@ Covered elsewhere, and not repeated here:
 - each way in which an archive is hostile, cut off or damaged: tests/data/sources/test_archive.py
 - each slip in a CSV, such as wrong separators, encodings, paths outside its folder:
   tests/data/sources/test_csv_manifest.py
-- each kind of image that is converted or unreadable: tests/data/preparation/test_decode.py
+- each kind of image that is converted or unreadable: tests/data/sources/test_images.py
 - a damaged prepared data set: tests/data/preparation/test_prepare.py; interruption:
   tests/data/preparation/test_prepare_killed.py
 - anything at all: tests/data/preparation/test_fuzz_prepare.py
@@ -20,9 +20,9 @@ import tarfile
 import pytest
 
 from tests.cli.command_line import files, magsig, refused
-from tests.data.preparation.test_decode import bomb, sixteen_bit_colour_png
 from tests.data.small_images import breakhis_files, png, write_tree
 from tests.data.sources.test_archive import member
+from tests.data.sources.test_images import bomb, sixteen_bit_colour_png
 
 NAMES = tuple(f"b/SOB_B_A-14-{case}-40-001.png" for case in range(1000, 1040))
 HEADER = b"path,label,magnification,case\n"

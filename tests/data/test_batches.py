@@ -53,7 +53,7 @@ def test_an_error_while_reading_ahead_reaches_the_reader():
 
 def test_leaving_early_stops_the_reading_thread():
     seen = []
-    results = read_ahead(lambda item: seen.append(item) or item, range(1000), depth=2)
+    results = read_ahead(lambda item: seen.append(item) or item, range(1000))
     assert next(results) == 0
     results.close()
     assert len(seen) < 10

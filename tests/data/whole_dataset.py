@@ -4,8 +4,7 @@ import hashlib
 
 import numpy as np
 
-from magsig_tf.data.manifest import content_hash
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.prepared import PreparedDataset, content_hash
 
 
 def check_whole(dataset: PreparedDataset) -> None:

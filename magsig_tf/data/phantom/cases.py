@@ -7,12 +7,16 @@ noise of their own and are squashed into a physical range; they are ratios, so t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 
-from magsig_tf.data.phantom.settings import PhantomSettings
+from magsig_tf.data.phantom.settings import MAGNIFICATIONS, PhantomSettings
+from magsig_tf.errors import DataError
 from magsig_tf.seeding import generator_for
 
 INVARIANT_FACTORS = ("pleomorphism", "irregularity", "nuclear_fraction", "disorder")
@@ -78,15 +82,13 @@ def draw_cases(settings: PhantomSettings) -> tuple[Case, ...]:
         counts = {False: getattr(settings, f"{cohort}_benign"), True: getattr(settings, f"{cohort}_malignant")}
         labels = np.repeat(list(counts), list(counts.values()))
         generator_for("phantom", settings.seed, cohort, "labels").shuffle(labels)
-        scores = {
-            malignant: iter(
-                _spread_scores(count, generator_for("phantom", settings.seed, cohort, int(malignant), "scores"))
-            )
-            for malignant, count in counts.items()
-        }
+        scores = {}
+        for malignant, count in counts.items():
+            random = generator_for("phantom", settings.seed, cohort, int(malignant), "scores")
+            scores[malignant] = iter(_spread_scores(count, random))
         for number, malignant in enumerate(labels.tolist()):
-            name = f"case-{len(cases):0{digits}d}"
-            cases.append(_make_case(settings, name, cohort, number, malignant, next(scores[malignant])))
+            drawn = _grade_and_factors(settings, malignant, next(scores[malignant]))
+            cases.append(Case(f"case-{len(cases):0{digits}d}", cohort, number, malignant, **drawn))
     return tuple(cases)
 
 
@@ -97,25 +99,97 @@ def _spread_scores(count: int, random: np.random.Generator) -> np.ndarray:
     return ndtri((strata + np.clip(random.random(strata.shape), 1e-9, 1)) / count)
 
 
-def _make_case(
-    settings: PhantomSettings, name: str, cohort: str, number: int, malignant: bool, scores: np.ndarray
-) -> Case:
+def _grade_and_factors(settings: PhantomSettings, malignant: bool, scores: np.ndarray) -> dict[str, float]:
     grade = settings.separation * (1 if malignant else -1) + GRADE_SPREAD * scores[0]
-    factors = {}
+    drawn = {"grade": float(grade)}
     for factor, score in zip(INVARIANT_FACTORS, scores[1:5], strict=True):
         low, high = FACTOR_RANGES[factor]
-        factors[factor] = float(low + (high - low) / (1 + np.exp(-grade - settings.factor_noise * score)))
+        drawn[factor] = float(low + (high - low) / (1 + np.exp(-grade - settings.factor_noise * score)))
     radius, haematoxylin, eosin, hue, gain = scores[5:].tolist()
-    return Case(
-        name=name,
-        cohort=cohort,
-        number=number,
-        malignant=malignant,
-        grade=float(grade),
-        nuclear_radius_um=float(3.5 * np.exp(0.10 * radius)),
-        haematoxylin=float(0.95 * np.exp(0.15 * haematoxylin)),
-        eosin=float(0.34 * np.exp(0.20 * eosin)),
-        hue=hue,
-        gain=gain,
-        **factors,
+    drawn["nuclear_radius_um"] = float(3.5 * np.exp(0.10 * radius))
+    drawn["haematoxylin"] = float(0.95 * np.exp(0.15 * haematoxylin))
+    drawn["eosin"] = float(0.34 * np.exp(0.20 * eosin))
+    return drawn | {"hue": hue, "gain": gain}
+
+
+@dataclass(frozen=True)
+class PhantomRow:
+    """One image: a site of a case seen through one objective.
+
+    Args:
+        path: The manifest's path; rows are sorted by it.
+        case: The case.
+        magnification: One of `MAGNIFICATIONS`.
+        tile: Number of the site within the case; the same site at all magnifications.
+    """
+
+    path: str
+    case: Case
+    magnification: str
+    tile: int
+
+
+@lru_cache(maxsize=4)
+def phantom_rows(settings: PhantomSettings) -> tuple[PhantomRow, ...]:
+    """Return the images of a phantom, sorted by path."""
+    digits = max(2, len(str(2 * settings.tiles - 1)))
+    rows = []
+    for case in draw_cases(settings):
+        for magnification in MAGNIFICATIONS:
+            folder = f"phantom/{case.cohort}/{case.name}/{magnification}"
+            tiles = range(tiles_of(settings, case, magnification))
+            rows += [PhantomRow(f"{folder}/tile-{tile:0{digits}d}.png", case, magnification, tile) for tile in tiles]
+    return tuple(sorted(rows, key=lambda row: row.path))
+
+
+def tiles_of(settings: PhantomSettings, case: Case, magnification: str) -> int:
+    """Return how many tiles a case has at a magnification (see `PhantomSettings.confounding`)."""
+    if case.cohort == "test":
+        return settings.tiles
+    position = np.linspace(-1, 1, len(MAGNIFICATIONS))[MAGNIFICATIONS.index(magnification)]
+    share = 1 + settings.confounding * position * (1 if case.malignant else -1)
+    return int(np.rint(settings.tiles * share))
+
+
+def check_rows(settings: PhantomSettings, rows: Sequence[int]) -> np.ndarray:
+    """Return row numbers as an integer array.
+
+    Raises:
+        DataError: If a number is no whole number or the phantom has no such row.
+    """
+    numbers = np.asarray(rows)
+    if numbers.size == 0:
+        return np.zeros(0, np.int64)
+    images = len(phantom_rows(settings))
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= images:
+        raise DataError(f"Row numbers of this phantom are whole numbers from 0 to {images - 1}", f"Found {rows!r}")
+    return numbers.astype(np.int64)
+
+
+def phantom_manifest(settings: PhantomSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the manifest and the known truth of a phantom; no image is rendered.
+
+    Args:
+        settings: The phantom.
+
+    Returns:
+        Two frames with one row per image in the same order (sorted by path, index 0..N-1). The manifest lacks what only
+        pixels can tell (hashes and colours); the truth holds the factors of the image's case and the geometry of its
+        magnification. `measure_rows` adds what the rendered masks realise.
+    """
+    rows = [(row.path, row.case.name, row.magnification, row.tile) for row in phantom_rows(settings)]
+    cases = pd.DataFrame(draw_cases(settings)).set_index("name")
+    truth = pd.DataFrame(rows, columns=["path", "case", "magnification", "site"]).join(cases, on="case")
+    truth["label"] = truth["malignant"].map({True: "malignant", False: "benign"})
+    truth["field_um"] = truth["magnification"].map(settings.field_um)
+    truth["pixel_size_um"] = truth["magnification"].map(settings.pixel_size_um)
+    common, factors = ["path", "label", "magnification", "case", "cohort"], [*INVARIANT_FACTORS, *NUISANCE_FACTORS]
+    manifest = truth[common].assign(
+        subtype="",
+        slide=truth["case"],
+        sequence=[path.rsplit("-", 1)[1].removesuffix(".png") for path in truth["path"]],
+        width=settings.size,
+        height=settings.size,
+        origin="phantom",
     )
+    return manifest, truth[[*common, "site", "grade", *factors, "field_um", "pixel_size_um"]]

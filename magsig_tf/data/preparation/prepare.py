@@ -1,33 +1,38 @@
-"""Preparing a data set: every image is decoded once, in worker processes, into one array; see `Preparation`."""
+"""Preparing a data set: every image is decoded once, in worker processes, into one array; see `Preparation`.
+
+What is decoded waits in a spool. From it are written the manifest, the pixels in its order, and `dataset.json` last.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
+import posixpath
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import PIL
 
-from magsig_tf.atomic_files import read_json, writing
-from magsig_tf.data.preparation.decode import RESIZE
+from magsig_tf import __version__
+from magsig_tf.atomic_files import holding, read_json, write_json, write_parquet, writing
+from magsig_tf.data.preparation.report import validation_report
 from magsig_tf.data.preparation.spool import Spool, spool_key
-from magsig_tf.data.preparation.write_dataset import write_dataset
-from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.sources.choose import choose_source
-from magsig_tf.data.sources.images import SourceImage
-from magsig_tf.data.sources.source import DataSource
+from magsig_tf.data.prepared import PreparedDataset, build_manifest, content_hash, magnification_order
+from magsig_tf.data.sources.images import RESIZE, SourceImage
+from magsig_tf.data.sources.source import DataSource, choose_source
 from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
-from magsig_tf.locking import holding
 from magsig_tf.parallel_work import available_cores, map_in_order
 from magsig_tf.workspace import Workspace
 
 IMAGES_PER_TASK = 8
 BYTES_PER_TASK = 8 * 2**20
+UNREADABLE_LIMIT = 0.05
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ class PrepareProgress:
     resumed: int
     unreadable: int
     fraction: float
+
+
+Progress = Callable[[PrepareProgress], None]
 
 
 class Preparation:
@@ -83,7 +91,10 @@ class Preparation:
             source = choose_source(None if source is None else Path(source), kind, options)
         self.source = source
         self.workspace = workspace if isinstance(workspace, Workspace) else Workspace(Path(workspace))
-        self.name = _checked_name(source.name if name is None else name)
+        self.name = source.name if name is None else name
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name, re.ASCII):
+            expected = "Expected a data set name of letters, digits, '.', '_' and '-'"
+            raise UsageError(expected, f"found {self.name!r}", "Pass another --name")
         self.size = source.default_size if size is None else size
         if not 8 <= self.size <= 4096:
             raise UsageError("Expected a size of 8 to 4096 pixels", f"found {self.size}", "Choose another --size")
@@ -91,12 +102,14 @@ class Preparation:
         self.folder = self.workspace.data(self.name)
         # below one folder that no listing of prepared data sets looks into
         self._unfinished = self.workspace.data(".preparing") / self.name
+        self._replaced = self._unfinished / "replaced"
         with _reading():
             fingerprint = source.fingerprint()
         # as it reads once it has been written, so that tuples compare
-        self._request = json.loads(
-            json.dumps({"kind": source.kind, "fingerprint": fingerprint, "size": self.size, "resize": resize})
-        )
+        request = {"kind": source.kind, "fingerprint": fingerprint, "size": self.size, "resize": resize}
+        self._request: dict[str, object] = json.loads(json.dumps(request))
+        # Pillow decides the pixels, so its version is part of what they depend on
+        self._spool_key = {**self._request, "pillow": PIL.__version__}
 
     def existing(self) -> PreparedDataset | None:
         """Return the data set if it is prepared already from this source, None if there is work to do.
@@ -110,26 +123,18 @@ class Preparation:
         if not (self.folder / "dataset.json").exists():
             raise UsageError(f"Expected no other folder at {self.folder}", "found one that is no data set", remedy)
         info = read_json(self.folder / "dataset.json")
-        found = {
-            "kind": info.get("kind"),
-            "fingerprint": info.get("source", {}).get("fingerprint"),
-            "size": info.get("size"),
-            "resize": info.get("resize"),
-        }
+        info["fingerprint"] = info.get("source", {}).get("fingerprint")
+        found = {key: info.get(key) for key in self._request}
         if found != self._request:
             what = ", ".join(key for key in found if found[key] != self._request[key])
-            raise UsageError(
-                f"Expected data set {self.name!r} to be prepared from this source with these settings",
-                f"found one that differs in {what.replace('fingerprint', 'content of the source')}",
-                remedy,
-            )
+            expected = f"Expected data set {self.name!r} to be prepared from this source with these settings"
+            differing = f"found one that differs in {what.replace('fingerprint', 'content of the source')}"
+            raise UsageError(expected, differing, remedy)
         prepared = PreparedDataset.open(self.folder)
         self._clear_leftovers()
         return prepared
 
-    def run(
-        self, workers: int | None = None, progress: Callable[[PrepareProgress], None] | None = None
-    ) -> PreparedDataset:
+    def run(self, workers: int | None = None, progress: Progress | None = None) -> PreparedDataset:
         """Decode what is not decoded yet, write the data set and return it; one that is there already is opened.
 
         Args:
@@ -144,14 +149,13 @@ class Preparation:
         workers = available_cores() if workers is None else max(1, workers)
         with self._alone():
             self._put_back()
-            done_meanwhile = self.existing()
-            if done_meanwhile is not None:
+            if (done_meanwhile := self.existing()) is not None:
                 return done_meanwhile
             output = self._unfinished / "output"
-            spool = Spool(self._unfinished / "spool", self._spool_key(), self.size, output / "images.npy")
+            spool = Spool(self._unfinished / "spool", self._spool_key, self.size, output / "images.npy")
             try:
                 rows = self._decode(spool, workers, progress or (lambda _: None))
-                write_dataset(output, self.name, self.source, self._request, rows, spool, workers)
+                self._write(output, rows, spool, workers)
             except BaseException as error:
                 # a disk that is full would only fail once more
                 with contextlib.suppress(MagsigError):
@@ -161,7 +165,10 @@ class Preparation:
                     shutil.rmtree(self._unfinished, ignore_errors=True)
                 raise
             with writing(self.folder):
-                self._move_into_place(output)
+                shutil.rmtree(self._replaced, ignore_errors=True)
+                if self.folder.exists():
+                    os.replace(self.folder, self._replaced)
+                os.replace(output, self.folder)
             spool.remove()
             shutil.rmtree(self._unfinished, ignore_errors=True)
             return PreparedDataset.open(self.folder)
@@ -175,14 +182,10 @@ class Preparation:
             return
         # another process at work, or a workspace that is only read: nothing of ours to remove
         with contextlib.suppress(MagsigError), self._alone():
-            if spool_key(self._unfinished / "spool") in (None, self._spool_key()):
+            if spool_key(self._unfinished / "spool") in (None, self._spool_key):
                 shutil.rmtree(self._unfinished, ignore_errors=True)
 
-    def _spool_key(self) -> dict[str, object]:
-        # Pillow decides the pixels, so its version is part of what they depend on
-        return {**self._request, "pillow": PIL.__version__}
-
-    def _decode(self, spool: Spool, workers: int, progress: Callable[[PrepareProgress], None]) -> dict[str, dict]:
+    def _decode(self, spool: Spool, workers: int, progress: Progress) -> dict[str, dict]:
         rows: dict[str, dict] = {}
         resumed = len(spool.records)
         progress(PrepareProgress(resumed, resumed, spool.unreadable, 0.0))
@@ -216,29 +219,64 @@ class Preparation:
         if task:
             yield task
 
-    def _move_into_place(self, output: Path) -> None:
-        shutil.rmtree(self._replaced, ignore_errors=True)
-        if self.folder.exists():
-            os.replace(self.folder, self._replaced)
-        os.replace(output, self.folder)
+    def _write(self, folder: Path, rows: dict[str, dict], spool: Spool, workers: int) -> None:
+        """Write the files of the data set; the pixels of the spool are used up.
+
+        Args:
+            folder: Where to write; `images.npy` in it is the spool's target.
+            rows: What the source knows about each image, by path.
+            spool: The decoded images.
+            workers: Processes to use.
+
+        Raises:
+            DataError: no image, more than 5 % unreadable ones, or a manifest that the protocol cannot stand on.
+            MagsigError: the disk is full or read-only.
+        """
+        source, records = self.source, {path: spool.records[path] for path in rows}
+        decoded = {path: record for path, record in records.items() if record["slot"] is not None}
+        unreadable = [{"path": path, "reason": records[path]["reason"]} for path in rows if path not in decoded]
+        if len(unreadable) > UNREADABLE_LIMIT * len(rows):
+            first = "; ".join(f"{entry['path']} ({entry['reason']})" for entry in unreadable[:3])
+            found = f"found {len(unreadable)} of {len(rows)}, among them {first}"
+            remedy = "Replace these files, or remove them if they are not wanted"
+            raise DataError(f"Expected at most {UNREADABLE_LIMIT:.0%} unreadable images", found, remedy)
+        # over all images, so that an unreadable one does not change what the others are called
+        short = without_common_folder(rows) if source.shortens_paths else {path: path for path in rows}
+        original = {short[path]: path for path in decoded}
+        manifest = build_manifest({**rows[path], **decoded[path]["measured"], "path": short[path]} for path in decoded)
+        in_order = [original[path] for path in manifest["path"]]
+        converted = Counter(record["converted"] for record in decoded.values() if record["converted"])
+        report = validation_report(manifest, source.known_counts(), converted, unreadable, source.ignored.as_list())
+
+        write_parquet(folder / "manifest.parquet", manifest)
+        truth = source.truth(workers)
+        if truth is not None:
+            write_parquet(folder / "truth.parquet", truth.loc[in_order].assign(path=list(manifest["path"])))
+        spool.write_images([decoded[path]["slot"] for path in in_order])
+        path = None if source.source is None else str(source.source)
+        write_json(
+            folder / "dataset.json",
+            {
+                "name": self.name,
+                "kind": source.kind,
+                "size": self.size,
+                "resize": self.resize,
+                "images": report["images"],
+                "cases": report["cases"],
+                "content_hash": content_hash(manifest),
+                "magnifications": magnification_order(manifest["magnification"]),
+                "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+                "magsig_version": __version__,
+                "source": {"path": path, "fingerprint": self._request["fingerprint"]},
+                "report": report,
+            },
+        )
 
     def _put_back(self) -> None:
         """Put a replaced data set back where a kill came before the new one was in its place."""
         if self._replaced.exists() and not self.folder.exists():
             with writing(self.folder):
                 os.replace(self._replaced, self.folder)
-
-    @property
-    def _replaced(self) -> Path:
-        return self._unfinished / "replaced"
-
-
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name, re.ASCII):
-        raise UsageError(
-            "Expected a data set name of letters, digits, '.', '_' and '-'", f"found {name!r}", "Pass another --name"
-        )
-    return name
 
 
 @contextlib.contextmanager
@@ -248,3 +286,21 @@ def _reading() -> Iterator[None]:
     except OSError as error:
         where = error.filename or "the source"
         raise DataError(f"Expected to read {where}", f"found: {error.strerror or error}", "Check --source") from error
+
+
+def without_common_folder(paths: Iterable[str]) -> dict[str, str]:
+    """Return every path relative to the deepest folder that all of them share.
+
+    An archive and an unpacked folder, given from whichever level, then name their images alike.
+
+    Args:
+        paths: Relative posix paths.
+
+    Returns:
+        A mapping from each path to its shortened form; the order of the paths stays the same.
+    """
+    paths = list(paths)
+    if not paths:
+        return {}
+    folder = PurePosixPath(posixpath.commonpath([posixpath.dirname(path) for path in paths]))
+    return {path: "/".join(PurePosixPath(path).parts[len(folder.parts) :]) for path in paths}

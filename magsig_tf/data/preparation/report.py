@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 
 EXAMPLES = 5
 
@@ -22,63 +22,35 @@ def find_quirks(manifest: pd.DataFrame) -> list[dict[str, object]]:
         For each quirk that occurs: `quirk` (what it is and what is counted), `count`, `examples` (up to five) and
         `examples_in_all`.
     """
-    findings = [check(manifest) for check in _CHECKS]
-    return [as_quirk(quirk, count, examples) for quirk, count, examples in findings if count]
+    case, slide, known = manifest["case"], manifest["slide"], manifest["subtype"] != ""
+    sizes = (manifest["width"].astype(str) + "x" + manifest["height"].astype(str)).value_counts()
+    others = sizes.iloc[1:]
+    sizes_and_counts = [f"{size}: {count:,}" for size, count in others.items()]
+    images = pd.crosstab(slide, manifest["magnification"])
+    found = [
+        _quirk("cases that carry two or more subtypes", _several(case[known], manifest["subtype"][known])),
+        _quirk("cases that recur under several slide ids (a split by slide leaks them)", _several(case, slide)),
+        _quirk(f"images of another size than {sizes.index[0]}", sizes_and_counts, others.sum()),
+        _quirk("slides without an image at a magnification", _places(images == 0)),
+        _quirk("slides with a single image at a magnification", _places(images == 1)),
+        _quirk("images that occur under two or more names", _identical(manifest, across_cases=False)),
+        _quirk("images that occur in two or more cases", _identical(manifest, across_cases=True)),
+        _quirk("file names that occur twice for one slide and magnification", _same_names(manifest)),
+    ]
+    return [quirk for quirk in found if quirk["count"]]
 
 
-def as_quirk(quirk: str, count: int, examples: Sequence[str] = ()) -> dict[str, object]:
-    """Return one entry of the report."""
+def _quirk(quirk: str, examples: Sequence[str], count: int | None = None) -> dict[str, object]:
+    """Return one entry of the report; `count` where it is not that of the examples."""
+    count = len(examples) if count is None else int(count)
     shown = list(examples[:EXAMPLES])
-    return {"quirk": quirk, "count": int(count), "examples": shown, "examples_in_all": len(examples)}
+    return {"quirk": quirk, "count": count, "examples": shown, "examples_in_all": len(examples)}
 
 
-Finding = tuple[str, int, list[str]]
-
-
-def _two_subtypes(manifest: pd.DataFrame) -> Finding:
-    known = manifest[manifest["subtype"] != ""]
-    return _listed("cases that carry two or more subtypes", _several(known["case"], known["subtype"]))
-
-
-def _several_slides(manifest: pd.DataFrame) -> Finding:
-    recurring = _several(manifest["case"], manifest["slide"])
-    return _listed("cases that recur under several slide ids (a split by slide leaks them)", recurring)
-
-
-def _unusual_sizes(manifest: pd.DataFrame) -> Finding:
-    sizes = manifest["width"].astype(str) + "x" + manifest["height"].astype(str)
-    counts = sizes.value_counts()
-    usual, others = counts.index[0], counts.iloc[1:]
-    shown = [f"{size}: {count:,}" for size, count in others.items()]
-    return f"images of another size than {usual}", int(others.sum()), shown
-
-
-def _missing_magnifications(manifest: pd.DataFrame) -> Finding:
-    return _listed("slides without an image at a magnification", _places(_images_by_slide(manifest) == 0))
-
-
-def _single_images(manifest: pd.DataFrame) -> Finding:
-    return _listed("slides with a single image at a magnification", _places(_images_by_slide(manifest) == 1))
-
-
-def _identical_images(manifest: pd.DataFrame) -> Finding:
-    return _listed("images that occur under two or more names", _identical(manifest, across_cases=False))
-
-
-def _identical_across_cases(manifest: pd.DataFrame) -> Finding:
-    return _listed("images that occur in two or more cases", _identical(manifest, across_cases=True))
-
-
-def _same_name(manifest: pd.DataFrame) -> Finding:
+def _same_names(manifest: pd.DataFrame) -> list[str]:
     # many data sets number their files anew in each folder: a repeated name is odd only where all else is alike
-    name = manifest["path"].str.rsplit("/", n=1).str[-1]
-    keys = pd.DataFrame({"name": name, "slide": manifest["slide"], "magnification": manifest["magnification"]})
-    repeated = sorted(set(keys["name"][keys.duplicated()]))
-    return _listed("file names that occur twice for one slide and magnification", repeated)
-
-
-def _listed(quirk: str, examples: list[str]) -> Finding:
-    return quirk, len(examples), examples
+    keys = manifest[["slide", "magnification"]].assign(name=manifest["path"].str.rsplit("/", n=1).str[-1])
+    return sorted(set(keys["name"][keys.duplicated()]))
 
 
 def _several(key: pd.Series, value: pd.Series) -> list[str]:
@@ -86,18 +58,13 @@ def _several(key: pd.Series, value: pd.Series) -> list[str]:
     pairs = pd.DataFrame({"key": key, "value": value}).drop_duplicates()
     counts = pairs["key"].value_counts()
     repeated = pairs[pairs["key"].isin(counts.index[counts > 1])].sort_values(["key", "value"])
-    return [
-        f"{name}: {_joined(values, ' + ', 4)}" for name, values in repeated.groupby("key")["value"].agg(list).items()
-    ]
+    values_of = repeated.groupby("key")["value"].agg(list)
+    return [f"{name}: {_joined(values, ' + ', 4)}" for name, values in values_of.items()]
 
 
 def _joined(values: Sequence[str], sign: str, most: int) -> str:
     rest = f"{sign}... ({len(values)} in all)" if len(values) > most else ""
     return sign.join(values[:most]) + rest
-
-
-def _images_by_slide(manifest: pd.DataFrame) -> pd.DataFrame:
-    return pd.crosstab(manifest["slide"], manifest["magnification"])
 
 
 def _places(chosen: pd.DataFrame) -> list[str]:
@@ -118,24 +85,11 @@ def _identical(manifest: pd.DataFrame, across_cases: bool) -> list[str]:
     return sorted(_joined(alike, " = ", 3) for alike in names.values())
 
 
-_CHECKS: tuple[Callable[[pd.DataFrame], Finding], ...] = (
-    _two_subtypes,
-    _several_slides,
-    _unusual_sizes,
-    _missing_magnifications,
-    _single_images,
-    _identical_images,
-    _identical_across_cases,
-    _same_name,
-)
-
-
 UNREADABLE_LISTED = 1000
 
 
 def validation_report(
     manifest: pd.DataFrame,
-    *,
     known: pd.DataFrame | None = None,
     converted: Mapping[str, int] | None = None,
     unreadable: Sequence[Mapping[str, str]] = (),
@@ -155,10 +109,9 @@ def validation_report(
         `cases` and, where known, `known`); `cases_per_class` (label x magnification, "all" over the magnifications);
         `known` (images missing and extra, slides missing) or None; `quirks`; `unreadable`; `ignored`.
     """
-    quirks = find_quirks(manifest) + [
-        as_quirk(f"images converted to 8-bit RGB from {kind}", count)
-        for kind, count in sorted((converted or {}).items())
-    ]
+    kinds = sorted((converted or {}).items())
+    quirks = find_quirks(manifest)
+    quirks += [_quirk(f"images converted to 8-bit RGB from {kind}", (), count) for kind, count in kinds]
     return {
         "images": len(manifest),
         "cases": int(manifest["case"].nunique()),
@@ -178,28 +131,24 @@ def _counts(manifest: pd.DataFrame, known: pd.DataFrame | None) -> list[dict[Has
     if known is not None:
         counts = counts.join(known.groupby(keys)["images"].sum().rename("known"), how="outer").fillna(0).astype(int)
     counts = counts.reset_index()
-    place = {name: number for number, name in enumerate(magnification_order(counts["magnification"]))}
-    counts["place"] = counts["magnification"].map(place)
-    return counts.sort_values(["label", "subtype", "place"]).drop(columns="place").to_dict("records")
+    place = magnification_order(counts["magnification"]).index
+    counts = counts.assign(place=counts["magnification"].map(place)).sort_values(["label", "subtype", "place"])
+    return counts.drop(columns="place").to_dict("records")
 
 
 def _cases_per_class(manifest: pd.DataFrame) -> list[dict[str, object]]:
-    by_magnification = manifest.groupby(["label", "magnification"])["case"].nunique()
-    rows = []
-    for label in sorted(set(manifest["label"])):
-        for magnification in magnification_order(manifest["magnification"]):
-            count = int(by_magnification.get((label, magnification), 0))
-            rows.append({"label": label, "magnification": magnification, "cases": count})
-        everywhere = int(manifest.loc[manifest["label"] == label, "case"].nunique())
-        rows.append({"label": label, "magnification": "all", "cases": everywhere})
+    order, rows = magnification_order(manifest["magnification"]), []
+    for label, images in manifest.groupby("label"):
+        cases = images.groupby("magnification")["case"].nunique().reindex(order, fill_value=0)
+        counts = [*cases.items(), ("all", images["case"].nunique())]
+        rows += [{"label": label, "magnification": name, "cases": int(count)} for name, count in counts]
     return rows
 
 
 def _against_known(manifest: pd.DataFrame, known: pd.DataFrame) -> dict[str, int]:
     keys = ["slide", "magnification"]
-    both = pd.DataFrame({"found": manifest.groupby(keys).size(), "known": known.groupby(keys)["images"].sum()}).fillna(
-        0
-    )
+    images = known.groupby(keys)["images"].sum()
+    both = pd.DataFrame({"found": manifest.groupby(keys).size(), "known": images}).fillna(0)
     difference = (both["known"] - both["found"]).astype(int)
     return {
         "images": int(known["images"].sum()),

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,17 +70,13 @@ class Spool:
         lines = []
         with writing(self.folder):
             for result in results:
+                record: dict[str, object] = {"path": result.path, "slot": None}
                 if isinstance(result, UnreadableImage):
-                    record: dict[str, object] = {"path": result.path, "slot": None, "reason": result.reason}
+                    record["reason"] = result.reason
                     self.unreadable += 1
                 else:
                     self._pixels.write(np.ascontiguousarray(result.pixels).data)
-                    record = {
-                        "path": result.path,
-                        "slot": self._slots,
-                        "measured": result.measured,
-                        "converted": result.converted,
-                    }
+                    record |= {"slot": self._slots, "measured": result.measured, "converted": result.converted}
                     self._slots += 1
                 lines.append(json.dumps(record) + "\n")
                 self.records[result.path] = record
@@ -107,15 +103,11 @@ class Spool:
                     os.fsync(pixels.fileno())
                 os.replace(self._pixels_path, target)
                 return
-            with replacing(target) as temporary:
-                self._copy(header, slots, temporary)
-
-    def _copy(self, header: bytes, slots: Sequence[int], path: Path) -> None:
-        with open(self._pixels_path, "rb") as pixels, open(path, "wb") as output:
-            output.write(header)
-            for slot in slots:
-                pixels.seek(HEADER + slot * self.bytes_per_image)
-                output.write(pixels.read(self.bytes_per_image))
+            with replacing(target) as temporary, open(self._pixels_path, "rb") as pixels, open(temporary, "wb") as made:
+                made.write(header)
+                for slot in slots:
+                    pixels.seek(HEADER + slot * self.bytes_per_image)
+                    made.write(pixels.read(self.bytes_per_image))
 
     def close(self) -> None:
         """Close the files; the spool stays on disk."""
@@ -129,25 +121,21 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _recover(self) -> None:
+        self._journal_path.touch()
+        lines = self._journal_path.read_text(encoding="utf-8", errors="replace").split("\n")
         with open(self._pixels_path, "rb") as pixels:
-            for record in self._journalled():
-                if record["slot"] is None or self._holds(pixels, record):
-                    self.records[record["path"]] = record
-                else:
-                    self.records.pop(record["path"], None)
-        write_text(self._journal_path, "".join(json.dumps(record) + "\n" for record in self.records.values()))
-
-    def _journalled(self) -> Iterator[dict]:
-        if not self._journal_path.exists():
-            return
-        with open(self._journal_path, encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 try:
                     record = json.loads(line)
                 except ValueError:
                     continue  # the line that the kill cut off
-                if isinstance(record, dict) and {"path", "slot"} <= record.keys():
-                    yield record
+                if not isinstance(record, dict) or not {"path", "slot"} <= record.keys():
+                    continue
+                if record["slot"] is None or self._holds(pixels, record):
+                    self.records[record["path"]] = record
+                else:
+                    self.records.pop(record["path"], None)
+        write_text(self._journal_path, "".join(json.dumps(record) + "\n" for record in self.records.values()))
 
     def _holds(self, pixels: BinaryIO, record: dict) -> bool:
         pixels.seek(HEADER + record["slot"] * self.bytes_per_image)

@@ -47,9 +47,8 @@ class _Header(_Bounded):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing from the stubs
             raise
         except tarfile.HeaderError as error:
-            raise DataError(
-                "Expected a tar archive that is whole", f"found it cut off or damaged ({error})", "Download it again"
-            ) from error
+            expected = "Expected a tar archive that is whole"
+            raise DataError(expected, f"found it cut off or damaged ({error})", "Download it again") from error
 
 
 def is_archive(path: Path) -> bool:
@@ -93,14 +92,13 @@ class TarStream:
                 name twice; or an archive that is cut off or damaged.
         """
         seen: set[str] = set()
-        last = "the start"
+        name = "the start"
         try:
             with open(self.path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*", tarinfo=_Header) as archive:
                 while (member := archive.next()) is not None:
                     archive.members = []  # type: ignore[attr-defined]  # not in the stubs; would keep every header
                     name = _checked_name(member)
                     self._position = raw.tell()
-                    last = name
                     if member.isdir():
                         continue
                     if name in seen:
@@ -110,31 +108,25 @@ class TarStream:
         except MagsigError:
             raise
         except Exception as error:  # tarfile and the decompressors raise anything on damaged bytes
-            raise DataError(
-                f"Expected to read the archive {self.path.name} to its end",
-                f"found it damaged or cut off after {printable(last)} ({error})",
-                "Download it again",
-            ) from error
+            found = f"found it damaged or cut off after {printable(name)} ({error})"
+            remedy = "Download it again"
+            raise DataError(f"Expected to read the archive {self.path.name} to its end", found, remedy) from error
         self._position = self._bytes
 
     def fingerprint(self) -> dict[str, object]:
         """Return the archive's size and a hash of its two ends, which for gzip hold the checksum of the whole."""
         end = 2**16
-        digest = hashlib.sha256()
         with open(self.path, "rb") as raw:
-            digest.update(raw.read(end))
+            ends = raw.read(end)
             raw.seek(max(0, self._bytes - end))
-            digest.update(raw.read(end))
-        return {"bytes": self._bytes, "ends_sha256": digest.hexdigest()}
+            ends += raw.read(end)
+        return {"bytes": self._bytes, "ends_sha256": hashlib.sha256(ends).hexdigest()}
 
 
 def _check_size(header: tarfile.TarInfo, limit: int) -> None:
     if not 0 <= header.size <= limit:
-        raise DataError(
-            f"Expected archive members of at most {_in_words(limit)}",
-            f"found {printable(header.name)!r} declaring {header.size:,} bytes",
-            _UNPACK,
-        )
+        expected = f"Expected archive members of at most {_in_words(limit)}"
+        raise DataError(expected, f"found {printable(header.name)!r} declaring {header.size:,} bytes", _UNPACK)
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:

@@ -1,23 +1,109 @@
-"""BreaKHis as it is distributed: a tar archive, or the folder that it unpacks to."""
+"""BreaKHis as it is distributed, a tar archive or the folder that it unpacks to: its names and its whole extent."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+import importlib.resources
 import os
+import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from magsig_tf.data.sources.archive import TarStream, is_archive
-from magsig_tf.data.sources.breakhis_names import known_breakhis_counts, parse_name
 from magsig_tf.data.sources.images import SourceImage, printable
 from magsig_tf.data.sources.source import DataSource, IgnoredFiles
 from magsig_tf.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+SUBTYPES = {
+    "A": "adenosis",
+    "F": "fibroadenoma",
+    "PT": "phyllodes_tumor",
+    "TA": "tubular_adenoma",
+    "DC": "ductal_carcinoma",
+    "LC": "lobular_carcinoma",
+    "MC": "mucinous_carcinoma",
+    "PC": "papillary_carcinoma",
+}
+
+# the section letters after the accession are part of the slide: without them 2,117 images would not match
+_NAME = re.compile(
+    r"(?P<slide>(SOB|CNB)_(?P<label>[BM])_(?P<subtype>[A-Z]{1,4})-(?P<case>\d{2}-\d{1,9})[A-Za-z]{0,8})"
+    r"-(?P<magnification>\d{1,5})-(?P<sequence>\d{1,9})\.(?i:png)",
+    re.ASCII,
+)
+
+
+class BreakhisName(NamedTuple):
+    """What a BreaKHis file name says.
+
+    Args:
+        label: "benign" or "malignant".
+        subtype: Name of the subtype such as "adenosis", or its letters where they are unknown.
+        magnification: Such as "40X".
+        case: Accession, `YY-digits`: the patient.
+        slide: Accession with prefix and section letters, such as "SOB_B_A-14-22549AB".
+        sequence: Number within slide and magnification, as written.
+    """
+
+    label: str
+    subtype: str
+    magnification: str
+    case: str
+    slide: str
+    sequence: str
+
+
+def parse_name(file_name: str) -> BreakhisName | None:
+    """Read a file name of the form `{SOB|CNB}_{B|M}_{subtype}-{YY}-{digits}{letters?}-{magnification}-{seq}.png`.
+
+    Args:
+        file_name: The name without its folder.
+
+    Returns:
+        What it says, or None for a name that does not follow the pattern.
+    """
+    found = _NAME.fullmatch(file_name)
+    if found is None:
+        return None
+    label = "benign" if found["label"] == "B" else "malignant"
+    subtype = SUBTYPES.get(found["subtype"], found["subtype"])
+    magnification = f"{int(found['magnification'])}X"
+    return BreakhisName(label, subtype, magnification, found["case"], found["slide"], found["sequence"])
+
+
+def known_breakhis_counts() -> pd.DataFrame:
+    """Return how many images each slide has at each magnification in the whole data set.
+
+    Returns:
+        DataFrame with one row a (slide, magnification): `slide`, `case`, `label`, `subtype`, `magnification`, `images`;
+        7,909 images in all.
+    """
+    import pandas as pd  # here, because the grammar alone must stay quick to import
+
+    with (importlib.resources.files("magsig_tf.data") / "facts" / "breakhis_slides.csv").open(encoding="utf-8") as text:
+        wide = pd.read_csv(text, comment="#")
+    return wide.melt(id_vars=["slide", "case", "label", "subtype"], var_name="magnification", value_name="images")
+
+
+def is_whole_breakhis(manifest: pd.DataFrame) -> bool:
+    """Tell whether there are as many images as BreaKHis has, of each slide of each case at each magnification.
+
+    Args:
+        manifest: DataFrame with a row an image: `slide`, `case`, `magnification`.
+    """
+    axes = ["slide", "case", "magnification"]
+    # a CSV manifest may name slides as folders do, with `_` where files have `-`
+    known = known_breakhis_counts().assign(slide=lambda frame: frame["slide"].str.replace("-", "_"))
+    images = known[known["images"] > 0].set_index(axes)["images"]
+    found = manifest.assign(slide=manifest["slide"].astype(str).str.replace("-", "_")).groupby(axes).size()
+    return len(found) == len(images) and bool(found.reindex(images.index).eq(images).all())
 
 
 class BreakHis(DataSource):
@@ -36,12 +122,9 @@ class BreakHis(DataSource):
         super().__init__(source, options)
         # a pipe would be waited for without end
         if self.source is None or not (self.source.is_dir() or self.source.is_file()):
-            raise DataError(
-                "Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", "Check --source"
-            )
+            remedy = "Check --source"
+            raise DataError("Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", remedy)
         self._archive = None if self.source.is_dir() else TarStream(self.source)
-        self._files: list[str] | None = None
-        self._passed = 0
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -58,71 +141,66 @@ class BreakHis(DataSource):
         if self._archive is not None:
             return {"archive": self._archive.fingerprint()}
         digest = hashlib.sha256()
-        names = self._image_files()
-        for name in names:
+        for name in self._image_files:
             status = (self.source / name).stat()
             digest.update(f"{name}\x1f{status.st_size}\x1f{status.st_mtime_ns}\x1e".encode(errors="surrogateescape"))
-        return {"folder": {"images": len(names), "listing_sha256": digest.hexdigest()}}
+        return {"folder": {"images": len(self._image_files), "listing_sha256": digest.hexdigest()}}
 
     def images(self) -> Iterator[SourceImage]:
         """Yield the images: in the archive's order, or sorted for a folder."""
         found = 0
-        for image in self._from_folder() if self._archive is None else self._from_archive(self._archive):
+        for name, content in self._from_folder() if self._archive is None else self._from_archive(self._archive):
             found += 1
-            yield image
+            parsed = parse_name(PurePosixPath(name).name)
+            assert parsed is not None, "files of other names are ignored"
+            yield SourceImage(printable(name), parsed._asdict() | {"origin": "file"}, content)
         if not found:
-            others = sum(self.ignored.counts.values())
-            raise DataError(
-                f"Expected images named as in BreaKHis in {self.source}",
-                f"found none among {others} files",
-                "Check --source; any other data set is described by a CSV manifest",
-            )
+            expected = f"Expected images named as in BreaKHis in {self.source}"
+            remedy = "Check --source; any other data set is described by a CSV manifest"
+            raise DataError(expected, f"found none among {sum(self.ignored.counts.values())} files", remedy)
 
     def fraction_read(self) -> float:
         """Return the share of the archive's bytes, or of the folder's images."""
-        if self._archive is not None:
-            return self._archive.fraction_read()
-        return self._passed / max(1, len(self._files or ()))
+        return super().fraction_read() if self._archive is None else self._archive.fraction_read()
 
     def known_counts(self) -> pd.DataFrame | None:
         """Return the counts of the whole BreaKHis."""
         return known_breakhis_counts()
 
-    def _from_archive(self, archive: TarStream) -> Iterator[SourceImage]:
+    def _from_archive(self, archive: TarStream) -> Iterator[tuple[str, bytes]]:
         self.ignored = IgnoredFiles()
         for name, content in archive.files(lambda name: parse_name(PurePosixPath(name).name) is not None):
             if content is None:
                 self._ignore(name)
             else:
-                yield _source_image(name, content)
+                yield name, content
 
-    def _from_folder(self) -> Iterator[SourceImage]:
-        for passed, name in enumerate(self._image_files(), start=1):
-            self._passed = passed
-            yield _source_image(name, self.source / name)
+    def _from_folder(self) -> Iterator[tuple[str, Path]]:
+        for name in self._counted(self._image_files, len(self._image_files)):
+            yield name, self.source / name
 
+    @cached_property
     def _image_files(self) -> list[str]:
-        if self._files is None:
-            self._files = []
-            for path, is_link in walk_files(self.source):
-                name = path.relative_to(self.source).as_posix()
-                if is_link:
-                    self.ignored.add("symbolic link (not followed)", printable(name))
-                elif parse_name(path.name) is None:
-                    self._ignore(name)
-                else:
-                    self._files.append(name)
-            self._files.sort()
-        return self._files
+        files = []
+        for path, is_link in walk_files(self.source):
+            name = path.relative_to(self.source).as_posix()
+            if is_link:
+                self.ignored.add("symbolic link (not followed)", printable(name))
+            elif parse_name(path.name) is None:
+                self._ignore(name)
+            else:
+                files.append(name)
+        return sorted(files)
 
     def _ignore(self, name: str) -> None:
-        path = PurePosixPath(name)
+        path, suffix = PurePosixPath(name), PurePosixPath(name).suffix.lower()
         if path.name.startswith("."):
-            self.ignored.add("hidden file", printable(name))
-        elif path.suffix.lower() == ".png":
-            self.ignored.add("PNG whose name does not follow the pattern", printable(name))
+            kind = "hidden file"
+        elif suffix == ".png":
+            kind = "PNG whose name does not follow the pattern"
         else:
-            self.ignored.add(f"{printable(path.suffix.lower()) or 'no suffix'} file", printable(name))
+            kind = f"{printable(suffix) or 'no suffix'} file"
+        self.ignored.add(kind, printable(name))
 
 
 def walk_files(folder: Path) -> Iterator[tuple[Path, bool]]:
@@ -145,12 +223,5 @@ def walk_files(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _refuse_unlisted(error: OSError) -> None:
-    raise DataError(
-        f"Expected to list {error.filename}", f"found: {error.strerror}", "Check its permissions"
-    ) from error
-
-
-def _source_image(name: str, content: Path | bytes) -> SourceImage:
-    parsed = parse_name(PurePosixPath(name).name)
-    assert parsed is not None, "files of other names are ignored"
-    return SourceImage(printable(name), dataclasses.asdict(parsed) | {"origin": "file"}, content)
+    remedy = "Check its permissions"
+    raise DataError(f"Expected to list {error.filename}", f"found: {error.strerror}", remedy) from error

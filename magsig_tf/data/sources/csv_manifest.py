@@ -7,15 +7,16 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from magsig_tf.data.columns import LABELS, MEASURED_COLUMNS
-from magsig_tf.data.manifest import check_manifest
+from magsig_tf.data.prepared import check_manifest
 from magsig_tf.data.sources.images import SourceImage, printable
 from magsig_tf.data.sources.source import DataSource
-from magsig_tf.errors import DataError
+from magsig_tf.errors import DataError, in_one_line
 
 REQUIRED = ("path", "label", "magnification", "case")
 ALIASES = {"file": "path", "seq": "sequence"}
@@ -37,8 +38,6 @@ class CsvManifest(DataSource):
         super().__init__(source, options)
         if self.source is None or not self.source.is_file():
             raise DataError("Expected a CSV manifest", f"found no file {self.source}", "Check --source")
-        self._table: pd.DataFrame | None = None
-        self._passed = 0
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -50,12 +49,10 @@ class CsvManifest(DataSource):
         """The stem of the CSV's name, with what does not belong in a folder name replaced by `-`."""
         return re.sub(r"[^A-Za-z0-9._-]+", "-", self.source.stem).strip("-.") or self.kind
 
-    @property
+    @cached_property
     def table(self) -> pd.DataFrame:
         """The checked CSV: every column as text, under the manifest's column names."""
-        if self._table is None:
-            self._table = read_csv_manifest(self.source)
-        return self._table
+        return read_csv_manifest(self.source)
 
     def fingerprint(self) -> dict[str, object]:
         """Return hashes of the CSV and of the sizes and times of the files that it lists."""
@@ -66,23 +63,13 @@ class CsvManifest(DataSource):
                 digest.update(f"{status.st_size}\x1f{status.st_mtime_ns}\x1e".encode())
             except (OSError, ValueError):
                 digest.update(b"missing\x1e")
-        return {
-            "csv_sha256": hashlib.sha256(self.source.read_bytes()).hexdigest(),
-            "images": len(self.table),
-            "listing_sha256": digest.hexdigest(),
-        }
+        csv_sha256 = hashlib.sha256(self.source.read_bytes()).hexdigest()
+        return {"csv_sha256": csv_sha256, "images": len(self.table), "listing_sha256": digest.hexdigest()}
 
     def images(self) -> Iterator[SourceImage]:
         """Yield the images sorted by path."""
-        columns = list(self.table.columns)
-        for passed, values in enumerate(self.table.itertuples(index=False, name=None), start=1):
-            self._passed = passed
-            row = dict(zip(columns, values, strict=True))
+        for row in self._rows(self.table):
             yield SourceImage(row["path"], row, self.source.parent / row["path"])
-
-    def fraction_read(self) -> float:
-        """Return the share of the rows."""
-        return self._passed / max(1, len(self.table))
 
 
 def read_csv_manifest(source: Path) -> pd.DataFrame:
@@ -121,7 +108,7 @@ def _read(source: Path) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"Expected to read {source}", f"found: {error.strerror or error}", "Check --source") from error
     except Exception as error:  # the parser raises several kinds on what is no CSV
-        reason = printable(" ".join(str(error).split()))[:200]
+        reason = printable(in_one_line(error))[:200]
         raise DataError(f"Expected a CSV file in UTF-8: {source.name}", f"found: {reason}", "Save it again") from error
 
 
@@ -132,37 +119,27 @@ def _column_names(given: list[str], source: Path) -> list[str]:
     if missing:
         shown = printable(", ".join(names))[:200]
         hint = "Separate the fields with commas" if ";" in shown or "\\t" in shown else "Rename or add columns"
-        raise DataError(
-            f"Expected the columns {', '.join(REQUIRED)} in {source.name}",
-            f"found no {' and no '.join(missing)} among {shown}",
-            hint,
-        )
+        expected = f"Expected the columns {', '.join(REQUIRED)} in {source.name}"
+        raise DataError(expected, f"found no {' and no '.join(missing)} among {shown}", hint)
     names = [f"csv_{name}" if name in MEASURED_COLUMNS else name for name in names]
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise DataError(
-            f"Expected each column once in {source.name}", f"found {min(doubled)!r} twice", "Rename or remove one"
-        )
+        remedy = "Rename or remove one"
+        raise DataError(f"Expected each column once in {source.name}", f"found {min(doubled)!r} twice", remedy)
     return names
 
 
 def _checked_path(text: str, row: int) -> str:
     path = PurePosixPath(text.strip())
     if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or not text.isprintable():
-        raise DataError(
-            "Expected paths below the CSV's folder",
-            f"found {printable(text)!r} in row {row}",
-            "Place the CSV in a folder above all images and write paths relative to it",
-        )
+        remedy = "Place the CSV in a folder above all images and write paths relative to it"
+        raise DataError("Expected paths below the CSV's folder", f"found {printable(text)!r} in row {row}", remedy)
     return str(path)
 
 
 def _checked_label(text: str, row: int) -> str:
     label = LABEL_WORDS.get(text.strip().lower())
     if label is None:
-        raise DataError(
-            f"Expected the label {' or '.join(LABELS)} (or 0 or 1)",
-            f"found {printable(text)!r} in row {row}",
-            "Correct the label",
-        )
+        expected = f"Expected the label {' or '.join(LABELS)} (or 0 or 1)"
+        raise DataError(expected, f"found {printable(text)!r} in row {row}", "Correct the label")
     return label

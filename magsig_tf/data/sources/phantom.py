@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from magsig_tf.config_files import parse_yaml
 from magsig_tf.data.phantom import PhantomSettings, measure_rows, phantom_manifest, render_rows
-from magsig_tf.data.preparation.measures import measure
-from magsig_tf.data.sources.images import DecodedImage, Reader, SourceImage
+from magsig_tf.data.sources.images import DecodedImage, Reader, SourceImage, measure
 from magsig_tf.data.sources.source import DataSource
 from magsig_tf.errors import UsageError
 from magsig_tf.parallel_work import map_in_order
@@ -43,8 +41,7 @@ class PhantomSource(DataSource):
         super().__init__(None, options)
         if source is not None:
             raise UsageError("Expected no file for the phantom", f"found {source}", "Leave out --source or --phantom")
-        self.settings = PhantomSettings.from_options({key: _value(text) for key, text in self.options.items()})
-        self._passed = 0
+        self.settings = PhantomSettings(**{key: _value(text) for key, text in self.options.items()})
 
     def fingerprint(self) -> dict[str, object]:
         """Return the settings; the size is the prepared data set's own."""
@@ -53,19 +50,13 @@ class PhantomSource(DataSource):
     def images(self) -> Iterator[SourceImage]:
         """Yield the rows of the phantom, sorted by path."""
         # width and height follow the prepared size, which only the reader knows
-        columns = [str(column) for column in self._manifest if column not in ("width", "height")]
-        for number, values in enumerate(self._manifest[columns].itertuples(index=False, name=None)):
-            self._passed = number + 1
-            row = dict(zip(columns, values, strict=True))
+        manifest = self._frames[0].drop(columns=["width", "height"])
+        for number, row in enumerate(self._rows(manifest)):
             yield SourceImage(row["path"], row, number)
-
-    def fraction_read(self) -> float:
-        """Return the share of the rows."""
-        return self._passed / len(self._manifest)
 
     def reader(self, size: int, resize: str) -> Reader:
         """Return the renderer at that size; there is nothing to squash or crop."""
-        return PhantomReader(dataclasses.replace(self.settings, size=size))
+        return partial(_rendered, dataclasses.replace(self.settings, size=size))
 
     def truth(self, workers: int = 1) -> pd.DataFrame:
         """Return the factors of each image's case, its geometry, and what its rendered nuclei measure, by path."""
@@ -74,37 +65,23 @@ class PhantomSource(DataSource):
         measured = pd.concat(map_in_order(partial(measure_rows, self.settings), parts, workers))
         return known.join(measured).set_index("path")
 
-    @property
-    def _manifest(self) -> pd.DataFrame:
-        return self._frames[0]
-
     @cached_property
     def _frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         return phantom_manifest(self.settings)
 
 
-@dataclass(frozen=True)
-class PhantomReader:
-    """Renders rows of a phantom.
-
-    Args:
-        settings: The phantom, at the size to render.
-    """
-
-    settings: PhantomSettings
-
-    def __call__(self, images: Sequence[SourceImage]) -> list[DecodedImage]:
-        """Return one rendered image a row, in order."""
-        rendered = render_rows(self.settings, [image.content for image in images])
-        return [self._decoded(image.path, pixels) for image, pixels in zip(images, rendered, strict=True)]
-
-    def _decoded(self, path: str, pixels: np.ndarray) -> DecodedImage:
-        size = self.settings.size
-        sha256 = hashlib.sha256(pixels.data).hexdigest()
-        return DecodedImage(path, pixels, {"width": size, "height": size, "sha256": sha256, **measure(pixels)})
+def _rendered(settings: PhantomSettings, images: Sequence[SourceImage]) -> list[DecodedImage]:
+    """Return one rendered image a row, in order."""
+    results = []
+    pixels_of_rows = render_rows(settings, [image.content for image in images])
+    for image, pixels in zip(images, pixels_of_rows, strict=True):
+        measured = measure(pixels)
+        size = {"width": settings.size, "height": settings.size, "sha256": measured["pixel_sha256"]}
+        results.append(DecodedImage(image.path, pixels, size | measured))
+    return results
 
 
-def _value(text: object) -> object:
+def _value(text: object) -> Any:
     if not isinstance(text, str):
         return text
     return parse_yaml(text, "Expected a number, true, false or a list [a, b, ...]", f"Correct {text[:100]!r}")

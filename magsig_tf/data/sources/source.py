@@ -1,18 +1,22 @@
-"""What a data set must offer to be prepared: a stream of images with what is known about each."""
+"""What a data set must offer to be prepared, a stream of images with what is known about each; and which one fits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from magsig_tf.data.preparation.decode import ImageFileReader
-from magsig_tf.data.sources.images import Reader, SourceImage
+from magsig_tf.data.sources.images import ImageFileReader, Reader, SourceImage
 from magsig_tf.errors import UsageError, nearest
+from magsig_tf.registry import PluginError, registry
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -24,15 +28,14 @@ class IgnoredFiles:
         examples: Up to three names of each kind.
     """
 
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, kind: str, name: str) -> None:
         """Count one file of a kind."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        examples = self.examples.setdefault(kind, [])
-        if len(examples) < 3:
-            examples.append(name)
+        self.counts[kind] += 1
+        if self.counts[kind] <= 3:
+            self.examples[kind].append(name)
 
     def as_list(self) -> list[dict[str, Any]]:
         """Return one entry a kind, the most frequent first."""
@@ -58,6 +61,7 @@ class DataSource:
     default_size: ClassVar[int] = 224
     option_names: ClassVar[tuple[str, ...]] = ()
     shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
+    _share = 0.0  # of what `images` yields, how much it has passed
 
     def __init__(self, source: Path | None = None, options: Mapping[str, object] | None = None):
         self.source = None if source is None else Path(source)
@@ -65,11 +69,8 @@ class DataSource:
         self.ignored = IgnoredFiles()
         for option in self.options:
             if option not in self.option_names:
-                raise UsageError(
-                    f"Expected a setting that {self.kind or type(self).__name__} knows",
-                    f"found {option!r}",
-                    nearest(option, self.option_names),
-                )
+                expected = f"Expected a setting that {self.kind or type(self).__name__} knows"
+                raise UsageError(expected, f"found {option!r}", nearest(option, self.option_names))
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
@@ -94,7 +95,19 @@ class DataSource:
 
     def fraction_read(self) -> float:
         """Return how much of the source `images` has passed so far, in [0, 1]."""
-        return 0.0
+        return self._share
+
+    def _counted(self, items: Iterable[Item], total: int) -> Iterator[Item]:
+        """Yield items, so many in all, and let `fraction_read` follow."""
+        for passed, item in enumerate(items, start=1):
+            self._share = passed / total
+            yield item
+
+    def _rows(self, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table, and let `fraction_read` follow."""
+        columns = [str(column) for column in table]
+        for values in self._counted(table.itertuples(index=False, name=None), len(table)):
+            yield dict(zip(columns, values, strict=True))
 
     def reader(self, size: int, resize: str) -> Reader:
         """Return the picklable function that turns images into pixels in a worker process.
@@ -120,3 +133,36 @@ class DataSource:
             workers: Processes that may be used to find out.
         """
         return None
+
+
+def choose_source(path: Path | None, kind: str | None = None, options: Mapping[str, Any] | None = None) -> DataSource:
+    """Return the data source for a path.
+
+    Args:
+        path: What the user gave, or None for a kind that needs no file.
+        kind: A name from the registry of data sets; None asks every registered class whether it recognises the path.
+        options: Settings of the source.
+
+    Raises:
+        UsageError: the path does not exist, nobody or more than one recognises it, or the kind is unknown.
+    """
+    if path is not None and not Path(path).exists():
+        raise UsageError("Expected --source to exist", f"found nothing at {path}", "Check the path")
+    if kind is not None:
+        return registry("datasets").load(kind)(path, options)
+    if path is None:
+        remedy = "Pass one of them, for example --phantom"
+        raise UsageError("Expected a data set", "found neither --source nor --phantom", remedy)
+    known: dict[str, type[DataSource]] = {}
+    for name in registry("datasets").names():
+        with contextlib.suppress(PluginError):  # `magsig plugins` reports it; it must not stop the others
+            known[name] = registry("datasets").load(name)
+    fitting = [name for name, source in known.items() if source.recognises(Path(path))]
+    if not fitting:
+        expected = "Expected a BreaKHis archive or folder, or a CSV manifest"
+        remedy = "Describe any other data set in a CSV with path,label,magnification,case (docs/data.md)"
+        raise UsageError(expected, f"found {path}, which none of {', '.join(known)} recognises", remedy)
+    if len(fitting) > 1:
+        found = f"found that {' and '.join(fitting)} recognise {path}"
+        raise UsageError("Expected one kind of data set", found, "Choose with --kind")
+    return known[fitting[0]](path, options)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.sources.breakhis_names import is_whole_breakhis
+from magsig_tf.data.sources.breakhis import is_whole_breakhis
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.values import CaseBootstrap

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from magsig_tf.data.sources.breakhis_names import parse_name
+from magsig_tf.data.sources.breakhis import parse_name
 from magsig_tf.data.sources.images import printable
 from magsig_tf.data.sources.source import IgnoredFiles
 from magsig_tf.errors import DataError, UsageError

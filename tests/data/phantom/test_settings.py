@@ -1,6 +1,8 @@
 import pytest
 
-from magsig_tf.data.phantom import DEFAULT_FIELDS_UM, PhantomSettings
+from magsig_tf.data.phantom import PhantomSettings
+from magsig_tf.data.phantom.settings import DEFAULT_FIELDS_UM
+from magsig_tf.data.sources.phantom import PhantomSource
 from magsig_tf.errors import UsageError
 
 
@@ -34,11 +36,11 @@ def test_refuses_silly_values(options):
 
 def test_unknown_option_offers_the_nearest():
     with pytest.raises(UsageError, match="Did you mean 'separation'"):
-        PhantomSettings.from_options({"seperation": 1})
+        PhantomSource(options={"seperation": 1})
 
 
 def test_options_as_a_config_gives_them():
-    settings = PhantomSettings.from_options({"fields_um": [100, 80, 60, 40], "size": 32})
+    settings = PhantomSettings(fields_um=[100, 80, 60, 40], size=32)
     assert settings.fields_um == (100.0, 80.0, 60.0, 40.0)
     assert settings.pixel_size_um("400X") == pytest.approx(1.25)
     assert hash(settings) == hash(PhantomSettings(fields_um=(100, 80, 60, 40), size=32))

@@ -22,7 +22,6 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import magsig_tf.data.preparation.write_dataset  # noqa: F401  forked processes should not import it again and again
 from magsig_tf.data.preparation.prepare import Preparation, PrepareProgress
 from magsig_tf.data.prepared import PreparedDataset
 from tests.data.whole_dataset import check_whole

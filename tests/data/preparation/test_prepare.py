@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 
+from magsig_tf.atomic_files import holding
 from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.sources.breakhis import BreakHis
 from magsig_tf.data.sources.csv_manifest import CsvManifest
 from magsig_tf.errors import DataError, MagsigError, RunError, UsageError
-from magsig_tf.locking import holding
 from tests.data.small_images import NAMES, breakhis_files, png, random_pixels, write_tar, write_tree
 from tests.data.whole_dataset import check_whole
 
@@ -283,7 +283,7 @@ def test_a_kill_before_the_last_file_is_written_continues(tree, tmp_path, monkey
     workspace = tmp_path / "w"
     with monkeypatch.context() as patch:
         # a signal to this process would be handled some steps later
-        patch.setattr("magsig_tf.data.preparation.write_dataset.write_json", interrupted)
+        patch.setattr("magsig_tf.data.preparation.prepare.write_json", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepared(tree, workspace)
     assert not (workspace / "data" / "breakhis").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from magsig_tf.data.sources.breakhis_names import known_breakhis_counts
+from magsig_tf.data.sources.breakhis import known_breakhis_counts
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.evaluation import load_runs
 from magsig_tf.evaluation.claims.judge import judge_claims

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from magsig_tf.data.sources.breakhis_names import known_breakhis_counts
+from magsig_tf.data.sources.breakhis import known_breakhis_counts
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import load_runs
 from magsig_tf.evaluation.claims.judge import judge_claims

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from magsig_tf.data.preparation.decode import decode
+from magsig_tf.data.sources.images import decode
 from magsig_tf.seeding import generator_for
 
 SIZE = 32

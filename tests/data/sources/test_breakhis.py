@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magsig_tf.data.sources.breakhis_names import SUBTYPES, BreakhisName, known_breakhis_counts, parse_name
+from magsig_tf.data.sources.breakhis import SUBTYPES, BreakhisName, known_breakhis_counts, parse_name
 
 
 def test_every_part_of_a_name_is_read():
