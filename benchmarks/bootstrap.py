@@ -35,7 +35,7 @@ Cell = tuple[GroupCells, int, tuple[str, ...], str, str | None]
 
 SUMMARY = """
 from magsig_tf.evaluation import load_runs, summarise
-from magsig_tf.evaluation.comparison.frame import compare
+from magsig_tf.evaluation.comparison import compare
 began, used = time.perf_counter(), time.process_time()
 loaded = load_runs(Workspace(Path(root)), dataset)
 summarise(loaded, metrics=metrics, replicates=replicates)

@@ -226,10 +226,8 @@ def write_run(
     import yaml
 
     from magsig_tf.atomic_files import write_text
-    from magsig_tf.execution.resumable_folder import now
-    from magsig_tf.models.classifier import trained_weights
     from magsig_tf.execution.resumption import now
-    from magsig_tf.models.freezing import trained_weights
+    from magsig_tf.models.classifier import trained_weights
     from magsig_tf.runs.record import write_record
     from magsig_tf.training.evaluated_network import write_outputs
     from magsig_tf.training.run import opening_record

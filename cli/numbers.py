@@ -41,7 +41,7 @@ embeddings_option = click.option(
 
 def _as_metrics(_context: click.Context, _parameter: click.Parameter, wanted: tuple[str, ...]) -> list[str]:
     from magsig_tf.evaluation.cells.catalogue import choose_metrics
-    from magsig_tf.report.terminal.summary import SHOWN
+    from magsig_tf.report.terminal.results import SHOWN
 
     return [metric.name for metric in choose_metrics(wanted or SHOWN)]
 
@@ -124,7 +124,7 @@ def evaluate(level: str, metrics: list[str], as_json: bool, **chosen: Any) -> No
     drop. Where runs used synthetic images, the table of `magsig augmentation` follows. With --method or --config-hash
     these files, which are of all runs, stay as they are; --csv writes what was chosen.
     """
-    from magsig_tf.report.terminal.summary import check_shown
+    from magsig_tf.report.terminal.results import check_shown
 
     check_shown(metrics, level)
     print_evaluated(workflows.evaluate(**chosen, progress=progress_bar), level, metrics, as_json)
@@ -139,8 +139,7 @@ def print_evaluated(given: Evaluated, level: str = "image", shown: Sequence[str]
         shown: Names of metrics; empty shows the usual ones.
         as_json: Print the summary as JSON records instead.
     """
-    from magsig_tf.report.terminal.explanation import print_explanation
-    from magsig_tf.report.terminal.summary import SHOWN, print_summary
+    from magsig_tf.report.terminal.results import SHOWN, print_explanation, print_summary
 
     def draw(console: Console) -> None:
         print_summary(given.found, level, shown or SHOWN, console)
@@ -169,7 +168,7 @@ def compare(metrics: list[str], as_json: bool, **chosen: Any) -> None:
     magsig compare grl baseline
     """
     numbers = workflows.compare(**chosen, progress=progress_bar)
-    from magsig_tf.report.terminal.comparison import print_comparison
+    from magsig_tf.report.terminal.results import print_comparison
 
     show_numbers(numbers, as_json, lambda console: print_comparison(numbers.found, metrics, console))
 
@@ -190,7 +189,7 @@ def claims(as_json: bool, **chosen: Any) -> None:
 
 def print_judged(judged: Numbers, as_json: bool = False) -> None:
     """Print claims with their verdicts, or as JSON records."""
-    from magsig_tf.report.terminal.claims import print_claims
+    from magsig_tf.report.terminal.results import print_claims
 
     show_numbers(judged, as_json, lambda console: print_claims(judged.found, console))
 
@@ -206,7 +205,7 @@ def augmentation(level: str, as_json: bool, **chosen: Any) -> None:
     explanation.parquet; with --method or --config-hash these files stay as they are, and --csv writes what was chosen.
     """
     numbers = workflows.augmentation(**chosen, progress=progress_bar)
-    from magsig_tf.report.terminal.explanation import print_explanation
+    from magsig_tf.report.terminal.results import print_explanation
 
     show_numbers(numbers, as_json, lambda console: print_explanation(numbers.found, level, console))
 
@@ -244,7 +243,7 @@ def print_signature_study(studied: Signatures, as_json: bool = False) -> None:
         parts = [f'"{name}": {as_records(frame)}' for name, frame in frames.items()]
         click.echo("{" + ", ".join([*parts, f'"missing": {json.dumps(studied.notes)}']) + "}")
         return
-    from magsig_tf.report.terminal.signatures import print_signatures
+    from magsig_tf.report.terminal.results import print_signatures
 
     show_numbers(studied, False, lambda console: print_signatures(studied.found, console, studied.notes))
 
@@ -266,7 +265,7 @@ def probe(as_json: bool, **chosen: Any) -> None:
 
 def print_probed(probed: Numbers, as_json: bool = False) -> None:
     """Print what probes found, or its JSON records."""
-    from magsig_tf.report.terminal.probes import print_probes
+    from magsig_tf.report.terminal.results import print_probes
 
     found = probed.found
     show_numbers(probed, as_json, lambda console: print_probes(found.table, found.title, found.notes, console))

@@ -95,7 +95,7 @@ def gan(given: GivenConfig, per_magnification: bool, workspace: Workspace, as_js
 
 def _print_gans(trained: TrainedGans, as_json: bool) -> None:
     from magsig_tf.gan.pictures import DEMONSTRATION
-    from magsig_tf.report.terminal.gans import print_quality
+    from magsig_tf.report.terminal.results import print_quality
     from magsig_tf.workflows.training import quality_of
 
     if as_json:

@@ -14,12 +14,8 @@ from magsig_tf.evaluation import arrange, load_runs, summarise
 from magsig_tf.evaluation.augmentation.explanation import explain, explanation_notes
 from magsig_tf.evaluation.claims.judge import judge_claims
 from magsig_tf.evaluation.comparison import compare, comparison_notes
-from magsig_tf.report.terminal.summary import print_summary
-from magsig_tf.runs.matrix import differing
-from magsig_tf.evaluation.comparison.frame import compare
-from magsig_tf.evaluation.comparison.notes import comparison_notes
 from magsig_tf.report.terminal.results import print_summary
-from magsig_tf.runs.settings import differing
+from magsig_tf.runs.matrix import differing
 from magsig_tf.signatures.sources import sources_of_runs
 from magsig_tf.statistics_rule import KEY, RULES
 from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans

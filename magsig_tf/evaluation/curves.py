@@ -10,12 +10,10 @@ import pandas as pd
 
 from magsig_tf.evaluation.cells.values import CaseBootstrap, count_cases, known_mean
 from magsig_tf.runs.matrix import Group, Matrix
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
-from magsig_tf.statistics.calibration import BINS, calibration_error
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.cases import FEWEST_CASES
 from magsig_tf.statistics.intervals import percentile_interval
-from magsig_tf.statistics.replicates import Replicates
-from magsig_tf.statistics.units import image_units
+from magsig_tf.statistics.metrics import BINS, calibration_error, ratio
+from magsig_tf.statistics.replicates import Replicates, image_units
 
 FALSE_POSITIVE_RATES = np.linspace(0, 1, 101)
 """Those at which ROC curves are averaged."""

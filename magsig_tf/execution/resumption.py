@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import read_json, replacing, write_json
+from magsig_tf.atomic_files import holding, read_json, replacing, write_json
 from magsig_tf.errors import MagsigError, RunError, UsageError
 from magsig_tf.execution.workers import WorkerLost, Workers
-from magsig_tf.locking import holding
 
 CHECKPOINT = "checkpoint"
 """Folder of what a training needs to go on; there until it is done."""

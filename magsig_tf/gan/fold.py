@@ -15,7 +15,7 @@ from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import DataError, RunError
-from magsig_tf.execution.resumable_folder import check_identity
+from magsig_tf.execution.resumption import check_identity
 from magsig_tf.execution.workers import Workers
 from magsig_tf.gan_options import GanOptions, gan_hash
 from magsig_tf.workspace import Workspace

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from magsig_tf.atomic_files import replacing, write_text
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.gan.fold import ALL, LABELS, FoldGans, PartSamples, TrainingImages
 from magsig_tf.gan_options import FULL_STEPS, FULL_WIDTH, is_demonstration
 from magsig_tf.seeding import generator_for

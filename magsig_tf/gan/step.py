@@ -13,10 +13,8 @@ import tensorflow as tf
 
 from magsig_tf.config import Settings
 from magsig_tf.errors import UsageError
-from magsig_tf.execution.averaging import WeightAverage
-from magsig_tf.execution.batch_statistics import BatchStatistics
-from magsig_tf.execution.replica_slices import replica_slices
-from magsig_tf.execution.runtime import resolve_strategy
+from magsig_tf.execution.evaluated_weights import BatchStatistics, WeightAverage
+from magsig_tf.execution.runtime import replica_slices, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.gan_options import GanOptions
 from magsig_tf.models.dcgan import DRAWS, build_discriminator, build_generator, diff_augment, latent_vectors

@@ -18,10 +18,18 @@ import numpy as np
 from magsig_tf.atomic_files import read_json, replacing
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError
-from magsig_tf.execution.checkpoint import read_checkpoint, restore, resume, snapshot, write_checkpoint
-from magsig_tf.execution.interruption import Interruption
 from magsig_tf.execution.observer import Observer
-from magsig_tf.execution.resumable_folder import ResumableFolder, begun, check_identity
+from magsig_tf.execution.resumption import (
+    Interruption,
+    ResumableFolder,
+    begun,
+    check_identity,
+    read_checkpoint,
+    restore,
+    resume,
+    snapshot,
+    write_checkpoint,
+)
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.runtime import dtype_policy, released_graphs, resolve_precision
 from magsig_tf.execution.workers import ALONE, Workers

@@ -11,7 +11,7 @@ from typing import Any
 
 from magsig_tf.config import AXES, Settings, deciding_settings
 from magsig_tf.config_files import read_config_file
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.runs.run import Run
 from magsig_tf.statistics_rule import KEY, MARK, MOVING, OLD_KEY

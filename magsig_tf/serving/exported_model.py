@@ -21,9 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from magsig_tf.atomic_files import read_json, writing
+from magsig_tf.atomic_files import holding, read_json, writing
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.locking import holding
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")

@@ -20,8 +20,8 @@ from magsig_tf.execution.resumption import Interruption, resume, snapshot, write
 from magsig_tf.execution.run_log import NoLog, RunLog, event_files
 from magsig_tf.execution.runtime import describe_devices, describe_precision
 from magsig_tf.methods.averaging import AverageWindow
-from magsig_tf.models.freezing import trained_weights
-from magsig_tf.statistics.classification import auc
+from magsig_tf.models.classifier import trained_weights
+from magsig_tf.statistics.metrics import auc
 from magsig_tf.training.changed_batches import batch_change
 from magsig_tf.training.evaluated_network import EvaluatedNetwork, write_outputs, write_random_encoder
 from magsig_tf.training.parts import RunParts

@@ -19,12 +19,10 @@ from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
 from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage
 from magsig_tf.methods.contract import Method, Task
-from magsig_tf.models.augmentation import build_augmentation
-from magsig_tf.models.classifier import build_classifier
+from magsig_tf.models.augmentation import assign_seeds, build_augmentation, seed_generators
+from magsig_tf.models.classifier import build_classifier, freeze
 from magsig_tf.models.encoders import build_encoder, is_pretrained
-from magsig_tf.models.freezing import freeze
 from magsig_tf.models.fuse import synchronize_batch_normalization
-from magsig_tf.models.seed_generators import assign_seeds, seed_generators
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
 from magsig_tf.statistics_rule import FROZEN, MOVING, REESTIMATED, Rule

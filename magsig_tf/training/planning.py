@@ -17,8 +17,7 @@ from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import MagsigError, UsageError, nearest
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.workers import ALONE, Workers
-from magsig_tf.gan.fold import FoldGans
-from magsig_tf.gan.synthetic_images import RECORD, SyntheticImages, fold_status
+from magsig_tf.gan.fold import RECORD, FoldGans, SyntheticImages, fold_status
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.registry import PluginError, naming_plugins, registry

@@ -18,7 +18,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumption import ResumableFolder, begun
 from magsig_tf.execution.runtime import released_graphs
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
-from magsig_tf.gan.synthetic_images import fold_status, share_synthetic_images
+from magsig_tf.gan.fold import fold_status, share_synthetic_images
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.runs.record import FILE, VERSION, RunRecord, parse_record
 from magsig_tf.runs.run import Run

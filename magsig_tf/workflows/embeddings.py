@@ -16,9 +16,8 @@ import pandas as pd
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import arrange
-from magsig_tf.evaluation.probes.notes import probe_notes
 from magsig_tf.evaluation.probes.rows import Known, ProbedRows, control_rows, file_rows, plan_controls, run_rows
-from magsig_tf.evaluation.probes.summary import summarise_probes
+from magsig_tf.evaluation.probes.summary import probe_notes, summarise_probes
 from magsig_tf.evaluation.summary.notes import run_notes
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.signatures.sources import sources_of_files, sources_of_random_encoders, sources_of_runs

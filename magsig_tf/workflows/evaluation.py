@@ -16,13 +16,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from magsig_tf.evaluation import LoadedRuns, Summary, arrange, summarise
-from magsig_tf.evaluation.augmentation.frame import Explanation, augmented_groups, explain
+from magsig_tf.evaluation.augmentation.explanation import Explanation, augmented_groups, explain
 from magsig_tf.evaluation.claims.judge import Claims, judge_claims
-from magsig_tf.evaluation.comparison.frame import Comparison
-from magsig_tf.evaluation.comparison.frame import compare as compare_methods
-from magsig_tf.runs.result_files import write_frame
-from magsig_tf.runs.settings import margin_of
-from magsig_tf.runs.signature_results import read_signature_results
+from magsig_tf.evaluation.comparison import Comparison
+from magsig_tf.evaluation.comparison import compare as compare_methods
+from magsig_tf.runs.matrix import margin_of
+from magsig_tf.runs.result_files import read_signature_results, write_frame
 from magsig_tf.workflows.finished_runs import Numbers, Progress, file_name, load_chosen, silent
 from magsig_tf.workspace import Workspace
 

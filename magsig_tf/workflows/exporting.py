@@ -15,10 +15,9 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, RunError, UsageError, nearest
-from magsig_tf.evaluation.summary.one_run import one_run_table
-from magsig_tf.runs.finished import find_runs, load_runs
+from magsig_tf.evaluation.summary.frame import one_run_table
 from magsig_tf.runs.result_files import read_result
-from magsig_tf.runs.run import Run
+from magsig_tf.runs.run import Run, find_runs, load_runs
 from magsig_tf.serving.card.model_card import FILE, CardFacts, write_model_card
 from magsig_tf.signatures.signature import fit_signature
 from magsig_tf.statistics_rule import MARK, MOVING
@@ -28,7 +27,7 @@ from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.serving.exporting.export import Export
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
 
 _SAME_PENALTY = 1e-6
 
@@ -197,7 +196,7 @@ def signature_of_run(workspace: Workspace, run: Run) -> SparseSignature:
         RunError: no table has this run, or the fit is no longer the one in the table.
         DataError: the run has no signature, or an empty one.
     """
-    from magsig_tf.serving.exporting.sparse_signature import SparseSignature
+    from magsig_tf.serving.exporting.served_model import SparseSignature
 
     folder = workspace.results() / run.record.dataset
     tables = [folder / "signatures.parquet", *sorted(folder.glob("signatures-*.parquet"))]

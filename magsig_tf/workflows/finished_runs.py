@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import pandas as pd
 
-from magsig_tf.runs.finished import LoadedRuns, datasets_with_runs, load_runs
+from magsig_tf.runs.run import LoadedRuns, datasets_with_runs, load_runs
 from magsig_tf.workspace import Workspace
 
 Progress = Callable[[str], AbstractContextManager[Callable[..., None]]]

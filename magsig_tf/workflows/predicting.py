@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from magsig_tf.data.sources.images import UnreadableImage
 from magsig_tf.errors import DataError, UsageError
-from magsig_tf.serving.exporting.version_folder import find_version
+from magsig_tf.serving.exported_model import ModelDescription, find_version
 from magsig_tf.serving.predicting.input_images import images_below
-from magsig_tf.serving.predicting.model_description import ModelDescription
 from magsig_tf.serving.predicting.predict import Predicted
 from magsig_tf.serving.predicting.predict import predict as predict_files
 from magsig_tf.tensorflow_import import load_tensorflow
@@ -19,7 +18,7 @@ from magsig_tf.workflows.finished_runs import Progress, silent
 
 if TYPE_CHECKING:
     from magsig_tf.report.figures.pictures import HeatTile
-    from magsig_tf.serving.predicting.explain import Explanation
+    from magsig_tf.serving.predicting.prediction import Explanation
 
 FORMATS = (".png", ".jpg", ".jpeg", ".pdf", ".svg", ".tif", ".tiff", ".webp")
 
@@ -111,7 +110,7 @@ def explain(
     find_version(model)  # a wrong path is told before TensorFlow is loaded
     load_tensorflow()
     from magsig_tf.serving.exported_model import ExportedModel
-    from magsig_tf.serving.predicting.explain import explain_files
+    from magsig_tf.serving.predicting.prediction import explain_files
 
     opened, asked, found = ExportedModel.open(model), files[:limit], []
     with progress("images") as show:

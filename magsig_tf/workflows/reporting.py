@@ -11,11 +11,10 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, MagsigError
 from magsig_tf.evaluation import LoadedRuns, summarise
 from magsig_tf.evaluation.claims.judge import judge_claims
-from magsig_tf.evaluation.comparison.frame import Comparison, compare
-from magsig_tf.evaluation.summary.worst_images import worst_images
-from magsig_tf.report.page.material import Material, Tile, as_data_address
+from magsig_tf.evaluation.comparison import Comparison, compare
+from magsig_tf.evaluation.curves import worst_images
+from magsig_tf.report.page.material import Material, Tile, as_data_address, read_result_tables
 from magsig_tf.report.page.report import Report, build_report
-from magsig_tf.report.page.result_tables import read_result_tables
 from magsig_tf.runs.matrix import margin_of
 from magsig_tf.runs.result_files import read_result, write_frame
 from magsig_tf.workflows.evaluation import comparison_name, explain_if_augmented

@@ -19,17 +19,23 @@ from magsig_tf.errors import MagsigError, UsageError
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.runtime import configure_tensorflow
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers, join_workers
-from magsig_tf.gan.fold import FoldGans
-from magsig_tf.gan.synthetic_images import fold_status
+from magsig_tf.gan.fold import FoldGans, fold_status
 from magsig_tf.gan_options import GanOptions
 from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.runs.run import Run
 from magsig_tf.tensorflow_import import load_tensorflow
-from magsig_tf.training.matrix import estimated_seconds, execute_matrix, plan_matrix
 from magsig_tf.training.mlflow_runs import MlflowRuns
-from magsig_tf.training.prerequisites import Prerequisite, missing_prerequisites, needed_gans, prerequisites
+from magsig_tf.training.planning import (
+    Prerequisite,
+    estimated_seconds,
+    missing_prerequisites,
+    needed_gans,
+    plan_matrix,
+    prerequisites,
+)
+from magsig_tf.training.run import execute_matrix
 from magsig_tf.workflows.step_times import StepTimes, counted, duration
 from magsig_tf.workspace import Workspace
 

@@ -5,7 +5,7 @@ Covered elsewhere, and not repeated here:
 - values out of range in configs and options: tests/test_config.py, tests/test_flat_yaml.py
 - metrics, thresholds and methods without runs in evaluate: test_evaluate.py, tests/runs/test_finished.py
 - damaged run files: tests/runs/test_finished.py, tests/runs/test_fuzz_runs.py
-- hostile or foreign weight and model files: tests/models/test_file_checks.py, tests/models/encoders/
+- hostile or foreign weight and model files: tests/models/test_saved_model.py, tests/models/encoders/
 - a run that another process holds, or that diverges: tests/training/test_run.py
 """
 

@@ -10,9 +10,8 @@ from magsig_tf.errors import RunError, UsageError
 from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.evaluation.cells.differences import pair_groups
 from magsig_tf.evaluation.comparison import compare, comparison_notes
-from magsig_tf.statistics.bootstrap import case_multiplicities
-from magsig_tf.statistics.intervals import Bootstrapped, student_interval
-from magsig_tf.statistics.significance import bootstrap_p_value
+from magsig_tf.statistics.cases import case_multiplicities
+from magsig_tf.statistics.intervals import Bootstrapped, bootstrap_p_value, student_interval
 from tests.evaluation.fake_runs import DATASET_HASH, FakeStudy
 
 PAIR = ("40X", "100X")

@@ -9,7 +9,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.registry import registry
 from magsig_tf.runs.run import Run
-from magsig_tf.statistics.classification import auc
+from magsig_tf.statistics.metrics import auc
 from magsig_tf.training.planning import needed_gans, needs_of
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace

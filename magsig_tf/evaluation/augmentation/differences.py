@@ -15,9 +15,8 @@ from magsig_tf.evaluation.comparison import comparison_rows
 from magsig_tf.evaluation.printed import number, significant
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings
 from magsig_tf.reasons import NEEDS_BOTH_BASELINES, NO_METHOD, OTHER_SETTINGS, Reason
-from magsig_tf.runs.matrix import Group, Matrix
-from magsig_tf.runs.settings import differing
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.runs.matrix import Group, Matrix, differing
+from magsig_tf.statistics.replicates import LEVELS
 
 ALL_FOLDS = "all"
 BASELINE = "baseline"

@@ -16,11 +16,10 @@ from magsig_tf.evaluation.comparison import with_holm
 from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable
 from magsig_tf.evaluation.summary.notes import listed, marked
 from magsig_tf.reasons import RUN_IS_MISSING, of_texts
-from magsig_tf.runs.finished import LoadedRuns
-from magsig_tf.runs.matrix import Group, Matrix, arrange
-from magsig_tf.runs.settings import told_apart
+from magsig_tf.runs.matrix import Group, Matrix, arrange, told_apart
+from magsig_tf.runs.run import LoadedRuns
 from magsig_tf.statistics.intervals import INTERVAL_KIND
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 from magsig_tf.workspace import Workspace
 
 COLUMNS = [

@@ -10,9 +10,8 @@ import numpy as np
 from magsig_tf.evaluation.cells.catalogue import Metric
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, averaged, difference
 from magsig_tf.reasons import NOT_RUN, NOTHING, SOME_DROPS, SOME_PAIRS_OF_RUNS, Reason, joined
-from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.matrix import Group, Matrix, counterparts
 from magsig_tf.runs.run import Run, run_name
-from magsig_tf.runs.settings import counterparts
 
 NO_RUN = Reason(NOT_RUN, "not run")
 RunKey = tuple[str, int, int]

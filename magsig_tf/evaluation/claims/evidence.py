@@ -14,10 +14,9 @@ from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, average,
 from magsig_tf.evaluation.claims.paper import DifferenceRule, OverlapRule, Rule
 from magsig_tf.evaluation.claims.verdicts import Estimate, Finding, Verdict
 from magsig_tf.evaluation.summary.frame import count_behind
-from magsig_tf.runs.matrix import Group, Matrix
+from magsig_tf.runs.matrix import Group, Matrix, differing
+from magsig_tf.runs.result_files import SIGNATURE_COMMAND, SignatureResults
 from magsig_tf.runs.run import Run
-from magsig_tf.runs.settings import differing
-from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults
 
 _AXES = ["holdout", "patient_fold", "seed"]
 

@@ -19,10 +19,10 @@ from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, not_
 from magsig_tf.evaluation.claims.verdicts import Finding, Verdict, all_of
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import ResultTable
-from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
-from magsig_tf.runs.signature_results import SIGNATURE_COMMAND, SignatureResults, read_signature_results
-from magsig_tf.statistics.bootstrap import MANY_CASES
+from magsig_tf.runs.result_files import SIGNATURE_COMMAND, SignatureResults, read_signature_results
+from magsig_tf.runs.run import LoadedRuns
+from magsig_tf.statistics.cases import MANY_CASES
 from magsig_tf.statistics_rule import MEANING, MOVING
 from magsig_tf.workspace import Workspace
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation.probes.magnification import FOLDS, case_folds
-from magsig_tf.linear_models.standardise import standardised
+from magsig_tf.linear_models.probe_classifiers import standardised
 from magsig_tf.reasons import DOES_NOT_VARY, NO_CASE_TWICE, ONE_CASE, ONE_MAGNIFICATION
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.metrics import ratio
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties from which cross-validation chooses, on the scale of the mean squared error."""

@@ -13,12 +13,12 @@ from magsig_tf.linear_models.probe_classifiers import (
     PENALTIES,
     linear_probabilities,
     neighbour_probabilities,
+    standardised,
 )
-from magsig_tf.linear_models.standardise import standardised
 from magsig_tf.reasons import FEWER_CASES_THAN_FOLDS, MAGNIFICATION_IN_ONE_FOLD, ONE_MAGNIFICATION
 from magsig_tf.seeding import generator_for
-from magsig_tf.statistics.case_folds import deal_cases
-from magsig_tf.statistics.classification import ratio
+from magsig_tf.statistics.cases import deal_cases
+from magsig_tf.statistics.metrics import ratio
 
 FOLDS = 5
 SMOOTHING = 0.01

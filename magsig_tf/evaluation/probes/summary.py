@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.evaluation import probes
 from magsig_tf.evaluation.cells.values import known_mean
@@ -20,7 +20,7 @@ from magsig_tf.evaluation.probes.rows import APART, CONFOUNDED, NO_SOURCES, SCOP
 from magsig_tf.evaluation.summary.notes import names_of
 from magsig_tf.parallel_work import available_cores, map_in_order
 from magsig_tf.reasons import FEW_CASES, NOTHING, Reason, joined
-from magsig_tf.statistics.bootstrap import FEWEST_CASES, MANY_CASES, case_multiplicities
+from magsig_tf.statistics.cases import FEWEST_CASES, MANY_CASES, case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
 
 CHANCE_OF_R2 = 0.0

@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
 from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, averaged, count_cases, mean_values
 from magsig_tf.reasons import FEW_CASES, NO_TEST_IMAGES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
-from magsig_tf.runs.finished import LoadedRuns
 from magsig_tf.runs.matrix import Matrix, arrange
-from magsig_tf.runs.run import Run, run_name
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
+from magsig_tf.runs.run import LoadedRuns, Run, run_name
+from magsig_tf.statistics.cases import FEWEST_CASES
 from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.replicates import LEVELS
 
 POOLED = "pooled"
 TRAINED, SERVED = "trained", "served"

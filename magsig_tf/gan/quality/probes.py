@@ -15,7 +15,7 @@ import scipy.fft
 from magsig_tf.gan.fold import LABELS
 from magsig_tf.linear_models.probe_classifiers import FOLDS, CrossFitted, cross_fitted
 from magsig_tf.seeding import generator_for, seed_for
-from magsig_tf.statistics.case_draws import interval, resampled_means
+from magsig_tf.statistics.cases import interval, resampled_means
 
 REPLICATES = 1000
 """Of every bootstrap over cases."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.fold import LABELS, Part, PartSamples, TrainingImages
 from magsig_tf.gan.quality import kid, neighbours
@@ -18,8 +18,7 @@ from magsig_tf.gan.quality.features import PIXELS, Features, pixel_features
 from magsig_tf.gan.quality.neighbours import Distances, memorisation, squared_distances
 from magsig_tf.gan.quality.probes import REPLICATES, Probe, label_probe, magnification_probe, mix_distance
 from magsig_tf.seeding import generator_for
-from magsig_tf.statistics.bootstrap import FEWEST_CASES
-from magsig_tf.statistics.case_draws import bootstrap_draws, halves, interval, resampled_means
+from magsig_tf.statistics.cases import FEWEST_CASES, bootstrap_draws, halves, interval, resampled_means
 
 MOST_IMAGES = 5000
 """Training images of a class, and samples of a GAN, that are compared; of more, so many are drawn at random."""

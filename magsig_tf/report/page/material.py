@@ -20,8 +20,7 @@ from magsig_tf.evaluation.claims.judge import Claims
 from magsig_tf.evaluation.comparison import Comparison
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.notes import some
-from magsig_tf.runs.result_files import read_result
-from magsig_tf.runs.signature_results import AXES, COLUMNS, SIGNATURE_COMMAND, SignatureResults
+from magsig_tf.runs.result_files import AXES, COLUMNS, SIGNATURE_COMMAND, SignatureResults, read_result
 from magsig_tf.signatures.sources import UNTRAINED
 
 PROBE_COMMAND = "magsig probe"

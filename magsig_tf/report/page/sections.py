@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from magsig_tf.evaluation import summary_notes
-from magsig_tf.evaluation.augmentation.notes import explanation_notes
-from magsig_tf.evaluation.probes.notes import probe_notes
+from magsig_tf.evaluation.augmentation.explanation import explanation_notes
+from magsig_tf.evaluation.probes.summary import probe_notes
 from magsig_tf.evaluation.summary.notes import run_notes
 from magsig_tf.report import figures
 from magsig_tf.report.page import answers

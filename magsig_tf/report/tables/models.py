@@ -10,8 +10,7 @@ from operator import itemgetter
 import pandas as pd
 
 from magsig_tf.evaluation import METRICS, Summary
-from magsig_tf.evaluation.comparison.frame import Comparison, with_holm
-from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.comparison import Comparison, comparison_notes, with_holm
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import NOT_IN_STUDY, of_row

@@ -14,7 +14,7 @@ from magsig_tf.reasons import NO_TEST_ROWS, joined, of_row, of_rows
 from magsig_tf.report.tables.models import HELD_OUT, METHOD
 from magsig_tf.report.tables.table import Cell, Column, Row, Scale, Table, signed_number
 from magsig_tf.report.words import MEANINGS, in_a_cell
-from magsig_tf.signatures.permuted_control import DRAWS
+from magsig_tf.signatures.overlap import DRAWS
 from magsig_tf.signatures.sources import UNTRAINED
 
 if TYPE_CHECKING:

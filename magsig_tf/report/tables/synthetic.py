@@ -10,16 +10,16 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
-from magsig_tf.evaluation.augmentation.differences import RESAMPLED
-from magsig_tf.evaluation.augmentation.frame import ALL_FOLDS, Explanation
+from magsig_tf.evaluation.augmentation.differences import ALL_FOLDS, RESAMPLED
+from magsig_tf.evaluation.augmentation.explanation import Explanation
 from magsig_tf.evaluation.printed import number, significant
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.reasons import of_texts
 from magsig_tf.report.tables.models import HELD_OUT, METHOD, interval_words
 from magsig_tf.report.tables.table import Cell, Column, Filter, Pick, Row, Scale, Table, signed_number
 from magsig_tf.report.words import in_a_cell
-from magsig_tf.statistics.bootstrap import MANY_CASES
-from magsig_tf.statistics.units import LEVELS
+from magsig_tf.statistics.cases import MANY_CASES
+from magsig_tf.statistics.replicates import LEVELS
 
 _QUANTITIES = {
     "auc": Column("AUC", "a difference, below 0 is worse"),

@@ -13,12 +13,10 @@ from rich.text import Text
 
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, Summary, summary_notes
-from magsig_tf.evaluation.augmentation.frame import Explanation
-from magsig_tf.evaluation.augmentation.notes import explanation_notes
+from magsig_tf.evaluation.augmentation.explanation import Explanation, explanation_notes
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
-from magsig_tf.evaluation.comparison.frame import Comparison
-from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.comparison import Comparison, comparison_notes
 from magsig_tf.report.tables.models import SHOWN, comparison_tables, summary_table
 from magsig_tf.report.tables.probes import probe_tables
 from magsig_tf.report.tables.signatures import signature_tables

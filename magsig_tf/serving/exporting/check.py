@@ -18,7 +18,7 @@ from scipy.special import expit
 from magsig_tf.data.columns import LABELS
 from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.data.sources.choose import choose_source
+from magsig_tf.data.sources.source import choose_source
 from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.runs.run import Run
 from magsig_tf.serving.exporting import fresh_process

@@ -20,18 +20,17 @@ from scipy.special import expit
 from magsig_tf import __version__
 from magsig_tf.atomic_files import write_json
 from magsig_tf.data.columns import LABELS
-from magsig_tf.data.manifest import magnification_order
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.prepared import PreparedDataset, magnification_order
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.registry import registry
-from magsig_tf.runs.record import REMEDY
-from magsig_tf.runs.run import Run, check_logits
+from magsig_tf.runs.record import REMEDY, check_logits
+from magsig_tf.runs.run import Run
 from magsig_tf.serving.exported_model import model_folder, writing_version
 from magsig_tf.serving.exporting.check import CheckedExport, check_export
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
 from magsig_tf.serving.exporting.served_model import SIGNATURES, THRESHOLD, ServedModel, SparseSignature, write_warm_up
-from magsig_tf.statistics import classification as metrics
+from magsig_tf.statistics import metrics
 
 _OF_THE_RUN = (
     *("dataset", "dataset_hash", "split_hash", "method", "holdout", "source_magnifications", "patient_fold", "seed"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from magsig_tf.atomic_files import growing, partial_path, read_json, replacing, write_json
-from magsig_tf.data.manifest import magnification_order
+from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import DataError
 from magsig_tf.parallel_work import available_cores
 from magsig_tf.serving.exported_model import ModelDescription

@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from magsig_tf.data.columns import LABELS
-from magsig_tf.data.preparation.decode import bytes_of, decode, read_native, reason_of
-from magsig_tf.data.sources.images import UnreadableImage
+from magsig_tf.data.sources.images import UnreadableImage, bytes_of, decode, read_native, reason_of
 from magsig_tf.parallel_work import map_in_threads
 from magsig_tf.serving.exported_model import Answers, ExportedModel, ModelDescription
 from magsig_tf.serving.predicting.input_images import InputImage

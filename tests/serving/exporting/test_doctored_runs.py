@@ -15,7 +15,7 @@ from magsig_tf.errors import DataError
 from magsig_tf.gan.train import GENERATOR, load_generator
 from magsig_tf.serving.exporting.export import export_run, open_whole
 from tests.gan.tiny_gan import IDENTITY
-from tests.models.test_file_checks import rewritten
+from tests.models.test_saved_model import rewritten
 
 
 def traversal(path):

@@ -62,7 +62,7 @@ def test_its_check_covers_every_way_in_and_original_files(exported):
 
 
 def test_its_metrics_are_those_of_the_served_probabilities(exported, study):
-    from magsig_tf.statistics.classification import brier_score
+    from magsig_tf.statistics.metrics import brier_score
 
     stored = pd.read_parquet(study.folder / "predictions.parquet")
     test = stored[stored["part"] == "test"]
