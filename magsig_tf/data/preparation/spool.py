@@ -121,8 +121,8 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _recover(self) -> None:
-        self._journal_path.touch()
-        lines = self._journal_path.read_text(encoding="utf-8", errors="replace").split("\n")
+        there = self._journal_path.exists()
+        lines = self._journal_path.read_text(encoding="utf-8", errors="replace").split("\n") if there else []
         with open(self._pixels_path, "rb") as pixels:
             for line in lines:
                 try:
