@@ -16,8 +16,7 @@ from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
-from magsig_tf.runs.matrix import Matrix
-from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features
+from magsig_tf.runs.matrix import Matrix, RandomEncoder, plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
