@@ -108,8 +108,7 @@ class Run:
     @property
     def status(self) -> str:
         """`done`, `failed`, `running` (begun and to be resumed) or `new`, as it is now."""
-        record = self.read()
-        return "new" if record is None else record.status
+        return record.status if (record := self.read()) else "new"
 
     @cached_property
     def record(self) -> RunRecord:

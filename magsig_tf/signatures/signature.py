@@ -90,9 +90,8 @@ class Signature:
         constant = self.constant_dimensions
         left_out = f"{constant} constant dimension{'s' if constant > 1 else ''} left out"
         every = (NONE_SELECTED, NEARLY_ALL, SPARSE_EDGE, DENSE_EDGE, Reason(reasons.CONSTANT_DIMENSIONS, left_out))
-        return list(
-            compress(every, (self.empty, self.saturated, self.at_sparse_edge, self.at_dense_edge, constant > 0))
-        )
+        holds = (self.empty, self.saturated, self.at_sparse_edge, self.at_dense_edge, constant > 0)
+        return list(compress(every, holds))
 
     def predict(self, embedding: np.ndarray) -> np.ndarray:
         """Return the probability of malignant for each row.

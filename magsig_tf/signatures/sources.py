@@ -17,8 +17,7 @@ from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.reasons import Reason, joined
-from magsig_tf.runs.matrix import Matrix
-from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features, training_rows_missing
+from magsig_tf.runs.matrix import Matrix, RandomEncoder, plan_random_encoders, random_features, training_rows_missing
 from magsig_tf.runs.run import Run, run_name
 from magsig_tf.signatures.signature import Signature, fit_signature
 from magsig_tf.statistics.cases import FEWEST_CASES, case_multiplicities

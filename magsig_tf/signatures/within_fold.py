@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, combinations, starmap
@@ -92,7 +92,7 @@ def select_on(
         selected = [select(*next(drawn))]
         progress(1, len(samples))
         if (time.perf_counter() - started) * len(samples) < WORTH_PROCESSES:
-            found = starmap(select, drawn)
+            found: Iterable[np.ndarray] = starmap(select, drawn)
         else:
             found = map_in_order(partial(_in_one_thread, select), drawn, max(1, min(processes, len(samples) - 1)))
         for done, each in enumerate(found, 2):
@@ -160,8 +160,7 @@ def measure_within_fold(
         row, table, measured = _run(each, bootstraps, pairs, processes, report)
         rows.append(each.source.columns | row)
         frequencies.append(table)
-        axes = (each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed)
-        stabilities[axes] = measured
+        stabilities[each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed] = measured
     stable = pd.DataFrame(rows).astype({"stable": "Int64"})
     return WithinFold(stable, _tests(stabilities), pd.concat(frequencies, ignore_index=True))
 
@@ -205,11 +204,10 @@ def _bound_columns(false: stability.FalseSelections | Reason) -> dict[str, objec
     """Return the columns of the bound on false selections; a reason takes the place of what is not computable."""
     names = ("half_sample_size", "threshold", "stable", "false_bound", "false_bound_unimodal")
     if isinstance(false, Reason):
-        values, reason = (math.nan, stability.THRESHOLD, pd.NA, math.nan, math.nan), false
-    else:
-        values = (false.mean_size, false.threshold, false.stable, false.bound, false.unimodal_bound)
-        reason = false.reason
-    return dict(zip(names, values, strict=True)) | reason.columns("bound_")
+        values = (math.nan, stability.THRESHOLD, pd.NA, math.nan, math.nan)
+        return dict(zip(names, values, strict=True)) | false.columns("bound_")
+    known = (false.mean_size, false.threshold, false.stable, false.bound, false.unimodal_bound)
+    return dict(zip(names, known, strict=True)) | false.reason.columns("bound_")
 
 
 def _tests(stabilities: dict[tuple, stability.Stability]) -> pd.DataFrame:

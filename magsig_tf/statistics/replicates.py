@@ -55,8 +55,7 @@ def image_units(case: np.ndarray, label: np.ndarray, probability: np.ndarray, th
         probability: In [0, 1], shape (n,).
         threshold: An image at or above it is called malignant.
     """
-    label = np.asarray(label, np.int8)
-    probability = np.asarray(probability, float)
+    label, probability = np.asarray(label, np.int8), np.asarray(probability, float)
     predicted = (probability >= threshold).astype(np.int8)
     return Units(np.asarray(case, np.int64), label, probability, predicted, (predicted == label).astype(float))
 
@@ -75,8 +74,8 @@ def case_units(images: Units, threshold: float = 0.5) -> Units:
     count = np.bincount(unit, minlength=len(keys))
     probability = np.bincount(unit, images.probability, len(keys)) / count
     correct = np.bincount(unit, images.correct, len(keys)) / count
-    called = (probability >= threshold).astype(np.int8)
-    return Units(keys // 2, (keys % 2).astype(np.int8), probability, called, correct)
+    label, called = (keys % 2).astype(np.int8), (probability >= threshold).astype(np.int8)
+    return Units(keys // 2, label, probability, called, correct)
 
 
 def join(parts: Sequence[Units]) -> Units:

@@ -14,8 +14,7 @@ from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
-from magsig_tf.runs.matrix import Matrix
-from magsig_tf.runs.random_encoders import plan_random_encoders, random_features
+from magsig_tf.runs.matrix import Matrix, plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
