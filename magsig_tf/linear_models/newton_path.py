@@ -120,8 +120,7 @@ class NewtonPath:
         self._linear = np.zeros(self._n)
         self._hessian: _Hessian | None = None
         self._evaluate()
-        self.largest_penalty = float(np.abs(self._gradient).max(initial=0.0))
-        self._penalty = self.largest_penalty
+        self.largest_penalty = self._penalty = float(np.abs(self._gradient).max(initial=0.0))
 
     def solve(self, penalty: float, tolerance: float) -> float:
         """Move to the solution at `penalty` from wherever the solver stands.
@@ -240,8 +239,7 @@ class _Hessian:
     """
 
     def __init__(self, columns: np.ndarray, dimensions: np.ndarray, weights: np.ndarray):
-        self.is_new = True
-        self.weights = weights
+        self.is_new, self.weights = True, weights
         self._position = np.full(len(columns), -1)
         self._position[dimensions] = np.arange(len(dimensions))
         root = np.sqrt(weights).astype(np.float32)

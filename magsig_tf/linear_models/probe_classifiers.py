@@ -225,9 +225,8 @@ def _classifier(features: np.ndarray, target: np.ndarray, balanced: bool, most_s
     # scikit-learn's C is on the sum of the losses
     strength, weight = 1 / (PENALTY * len(features)), "balanced" if balanced else None
     regression = LogisticRegression(C=strength, max_iter=most_steps, class_weight=weight)
-    pipeline = make_pipeline(StandardScaler(), regression)
     # matrices this small take longer on several threads, and many times longer on a busy machine
     with warnings.catch_warnings(), threadpool_limits(1):
         # a probe short of its optimum by the fourth digit of a weight tells classes apart as well
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline.fit(features, target)
+        return make_pipeline(StandardScaler(), regression).fit(features, target)

@@ -315,10 +315,9 @@ def _fit_part(part: tuple, penalties: np.ndarray, tolerance: float) -> tuple[Spa
     """Return the path and the deviance of the held-out rows, (values,); of none where nothing is held out."""
     embedding, label, held_out, held_out_label = part
     scaling = fit_scaling(embedding)
-    whole = held_out is None
-    tolerance = tolerance if whole else max(tolerance, FOLD_TOLERANCE)
+    tolerance = tolerance if held_out is None else max(tolerance, FOLD_TOLERANCE)
     path = fit_sparse_path(scaling.apply(embedding), label, penalties, tolerance=tolerance)
-    if whole:
+    if held_out is None:
         return path, np.empty(0)
     scores = scaling.apply(held_out) @ path.coefficients.T + path.intercepts
     return path, 2 * np.mean(np.logaddexp(0, scores) - held_out_label[:, None] * scores, axis=0)

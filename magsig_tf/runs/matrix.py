@@ -1,7 +1,8 @@
-"""The matrix of runs: which methods ran at which holdouts, folds and seeds, what is missing, how settings differ."""
+"""The runs of a study side by side: what is missing, how settings differ, and untrained encoders beside them."""
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from magsig_tf.config import AXES, Settings, deciding_settings
 from magsig_tf.config_files import read_config_file
 from magsig_tf.data.prepared import magnification_order
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.runs.run import Run
 from magsig_tf.statistics_rule import KEY, MARK, MOVING, OLD_KEY
+from magsig_tf.workspace import Workspace
 
 SHORTEST_HASH = 6
 Basis = frozenset[tuple[str, int, int, str]]
@@ -109,9 +113,7 @@ class Matrix:
         """
         complete = [group for group in self.competing if not self.missing(group, holdouts)]
         counted = Counter(basis for basis in (group.basis(holdouts) for group in complete) if basis)
-        if not counted:
-            return []
-        common = max(counted, key=lambda basis: (counted[basis], len(basis), sorted(basis)))
+        common = max(counted, key=lambda basis: (counted[basis], len(basis), sorted(basis)), default=None)
         return [group for group in complete if group.basis(holdouts) == common]
 
 
@@ -236,3 +238,97 @@ def _named(path: Path, default: float) -> float:
         expected = f"Expected {MARGIN_KEY} above 0 and below 1 in {path}"
         raise UsageError(expected, f"found {str(value)[:40]!r}", "Choose with --margin")
     return float(value)
+
+
+_AGAIN = "the next run trained with it writes it"
+
+
+@dataclass(frozen=True)
+class RandomEncoder:
+    """The embeddings of an untrained encoder, to be read at the rows of one split.
+
+    Args:
+        label: What tables print.
+        run: A run of that encoder, seed and split; its rows are meant.
+        path: File that training wrote once for the encoder and seed.
+    """
+
+    label: str
+    run: Run
+    path: Path
+
+
+def plan_random_encoders(matrix: Matrix, workspace: Workspace, dataset: str) -> tuple[list[RandomEncoder], list[str]]:
+    """Return the untrained encoder of every split and seed with a finished run, once, however many methods have one.
+
+    Args:
+        matrix: The finished runs.
+        workspace: Where they lie.
+        dataset: Name of their data set.
+
+    Returns:
+        Those that training has written, and of the others what is missing, in words.
+    """
+    planned: dict[tuple, RandomEncoder] = {}
+    absent: dict[str, None] = {}
+    for run in (run for group in matrix.groups for run in group.runs.values()):
+        encoder = run.record.encoder or "encoder"
+        label, path = f"random {encoder}", workspace.random_encoder(dataset, encoder, run.seed)
+        if not path.exists():
+            absent[f"{label} seed {run.seed}: not written yet; {_AGAIN}"] = None
+            continue
+        key = (encoder, run.seed, run.holdout, run.patient_fold, run.split_hash)
+        planned.setdefault(key, RandomEncoder(label, run, path))
+    return list(planned.values()), list(absent)
+
+
+def training_rows_missing(planned: RandomEncoder) -> str:
+    """Return a note where the file has the tested rows alone, else an empty text.
+
+    Versions that wrote it for the probes left out the cases that no split tests.
+
+    Raises:
+        RunError: the file is damaged or of other data.
+    """
+    rows, _ = _stored(planned.path, planned.run.dataset_hash)
+    whole = np.isin(planned.run.part("validation")["row"], rows).all()
+    return "" if whole else f"{planned.label} seed {planned.run.seed}: without training rows; {_AGAIN} whole"
+
+
+def random_features(path: Path, dataset_hash: str, row: np.ndarray) -> np.ndarray:
+    """Return a random encoder's features of some rows.
+
+    Args:
+        path: File that training wrote.
+        dataset_hash: Content hash of the data set that the rows are of.
+        row: Numbers of images, shape (n,).
+
+    Returns:
+        Finite float32, shape (n, p).
+
+    Raises:
+        RunError: the file is damaged, of other data, or lacks one of the rows.
+    """
+    rows, features = _stored(path, dataset_hash)
+    place = np.minimum(np.searchsorted(rows, row), len(rows) - 1)
+    if not (rows[place] == row).all() or not np.isfinite(features).all():
+        raise _damaged(path)
+    return features[place]
+
+
+def _stored(path: Path, dataset_hash: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of a file, ascending, and their features."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found, rows, features = str(stored["dataset_hash"]), stored["row"], stored["embedding"]
+        if found == dataset_hash and features.ndim == 2 and rows.shape == features.shape[:1] and features.size:
+            return rows, features
+    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
+        raise _damaged(path) from error
+    raise _damaged(path)
+
+
+def _damaged(path: Path) -> RunError:
+    expected = f"Expected a random encoder's embeddings of this data set's rows in {path}"
+    remedy = "Remove it; the next run trained with that encoder writes it again"
+    return RunError(expected, "found a damaged file or one of other data", remedy)

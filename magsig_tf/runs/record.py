@@ -139,8 +139,8 @@ def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
     if absent:
         raise RunError(f"Expected {', '.join(absent)} in {path}", "found none", REMEDY)
     key = str(problems[0]["loc"][0])
-    kind = RunRecord.model_fields[key].description
-    raise RunError(f"Expected {kind} for {key} in {path}", f"found {repr(found[key])[:100]}", REMEDY)
+    expected = f"Expected {RunRecord.model_fields[key].description} for {key} in {path}"
+    raise RunError(expected, f"found {repr(found[key])[:100]}", REMEDY)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,8 @@ def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | N
     Returns:
         The files written.
     """
-    files = [(folder / f"{name}.csv", frame.to_csv), (folder / f"{name}.parquet", frame.to_parquet)] if name else []
+    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
+    files: list[tuple[Path, Any]] = [(csv, frame.to_csv), (parquet, frame.to_parquet)] if name else []
     files += [(csv_path, frame.to_csv)] if csv_path is not None else []
     for path, write in files:
         with replacing(path) as temporary:

@@ -108,8 +108,7 @@ class Run:
     @property
     def status(self) -> str:
         """`done`, `failed`, `running` (begun and to be resumed) or `new`, as it is now."""
-        record = self.read()
-        return "new" if record is None else record.status
+        return record.status if (record := self.read()) else "new"
 
     @cached_property
     def record(self) -> RunRecord:
@@ -199,6 +198,10 @@ def run_name(method: str, holdout: str, patient_fold: int, seed: int) -> str:
     return f"{method} {holdout} fold {patient_fold} seed {seed}"
 
 
+Names = Collection[str] | None
+Folders = Collection[Path] | None
+
+
 @dataclass(frozen=True)
 class LoadedRuns:
     """The runs of one data set.
@@ -214,7 +217,7 @@ class LoadedRuns:
     unfinished: list[tuple[str, str]]
 
 
-def find_runs(workspace: Workspace, dataset: str, folders: Collection[Path] | None = None) -> list[Run]:
+def find_runs(workspace: Workspace, dataset: str, folders: Folders = None) -> list[Run]:
     """Return every run of a data set that has begun, by folder.
 
     Args:
@@ -235,12 +238,7 @@ def datasets_with_runs(workspace: Workspace) -> set[str]:
 
 
 def load_runs(
-    workspace: Workspace,
-    dataset: str,
-    *,
-    methods: Collection[str] | None = None,
-    configs: Collection[str] | None = None,
-    folders: Collection[Path] | None = None,
+    workspace: Workspace, dataset: str, *, methods: Names = None, configs: Names = None, folders: Folders = None
 ) -> LoadedRuns:
     """Read every finished run of a data set.
 
@@ -273,7 +271,7 @@ def load_runs(
     return LoadedRuns(dataset, finished, unfinished)
 
 
-def _chosen(found: list[Run], methods: Collection[str] | None, configs: Collection[str] | None) -> list[Run]:
+def _chosen(found: list[Run], methods: Names, configs: Names) -> list[Run]:
     known = {run.method for run in found}
     for name in methods or ():
         if name not in known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -88,14 +89,9 @@ class Signature:
         """What a reader must know of it: that it is empty or saturated, an edge of the path, constant dimensions."""
         constant = self.constant_dimensions
         left_out = f"{constant} constant dimension{'s' if constant > 1 else ''} left out"
-        every = {
-            NONE_SELECTED: self.empty,
-            NEARLY_ALL: self.saturated,
-            SPARSE_EDGE: self.at_sparse_edge,
-            DENSE_EDGE: self.at_dense_edge,
-            Reason(reasons.CONSTANT_DIMENSIONS, left_out): constant > 0,
-        }
-        return [reason for reason, holds in every.items() if holds]
+        every = (NONE_SELECTED, NEARLY_ALL, SPARSE_EDGE, DENSE_EDGE, Reason(reasons.CONSTANT_DIMENSIONS, left_out))
+        holds = (self.empty, self.saturated, self.at_sparse_edge, self.at_dense_edge, constant > 0)
+        return list(compress(every, holds))
 
     def predict(self, embedding: np.ndarray) -> np.ndarray:
         """Return the probability of malignant for each row.

@@ -96,9 +96,7 @@ def same_stability_p_value(first: Stability, second: Stability) -> float:
     """
     difference = first.index - second.index
     spread = math.sqrt(first.variance + second.variance)
-    if spread == 0:
-        return float(difference == 0)
-    return float(2 * norm.sf(abs(difference) / spread))
+    return float(difference == 0) if spread == 0 else float(2 * norm.sf(abs(difference) / spread))
 
 
 def permuted(selected: ArrayLike, *names: object) -> np.ndarray:

@@ -110,8 +110,7 @@ def write_study(study: SignatureStudy, results: Path, chosen: str = "") -> list[
     Returns:
         The files written.
     """
-    ending = f"{chosen and '-'}{chosen}"
-    folder = results / study.name
+    folder, ending = results / study.name, f"{chosen and '-'}{chosen}"
     return [path for name, frame in study.frames().items() for path in write_frame(frame, folder, name + ending)]
 
 
@@ -127,7 +126,6 @@ PAIR = (
 """What a row says of a pair: its overlap, the permuted control, and the overlap after matching; NaN where undefined."""
 NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA nor what a matching could add")
 NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
-
 CONSTANT = Reason(reasons.DOES_NOT_VARY, "an embedding does not vary")
 
 
@@ -176,8 +174,7 @@ def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> p
         base = {name: mine[0].source.columns[name] for name in ("method", "config", "label")}
         groups = [group for group in _groups(mine) if len(group) > 1]
         of_label = pairs[pairs["label"] == label] if len(pairs) else pairs
-        for prefix in ("", "control_"):
-            rows.append({**base, "control": bool(prefix), **_summary(of_label, groups, prefix)})
+        rows += [base | {"control": bool(own)} | _summary(of_label, groups, own) for own in ("", "control_")]
     return pd.DataFrame(rows)
 
 
@@ -186,8 +183,7 @@ def _groups(fitted: Sequence[SourceSignature]) -> list[list[SourceSignature]]:
     groups: dict[tuple, list[SourceSignature]] = {}
     for each in fitted:
         if each.classifier is not None:
-            key = (each.source.label, each.source.patient_fold, each.source.seed)
-            groups.setdefault(key, []).append(each)
+            groups.setdefault((each.source.label, each.source.patient_fold, each.source.seed), []).append(each)
     return list(groups.values())
 
 
@@ -245,16 +241,12 @@ def _summary(pairs: pd.DataFrame, groups: Sequence[Sequence[SourceSignature]], p
     absent = {stability.reason for stability in indices if stability.reason} | set(of_rows(pairs))
     numbers = {
         "median_p_value": float(pairs[f"{prefix}p_value"].median()),
-        "nogueira": _mean([stability.index for stability in indices if not stability.reason]),
-        "mean_size": _mean([size for each in sets for size in each.sum(1).tolist()]),
-        "fewest_shared": _mean([fewest_shared(each.sum(1).tolist(), each.shape[1]) for each in sets]),
+        "nogueira": float(np.mean([each.index for each in indices if not each.reason] or [nan])),
+        "mean_size": float(np.mean([size for each in sets for size in each.sum(1).tolist()] or [nan])),
+        "fewest_shared": float(np.mean([fewest_shared(each.sum(1).tolist(), each.shape[1]) for each in sets] or [nan])),
     }
     matching = NOTHING_TO_MATCH if prefix else joined(sorted(of_rows(pairs, "matched_")))
     return counted | values | numbers | joined(sorted(absent)).columns() | matching.columns("matched_")
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else nan
 
 
 def _name(each: SourceSignature) -> str:

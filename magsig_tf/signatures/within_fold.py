@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, combinations, starmap
@@ -18,16 +18,8 @@ from magsig_tf.errors import DataError
 from magsig_tf.linear_models.sparse_path import fit_scaling, solve_at
 from magsig_tf.parallel_work import map_in_order
 from magsig_tf.reasons import NO_BOUND, NO_SIGNATURE, Reason, joined
+from magsig_tf.signatures import stability
 from magsig_tf.signatures.sources import Progress, SourceSignature, silent
-from magsig_tf.signatures.stability import (
-    THRESHOLD,
-    FalseSelections,
-    Stability,
-    bound_false_selections,
-    nogueira_stability,
-    permuted,
-    same_stability_p_value,
-)
 from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
 
 PAIRS = 50
@@ -100,7 +92,7 @@ def select_on(
         selected = [select(*next(drawn))]
         progress(1, len(samples))
         if (time.perf_counter() - started) * len(samples) < WORTH_PROCESSES:
-            found = starmap(select, drawn)
+            found: Iterable[np.ndarray] = starmap(select, drawn)
         else:
             found = map_in_order(partial(_in_one_thread, select), drawn, max(1, min(processes, len(samples) - 1)))
         for done, each in enumerate(found, 2):
@@ -165,20 +157,19 @@ def measure_within_fold(
         def report(done: int, _: int, before: int = number * each_total) -> None:
             progress(before + done, len(fitted) * each_total)
 
-        row, table, stability = _run(each, bootstraps, pairs, processes, report)
+        row, table, measured = _run(each, bootstraps, pairs, processes, report)
         rows.append(each.source.columns | row)
         frequencies.append(table)
-        axes = (each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed)
-        stabilities[axes] = stability
+        stabilities[each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed] = measured
     stable = pd.DataFrame(rows).astype({"stable": "Int64"})
     return WithinFold(stable, _tests(stabilities), pd.concat(frequencies, ignore_index=True))
 
 
 def _run(
     each: SourceSignature, bootstraps: int, pairs: int, processes: int, report: Progress
-) -> tuple[dict[str, object], pd.DataFrame, Stability]:
+) -> tuple[dict[str, object], pd.DataFrame, stability.Stability]:
     if each.classifier is None:
-        nothing = Stability(math.nan, math.nan, 0, math.nan, WITHOUT_SIGNATURE)
+        nothing = stability.Stability(math.nan, math.nan, 0, math.nan, WITHOUT_SIGNATURE)
         return _columns(nothing, math.nan) | _bound_columns(WITHOUT_SIGNATURE), pd.DataFrame(), nothing
     train = each.source.read().of("train")
     data, select = (train.embedding, train.label, train.case), partial(select_at, each.classifier.penalty)
@@ -194,32 +185,32 @@ def _run(
     selected = select_on(select, data, [*samples, *halves], processes, report)
     drawn, halved = selected[:bootstraps], selected[bootstraps:].reshape(-1, 2, train.dimensions)
     if len(halved):
-        bound = _bound_columns(bound_false_selections(halved))
-    stability, control = nogueira_stability(drawn), nogueira_stability(permuted(drawn, *names))
+        bound = _bound_columns(stability.bound_false_selections(halved))
+    measured = stability.nogueira_stability(drawn)
+    control = stability.nogueira_stability(stability.permuted(drawn, *names))
     frequencies: dict[str, object] = {"dimension": np.arange(train.dimensions), "selected": each.selected}
     frequencies["bootstrap_frequency"] = drawn.mean(0)
     frequencies["half_sample_frequency"] = halved.mean((0, 1)) if len(halved) else math.nan
-    return _columns(stability, control.index) | bound, pd.DataFrame(each.source.columns | frequencies), stability
+    return _columns(measured, control.index) | bound, pd.DataFrame(each.source.columns | frequencies), measured
 
 
-def _columns(stability: Stability, control: float) -> dict[str, object]:
+def _columns(measured: stability.Stability, control: float) -> dict[str, object]:
     names = ("bootstraps", "mean_size", "nogueira", "nogueira_low", "nogueira_high", "control_nogueira")
-    values = (stability.sets, stability.mean_size, stability.index, *stability.interval(), control)
-    return dict(zip(names, values, strict=True)) | stability.reason.columns()
+    values = (measured.sets, measured.mean_size, measured.index, *measured.interval(), control)
+    return dict(zip(names, values, strict=True)) | measured.reason.columns()
 
 
-def _bound_columns(false: FalseSelections | Reason) -> dict[str, object]:
+def _bound_columns(false: stability.FalseSelections | Reason) -> dict[str, object]:
     """Return the columns of the bound on false selections; a reason takes the place of what is not computable."""
     names = ("half_sample_size", "threshold", "stable", "false_bound", "false_bound_unimodal")
     if isinstance(false, Reason):
-        values, reason = (math.nan, THRESHOLD, pd.NA, math.nan, math.nan), false
-    else:
-        values = (false.mean_size, false.threshold, false.stable, false.bound, false.unimodal_bound)
-        reason = false.reason
-    return dict(zip(names, values, strict=True)) | reason.columns("bound_")
+        values = (math.nan, stability.THRESHOLD, pd.NA, math.nan, math.nan)
+        return dict(zip(names, values, strict=True)) | false.columns("bound_")
+    known = (false.mean_size, false.threshold, false.stable, false.bound, false.unimodal_bound)
+    return dict(zip(names, known, strict=True)) | false.reason.columns("bound_")
 
 
-def _tests(stabilities: dict[tuple, Stability]) -> pd.DataFrame:
+def _tests(stabilities: dict[tuple, stability.Stability]) -> pd.DataFrame:
     """Test methods against each other where holdout, patient fold and seed are the same."""
     names = ["holdout", "patient_fold", "seed", "first", "second", "difference", "p_value"]
     rows = []
@@ -228,6 +219,6 @@ def _tests(stabilities: dict[tuple, Stability]) -> pd.DataFrame:
             continue
         sides = ((first, one.reason), (second, other.reason))
         reason = joined(Reason(each.code, f"{label}: {each}") for label, each in sides if each)
-        values = (*where, first, second, one.index - other.index, same_stability_p_value(one, other))
+        values = (*where, first, second, one.index - other.index, stability.same_stability_p_value(one, other))
         rows.append(dict(zip(names, values, strict=True)) | reason.columns())
     return pd.DataFrame(rows, columns=[*names, *Reason().columns()])

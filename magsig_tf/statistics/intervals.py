@@ -88,8 +88,7 @@ def student_interval(number: Bootstrapped, level: float) -> tuple[float, float]:
     Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 12.2 (Student's t interval); the logit
     for AUC: Pepe, The Statistical Evaluation of Medical Tests (2003), section 5.2.
     """
-    low, high = number.bounds
-    known = number.known
+    (low, high), known = number.bounds, number.known
     if len(known) < 2 or not low < number.value < high:
         return number.value, number.value
     quantile, factor = widening(number.cases, level)

@@ -18,16 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
-from magsig_tf.statistics.metrics import (
-    BINS,
-    BinSums,
-    decisions,
-    equal_width_bins,
-    log_losses,
-    ratio,
-    squared_errors,
-    wins,
-)
+from magsig_tf.statistics import metrics
+from magsig_tf.statistics.metrics import BINS, BinSums, ratio
 
 LEVELS = ("image", "case")
 
@@ -63,8 +55,7 @@ def image_units(case: np.ndarray, label: np.ndarray, probability: np.ndarray, th
         probability: In [0, 1], shape (n,).
         threshold: An image at or above it is called malignant.
     """
-    label = np.asarray(label, np.int8)
-    probability = np.asarray(probability, float)
+    label, probability = np.asarray(label, np.int8), np.asarray(probability, float)
     predicted = (probability >= threshold).astype(np.int8)
     return Units(np.asarray(case, np.int64), label, probability, predicted, (predicted == label).astype(float))
 
@@ -83,8 +74,8 @@ def case_units(images: Units, threshold: float = 0.5) -> Units:
     count = np.bincount(unit, minlength=len(keys))
     probability = np.bincount(unit, images.probability, len(keys)) / count
     correct = np.bincount(unit, images.correct, len(keys)) / count
-    called = (probability >= threshold).astype(np.int8)
-    return Units(keys // 2, (keys % 2).astype(np.int8), probability, called, correct)
+    label, called = (keys % 2).astype(np.int8), (probability >= threshold).astype(np.int8)
+    return Units(keys // 2, label, probability, called, correct)
 
 
 def join(parts: Sequence[Units]) -> Units:
@@ -248,15 +239,15 @@ class Replicates:
     @cached_property
     def confusion(self) -> tuple[np.ndarray, ...]:
         """True positives, false positives, false negatives and true negatives of each replicate, each shape (R,)."""
-        return tuple(map(self._weighted_sum, decisions(self.units.label, self.units.predicted)))
+        return tuple(map(self._weighted_sum, metrics.decisions(self.units.label, self.units.predicted)))
 
     def mean_squared_error(self) -> np.ndarray:
         """Return the mean of (p - y)^2 of each replicate, shape (R,)."""
-        return ratio(self._weighted_sum(squared_errors(self.units.label, self.units.probability)), self.count)
+        return ratio(self._weighted_sum(metrics.squared_errors(self.units.label, self.units.probability)), self.count)
 
     def mean_log_loss(self) -> np.ndarray:
         """Return the mean log-loss of each replicate in nats, shape (R,)."""
-        return ratio(self._weighted_sum(log_losses(self.units.label, self.units.probability)), self.count)
+        return ratio(self._weighted_sum(metrics.log_losses(self.units.label, self.units.probability)), self.count)
 
     def mean_correct(self) -> np.ndarray:
         """Return the mean over units of the share of correct images, shape (R,)."""
@@ -266,7 +257,7 @@ class Replicates:
     def equal_width(self) -> BinSums:
         """Sums over equally wide bins, arrays of shape (R, bins)."""
         cases = self._weights.shape[1]
-        cell = self._unit_case * BINS + equal_width_bins(self.units.probability)
+        cell = self._unit_case * BINS + metrics.equal_width_bins(self.units.probability)
         tables = _tables(cell, (cases, BINS), self.units.label, self.units.probability)
         return BinSums(*(self._weights @ table for table in tables))
 
@@ -295,5 +286,5 @@ def concordant_pairs(units: Units, unit_case: np.ndarray, cases: int) -> np.ndar
     scores, columns = units.probability[malignant], unit_case[malignant]
     for row in np.unique(unit_case[~malignant]):
         benign = np.sort(units.probability[~malignant & (unit_case == row)])
-        table[row] = np.bincount(columns, wins(benign, scores), cases)
+        table[row] = np.bincount(columns, metrics.wins(benign, scores), cases)
     return table
