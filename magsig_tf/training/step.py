@@ -13,8 +13,8 @@ import tensorflow as tf
 from magsig_tf.data.batches import Batch
 from magsig_tf.execution.evaluated_weights import layers_with_batch_statistics
 from magsig_tf.execution.runtime import replica_slices
-from magsig_tf.methods import step as replicas
 from magsig_tf.methods.contract import Logs, Loss, Method
+from magsig_tf.methods.step import StepTensors, gather, own_part, total
 from magsig_tf.training.parts import RunParts
 
 Outputs = dict[str, tf.Tensor]
@@ -77,7 +77,7 @@ class TrainingStep:
     def _gradients(self, step: tf.Tensor, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
         def on_replica(*given: tf.Tensor) -> dict[str, tf.Tensor]:
             own, of_networks, _ = self._method_gradients(self._objective(*given))
-            summed = {f"networks/{name}": map(replicas.total, each) for name, each in of_networks.items()}
+            summed = {f"networks/{name}": map(total, each) for name, each in of_networks.items()}
             groups = {"classifier": own, **summed}
             return {f"{group}/{i}": gradient for group, each in groups.items() for i, gradient in enumerate(each)}
 
@@ -111,8 +111,8 @@ class TrainingStep:
         pixels = parts.augmentation(tf.cast(images, tf.float32), training=True)
         if type(parts.method).batch is not Method.batch:  # gathering the images of all replicas costs time
             parts.assign_batch_seed(step)
-            mixed = parts.method.batch(*map(replicas.gather, (pixels, labels, domains, cases)))
-            pixels, labels, domains, cases = map(replicas.own_part, mixed)
+            mixed = parts.method.batch(*map(gather, (pixels, labels, domains, cases)))
+            pixels, labels, domains, cases = map(own_part, mixed)
         apart = synthetic[0] if synthetic and self._normalises_by_batch else None
         known = {"progress": progress, "pixels": pixels, "labels": labels, "domains": domains, "cases": cases}
         constants = {"global_batch": parts.global_batch, "domain_count": len(parts.plan.rows_by_domain)}
@@ -184,7 +184,7 @@ class StepObjective:
             outputs = self._outputs(self._known["pixels"])
             embedding, logits = outputs["embedding"], outputs["logit"]
             known = self._known | {"forward": self._forward, "head": self._head}
-            step = replicas.StepTensors(embedding=embedding, logits=logits, **known)
+            step = StepTensors(embedding=embedding, logits=logits, **known)
             if first:
                 with tape.stop_recording():
                     parts.method.update_networks(step)
