@@ -54,11 +54,10 @@ def comparison_rows(
     rows = []
     for metric in cells.metrics:
         value = values.get(metric.name)
-        numbers = numbers_of(metric, value and value.difference, counts, reason, settings, difference=True)
-        tested = value and np.isfinite(numbers["low"])
+        numbers = numbers_of(metric, value.difference if value else None, counts, reason, settings, difference=True)
         row = base | {"holdout": target, "level": cells.level, "metric": metric.name}
         row |= {name: numbers[name] for name in SHOWN}
-        row["p"] = bootstrap_p_value(value.difference.values[1:]) if value and tested else nan
+        row["p"] = bootstrap_p_value(value.difference.values[1:]) if value and np.isfinite(numbers["low"]) else nan
         sides = (value.first.value, value.reference.value) if value else (nan, nan)
         row["method_value"], row["reference_value"] = sides
         rows.append(row | {"holdout_mean": means.get(metric.name, nan)} | behind)

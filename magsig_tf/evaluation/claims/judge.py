@@ -53,6 +53,11 @@ class Claim:
         return self.stated.kind == "falsification"
 
     @property
+    def source(self) -> str:
+        """The paper's sentence that it is taken from."""
+        return self.stated.source or self.statement
+
+    @property
     def why(self) -> str:
         """Why the verdict is what it is; of a criterion of falsification also what it means for the paper."""
         means = {Verdict.HOLDS: "met, against the paper", Verdict.DOES_NOT_HOLD: "not met"}.get(self.finding.verdict)
@@ -61,7 +66,7 @@ class Claim:
     def row(self) -> dict[str, object]:
         """Return what the claim gives to `COLUMNS`."""
         finding = asdict(self.finding) | {"interval_level": self.finding.level, "verdict": self.finding.verdict.value}
-        told = {"statement": self.statement, "source": self.stated.source or self.statement, "why": self.why}
+        told = {"statement": self.statement, "source": self.source, "why": self.why}
         return self.stated.model_dump(include={"claim", "kind", "paper"}) | finding | told
 
 

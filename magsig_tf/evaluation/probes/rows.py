@@ -215,5 +215,5 @@ def _rows(subject: str, run: Run, known: Known) -> tuple[ProbedRows, np.ndarray]
     arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
     sources = tuple(name for name in run.magnifications if name != run.holdout)
     factors = {name: values[tested.row] for name, values in known.factors.items()}
-    pictures = known.pictures(tested.row)
-    return ProbedRows(subject, run.holdout, run.seed, *arrays, sources, *pictures, factors), tested.row
+    picture, zoomed = known.pictures(tested.row)
+    return ProbedRows(subject, run.holdout, run.seed, *arrays, sources, picture, zoomed, factors), tested.row

@@ -165,7 +165,7 @@ def _records(
     about = dict(zip(("subject", "probe", "target", "rows", "control"), answers[0].question, strict=True))
     partial = joined(Reason(each.code, f"{each} ({count} of {len(answers)})") for each, count in reasons.items())
     note = joined(answer.note for answer in answers)
-    common = {"embeddings": len(defined), "images": sum(answer.images for answer in defined)}
+    common: dict[str, object] = {"embeddings": len(defined), "images": sum(answer.images for answer in defined)}
     common |= {"replicates": len(multiplicities) - 1, "note": str(note), "note_code": note.code}
     if not defined:
         empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan"))

@@ -277,10 +277,10 @@ def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
     part = "held_out" if held_out else "in_domain"
     if tested.empty:
         rows = pd.DataFrame(list(product(LEVELS, ("auc", "brier", "ece"))), columns=["level", "metric"])
-        nothing = dict.fromkeys(("value", "low", "high"), np.nan)
+        nothing: dict[str, Any] = dict.fromkeys(("value", "low", "high"), np.nan)
         nothing |= dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
-        reason = Reason(NO_TEST_IMAGES, "not run: no test images at this magnification")
-        return rows.assign(part=part, magnification=magnification, **nothing, **reason.columns())
+        nothing |= Reason(NO_TEST_IMAGES, "not run: no test images at this magnification").columns()
+        return rows.assign(part=part, magnification=magnification, **nothing)
     table = summarise(LoadedRuns("", [alone], []), replicates=replicates).table
     return table[table["quantity"] == "held_out"].assign(part=part, magnification=magnification)
 

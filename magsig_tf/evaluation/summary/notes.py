@@ -121,10 +121,8 @@ def _two_splits(basis: Basis, common: Basis) -> str:
 
 def _precisions(matrix: Matrix) -> list[str]:
     """Name rows whose runs were trained in different precisions, which `auto` makes possible."""
-    found = {g.label: sorted({run.record.precision for run in g.runs.values()} - {None, ""}) for g in matrix.groups}
-    return [
-        f"{label} mixes runs trained in {' and '.join(of_row)}." for label, of_row in found.items() if len(of_row) > 1
-    ]
+    found = {g.label: sorted({run.record.precision or "" for run in g.runs.values()} - {""}) for g in matrix.groups}
+    return [f"{label} mixes runs trained in {' and '.join(used)}." for label, used in found.items() if len(used) > 1]
 
 
 def _missing(matrix: Matrix) -> list[str]:
