@@ -45,11 +45,24 @@ class _OfMetrics(Figure):
             kept &= self._table["quantity"] == "held_out"
         return self._table.loc[kept & self._table["metric"].isin(self._metrics), self.columns].reset_index(drop=True)
 
-    def _title(self, metric: str) -> str:
-        better = self.directions.get(METRICS[metric].better)
-        return METRICS[metric].title + (f" ({better})" if better else "")
-
-    def _counts(self, frame: pd.DataFrame) -> str:
+    def _draw_panels(self, drawing: Drawing, frame: pd.DataFrame, by: str, across: bool) -> str:
+        """Draw each metric, with what is beside each other `by`, and return the cases and images behind them in words."""
+        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
+        placed = frame.assign(place=marks.side_by_side(frame, holdouts, by))
+        handles: dict[str, Line2D] = {}
+        shared = {"sharey" if across else "sharex": True}
+        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, **shared):
+            if across:
+                ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
+                ax.locator_params(axis="x", nbins=4)
+            else:
+                ax.tick_params(axis="x", length=0)
+            for row in rows.to_dict("records"):
+                handles[row[by]] = marks.draw_interval(ax, row, palette[row["label"]], across=across)
+            marks.categories(ax, holdouts, down=across, edges=not across)
+            better = self.directions.get(METRICS[metric].better)
+            ax.set_title(METRICS[metric].title + (f" ({better})" if better else ""))
+        marks.legend_above(drawing, handles)
         single = frame[frame["holdout"] != POOLED]
         return marks.said_counts(single if len(single) else frame)
 
@@ -77,17 +90,7 @@ class MetricsPerHoldout(_OfMetrics):
         return 36.0 * marks.rows_of(frame["metric"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
-        placed = frame.assign(place=marks.side_by_side(frame, holdouts))
-        handles: dict[str, Line2D] = {}
-        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, sharex=True):
-            for row in rows.to_dict("records"):
-                handles[row["label"]] = marks.draw_interval(ax, row, palette[row["label"]])
-            marks.categories(ax, holdouts, edges=True)
-            ax.tick_params(axis="x", length=0)
-            ax.set_title(self._title(metric))
-        drawing.supxlabel(f"held-out magnification\n{self._counts(frame)}")
-        marks.legend_above(drawing, handles)
+        drawing.supxlabel(f"held-out magnification\n{self._draw_panels(drawing, frame, 'label', across=False)}")
 
 
 class PairedDifferences(_OfMetrics):
@@ -115,22 +118,12 @@ class PairedDifferences(_OfMetrics):
         return (6.0 * rows + 12) * marks.rows_of(frame["metric"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
         references = sorted(set(frame["reference_label"]))
         to = f" to {marks.shortened(references[0])}" if len(references) == 1 else ""
-        placed = frame.assign(pair=frame["label"] if to else frame["label"] + " - " + frame["reference_label"])
-        placed["place"] = marks.side_by_side(placed, holdouts, "pair")
-        handles: dict[str, Line2D] = {}
-        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, sharey=True):
-            ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
-            for row in rows.to_dict("records"):
-                handles[row["pair"]] = marks.draw_interval(ax, row, palette[row["label"]], across=True)
-            ax.set_title(self._title(metric))
-            ax.locator_params(axis="x", nbins=4)
-            marks.categories(ax, holdouts, down=True)
-        drawing.supxlabel(f"difference{to}\n{self._counts(frame)}")
+        pair = frame["label"] if to else frame["label"] + " - " + frame["reference_label"]
+        behind = self._draw_panels(drawing, frame.assign(pair=pair), "pair", across=True)
+        drawing.supxlabel(f"difference{to}\n{behind}")
         drawing.supylabel("held-out magnification")
-        marks.legend_above(drawing, handles)
 
 
 class HeldOutAgainstSource(Figure):
