@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
-_SHARED = {"sharex": True, "sharey": True}
+_SHARED: dict[str, Any] = {"sharex": True, "sharey": True}
 
 
 class _Bootstrapped(MatrixFigure):
@@ -36,7 +36,7 @@ class _Bootstrapped(MatrixFigure):
         palette: Appearances of the methods.
     """
 
-    curves: ClassVar[Callable[[Matrix, int], pd.DataFrame]]
+    curves: ClassVar[Callable[..., pd.DataFrame]]
     """Calculates them."""
     absent = "not run: no predictions at a held-out magnification"
 

@@ -46,11 +46,11 @@ class _OfMetrics(Figure):
         return self._table.loc[kept & self._table["metric"].isin(self._metrics), self.columns].reset_index(drop=True)
 
     def _draw_panels(self, drawing: Drawing, frame: pd.DataFrame, by: str, across: bool) -> str:
-        """Draw each metric, with what is beside each other `by`, and return the cases and images behind them in words."""
+        """Draw each metric, those `by` a column beside each other; return the cases and images behind them in words."""
         holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
         placed = frame.assign(place=marks.side_by_side(frame, holdouts, by))
         handles: dict[str, Line2D] = {}
-        shared = {"sharey" if across else "sharex": True}
+        shared: dict[str, Any] = {"sharey" if across else "sharex": True}
         for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, **shared):
             if across:
                 ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
@@ -256,7 +256,8 @@ class ProbeBars(Figure):
 
     def _bar(self, ax: Axes, row: dict) -> dict[str, Line2D]:
         """Draw one bar and return what stands in the legend."""
-        place, handles = row["place"], {}
+        place = row["place"]
+        handles: dict[str, Line2D] = {}
         if np.isnan(row["value"]):
             ax.text(0.02, place, "not defined", va="center", fontsize=SMALLEST, color="#444444")
             return handles
@@ -308,7 +309,8 @@ class SignatureSize(Figure):
         handles: dict[str, Line2D] = {}
         width = min(0.1, 0.25 / frame["label"].nunique())
         placed = frame.assign(place=marks.side_by_side(frame, holdouts))
-        for (label, x), runs in placed.groupby(["label", "place"], sort=False):
+        for _, runs in placed.groupby(["label", "place"], sort=False):
+            label, x = runs[["label", "place"]].iloc[0]
             look = palette[label]
             ax.hlines(runs["k"].mean(), x - width, x + width, color=look.colour, linewidth=1.2)
             handles[label] = ax.plot(runs["place"], runs["k"], look.marker, color=look.colour, clip_on=False)[0]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -148,7 +148,7 @@ def as_latex(table: Table) -> str:
     frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=titles)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     columns = [_column(frame.iloc[:, place], column.numeric) for place, column in enumerate(table.columns)]
-    about = {"caption": _escaped(table.title), "label": f"tab:{table.name}"}
+    about: dict[str, Any] = {"caption": _escaped(table.title), "label": f"tab:{table.name}"}
     text = style.to_latex(environment="longtable", hrules=True, column_format="".join(columns), **about)
     legend = f"{{\\noindent\\footnotesize {_escaped(table.legend)}\\par}}\n" if table.legend else ""
     # a bracket that begins a row would be read as the height of the row before it

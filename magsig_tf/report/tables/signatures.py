@@ -61,6 +61,10 @@ def _size(row: dict) -> Cell:
     return Cell(f"{row['k']} of {row['p']}", float(row["k"]))
 
 
+def _inverse_strength(row: dict) -> Cell:
+    return _NONE if pd.isna(row["k"]) else Cell.count(row.get("C", _NAN), "{:.3g}")
+
+
 def _sizes(row: dict) -> Cell:
     sizes = [row.get(name, _NAN) for name in ("first_size", "second_size")]
     return _NONE if pd.isna(sizes).any() else Cell(f"{sizes[0]:.0f} {sizes[1]:.0f}")
@@ -82,9 +86,7 @@ _FOLD = [
 _RUN = [
     Column("k", "dimensions selected, of p", of=_size),
     Column("k/p", of=lambda row: Cell.number(row["share"], absent="-", scale=Scale(0.0, 1.0))),
-    Column(
-        "C", "1 / (n lambda)", of=lambda row: Cell.count(row.get("C", _NAN), "{:.3g}") if pd.notna(row["k"]) else _NONE
-    ),
+    Column("C", "1 / (n lambda)", of=_inverse_strength),
     *(Column(METRICS[name].title, MEANINGS[name], of=_score(name)) for name in SCORES),
     Column("remark", "", False, of=lambda row: Cell(joined(of_row(row)))),
 ]
