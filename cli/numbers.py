@@ -51,6 +51,6 @@ def shown_metrics(wanted: Sequence[str]) -> list[str]:
         UsageError: a wanted one does not exist.
     """
     from magsig_tf.evaluation.cells.catalogue import choose_metrics
-    from magsig_tf.report.terminal.results import SHOWN
+    from magsig_tf.report.tables.models import SHOWN
 
     return [metric.name for metric in choose_metrics(wanted or SHOWN)]

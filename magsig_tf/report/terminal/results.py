@@ -21,7 +21,6 @@ from magsig_tf.evaluation.comparison.frame import Comparison
 from magsig_tf.evaluation.comparison.notes import comparison_notes
 from magsig_tf.report.tables.models import SHOWN, comparison_tables, summary_table
 from magsig_tf.report.tables.probes import probe_tables
-from magsig_tf.report.tables.signatures import signature_tables
 from magsig_tf.report.tables.synthetic import explanation_of_level, quality_table
 from magsig_tf.report.terminal.render import WIDTH, output_console, print_tables
 
@@ -110,6 +109,9 @@ def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[
         console: Where to.
         missing: Sentences about runs that are not there.
     """
+    # here, since it loads what calculates signatures, which would make every other command slower
+    from magsig_tf.report.tables.signatures import signature_tables
+
     print_tables(signature_tables(study), console, missing)
 
 
