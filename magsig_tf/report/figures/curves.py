@@ -202,7 +202,7 @@ def _logged(path: Path) -> list[dict]:
         except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and record.get("kind") == "epoch" and isinstance(record.get("epoch"), int):
-            known = {"classification_loss": record.get("loss")} | record
+            known: dict[str, Any] = {"classification_loss": record.get("loss")} | record
             rows += [
                 {"epoch": record["epoch"] + 1, "quantity": name, "value": float(known[name])}
                 for name in SERIES

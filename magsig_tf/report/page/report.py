@@ -241,8 +241,8 @@ def _count_verdicts(claims: Claims) -> str:
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader, tidy = PackageLoader("magsig_tf.report.page"), {"trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **tidy)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.loader = PackageLoader("magsig_tf.report.page")
     environment.filters["said"] = said
     return environment.get_template(TEMPLATE)
 
