@@ -17,7 +17,6 @@ from magsig_tf.runs.matrix import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
-    from matplotlib.typing import RcKeyType
 
 
 BLACK, GREY, LIGHT = "#000000", "#777777", "#DDDDDD"
@@ -92,25 +91,16 @@ SMALLEST, NORMAL = 6.0, 7.0
 """Sizes of text in points at that width."""
 MM_PER_INCH = 25.4
 PNG_DPI = 300
-STYLE: dict[RcKeyType, Any] = {
-    "font.size": NORMAL,
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "axes.titlesize": NORMAL,
-    "axes.labelsize": NORMAL,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), NORMAL),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALLEST),
     "figure.labelsize": SMALLEST + 0.5,
-    "xtick.labelsize": SMALLEST,
-    "ytick.labelsize": SMALLEST,
-    "legend.fontsize": SMALLEST,
-    "legend.frameon": False,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **dict.fromkeys(("legend.frameon", "axes.spines.top", "axes.spines.right"), False),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2.5),
     "lines.linewidth": 1.1,
     "lines.markersize": 3.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
     "figure.facecolor": "white",
     # names come from files: a dollar sign in one is no formula
     "text.parse_math": False,

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
-_SHARED = {"sharex": True, "sharey": True}
+_SHARED: dict[str, Any] = {"sharex": True, "sharey": True}
 
 
 class _Bootstrapped(MatrixFigure):
@@ -34,7 +34,7 @@ class _Bootstrapped(MatrixFigure):
         palette: Appearances of the methods.
     """
 
-    curves: ClassVar[Callable[[Matrix, int], pd.DataFrame]]
+    curves: ClassVar[Callable[..., pd.DataFrame]]
     """Calculates them."""
     absent = "not run: no predictions at a held-out magnification"
 
@@ -193,25 +193,17 @@ class TrainingCurves(MatrixFigure):
 
 def _logged(path: Path) -> list[dict]:
     """Return what each epoch logged; lines that are no record are left out, a missing log has none."""
-    if not path.is_file():
-        return []
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        record = _record(line)
-        epoch = record.get("epoch")
-        if record.get("kind") == "epoch" and isinstance(epoch, int):
-            known = {"classification_loss": record.get("loss")} | record
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and record.get("kind") == "epoch" and isinstance(record.get("epoch"), int):
+            known: dict[str, Any] = {"classification_loss": record.get("loss")} | record
             rows += [
-                {"epoch": epoch + 1, "quantity": name, "value": float(known[name])}
+                {"epoch": record["epoch"] + 1, "quantity": name, "value": float(known[name])}
                 for name in SERIES
                 if isinstance(known.get(name), int | float) and math.isfinite(known[name])
             ]
     return rows
-
-
-def _record(line: str) -> dict:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}

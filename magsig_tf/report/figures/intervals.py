@@ -45,11 +45,24 @@ class _OfMetrics(Figure):
             kept &= self._table["quantity"] == "held_out"
         return self._table.loc[kept & self._table["metric"].isin(self._metrics), self.columns].reset_index(drop=True)
 
-    def _title(self, metric: str) -> str:
-        better = self.directions.get(METRICS[metric].better)
-        return METRICS[metric].title + (f" ({better})" if better else "")
-
-    def _counts(self, frame: pd.DataFrame) -> str:
+    def _draw_panels(self, drawing: Drawing, frame: pd.DataFrame, by: str, across: bool) -> str:
+        """Draw each metric, those `by` a column beside each other; return the cases and images behind them in words."""
+        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
+        placed = frame.assign(place=marks.side_by_side(frame, holdouts, by))
+        handles: dict[str, Line2D] = {}
+        shared: dict[str, Any] = {"sharey" if across else "sharex": True}
+        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, **shared):
+            if across:
+                ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
+                ax.locator_params(axis="x", nbins=4)
+            else:
+                ax.tick_params(axis="x", length=0)
+            for row in rows.to_dict("records"):
+                handles[row[by]] = marks.draw_interval(ax, row, palette[row["label"]], across=across)
+            marks.categories(ax, holdouts, down=across, edges=not across)
+            better = self.directions.get(METRICS[metric].better)
+            ax.set_title(METRICS[metric].title + (f" ({better})" if better else ""))
+        marks.legend_above(drawing, handles)
         single = frame[frame["holdout"] != POOLED]
         return marks.said_counts(single if len(single) else frame)
 
@@ -77,17 +90,7 @@ class MetricsPerHoldout(_OfMetrics):
         return 36.0 * marks.rows_of(frame["metric"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
-        placed = frame.assign(place=marks.side_by_side(frame, holdouts))
-        handles: dict[str, Line2D] = {}
-        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, sharex=True):
-            for row in rows.to_dict("records"):
-                handles[row["label"]] = marks.draw_interval(ax, row, palette[row["label"]])
-            marks.categories(ax, holdouts, edges=True)
-            ax.tick_params(axis="x", length=0)
-            ax.set_title(self._title(metric))
-        drawing.supxlabel(f"held-out magnification\n{self._counts(frame)}")
-        marks.legend_above(drawing, handles)
+        drawing.supxlabel(f"held-out magnification\n{self._draw_panels(drawing, frame, 'label', across=False)}")
 
 
 class PairedDifferences(_OfMetrics):
@@ -115,22 +118,12 @@ class PairedDifferences(_OfMetrics):
         return (6.0 * rows + 12) * marks.rows_of(frame["metric"].nunique()) + 14
 
     def _draw(self, drawing: Drawing, frame: pd.DataFrame) -> None:
-        holdouts, palette = marks.in_order(frame["holdout"], self._table["holdout"]), self.palette()
         references = sorted(set(frame["reference_label"]))
         to = f" to {marks.shortened(references[0])}" if len(references) == 1 else ""
-        placed = frame.assign(pair=frame["label"] if to else frame["label"] + " - " + frame["reference_label"])
-        placed["place"] = marks.side_by_side(placed, holdouts, "pair")
-        handles: dict[str, Line2D] = {}
-        for ax, metric, rows in marks.panels_by(drawing, placed, "metric", self._metrics, sharey=True):
-            ax.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
-            for row in rows.to_dict("records"):
-                handles[row["pair"]] = marks.draw_interval(ax, row, palette[row["label"]], across=True)
-            ax.set_title(self._title(metric))
-            ax.locator_params(axis="x", nbins=4)
-            marks.categories(ax, holdouts, down=True)
-        drawing.supxlabel(f"difference{to}\n{self._counts(frame)}")
+        pair = frame["label"] if to else frame["label"] + " - " + frame["reference_label"]
+        behind = self._draw_panels(drawing, frame.assign(pair=pair), "pair", across=True)
+        drawing.supxlabel(f"difference{to}\n{behind}")
         drawing.supylabel("held-out magnification")
-        marks.legend_above(drawing, handles)
 
 
 class HeldOutAgainstSource(Figure):
@@ -263,7 +256,8 @@ class ProbeBars(Figure):
 
     def _bar(self, ax: Axes, row: dict) -> dict[str, Line2D]:
         """Draw one bar and return what stands in the legend."""
-        place, handles = row["place"], {}
+        place = row["place"]
+        handles: dict[str, Line2D] = {}
         if np.isnan(row["value"]):
             ax.text(0.02, place, "not defined", va="center", fontsize=SMALLEST, color="#444444")
             return handles
@@ -315,7 +309,8 @@ class SignatureSize(Figure):
         handles: dict[str, Line2D] = {}
         width = min(0.1, 0.25 / frame["label"].nunique())
         placed = frame.assign(place=marks.side_by_side(frame, holdouts))
-        for (label, x), runs in placed.groupby(["label", "place"], sort=False):
+        for _, runs in placed.groupby(["label", "place"], sort=False):
+            label, x = runs[["label", "place"]].iloc[0]
             look = palette[label]
             ax.hlines(runs["k"].mean(), x - width, x + width, color=look.colour, linewidth=1.2)
             handles[label] = ax.plot(runs["place"], runs["k"], look.marker, color=look.colour, clip_on=False)[0]

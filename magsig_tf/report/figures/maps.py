@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -247,13 +247,13 @@ def _split(ax: Axes, frame: pd.DataFrame, holdout: str) -> None:
     """Draw the blocks of each magnification on top of each other, and the cases of each block across the first."""
     magnifications = marks.in_order(frame["magnification"])
     frame = frame.assign(top=frame.groupby("magnification")["cases"].cumsum() - frame["cases"])
-    for row in frame.itertuples():
-        place, look = magnifications.index(row.magnification), {"color": USES[row.use], "edgecolor": "white"}
-        ax.bar(place, row.cases, bottom=row.top, width=0.92, linewidth=0.5, **look)
-    for row in frame[frame["magnification"] == magnifications[0]].itertuples():
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-        place, words = (len(magnifications) - 1) / 2, f"{row.cases_benign} b + {row.cases_malignant} m"
-        ax.text(place, row.top + row.cases / 2, words, ha="center", va="center", fontsize=SMALLEST, bbox=box)
+    box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+    for row in frame.to_dict("records"):
+        place, use = magnifications.index(row["magnification"]), USES[row["use"]]
+        ax.bar(place, row["cases"], bottom=row["top"], width=0.92, color=use, edgecolor="white", linewidth=0.5)
+    for row in frame[frame["magnification"] == magnifications[0]].to_dict("records"):
+        middle, words = (len(magnifications) - 1) / 2, f"{row['cases_benign']} b + {row['cases_malignant']} m"
+        ax.text(middle, row["top"] + row["cases"] / 2, words, ha="center", va="center", fontsize=SMALLEST, bbox=box)
     ax.set_xticks(range(len(magnifications)), magnifications, rotation=90)
     for label, magnification in zip(ax.get_xticklabels(), magnifications, strict=True):
         label.set_fontweight("bold" if magnification == holdout else "normal")

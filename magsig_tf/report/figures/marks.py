@@ -135,7 +135,7 @@ def unit_axis(ax: Axes, *axes: str) -> None:
     """Let some axes ("x", "y") run from 0 to 1 with three ticks."""
     for axis in axes:
         limits = {f"{axis}lim": (0, 1), f"{axis}ticks": [0, 0.5, 1], f"{axis}ticklabels": ["0", ".5", "1"]}
-        ax.set(**limits)  # type: ignore[arg-type]
+        ax.set(**limits)
 
 
 def legend_above(drawing: Drawing, handles: Mapping[str, Line2D]) -> None:

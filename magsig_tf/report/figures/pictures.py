@@ -154,7 +154,7 @@ def write_picture(path: Path, tile: HeatTile, title: str) -> None:
     height = _PICTURE * tile.image.shape[0] / tile.image.shape[1]
     said = f"{_shortened(tile.name, 90)}\n{tile.said} ({title})"
     with _sheet(path, [tile], said, (2 * _PICTURE + _BAR_WIDTH + 4, height + _HEAD + 6), [1, 1]) as axes:
-        _draw(*axes[0], tile)
+        _draw(axes[0, 0], axes[0, 1], tile)
 
 
 def write_sheet(path: Path, tiles: Sequence[HeatTile], title: str, columns: int) -> None:

@@ -134,7 +134,7 @@ def _of_probes(frame: pd.DataFrame, matrix: Matrix, told: bool) -> tuple[pd.Data
 def _older(path: Path, matrix: Matrix) -> list[str]:
     """Say how many runs finished after a table was written."""
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    times = [run.record.finished for group in matrix.groups for run in group.runs.values()]
+    times = pd.Series([run.record.finished for group in matrix.groups for run in group.runs.values()], dtype=object)
     later = int((pd.to_datetime(times, utc=True, errors="coerce", format="ISO8601") > written).sum())
     return [f"{later} of these runs finished after it was written"] if later else []
 

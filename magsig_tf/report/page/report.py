@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -148,7 +148,7 @@ def as_latex(table: Table) -> str:
     frame = pd.DataFrame([[_words(cell) for cell in row.cells] for row in rows], columns=titles)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     columns = [_column(frame.iloc[:, place], column.numeric) for place, column in enumerate(table.columns)]
-    about = {"caption": _escaped(table.title), "label": f"tab:{table.name}"}
+    about: dict[str, Any] = {"caption": _escaped(table.title), "label": f"tab:{table.name}"}
     text = style.to_latex(environment="longtable", hrules=True, column_format="".join(columns), **about)
     legend = f"{{\\noindent\\footnotesize {_escaped(table.legend)}\\par}}\n" if table.legend else ""
     # a bracket that begins a row would be read as the height of the row before it
@@ -195,7 +195,9 @@ def _page(
     keys = {label: f"m{place}" for place, label in enumerate(material.labels)}
     holdouts = [*material.matrix.holdouts, *([POOLED] if len(material.matrix.holdouts) > 1 else [])]
     # the only text of the page that is not escaped: two files of the package, and colours from a fixed list
-    style = _resource("report.css") + _colours(keys, palette)
+    # colours are rules, since the policy allows no style in a tag
+    colours = [f".{key} {{ --method: {palette[label].colour}; }}\n" for label, key in keys.items()]
+    style = _resource("report.css") + "".join(colours)
     script = _resource("report.js")
     return _template().render(
         material=material,
@@ -239,10 +241,8 @@ def _count_verdicts(claims: Claims) -> str:
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("magsig_tf.report.page")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.loader = PackageLoader("magsig_tf.report.page")
     environment.filters["said"] = said
     return environment.get_template(TEMPLATE)
 
@@ -262,18 +262,12 @@ def _resource(name: str) -> str:
     return (importlib.resources.files("magsig_tf.report.page") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _colours(keys: dict[str, str], palette: Palette) -> str:
-    """Return the rules that give a method its colour; the policy allows no style in a tag."""
-    return "".join(f".{key} {{ --method: {palette[label].colour}; }}\n" for label, key in keys.items())
-
-
 def _policy(style: str, script: str) -> str:
     """Return the content security policy: pictures inside the page, its one style, its one script, nothing else."""
-    hashes = {
-        kind: base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-        for kind, text in (("style", style), ("script", script))
-    }
-    allowed = [f"{kind}-src 'sha256-{value}'" for kind, value in hashes.items()]
+    allowed = []
+    for kind, text in (("style", style), ("script", script)):
+        value = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+        allowed.append(f"{kind}-src 'sha256-{value}'")
     return "; ".join(["default-src 'none'", "img-src data:", *allowed, "base-uri 'none'", "form-action 'none'"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -38,7 +39,7 @@ class Section:
     id: str
     question: str
     answer: list[str]
-    figures: list[figures.Figure] = field(default_factory=list)
+    figures: Sequence[figures.Figure] = ()
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -63,7 +64,7 @@ def _competing(material: Material) -> pd.DataFrame:
 
 def _unseen(material: Material, palette: figures.Palette) -> Section:
     summary = material.summary
-    drawn = [figures.RocPerHoldout(material.matrix, palette=palette)]
+    drawn: list[figures.Figure] = [figures.RocPerHoldout(material.matrix, palette=palette)]
     drawn += [figures.MetricsPerHoldout(summary.table, palette=palette)]
     tables = [held_out_table(summary, summary_notes(summary, "image", SHOWN))]
     answer = answers.answer_unseen(_competing(material))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import pandas as pd
 
@@ -71,7 +72,7 @@ def interval_words(level: float, replicates: int, more: str = "") -> str:
     return f"Interval of each value: {level:.0%}, {replicates:,} bootstraps over cases{more}."
 
 
-def _threshold_words(threshold: float, metrics: Iterable[str]) -> str:
+def _threshold_words(threshold: float | str, metrics: Iterable[str]) -> str:
     return f" Threshold: {threshold}." if any(METRICS[name].threshold for name in metrics) else ""
 
 
@@ -88,7 +89,7 @@ def models_table(summary: Summary) -> Table:
     """
     frame, best, labels = summary.table, best_labels(summary), [group.label for group in summary.matrix.groups]
     scales = {metric: _scales(rows) for metric, rows in frame.groupby("metric")}
-    records = []
+    records: list[dict] = []
     for key, found in groupby(frame.to_dict("records"), itemgetter("holdout", "level", "metric", "label")):
         row_of = {row["quantity"]: row for row in found}
         first = row_of["held_out"]
@@ -158,7 +159,7 @@ def drop_table(summary: Summary) -> Table:
     return _of_page(summary, "drop", "The drop at each magnification", "as a source", "drop", frame=frame)
 
 
-def _of_page(summary: Summary, name: str, title: str, *values: str, **more: object) -> Table:
+def _of_page(summary: Summary, name: str, title: str, *values: str, **more: Any) -> Table:
     columns = ("held out", "method", "metric", *values, "cases b + m", "images", "runs")
     return replace(models_table(summary).where(study=["own"]).select(*columns), name=name, title=title, **more)
 

@@ -25,6 +25,7 @@ _FACTORS = {
     "log_pixel_size": "pixel\nsize",
 }
 _NEAREST = "linear, or the nearest neighbours"
+_SAME = "share whose nearest image is of the same case"
 _CHANCE = "what guessing reaches"
 _INFORMATION = "information is a lower bound on the information on the magnification in the embedding"
 _SHUFFLED = "shuffled labels must be at chance"
@@ -94,9 +95,7 @@ def probe_tables(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> list[
     ]
     chance = Column("chance", _CHANCE)
     told.append(replace(told[0], column=chance, source="chance"))
-    same = _pick(
-        "same case\ntop-1", "identity", "case", "top1", "none", "share whose nearest image is of the same case"
-    )
+    same = _pick("same case\ntop-1", "identity", "case", "top1", "none", _SAME)
     factors = dict.fromkeys(frame.loc[frame["probe"] == "ridge", "target"])
     known = [_pick(f"R2\n{_FACTORS.get(name, name)}", "ridge", name, "r2", "none", "") for name in factors]
     keys = ("rows", "embedding")

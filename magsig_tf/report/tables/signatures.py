@@ -25,12 +25,15 @@ _NAN = float("nan")
 _NONE = Cell("-", faint=True)
 
 
-def _number(name: str, prefix: str = "", write: Callable[[float], str] = number) -> Callable[[dict], Cell]:
+def _number(
+    name: str, prefix: str = "", write: Callable[[float], str] = number, scale: Scale | None = None
+) -> Callable[[dict], Cell]:
     """Return what makes the cell of a number; `prefix` begins the columns that say why it is absent."""
 
     def made(row: dict) -> Cell:
+        value, low, high = (row.get(key, _NAN) for key in (name, f"{name}_low", f"{name}_high"))
         absent = in_a_cell(of_row(row, prefix) or of_row(row))
-        return Cell.number(row.get(name, _NAN), absent=absent, write=write)
+        return Cell.number(value, low, high, absent=absent, write=write, scale=scale)
 
     return made
 
@@ -67,21 +70,11 @@ def _sizes(row: dict) -> Cell:
     return _NONE if pd.isna(sizes).any() else Cell(f"{sizes[0]:.0f} {sizes[1]:.0f}")
 
 
-def _stability(row: dict) -> Cell:
-    ends = row["nogueira_low"], row["nogueira_high"]
-    return Cell.number(row["nogueira"], *ends, absent=in_a_cell(of_row(row)))
-
-
 def _bound(row: dict) -> Cell:
-    if pd.isna(row["false_bound"]):
+    bound, unimodal = row["false_bound"], row["false_bound_unimodal"]
+    if pd.isna(bound):
         return Cell(in_a_cell(of_row(row, "bound_")), faint=True)
-    unimodal = row["false_bound_unimodal"]
-    words = "-" if pd.isna(unimodal) else f"{unimodal:.3g}"
-    return Cell(f"{row['false_bound']:.3g} ({words})", float(row["false_bound"]))
-
-
-def _stable(row: dict) -> Cell:
-    return Cell(in_a_cell(of_row(row, "bound_")), faint=True) if pd.isna(row["stable"]) else Cell.count(row["stable"])
+    return Cell(f"{bound:.3g} ({'-' if pd.isna(unimodal) else format(unimodal, '.3g')})", float(bound))
 
 
 _LABEL = replace(METHOD, once=True, width=20)
@@ -108,18 +101,14 @@ _MATCHED = [
     Column("CKA", "similarity of the embeddings, 1 is equal", of=_number("cka", "matched_")),
 ]
 _NOGUEIRA = "stability index, 0 is chance and 1 the same set"
+_FALSELY = "falsely selected (Shah and Samworth 2013)"
 _WITHIN = [
     Column("mean k", of=_number("mean_size", write="{:.1f}".format)),
-    Column("Nogueira", f"{_NOGUEIRA}, over the bootstraps with its interval", of=_stability),
+    Column("Nogueira", f"{_NOGUEIRA}, over the bootstraps with its interval", of=_number("nogueira")),
     Column("permuted", "the same for permuted signatures", of=_number("control_nogueira")),
     Column("k of\nhalves", "mean size in half-samples", of=_number("half_sample_size", "bound_", "{:.1f}".format)),
-    Column("stable", "dimensions in 90% of the half-samples", of=_stable),
-    Column(
-        "false",
-        "upper bound on how many of them are falsely selected (Shah and Samworth 2013), in brackets assuming "
-        "unimodality",
-        of=_bound,
-    ),
+    Column("stable", "dimensions in 90% of the half-samples", of=_number("stable", "bound_", "{:,.0f}".format)),
+    Column("false", f"upper bound on how many of them are {_FALSELY}, in brackets assuming unimodality", of=_bound),
 ]
 _TEST = [
     Column("Nogueira of", "", False, True, width=20, of=lambda row: Cell.of_method(row["first"])),
@@ -157,15 +146,11 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
         first, second = row["first"], row["second"]
         return Cell(f"{first} {second}", float(order.index(first) * len(order) + order.index(second)))
 
-    adjusted = replace(_ADJUSTED, of=lambda row: replace(_ADJUSTED.of(row), bar=_bar(row["adjusted"])))
+    adjusted = replace(_ADJUSTED, of=_number("adjusted", scale=Scale(-1.0, 1.0, 0.0)))
     remark = Column("remark", "", False, of=lambda row: Cell(joined([*of_row(row), *of_row(row, "matched_")])))
     columns = [_LABEL, Column("pair", "", False, True, of=pair), *_FOLD, Column("k", "sizes of both", of=_sizes)]
     columns += [_J, _CHANCE, adjusted, _CEILING, _P, *_MATCHED, remark]
     return _filled(Table("signature_overlap", "Overlap of signatures, for every pair of holdouts", columns, [], frame))
-
-
-def _bar(value: float) -> tuple[float, ...]:
-    return Cell.number(value, scale=Scale(-1.0, 1.0, 0.0)).bar
 
 
 def mean_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -254,11 +239,8 @@ def signature_tables(study: SignatureStudy) -> Iterator[Table]:
         study: The study; what it has not measured has no table.
     """
     runs = signature_table(study.runs, replicates=study.replicates).without("remark").without_constant(*_EACH)
-    title, notes = (
-        f"{study.name}: sparse signatures, scored on test cases",
-        reasons_of_rows(study.runs, ("label", "holdout")),
-    )
-    yield replace(runs, title=title, notes=notes)
+    title, notes = "sparse signatures, scored on test cases", reasons_of_rows(study.runs, ("label", "holdout"))
+    yield replace(runs, title=f"{study.name}: {title}", notes=notes)
     if study.pairs is not None and study.methods is not None:
         yield from _compared(study.pairs, study.methods)
     if study.within is not None:
@@ -281,8 +263,6 @@ def _compared(pairs: pd.DataFrame, methods: pd.DataFrame) -> Iterator[Table]:
         yield replace(overlap_table(mean_pairs(pairs)).without(*_EACH, "remark"), title=title)
         notes += reasons_of_rows(pairs, ("label", "first", "second"), ("", "matched_"))
         forced = methods[~methods["control"] & (methods["fewest_shared"] > 0)]
-        notes += [
-            f"{row.label}: sets of these sizes share at least {row.fewest_shared:.0f} dimensions in a mean pair."
-            for row in forced.itertuples()
-        ]
+        least = "sets of these sizes share at least {:.0f} dimensions in a mean pair."
+        notes += [f"{row.label}: {least.format(row.fewest_shared)}" for row in forced.itertuples()]
     yield replace(methods_table(methods), title=title, notes=notes)

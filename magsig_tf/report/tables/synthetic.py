@@ -33,9 +33,8 @@ _QUANTITIES = {
 }
 _MORE = {"kid_above_floor": Column("KID above floor", "the share of the GANs whose interval of KID lies above it")}
 _NAMED = "; ".join(f"{column.name} is {column.legend}" for column in (*_QUANTITIES.values(), *_MORE.values()))
-_MINUS = (
-    "resampled is the method baseline-resampled, whose difference to baseline is the effect of resizing real images"
-)
+_RESIZED = "whose difference to baseline is the effect of resizing real images"
+_MINUS = f"resampled is the method baseline-resampled, {_RESIZED}"
 
 
 _EFFECTS = [
@@ -71,10 +70,8 @@ def explanation_table(explanation: Explanation, notes: Sequence[str]) -> Table:
     options = {"difference": "differences", "quality": "quality of the GANs"}
     levels = {level: f"{level} level" for level in LEVELS}
     filters = [Filter("what", options, "difference"), Filter("level", levels, LEVELS[0])]
-    about = (
-        f"{interval_words(explanation.level, explanation.replicates)} Floor of each measure of the GANs, below it: "
-        "real images of other patients."
-    )
+    floor_words = "Floor of each measure of the GANs, below it: real images of other patients."
+    about = f"{interval_words(explanation.level, explanation.replicates)} {floor_words}"
     title, short = "Effect of synthetic images, and quality of the GANs", {"level": ("", LEVELS[0])}
     table = Table("explanation", title, _EFFECTS, [], frame, about, filters, list(notes), short)
     return table.filled(records, [*explanation.matrix.holdouts, POOLED], values=("what", "level", "quantity"))
@@ -122,15 +119,14 @@ def _value(row: dict) -> Cell:
 _SPACES = {"efficientnet_lite0": "ImageNet", "random_cnn": "random CNN"}
 _SPECTRUM = "power_spectrum"
 """The probe of power spectra has its own sentence, no row."""
+_NEAREST = "distance of samples to the nearest training image, over that of training images to other cases"
 _MEASURES = {
     "precision": Column("preci-\nsion", "share of samples within the real distribution"),
     "recall": Column("recall", "share of real images within the sample distribution"),
     "density": Column("den-\nsity", "density of real images around samples, 1 if both distributions are equal"),
     "coverage": Column("cover-\nage", "share of real images with a sample nearby"),
     "copied": Column("copied", "share of samples that repeat a training image"),
-    "nearest_ratio": Column(
-        "near.\nratio", "distance of samples to the nearest training image, over that of training images to other cases"
-    ),
+    "nearest_ratio": Column("near.\nratio", _NEAREST),
     "magnification_shift": Column("magn.\nshift", "shift of the mix of magnifications"),
     "label_agreement": Column("label", "share classified as its own label"),
 }
@@ -150,9 +146,8 @@ def quality_table(quality: pd.DataFrame, title: str, notes: Sequence[str]) -> Ta
         for space in measured.loc[measured["part"] == part, "features"].unique():
             found = quality[(quality["part"] == part) & (quality["features"] == space)]
             cells = {(row["kind"], row["metric"]): row for row in found.to_dict("records")}
-            measures = [_cell(cells, name, 2, floor=True) for name in _MEASURES]
-            kid = [_cell(cells, "kid", 3), _cell(cells, "kid", 3, kind="floor")]
-            rows.append(Row([Cell(_words(part).replace(" ", "\n", 1)), Cell(_space(space)), *kid, *measures]))
+            names = [Cell(_words(part).replace(" ", "\n", 1)), Cell(_SPACES.get(space, space))]
+            rows.append(Row([*names, *(_measure(cells, name) for name in ("kid", "kid floor", *_MEASURES))]))
     columns = [
         Column("GAN", "", False, key=True, once=True),
         Column("features", "feature space of the comparison", False, key=True, width=8),
@@ -174,16 +169,20 @@ def quality_notes(quality: pd.DataFrame) -> list[str]:
         quality: The tidy frame that `magsig gan` writes as quality.parquet.
     """
     spectra = quality["features"] == _SPECTRUM
-    return [*_looks_like(quality), *_spectra(quality[spectra]), *_reasons(quality[~spectra]), *_few_cases(quality)]
+    few = quality.loc[quality["low"].notna() & (quality["cases"] < MANY_CASES), "cases"]
+    narrow = f"Only {few.min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."
+    told = [*_looks_like(quality), *_spectra(quality[spectra]), *_reasons(quality[~spectra])]
+    return [*told, narrow] if len(few) else told
 
 
-def _cell(cells: dict, metric: str, digits: int, kind: str = "synthetic", floor: bool = False) -> Cell:
-    """Return a measure, from the rows by kind and metric; `floor` puts that of real images below it."""
-    row, write = cells.get((kind, metric)), partial(_number, digits=digits)
+def _measure(cells: dict, name: str) -> Cell:
+    """Return a measure, from the rows by kind and metric: KID with its interval, others above that of real images."""
+    metric, kind = name.removesuffix(" floor"), "floor" if name.endswith(" floor") else "synthetic"
+    row, write = cells.get((kind, metric)), partial(_number, digits=3 if metric == "kid" else 2)
     if row is None:
         return Cell()
-    ends = () if floor or kind == "floor" else (row["low"], row["high"])
-    real = cells.get(("floor", metric), {}).get("value", np.nan) if floor else np.nan
+    ends = (row["low"], row["high"]) if name == "kid" else ()
+    real = np.nan if metric == "kid" else cells.get(("floor", metric), {}).get("value", np.nan)
     return Cell.number(row["value"], *ends, absent="not def.", write=write, below="" if np.isnan(real) else write(real))
 
 
@@ -202,7 +201,7 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
         if probes.empty:
             continue
         best = probes.iloc[probes["value"].argmax()]
-        rows = rows[rows["features"] == best["features"]]
+        space, rows = _SPACES.get(best["features"], best["features"]), rows[rows["features"] == best["features"]]
         chance = rows.loc[rows["metric"] == "probe_chance", "value"].iloc[0]
         looks = rows[rows["metric"].str.startswith("looks_like ")]
         shares = looks.pivot(index="metric", columns="kind", values="value").loc[looks["metric"].unique()]
@@ -211,7 +210,7 @@ def _looks_like(quality: pd.DataFrame) -> list[str]:
             for row in shares.itertuples()
         )
         notes.append(
-            f"{_words(str(part))}: samples look like {mix}; the probe ({_space(best['features'])} features) recognises "
+            f"{_words(str(part))}: samples look like {mix}; the probe ({space} features) recognises "
             f"{_number(best['value'], 2)} of real images, chance {_number(chance, 2)}."
         )
     return notes
@@ -240,7 +239,7 @@ def _reasons(quality: pd.DataFrame) -> list[str]:
     notes = []
     rows = quality[(quality["reason"] != "") & (quality["kind"] == "synthetic")]
     for reason, members in rows.groupby("reason", sort=False):
-        spaces, found = ", ".join(map(_space, members["features"].unique())), members["part"].unique()
+        spaces, found = ", ".join(members["features"].replace(_SPACES).unique()), members["part"].unique()
         if members["features"].isin(quality.loc[quality["value"].notna(), "features"]).any():
             parts = "" if len(found) == quality["part"].nunique() else ", ".join(map(_words, found))
             about = f"{', '.join(members['metric'].str.replace('_', ' ').unique())} ({spaces})"
@@ -252,14 +251,3 @@ def _reasons(quality: pd.DataFrame) -> list[str]:
 
 def _words(part: str) -> str:
     return unquote(part).replace("-", " ", 1)
-
-
-def _space(name: str) -> str:
-    return _SPACES.get(name, name)
-
-
-def _few_cases(quality: pd.DataFrame) -> list[str]:
-    few = quality[quality["low"].notna() & (quality["cases"] < MANY_CASES)]
-    if few.empty:
-        return []
-    return [f"Only {few['cases'].min()} cases: intervals are likely too narrow (below {MANY_CASES} cases)."]

@@ -61,18 +61,17 @@ def _counts(report: dict, magnifications: list[str]) -> Table:
 
 
 def _cells(counts: list[dict], columns: list[str], has_known: bool) -> list[Text]:
-    chosen = [[entry for entry in counts if entry["magnification"] == column] for column in columns]
-    return [_cell(entries, has_known) for entries in [*chosen, counts]]
-
-
-def _cell(entries: list[dict], has_known: bool) -> Text:
-    images = sum(entry["images"] for entry in entries)
-    if not has_known:
-        return Text(f"{images:,}" if images else "-")
-    known = sum(entry["known"] for entry in entries)
-    if images == known:
-        return Text(f"{images:,}", style="green")
-    return Text(f"{images:,}/{known:,}", style="red" if images > known else "yellow")
+    """Return the images found of those known at each magnification, and of all."""
+    cells = []
+    for entries in [*([entry for entry in counts if entry["magnification"] == name] for name in columns), counts]:
+        images, known = (sum(entry.get(key) or 0 for entry in entries) for key in ("images", "known"))
+        if not has_known:
+            cells.append(Text(f"{images:,}" if images else "-"))
+        elif images == known:
+            cells.append(Text(f"{images:,}", style="green"))
+        else:
+            cells.append(Text(f"{images:,}/{known:,}", style="red" if images > known else "yellow"))
+    return cells
 
 
 def _cases(report: dict, magnifications: list[str]) -> Table:

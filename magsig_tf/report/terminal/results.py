@@ -1,4 +1,7 @@
-"""What each command prints of its results: a table as described in `report/tables`, and sentences below it."""
+"""What each command prints of its results: a table as described in `report/tables`, and sentences below it.
+
+Tables that load a statistics library are imported where they are printed, so that other commands stay quick.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,16 @@ from rich.text import Text
 
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, Summary, summary_notes
-from magsig_tf.evaluation.augmentation.explanation import Explanation, explanation_notes
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
-from magsig_tf.evaluation.comparison import Comparison, comparison_notes
+from magsig_tf.evaluation.comparison.frame import Comparison
+from magsig_tf.evaluation.comparison.notes import comparison_notes
 from magsig_tf.report.tables.models import SHOWN, comparison_tables, summary_table
 from magsig_tf.report.tables.probes import probe_tables
-from magsig_tf.report.tables.signatures import signature_tables
-from magsig_tf.report.tables.synthetic import explanation_of_level, quality_table
 from magsig_tf.report.terminal.render import WIDTH, output_console, print_tables
 
 if TYPE_CHECKING:
+    from magsig_tf.evaluation.augmentation.frame import Explanation
     from magsig_tf.signatures.study import SignatureStudy
 
 
@@ -73,6 +75,9 @@ def print_explanation(explanation: Explanation, level: str, console: Console) ->
         level: "image" or "case".
         console: Where to.
     """
+    from magsig_tf.evaluation.augmentation.notes import explanation_notes
+    from magsig_tf.report.tables.synthetic import explanation_of_level
+
     print_tables([explanation_of_level(explanation, level, explanation_notes(explanation, level))], console)
 
 
@@ -85,6 +90,8 @@ def print_quality(quality: pd.DataFrame, title: str, notes: Sequence[str], conso
         notes: Sentences to print below, after those that the frame itself gives rise to.
         console: Where to.
     """
+    from magsig_tf.report.tables.synthetic import quality_table
+
     print_tables([quality_table(quality, title, notes)], console)
 
 
@@ -108,6 +115,8 @@ def print_signatures(study: SignatureStudy, console: Console, missing: Sequence[
         console: Where to.
         missing: Sentences about runs that are not there.
     """
+    from magsig_tf.report.tables.signatures import signature_tables
+
     print_tables(signature_tables(study), console, missing)
 
 
