@@ -18,14 +18,14 @@ from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, Summary, summary_notes
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
-from magsig_tf.evaluation.comparison.frame import Comparison
-from magsig_tf.evaluation.comparison.notes import comparison_notes
+from magsig_tf.evaluation.comparison import Comparison
+from magsig_tf.evaluation.comparison import comparison_notes
 from magsig_tf.report.tables.models import SHOWN, comparison_tables, summary_table
 from magsig_tf.report.tables.probes import probe_tables
 from magsig_tf.report.terminal.render import WIDTH, output_console, print_tables
 
 if TYPE_CHECKING:
-    from magsig_tf.evaluation.augmentation.frame import Explanation
+    from magsig_tf.evaluation.augmentation.explanation import Explanation
     from magsig_tf.signatures.study import SignatureStudy
 
 
@@ -75,7 +75,7 @@ def print_explanation(explanation: Explanation, level: str, console: Console) ->
         level: "image" or "case".
         console: Where to.
     """
-    from magsig_tf.evaluation.augmentation.notes import explanation_notes
+    from magsig_tf.evaluation.augmentation.explanation import explanation_notes
     from magsig_tf.report.tables.synthetic import explanation_of_level
 
     print_tables([explanation_of_level(explanation, level, explanation_notes(explanation, level))], console)
