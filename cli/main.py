@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 
 import click
 
-from magsig_tf import __version__, workflows
-from magsig_tf.cli.options import numbers_options
+from magsig_tf import __version__
 from magsig_tf.errors import MagsigError, nearest
 from magsig_tf.registry import Plugin, PluginError, registry
 
@@ -78,35 +75,6 @@ def cli(debug: bool) -> None:
 
     Each command explains itself: magsig COMMAND --help.
     """
-
-
-@click.command()
-@numbers_options
-def plugins(csv_path: Path | None, as_json: bool) -> None:
-    """List commands, methods, encoders and data sets, and where each comes from.
-
-    A plugin that cannot be imported, or whose name two packages claim, is listed with the reason.
-    """
-    from rich.console import Console
-    from rich.table import Table
-
-    from magsig_tf.runs.result_files import write_frame
-
-    found = workflows.list_plugins()
-    write_frame(found, Path(), "", csv_path)
-    rows = found.to_dict("records")
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    table = Table(title="magsig plugins", title_justify="left", box=None, pad_edge=False)
-    columns = ("kind", "name", "source", "value", "state")
-    for column in columns:
-        table.add_column(column, overflow="fold", header_style="bold")
-    for row in rows:
-        table.add_row(*(row[column] for column in columns), style="red" if row["state"] != "ok" else None)
-    console = Console()
-    # a pipe has no width of its own, and folding would break what scripts look for
-    (console if console.is_terminal else Console(width=160)).print(table)
 
 
 def main(arguments: list[str] | None = None) -> None:

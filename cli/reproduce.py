@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import print_evaluated, print_judged, print_probed, print_signature_study
+from magsig_tf.cli.claims import print_judged
+from magsig_tf.cli.evaluate import print_evaluated
 from magsig_tf.cli.options import (
     ConfigCommand,
     GivenConfig,
@@ -20,6 +21,8 @@ from magsig_tf.cli.options import (
     workspace_option,
 )
 from magsig_tf.cli.output import as_records, output_console, preparation_bar, print_lines, progress_bar
+from magsig_tf.cli.probe import print_probed
+from magsig_tf.cli.signatures import print_signature_study
 from magsig_tf.workflows.step_times import STEPS, counted, duration
 
 if TYPE_CHECKING:

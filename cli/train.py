@@ -1,4 +1,4 @@
-"""`magsig train` and `magsig gan`: they train what a config asks for and is not done, and print what came of it."""
+"""`magsig train`: every run that is asked for and not done, and the table of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import print_evaluated
+from magsig_tf.cli.evaluate import print_evaluated
 from magsig_tf.cli.options import ConfigCommand, GivenConfig, mlflow_option, numbers_options, workspace_option
-from magsig_tf.cli.output import as_records, output_console, print_lines, progress_bar
+from magsig_tf.cli.output import as_records, progress_bar
 from magsig_tf.errors import MagsigError
 from magsig_tf.workspace import Workspace
 
@@ -62,62 +62,9 @@ def _print_trained(trained: Trained, workspace: Workspace, csv_path: Path | None
         click.echo(f"The runs are trained, but there is no table of them. {error}", err=True)
     if as_json:
         done = [run.record.as_json() | {"folder": str(run.folder)} for run in trained.done]
-        click.echo(json.dumps({"done": done, "failed": _failed(trained), "summary": records}, indent=2))
+        click.echo(json.dumps({"done": done, "failed": failures(trained), "summary": records}, indent=2))
 
 
-@click.command(cls=ConfigCommand)
-@click.option("--per-magnification", is_flag=True, help="One GAN per class and source magnification.")
-@workspace_option
-@numbers_options
-def gan(given: GivenConfig, per_magnification: bool, workspace: Workspace, as_json: bool, **chosen: Any) -> None:
-    """Train the DCGANs of folds, one per class, and measure how good they are.
-
-    A GAN sees the training images of its fold and no others. What is done is skipped; what was interrupted goes on
-    from its last checkpoint. Below gan/DATASET/HOLDOUT/ lie the generators, the synthetic images, the quality table
-    and a picture of real beside synthetic images. `magsig train --method gan` does the same for the folds that lack
-    them.
-
-    \b
-    magsig gan --holdout 400X
-    magsig gan --holdout 400X --per-magnification
-    magsig gan --holdout all --patient-fold all --gan-steps 20000
-    """
-    fixed: dict[str, Any] = {"method": ["gan"]} | ({"gan_per_magnification": True} if per_magnification else {})
-    config = given.load(**fixed)
-    from magsig_tf.cli.training_display import TrainingDisplay
-
-    with TrainingDisplay() as display:
-        trained = workflows.gan(config, workspace, **chosen, observer=display)
-    _print_gans(trained, as_json)
-    if trained.failed:
-        raise SystemExit(1)
-
-
-def _print_gans(trained: TrainedGans, as_json: bool) -> None:
-    from magsig_tf.gan.pictures import DEMONSTRATION
-    from magsig_tf.report.terminal.results import print_quality
-    from magsig_tf.workflows.training import quality_of
-
-    if as_json:
-        done = [
-            record | {"folder": str(fold.folder), "quality": json.loads(as_records(quality_of(fold)))}
-            for fold, record in trained.done
-        ]
-        click.echo(json.dumps({"done": done, "failed": _failed(trained)}))
-        return
-    console = output_console()
-    for fold, record in trained.done:
-        options = fold.options
-        title = f"GANs of {record['dataset']}, {fold.title}: {options.gan_size} px, width {options.gan_width}, "
-        title += f"{options.gan_steps} steps"
-        steps = ", ".join(f"{name} {part['chosen']['step']}" for name, part in record["parts"].items())
-        notes = [f"Of {DEMONSTRATION}."] if record["demonstration"] else []
-        notes.append(f"Steps chosen by KID on training rows: {steps}. Trained in {record['seconds']:.0f} s.")
-        notes += record["warnings"]
-        print_quality(quality_of(fold), title, notes, console)
-        picture, numbers = fold.folder / "real_and_synthetic.png", fold.folder / "quality.csv"
-        print_lines([f"Real beside synthetic: {picture}", f"All numbers: {numbers}", ""], console)
-
-
-def _failed(trained: Trained | TrainedGans) -> list[dict[str, str]]:
+def failures(trained: Trained | TrainedGans) -> list[dict[str, str]]:
+    """Return what failed, each with its folder and error, for --json."""
     return [{"folder": str(each.folder), "error": error} for each, error in trained.failed]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from magsig_tf.cli.numbers import claims
+from magsig_tf.cli.claims import claims
 from magsig_tf.errors import UsageError
 from tests.evaluation.fake_runs import FakeStudy
 

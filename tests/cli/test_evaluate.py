@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from magsig_tf.cli.numbers import augmentation, compare, evaluate
+from magsig_tf.cli.augmentation import augmentation
+from magsig_tf.cli.compare import compare
+from magsig_tf.cli.evaluate import evaluate
 from magsig_tf.errors import RunError, UsageError
 from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans
 from tests.evaluation.fake_runs import FakeStudy

@@ -8,7 +8,7 @@ import webbrowser
 import pandas as pd
 import pytest
 
-from magsig_tf.cli.numbers import open_in_browser
+from magsig_tf.cli.report import open_in_browser
 from tests.cli.command_line import magsig, refused
 from tests.report.page.small_report import small_study
 

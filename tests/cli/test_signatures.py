@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from magsig_tf.cli.numbers import signatures
+from magsig_tf.cli.signatures import signatures
 from magsig_tf.errors import DataError, RunError, UsageError
 from tests.evaluation.fake_runs import FakeStudy
 from tests.signatures.fake_embeddings import EmbeddingStudy, stand_in

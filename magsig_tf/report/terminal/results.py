@@ -18,8 +18,7 @@ from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import METRICS, Summary, summary_notes
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
-from magsig_tf.evaluation.comparison import Comparison
-from magsig_tf.evaluation.comparison import comparison_notes
+from magsig_tf.evaluation.comparison import Comparison, comparison_notes
 from magsig_tf.report.tables.models import SHOWN, comparison_tables, summary_table
 from magsig_tf.report.tables.probes import probe_tables
 from magsig_tf.report.terminal.render import WIDTH, output_console, print_tables
