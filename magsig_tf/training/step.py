@@ -190,9 +190,10 @@ class StepObjective:
                     parts.method.update_networks(step)
             value, logs = loss(step)
             scaled = parts.optimizer.scale_loss(value)
+        variables = [self.weights, self.networks]
+        found = tape.gradient(scaled, variables)
         # what a loss leaves out gets zeros, so that a method can add gradients up
-        zeros = tf.UnconnectedGradients.ZERO
-        found = tape.gradient(scaled, [self.weights, self.networks], unconnected_gradients=zeros)
+        found = tf.nest.map_structure(lambda g, v: tf.zeros(v.shape) if g is None else g, found, variables)
         if parts.precision == "mixed_float16":
             scale = parts.optimizer.scale_loss(tf.constant(1.0))  # a power of two: nothing is lost
             found = tf.nest.map_structure(lambda gradient: gradient / scale, found)
