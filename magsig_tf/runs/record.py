@@ -93,6 +93,7 @@ class RunRecord(_Part):
     all_weights: int | None = Field(None, description="a whole number")
     synthetic: Synthetic | None = Field(None, description="a gan_folder and a kept_share from 0 to 1")
     training_rows: dict[str, float | None] | None = Field(None, description="losses on training rows")
+    adapted: dict[str, int] | None = Field(None, description="numbers of images without labels by part")
     error: str | None = Field(None, description="text")
 
     def with_changes(self, **changes: Any) -> RunRecord:

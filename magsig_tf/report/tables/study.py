@@ -34,6 +34,10 @@ def case_table(strips: pd.DataFrame) -> Table:
     return Table("cases", title, columns, rows, strips, filters=filters)
 
 
+_EPOCH = (
+    "epoch whose weights were taken, or the steps over which weights were averaged; adapted: afterwards fitted to "
+    "images of training and validation cases, without their labels"
+)
 _LAMBDA = "strength of the gradient reversal at the chosen epoch"
 _RUN_COLUMNS = [
     METHOD,
@@ -43,7 +47,7 @@ _RUN_COLUMNS = [
     Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
     Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
     Column("selection", "how the epoch was chosen", False, of=lambda row: Cell(row["selection"])),
-    Column("chosen epoch", of=lambda row: Cell.count(row["epoch"])),
+    Column("chosen epoch", _EPOCH, of=lambda row: Cell(row["weights_of"], row["epoch"])),
     Column("lambda", _LAMBDA, of=lambda row: Cell.number(row["lambda"], absent="")),
     Column("seconds", of=lambda row: Cell.count(row["seconds"], "{:.0f}")),
     Column("precision", "", False, of=lambda row: Cell(row["precision"])),
@@ -74,11 +78,22 @@ def _record(label: str, record: RunRecord) -> dict[str, object]:
     return {
         "label": label,
         "epoch": math.nan if chosen is None or chosen.epoch is None else chosen.epoch + 1,
+        "weights_of": _weights_of(record),
         "lambda": math.nan if chosen is None else chosen.state.get("lambda", math.nan),
         "seconds": record.seconds if record.finished else math.nan,
         "precision": record.precision or "",
         "versions": ", ".join(f"{name} {version}" for name, version in (record.versions or {}).items()),
     }
+
+
+def _weights_of(record: RunRecord) -> str:
+    chosen = record.chosen
+    if chosen is None:
+        return ""
+    window, adapted = chosen.window, ", adapted" * (record.adapted is not None)
+    if window is not None:
+        return f"steps {window['first_step']:,} to {window['last_step']:,}{adapted}"
+    return "" if chosen.epoch is None else f"{chosen.epoch + 1}{adapted}"
 
 
 def claims_page_table(claims: Claims) -> Table:
