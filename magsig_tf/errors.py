@@ -63,7 +63,7 @@ class NotDefinedError(MagsigError):
         super().__init__(expected, found, remedy)
         self.code = code
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.expected, self.found, self.remedy, self.code)
 
     @property

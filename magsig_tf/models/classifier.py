@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
@@ -95,10 +97,14 @@ def insert_after(classifier: keras.Model, block: str, layer: keras.layers.Layer)
     return _called(classifier, lambda each, outputs: outputs, {encoder: changed})
 
 
-def _called(model, after, replaced):
+def _called(
+    model: keras.Model,
+    after: Callable[[keras.layers.Layer, Any], Any],
+    replaced: Mapping[keras.layers.Layer, keras.layers.Layer],
+) -> keras.Model:
     """Return a model of the same layers, called once more; `after` gets each layer and its outputs."""
 
-    def call(layer, *arguments, **keywords):
+    def call(layer: keras.layers.Layer, *arguments: Any, **keywords: Any) -> Any:
         return after(layer, layer(*arguments, **keywords))
 
     copy = keras.models.clone_model(model, clone_function=lambda layer: replaced.get(layer, layer), call_function=call)

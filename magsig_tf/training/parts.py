@@ -203,11 +203,11 @@ class TwoRatesAdamW(keras.optimizers.AdamW):
         **kwargs: Those of `keras.optimizers.AdamW`. Weight decay is the same for all variables.
     """
 
-    def __init__(self, factors: Sequence[float], **kwargs):
+    def __init__(self, factors: Sequence[float], **kwargs: Any):
         super().__init__(**kwargs)
         self.factors = tuple(factors)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """Take a step of one variable at its own rate."""
         factor = self.factors[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * factor)
