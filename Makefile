@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test test-all test-browser lint types docs bench wheel-check clean
+.PHONY: demo test test-all test-browser lint types docs bench wheel-check floors clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -58,6 +58,10 @@ bench: $(INSTALLED)
 
 wheel-check: $(INSTALLED)
 	$(BIN)/python tests/packaging/check_wheel.py
+
+# the oldest releases that setup.cfg allows, in an environment of their own
+floors: $(INSTALLED)
+	$(BIN)/python -m tests.packaging.check_floors
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-workspace

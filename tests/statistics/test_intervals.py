@@ -39,9 +39,8 @@ def test_percentile_interval_leaves_undefined_replicates_out():
 
 
 def test_the_percentile_interval_is_scipys():
-    draw = np.random.default_rng(0)
-    sample = draw.exponential(size=40)
-    found = stats.bootstrap((sample,), np.mean, n_resamples=999, method="percentile", rng=draw)
+    sample = np.random.default_rng(0).exponential(size=40)
+    found = stats.bootstrap((sample,), np.mean, n_resamples=999, method="percentile")
     low, high = interval(Bootstrapped(sample.mean(), found.bootstrap_distribution, CASES), 0.95, "percentile")
     assert (low, high) == pytest.approx(tuple(found.confidence_interval))
 
