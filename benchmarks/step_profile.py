@@ -85,7 +85,7 @@ def main(quick: bool, encoder: str, size: int, batch: int, precision: str, steps
 
     set_up_tensorflow()
     if quick:
-        encoder, size, batch, steps, top = "small_cnn", 32, 4, 1, 3
+        encoder, size, batch, steps = "small_cnn", 32, 4, 1
     with tempfile.TemporaryDirectory() as folder:
         step = TimedStep(
             write_random_dataset(Path(folder) / "random", size), encoder=encoder, batch=batch, precision=precision
