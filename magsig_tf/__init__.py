@@ -3,4 +3,4 @@
 The package root imports neither TensorFlow nor pandas, so that the command line starts quickly.
 """
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
