@@ -30,7 +30,7 @@ class MagsigError(Exception):
         text = ". ".join(part.rstrip(".") for part in (first, remedy) if part)
         super().__init__(f"{text}?" if remedy.startswith("Did you mean") and "?" not in remedy else f"{text}.")
 
-    def __reduce__(self) -> tuple[type[MagsigError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[MagsigError], tuple[str, ...]]:
         # worker processes hand their errors to the parent: the three parts must survive the trip
         return type(self), (self.expected, self.found, self.remedy)
 
@@ -63,7 +63,7 @@ class NotDefinedError(MagsigError):
         super().__init__(expected, found, remedy)
         self.code = code
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+    def __reduce__(self) -> tuple[type[MagsigError], tuple[str, ...]]:
         return type(self), (self.expected, self.found, self.remedy, self.code)
 
     @property

@@ -122,9 +122,10 @@ class MlflowRuns:
             Metric(re.sub(r"[^\w\-. :/]", "_", tag, flags=re.ASCII), value, at, step)
             for tag, value, step in numbers_of(run, record)
         ]
-        for kind, entries, most in (("params", parameters, _PARAMETERS_AT_ONCE), ("metrics", numbers, _BATCH)):
-            for first in range(0, len(entries), most):
-                client.log_batch(identifier, **{kind: entries[first : first + most]})
+        for first in range(0, len(parameters), _PARAMETERS_AT_ONCE):
+            client.log_batch(identifier, params=parameters[first : first + _PARAMETERS_AT_ONCE])
+        for first in range(0, len(numbers), _BATCH):
+            client.log_batch(identifier, metrics=numbers[first : first + _BATCH])
         for name in ARTIFACTS:
             client.log_artifact(identifier, str(run.folder / name))
 
