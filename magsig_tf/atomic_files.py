@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 from magsig_tf.errors import MagsigError, RunError, in_one_line
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @contextlib.contextmanager
@@ -109,12 +109,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write `value` to `path` as indented JSON (NaN refused), whole or not at all."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame without its index to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        frame.to_parquet(temporary, index=False)
 
 
 def read_json(path: Path) -> dict:

@@ -18,6 +18,7 @@ import pandas as pd
 from magsig_tf.atomic_files import read_json
 from magsig_tf.data.columns import COLOUR_COLUMNS, COLUMNS, HASHED_COLUMNS, LABELS
 from magsig_tf.errors import DataError, in_one_line
+from magsig_tf.parquet_files import read_parquet
 
 MOST_MAGNIFICATIONS = 100
 """More are a mistake, such as a column of file names; tables of slides by magnification would fill the memory."""
@@ -171,7 +172,7 @@ class PreparedDataset:
         info = read_json(folder / "dataset.json")
         _check_kinds(info, folder / "dataset.json")
         try:
-            manifest = pd.read_parquet(folder / "manifest.parquet")
+            manifest = read_parquet(folder / "manifest.parquet")
             images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
             shape = (len(manifest), info["size"], info["size"], 3)
         except (OSError, ValueError, KeyError) as error:
@@ -201,7 +202,7 @@ class PreparedDataset:
     def truth(self) -> pd.DataFrame | None:
         """What is known beyond the manifest (phantom), in the manifest's row order; None where there is nothing."""
         path = self.folder / "truth.parquet"
-        return pd.read_parquet(path) if path.exists() else None
+        return read_parquet(path) if path.exists() else None
 
 
 def _check_kinds(info: dict, path: Path) -> None:

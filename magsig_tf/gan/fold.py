@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-import pandas as pd
 
 from magsig_tf.atomic_files import read_json
 from magsig_tf.config import Config
@@ -18,6 +17,7 @@ from magsig_tf.errors import DataError, RunError
 from magsig_tf.execution.resumption import check_identity
 from magsig_tf.execution.workers import Workers
 from magsig_tf.gan_options import GanOptions, gan_hash
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.workspace import Workspace
 
 LABELS = ("benign", "malignant")
@@ -257,7 +257,7 @@ def read_synthetic_images(fold: FoldGans) -> SyntheticImages:
     size = fold.options.gan_size
     try:
         images = np.load(fold.folder / IMAGES, mmap_mode="r", allow_pickle=False)
-        table = pd.read_parquet(fold.folder / TABLE, columns=["part", "label", "magnification"])
+        table = read_parquet(fold.folder / TABLE, columns=["part", "label", "magnification"])
     except (OSError, ValueError, KeyError) as error:
         found = " ".join(str(error).split())
         raise RunError(f"Expected synthetic images in {fold.folder}", f"found: {found}", _AGAIN) from error

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from magsig_tf.atomic_files import read_json, write_json
 from magsig_tf.errors import RunError
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.statistics_rule import RULES, Rule
 
 FILE = "run.json"
@@ -166,7 +167,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
             holds labels other than 0 and 1 or probabilities that are NaN or outside [0, 1].
     """
     try:
-        frame = pd.read_parquet(path)
+        frame = read_parquet(path)
         frame = frame[[*COLUMNS, *(name for name in ("logit",) if name in frame)]]
     except Exception as error:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
         reason = "none" if not path.exists() else f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from magsig_tf.atomic_files import replacing
 from magsig_tf.errors import DataError
+from magsig_tf.parquet_files import read_parquet
 
 
 def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | None = None) -> list[Path]:
@@ -47,7 +48,7 @@ def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFr
     if not path.is_file():
         return None
     try:
-        frame = pd.read_parquet(path)
+        frame = read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
         reason = f"found {type(error).__name__}"
         raise DataError(f"Expected a readable table in {path}", reason, f"Repeat `{command}`") from error

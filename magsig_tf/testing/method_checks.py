@@ -26,6 +26,7 @@ from magsig_tf.execution.run_log import read_log
 from magsig_tf.execution.runtime import configure_tensorflow
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import FoldGansNeeded
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.registry import registry
 from magsig_tf.runs.run import Run
 from magsig_tf.testing.tiny_data import tiny_dataset, write_fold
@@ -224,7 +225,7 @@ def saves_a_plain_model(trial: MethodTrial) -> None:
     modules = {each["module"] for each in named if "class_name" in each and each.get("module")}
     foreign = sorted(name for name in modules if name.partition(".")[0] not in ("keras", "magsig_tf", "builtins"))
     assert not foreign, f"expected layers of Keras and magsig alone in the saved model, found some of {foreign}"
-    stored = pd.read_parquet(run.folder / "predictions.parquet")
+    stored = read_parquet(run.folder / "predictions.parquet")
     logits = trial.model(run)(trial.prepared.images[stored["row"]].astype(np.float32), training=False)["logit"]
     np.testing.assert_allclose(logits[:, 0], stored["logit"], atol=1e-4)
 
@@ -241,7 +242,7 @@ def survives_a_kill(trial: MethodTrial) -> None:
     execute(broken, prepared, Observer())
     whole, again = (trial.model(each).get_weights() for each in (run, broken))
     assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True)), "expected the same weights"
-    a, b = (pd.read_parquet(each.folder / "predictions.parquet") for each in (run, broken))
+    a, b = (read_parquet(each.folder / "predictions.parquet") for each in (run, broken))
     pd.testing.assert_frame_equal(a, b, check_exact=True)
     assert run.record.chosen == broken.record.chosen
 

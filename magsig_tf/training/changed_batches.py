@@ -23,6 +23,7 @@ from magsig_tf.data.resampling import downsampled, upsampled
 from magsig_tf.errors import RunError
 from magsig_tf.gan.fold import LABELS, SyntheticImages
 from magsig_tf.methods.needs import ChangedImages
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.registry import registry
 from magsig_tf.seeding import generator_for
 from magsig_tf.training.planning import Job, method_of
@@ -162,7 +163,7 @@ def read_kept(path: Path, available: int) -> pd.DataFrame:
         RunError: the file is damaged or about other images.
     """
     try:
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
         fits = len(table) == available and {"label", "kept", "reason"} <= set(table)
     except (OSError, ValueError):
         fits = False

@@ -17,6 +17,7 @@ import pandas as pd
 
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.run_log import read_log, scalars
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.run import Run
 from magsig_tf.statistics import metrics
@@ -177,7 +178,7 @@ def numbers_of(run: Run, record: RunRecord) -> Iterator[tuple[str, float, int]]:
         yield "chosen/epoch", chosen.epoch + 1, last
     yield "chosen/validation_loss", chosen.validation_loss, last
     yield "seconds", record.seconds, last
-    predictions = pd.read_parquet(run.folder / "predictions.parquet")
+    predictions = read_parquet(run.folder / "predictions.parquet")
     for part in SCORED:
         rows = predictions[predictions["part"] == part]
         yield from ((f"{part}/{name}", value, last) for name, value in _scores(rows).items())

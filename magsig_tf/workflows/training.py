@@ -22,6 +22,7 @@ from magsig_tf.execution.workers import ALONE, WorkerLost, Workers, join_workers
 from magsig_tf.gan.fold import FoldGans, fold_status
 from magsig_tf.gan_options import GanOptions
 from magsig_tf.methods.needs import FoldGansNeeded
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.runs.run import Run
@@ -288,4 +289,4 @@ def gan(
 
 def quality_of(fold: FoldGans) -> pd.DataFrame:
     """Return the quality table of a finished fold."""
-    return pd.read_parquet(fold.folder / "quality.parquet")
+    return read_parquet(fold.folder / "quality.parquet")

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import PIL
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import holding, read_json, write_json, write_parquet, writing
+from magsig_tf.atomic_files import holding, read_json, write_json, writing
 from magsig_tf.data.preparation.report import validation_report
 from magsig_tf.data.preparation.spool import Spool, spool_key
 from magsig_tf.data.prepared import PreparedDataset, build_manifest, content_hash, magnification_order
@@ -28,6 +28,7 @@ from magsig_tf.data.sources.images import RESIZE, SourceImage
 from magsig_tf.data.sources.source import DataSource, choose_source
 from magsig_tf.errors import DataError, MagsigError, UsageError, nearest
 from magsig_tf.parallel_work import available_cores, map_in_order
+from magsig_tf.parquet_files import write_parquet
 from magsig_tf.workspace import Workspace
 
 IMAGES_PER_TASK = 8

@@ -15,6 +15,7 @@ from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.evaluation.augmentation.differences import row_of, said_of
 from magsig_tf.evaluation.cells.differences import NO_RUN
 from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.reasons import GAN_QUALITY, NOT_FILTERED, NOTHING, Reason, joined
 from magsig_tf.runs.matrix import Group
 from magsig_tf.runs.run import Run
@@ -84,7 +85,7 @@ def _read(run: Run, place: str | None, workspace: Workspace) -> tuple[pd.DataFra
     if not path.is_file():
         return _nothing(), "quality not measured"
     try:
-        table = pd.read_parquet(path, columns=[*_TEXT, *_NUMBERS])
+        table = read_parquet(path, columns=[*_TEXT, *_NUMBERS])
     except Exception:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
         return _nothing(), "quality.parquet damaged"
     sound = all(is_numeric_dtype(table[name]) and not is_bool_dtype(table[name]) for name in _NUMBERS)

@@ -19,6 +19,7 @@ from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, not_
 from magsig_tf.evaluation.claims.verdicts import Finding, Verdict, all_of
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import ResultTable
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.runs.matrix import Matrix, arrange
 from magsig_tf.runs.result_files import SIGNATURE_COMMAND, SignatureResults, read_signature_results
 from magsig_tf.runs.run import LoadedRuns
@@ -145,7 +146,7 @@ def _data_behind(workspace: Workspace, dataset: str, whole: paper.DataBehind) ->
     if not path.is_file():
         return OTHER_DATA, f"Other data: the prepared data set {dataset} is missing, so its images cannot be counted."
     try:
-        manifest = pd.read_parquet(path, columns=["slide", "case", "magnification"])
+        manifest = read_parquet(path, columns=["slide", "case", "magnification"])
     except (OSError, ValueError) as error:
         return OTHER_DATA, f"Other data: its manifest cannot be read ({type(error).__name__})."
     images, slides = len(manifest), manifest["slide"].nunique()

@@ -15,6 +15,7 @@ from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
+from magsig_tf.parquet_files import read_parquet
 from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.runs.matrix import Matrix, RandomEncoder, plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
@@ -103,12 +104,12 @@ class Known:
             return cls(None, {})
         factors = {}
         if (folder / "truth.parquet").exists():
-            truth = pd.read_parquet(folder / "truth.parquet")
+            truth = read_parquet(folder / "truth.parquet")
             factors = {name: truth[name].to_numpy(float) for name in INVARIANT_FACTORS if name in truth}
             if "pixel_size_um" in truth:
                 # magnifications are steps of a factor, so the logarithm is what a linear map can follow
                 factors[PIXEL_SIZE] = np.log(truth["pixel_size_um"].to_numpy(float))
-        return cls(pd.read_parquet(folder / "manifest.parquet"), factors)
+        return cls(read_parquet(folder / "manifest.parquet"), factors)
 
     @property
     def colours(self) -> np.ndarray | None:
