@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -26,8 +26,9 @@ for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)  # before anything imports TensorFlow
 
 # a busy machine is no defect
-hypothesis.settings.register_profile("magsig", deadline=None)
-hypothesis.settings.register_profile("long", deadline=None, max_examples=5000)
+_PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("magsig", **_PATIENT)
+hypothesis.settings.register_profile("long", **_PATIENT, max_examples=5000)
 hypothesis.settings.load_profile("magsig")
 
 REAL_DATA = "MAGSIG_REAL_DATA"
@@ -129,7 +130,9 @@ def trained(tmp_path_factory, tensorflow):
         with (shared / f"{method}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             trained_study(shared / method, method)
-        return trained_study(shutil.copytree(shared / method, tmp_path_factory.mktemp(method) / "workspace"), method)
+            # under the lock: looking at a finished run takes that run's own lock file for a moment
+            own_copy = shutil.copytree(shared / method, tmp_path_factory.mktemp(method) / "workspace")
+        return trained_study(own_copy, method)
 
     return copied
 

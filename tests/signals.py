@@ -9,7 +9,9 @@ from pathlib import Path
 
 
 def send_at_step(process: subprocess.Popen, root: Path, pattern: str, step: int, number: int, seconds: float) -> None:
-    """Send a signal once a training log holds a step; return without one where the process ends or time is up.
+    """Send a signal once a process has logged a step; return without one where it ends before.
+
+    What the log holds from an earlier process does not count.
 
     Args:
         process: Who trains.
@@ -18,13 +20,23 @@ def send_at_step(process: subprocess.Popen, root: Path, pattern: str, step: int,
         step: The step that the log must hold.
         number: The signal.
         seconds: How long to wait at most.
+
+    Raises:
+        TimeoutError: the process logs no such step in time; it is killed.
     """
+    earlier = {path: path.read_bytes() for path in root.glob(pattern)}
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
-        logs = list(root.glob(pattern))
-        lines = logs[0].read_text().splitlines() if logs else []
-        # the last line may be half-written
-        if any(json.loads(line)["step"] >= step for line in lines if line[-1:] == "}"):
-            process.send_signal(number)
-            return
+        for path in root.glob(pattern):
+            content = path.read_bytes()
+            if not content.startswith(earlier.get(path, b"")):
+                earlier[path] = b""  # a resumed process cuts the log back to its checkpoint
+            lines = content[len(earlier.get(path, b"")) :].decode().splitlines()
+            # the last line may be half-written
+            if any(json.loads(line)["step"] >= step for line in lines if line[-1:] == "}"):
+                process.send_signal(number)
+                return
         time.sleep(0.005)
+    if process.poll() is None:
+        process.kill()
+        raise TimeoutError(f"expected step {step} within {seconds:.0f} s")

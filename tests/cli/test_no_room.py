@@ -72,7 +72,7 @@ def test_prepare_on_a_disk_that_is_full_goes_on_when_there_is_room(here, form):
     (here / "full.sh").write_text(FULL)
     words = ["prepare", "--source", form, "--size", "32", "--workers", "1", "--workspace", "w"]
     command = [sys.executable, "-c", "from magsig_tf.cli.main import main; main()", *words]
-    subprocess.run(["unshare", "--mount", "sh", "full.sh", *command], check=True, capture_output=True, timeout=120)
+    subprocess.run(["unshare", "--mount", "sh", "full.sh", *command], check=True, capture_output=True, timeout=300)
     assert (here / "codes").read_text().split() == ["1", "0"]
     (line,) = [line for line in (here / "first").read_text().splitlines() if "Error" in line]
     assert "found: No space left on device. Free space or choose another --workspace." in line

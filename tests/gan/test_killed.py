@@ -38,7 +38,7 @@ def kill_at(workspace, part, step):
     """Start the command and kill it once the log of one GAN holds `step`."""
     process = start(workspace)
     send_at_step(process, workspace, f"gan/tiny/400X/fold0-*/{part}/log.jsonl", step, signal.SIGKILL, 240)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL, "the command ended before the kill"
 
 

@@ -232,7 +232,12 @@ def test_a_deviance_is_that_of_rows_the_fold_did_not_see():
     mean, deviation = embedding[~held_out].mean(axis=0), embedding[~held_out].std(axis=0)
     place = 20
     saga = LogisticRegression(
-        solver="saga", l1_ratio=1.0, C=1 / ((~held_out).sum() * path.penalties[place]), tol=1e-8, max_iter=50_000
+        solver="saga",
+        l1_ratio=1.0,
+        C=1 / ((~held_out).sum() * path.penalties[place]),
+        tol=1e-8,
+        max_iter=50_000,
+        random_state=0,
     ).fit((embedding[~held_out] - mean) / deviation, label[~held_out])
     probability = saga.predict_proba((embedding[held_out] - mean) / deviation)[:, 1]
     likelihood = np.where(label[held_out] == 1, probability, 1 - probability)

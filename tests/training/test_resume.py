@@ -43,7 +43,7 @@ def stop_at(workspace, step, number):
     """Start the run and send it a signal once its log holds `step`; return its error output."""
     process = start(workspace)
     send_at_step(process, workspace, "runs/tiny/grl/400X/*/log.jsonl", step, number, 120)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode != 0, "the run ended before the signal came"
     return errors
 

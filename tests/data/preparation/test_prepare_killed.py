@@ -73,25 +73,33 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
     )
 
 
-def large_images(folder: Path) -> Path:
+def large_images(folder: Path, count: int = 30) -> Path:
     """Write images that take some tenths of a second to decode, so that there is a middle to stop in."""
     large = png(random_pixels("large", 900, 900))
-    return write_tree(folder / "tree", {f"SOB_B_A-14-{number}-40-001.png": large for number in range(30)})
+    return write_tree(folder / "tree", {f"SOB_B_A-14-{number}-40-001.png": large for number in range(count)})
+
+
+def _has_content(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size > 0
+    return False
 
 
 def test_a_second_process_is_told_who_is_preparing_and_the_first_ends_well(tmp_path):
-    source = str(large_images(tmp_path))
+    # so many that the first is still at work when this process sees the journal, however busy the machine is
+    source = str(large_images(tmp_path, 150))
     journal = tmp_path / "w" / "data" / ".preparing" / "breakhis" / "spool" / "journal.jsonl"
     with start(tmp_path, "--source", source) as first:
         try:
-            while first.poll() is None and not (journal.exists() and journal.stat().st_size):
+            while first.poll() is None and not _has_content(journal):
                 time.sleep(0.005)
+            assert first.poll() is None, "the first process ended before it could be stopped"
             first.send_signal(signal.SIGSTOP)
             with start(tmp_path, "--source", source) as second:
-                said = second.communicate(timeout=120)[1]
+                said = second.communicate(timeout=300)[1]
         finally:
             first.send_signal(signal.SIGCONT)
-        first.communicate(timeout=120)
+        first.communicate(timeout=300)
     assert second.returncode == 1
     (line,) = [line for line in said.splitlines() if "Error" in line]
     assert f"Expected data set 'breakhis' to be free, found it held by process {first.pid} on" in line
@@ -104,7 +112,7 @@ def test_processes_that_start_at_the_same_time_leave_one_whole_data_set(tmp_path
     source = str(large_images(tmp_path))
     with contextlib.ExitStack() as stack:
         processes = [stack.enter_context(start(tmp_path, "--source", source)) for _ in range(3)]
-        said = [process.communicate(timeout=120)[1] for process in processes]
+        said = [process.communicate(timeout=300)[1] for process in processes]
     for process, errors in zip(processes, said, strict=True):
         assert process.returncode == 0 or "found it held by process" in errors
         assert "Traceback" not in errors

@@ -134,7 +134,7 @@ def test_an_archive_that_is_cut_off_is_never_taken_for_a_whole_one(tmp_path, kee
         everything(tmp_path / "cut.tar")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 3071), st.integers(0, 255)), max_size=8), st.binary(max_size=600))
 def test_damaged_archives_give_files_or_a_data_error(tmp_path, changes, tail):
     with io.BytesIO() as buffer:

@@ -91,7 +91,7 @@ def test_the_fingerprint_sees_a_changed_image_and_a_missing_one(tmp_path):
     assert len({str(each) for each in prints}) == 3
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: (HEADER + text).encode())))
 def test_any_bytes_are_a_table_or_a_data_error(tmp_path, content):
     with contextlib.suppress(DataError):

@@ -58,6 +58,7 @@ def lively(network, images):
 def test_it_computes_what_the_stock_network_computes_with_the_same_weights(encoder, tmp_path):
     name, model = encoder
     constructor, module, size, length, parameters = ENCODERS[name]
+    keras.utils.set_random_seed(0)
     stock = getattr(APPLICATIONS, constructor)(
         include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg"
     )
