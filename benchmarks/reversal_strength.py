@@ -91,12 +91,12 @@ def _measure(place, dataset, config, assignments, holdout, patient_fold, strengt
 def _of_run(run) -> dict[str, float]:
     """Return the numbers of one run: AUC and probe on validation and on test cases, domain loss, embedding norm."""
     import numpy as np
-    import pandas as pd
 
     from magsig_tf.execution.run_log import read_log
+    from magsig_tf.parquet_files import read_parquet
     from magsig_tf.statistics.metrics import auc
 
-    predictions = pd.read_parquet(run.folder / "predictions.parquet")
+    predictions = read_parquet(run.folder / "predictions.parquet")
     parts = dict(iter(predictions.groupby("part")))
     with np.load(run.folder / "embeddings.npz", allow_pickle=False) as stored:
         embeddings = {name: stored[name] for name in stored.files}

@@ -16,12 +16,9 @@ import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from magsig_tf.errors import MagsigError, RunError, in_one_line
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextlib.contextmanager

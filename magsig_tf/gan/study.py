@@ -22,6 +22,7 @@ from magsig_tf.gan.quality.kid import distance_to
 from magsig_tf.gan.quality.probes import Sides, spectrum_probe
 from magsig_tf.gan.quality.quality_table import quality_table
 from magsig_tf.gan_options import is_demonstration
+from magsig_tf.parquet_files import write_parquet
 from magsig_tf.seeding import generator_for
 
 SPECTRUM = "power_spectrum"
@@ -95,9 +96,8 @@ def _finish(
     quality = quality_table(training, samples, spaces, *names, left_out=left_out, progress=observer.note)
     observer.note("quality: power spectra")
     quality = pd.concat([quality, *(_spectra(fold, prepared, each, names) for each in samples)], ignore_index=True)
-    for name, frame in ((TABLE, table), ("quality.parquet", quality)):
-        with replacing(fold.folder / name) as temporary:
-            frame.to_parquet(temporary, index=False)
+    write_parquet(fold.folder / TABLE, table)
+    write_parquet(fold.folder / "quality.parquet", quality)
     with replacing(fold.folder / "quality.csv") as temporary:
         quality.to_csv(temporary, index=False)
     real_and_synthetic(training, samples, fold, *names).write(fold.folder)

@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from magsig_tf.atomic_files import replacing
 from magsig_tf.data.batches import Batch, Change
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled, upsampled
 from magsig_tf.errors import RunError
 from magsig_tf.gan.fold import LABELS, SyntheticImages
 from magsig_tf.methods.needs import ChangedImages
-from magsig_tf.parquet_files import read_parquet
+from magsig_tf.parquet_files import read_parquet, write_parquet
 from magsig_tf.registry import registry
 from magsig_tf.seeding import generator_for
 from magsig_tf.training.planning import Job, method_of
@@ -91,8 +90,7 @@ def _judged(job: Job, synthetic: SyntheticImages, asked: ChangedImages) -> tuple
         registry("encoders").load(settings.encoder)  # its own layers must be known before it is read
         model, rows = job.runs["baseline"].folder / "model.keras", job.split.rows["train"]
         table = filtered(synthetic, job.prepared, rows, model, asked.confidence, settings.inference_batch)
-        with replacing(path) as temporary:
-            table.to_parquet(temporary, index=False)
+        write_parquet(path, table)
     table = read_kept(path, len(synthetic))
     return np.flatnonzero(table["kept"]).tolist(), counts(table)
 

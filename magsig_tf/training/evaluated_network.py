@@ -27,6 +27,7 @@ from magsig_tf.methods.contract import Method, UnlabelledRows
 from magsig_tf.models.classifier import build_classifier
 from magsig_tf.models.encoders import build_encoder
 from magsig_tf.parallel_work import read_ahead
+from magsig_tf.parquet_files import write_parquet
 from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.parts import RunParts
 from magsig_tf.workspace import random_encoder_file
@@ -244,8 +245,7 @@ def write_outputs(
         arrays: dict[str, Any] = {"embedding": embeddings.astype(np.float32), "row": rows, "part": names.astype(str)}
         arrays |= {name: frame[name].to_numpy(str) for name in ("case", "magnification")}
         np.savez(temporary, **arrays, label=label)
-    with replacing(folder / "predictions.parquet") as temporary:
-        frame[frame["part"] != "train"].to_parquet(temporary, index=False)
+    write_parquet(folder / "predictions.parquet", frame[frame["part"] != "train"])
 
 
 def write_random_encoder(runs: Path, settings: Settings, prepared: PreparedDataset, observer: Observer) -> None:
