@@ -3,10 +3,8 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -73,33 +71,33 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
     )
 
 
-def large_images(folder: Path, count: int = 30) -> Path:
+def large_images(folder: Path) -> Path:
     """Write images that take some tenths of a second to decode, so that there is a middle to stop in."""
     large = png(random_pixels("large", 900, 900))
-    return write_tree(folder / "tree", {f"SOB_B_A-14-{number}-40-001.png": large for number in range(count)})
+    return write_tree(folder / "tree", {f"SOB_B_A-14-{number}-40-001.png": large for number in range(30)})
 
 
-def _has_content(path: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_size > 0
-    return False
+WAITING = """
+import sys
+from magsig_tf.data.preparation.prepare import Preparation
+
+def wait_in_the_middle(state):
+    if state.images == 8:
+        print("ready", flush=True)
+        sys.stdin.readline()
+
+Preparation(sys.argv[1], sys.argv[2], size=8).run(workers=1, progress=wait_in_the_middle)
+"""
 
 
 def test_a_second_process_is_told_who_is_preparing_and_the_first_ends_well(tmp_path):
-    # so many that the first is still at work when this process sees the journal, however busy the machine is
-    source = str(large_images(tmp_path, 150))
-    journal = tmp_path / "w" / "data" / ".preparing" / "breakhis" / "spool" / "journal.jsonl"
-    with start(tmp_path, "--source", source) as first:
-        try:
-            while first.poll() is None and not _has_content(journal):
-                time.sleep(0.005)
-            assert first.poll() is None, "the first process ended before it could be stopped"
-            first.send_signal(signal.SIGSTOP)
-            with start(tmp_path, "--source", source) as second:
-                said = second.communicate(timeout=300)[1]
-        finally:
-            first.send_signal(signal.SIGCONT)
-        first.communicate(timeout=300)
+    source = write_tree(tmp_path / "tree", breakhis_files(NAMES))
+    command = [sys.executable, "-c", WAITING, str(source), str(tmp_path / "w")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "ready\n"
+        with start(tmp_path, "--source", str(source)) as second:
+            said = second.communicate(timeout=300)[1]
+        first.communicate("go on\n", timeout=300)
     assert second.returncode == 1
     (line,) = [line for line in said.splitlines() if "Error" in line]
     assert f"Expected data set 'breakhis' to be free, found it held by process {first.pid} on" in line
