@@ -44,6 +44,7 @@ def test_scalars_of_a_record():
     assert scalars(record, 0.25) == wanted | {"epoch/domain_accuracy_chance": 0.25}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_has_every_step_once(tmp_path):
     workspace = Workspace(tmp_path)
     prepared = tiny_dataset(workspace)

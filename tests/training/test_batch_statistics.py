@@ -203,6 +203,7 @@ def trained_beside_poor_images(workspace, normalised_apart):
     return used.check_training_rows()
 
 
+@pytest.mark.slow
 def test_synthetic_images_do_not_take_part_in_the_normalisation_of_real_ones(workspace):
     apart, together = (trained_beside_poor_images(workspace, each) for each in (True, False))
     assert apart.inference < 0.35

@@ -79,7 +79,7 @@ def trial_of(tmp_path):
     return lambda method, **options: MethodTrial(f"tests.training.test_objective:{method}", tmp_path, **options)
 
 
-@pytest.mark.parametrize("strategy", ["one", "mirrored"])
+@pytest.mark.parametrize("strategy", ["one", pytest.param("mirrored", marks=pytest.mark.slow)])
 def test_a_repeated_pass_drops_the_same_units_and_leaves_statistics_and_networks_alone(trial_of, strategy):
     trial = trial_of("Repeating", **HARD, strategy=strategy, domain_updates=2)
     repeated, logs = trial.trained(1)

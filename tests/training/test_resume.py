@@ -55,6 +55,7 @@ def finish(workspace):
     return errors
 
 
+@pytest.mark.slow
 def test_a_gan_run_goes_on_with_the_same_synthetic_images(tmp_path):
     ends = []
     for name, stop in (("whole", 0), ("broken", 7)):
