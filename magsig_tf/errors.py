@@ -5,8 +5,12 @@ Every message says, in one sentence each, what was expected, what was found and 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from magsig_tf.reasons import NOT_DEFINED, Reason
 
@@ -97,3 +101,94 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def in_one_line(error: BaseException) -> str:
     """Return an error's own words without line breaks."""
     return " ".join(str(error).split())
+
+
+_NO_MEMORY = ("can't start new thread", "failed to map segment", "Cannot allocate memory", "Resource temporarily")
+"""What errors of other classes say where memory or threads are lacking."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+_DAMAGED_DISK = (errno.EIO, errno.ESTALE, errno.EREMOTEIO if hasattr(errno, "EREMOTEIO") else errno.EIO)
+
+
+def of_system(error: OSError) -> str:
+    """Return what the operating system says of an error, without its number."""
+    return in_one_line(error) if error.strerror is None else error.strerror
+
+
+def system_remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do about an error of the operating system.
+
+    Args:
+        error: The error.
+        otherwise: What to do where its number tells nothing better.
+    """
+    if error.errno in _TOO_MANY:
+        return "Raise the limit of open files (`ulimit -n`)"
+    if error.errno == errno.ENAMETOOLONG:
+        return "Choose a shorter name"
+    if error.errno in _DAMAGED_DISK:
+        return "Check the disk or the network behind it, then repeat the command"
+    if error.errno in _NO_ROOM:
+        return "Free space or choose another --workspace"
+    return otherwise
+
+
+def reading_remedy(error: BaseException | None, damaged: str) -> str:
+    """Return what to do about a file that could not be read; that it is damaged is said only where it was read.
+
+    Args:
+        error: What happened.
+        damaged: What to do where the content is not what it should be.
+    """
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) and error.errno is not None:
+        return system_remedy(error, "Check that you may read it, then repeat the command")
+    if isinstance(error, UnicodeEncodeError):
+        return "Its name cannot be passed on: set LC_ALL=C.UTF-8, or rename it in UTF-8"
+    return damaged
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turn an error of the operating system into one that says what to do.
+
+    Args:
+        path: What the block writes.
+
+    Raises:
+        MagsigError: it cannot be written (read-only, disk full).
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = system_remedy(error, "Free space or choose another --workspace")
+        raise MagsigError(f"Expected to write {path}", f"found: {of_system(error)}", remedy) from error
+
+
+def as_magsig_error(error: BaseException) -> MagsigError | None:
+    """Return in our words what the machine refused; None where an error is of another kind: a defect of ours.
+
+    Args:
+        error: An error that nobody has caught.
+    """
+    if isinstance(error, MagsigError):
+        return error
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        found = "found the machine or a limit (`ulimit -v`, a container's) to give no more"
+        remedy = "Raise the limit, or close other programs; --workers 1 and a smaller batch need less"
+        return MagsigError("Expected more memory", found, remedy)
+    # one that carries a number came from the system; others are raised by code that misuses the class
+    if isinstance(error, OSError) and error.errno is not None:
+        named = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        expected = f"Expected to read or write {' and '.join(named) or 'a file'}"
+        remedy = system_remedy(error, "Check that it is there and that you may use it, then repeat the command")
+        return MagsigError(expected, f"found: {of_system(error)}", remedy)
+    return None
+
+
+def in_words(error: BaseException) -> str:
+    """Return in one line what is said of any error; one that no code of magsig foresaw is told as a defect."""
+    told = as_magsig_error(error)
+    if told is not None:
+        return in_one_line(told)
+    said = f": {in_one_line(error)[:300]}" if str(error) else ""
+    return f"unexpected {type(error).__name__}{said}. Repeat with `magsig --debug` and report it."

@@ -26,8 +26,13 @@ SOME_PAIRS_OF_RUNS = "some_pairs_of_runs"
 SOME_DROPS = "some_drops"
 SOME_FOLDS = "some_folds"
 FEW_CASES = "few_cases"
+NO_SPREAD = "no_spread"
+ONE_SIDED = "one_sided"
+BIASED = "biased"
+FEW_CASES_FOR_BINS = "few_cases_for_bins"
 # what the data do not define
 NOT_DEFINED = "not_defined"
+UNEXPECTED = "unexpected"
 ONE_CLASS = "one_class"
 NOTHING_MALIGNANT = "nothing_malignant"
 NO_MALIGNANT = "no_malignant"
@@ -67,6 +72,7 @@ RUN_IS_MISSING = frozenset({NOT_RUN, NOT_IN_STUDY, NO_PAIR, NO_METHOD, NO_TEST_I
 """Codes of numbers that a run, or a partner of it, would give; all others are matters of the data."""
 OF_ONE_METRIC = frozenset(
     {NOT_DEFINED, ONE_CLASS, NOTHING_MALIGNANT, NO_MALIGNANT, NO_BENIGN, NO_PREDICTIONS, SOME_FOLDS}
+    | {NO_SPREAD, ONE_SIDED, BIASED, FEW_CASES_FOR_BINS}
 )
 """Codes that hold for one metric only; the others hold for all metrics of a row."""
 

@@ -1,1 +1,1 @@
-"""Linear models of arrays: the L1 path, ridge-penalised multinomial regression, and what is fitted beside them."""
+"""Linear models of arrays: the L1 and L2 paths, ridge-penalised multinomial regression, and what else is fitted."""

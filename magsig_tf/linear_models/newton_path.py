@@ -263,23 +263,25 @@ class _Hessian:
         return self._gram if len(chosen) == len(self._gram) else self._gram[np.ix_(chosen, chosen)]
 
 
-def best_intercept(linear: np.ndarray, labels: np.ndarray, start: float) -> float:
+def best_intercept(linear: np.ndarray, labels: np.ndarray, start: float, shares: np.ndarray | None = None) -> float:
     """Return the intercept b at which the mean of labels - expit(linear + b) is 0.
 
     Args:
         linear: Scores without intercept, (n,).
         labels: 0 or 1, (n,), both present.
         start: Where to begin.
+        shares: Of the rows in that mean, at least 0, sum 1, (n,); None means equal ones.
     """
+    mean = np.mean if shares is None else shares.dot
     low, high = -linear.max() - 40.0, -linear.min() + 40.0
     value = start
     for _ in range(100):
         probability = expit(linear + value)
-        excess = float(np.mean(labels - probability))
+        excess = float(mean(labels - probability))
         low, high = (value, high) if excess > 0 else (low, value)
         if abs(excess) < 1e-15:
             break
-        curvature = float(np.mean(probability * (1 - probability)))
+        curvature = float(mean(probability * (1 - probability)))
         proposed = value + excess / curvature if curvature > 0 else np.inf
         proposed = proposed if low < proposed < high else (low + high) / 2
         if proposed == value:

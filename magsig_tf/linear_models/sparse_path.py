@@ -134,7 +134,7 @@ def fit_sparse_path(
             remedy = "Check that the embedding is not constant"
             penalties = _penalties(solver.largest_penalty, f"found none of {features.shape[1]}", remedy)
         penalties = np.asarray(penalties, np.float64)
-        _check_penalties(penalties)
+        check_penalties(penalties)
         return _solved(solver, penalties, tolerance, len(labels))
 
 
@@ -155,7 +155,7 @@ def solve_at(features: np.ndarray, labels: np.ndarray, penalty: float, *, tolera
     """
     check_rows(features, labels)
     penalties = np.array([penalty], np.float64)
-    _check_penalties(penalties)
+    check_penalties(penalties)
     with threadpool_limits(limits=1):
         solver = NewtonPath(features, labels)
         station = solver.largest_penalty * COARSE_RATIO
@@ -197,7 +197,7 @@ def check_rows(features: np.ndarray, labels: np.ndarray) -> None:
     broken = np.count_nonzero(~np.isfinite(features).all(axis=1))
     if broken:
         found = f"found NaN or infinity in {broken} rows of {len(features)}"
-        raise DataError("Expected finite embeddings", found, "Remove them")
+        raise DataError("Expected finite embeddings", found, "Leave those rows out")
     if not np.isin(labels, (0, 1)).all():
         others = sorted(set(np.unique(labels)) - {0, 1})
         raise DataError("Expected labels 0 and 1", f"found {others[:3]}", "Recode them")
@@ -206,8 +206,10 @@ def check_rows(features: np.ndarray, labels: np.ndarray) -> None:
             raise DataError("Expected rows of both classes", f"found no {name} among {len(labels)}", "Add cases of it")
 
 
-def _check_penalties(penalties: np.ndarray) -> None:
-    if penalties.ndim != 1 or not len(penalties) or not (penalties > 0).all() or (np.diff(penalties) > 0).any():
+def check_penalties(penalties: np.ndarray) -> None:
+    """Refuse penalties that are no path: DataError unless they are finite, above 0 and descending."""
+    good = penalties.ndim == 1 and len(penalties) and np.isfinite(penalties).all() and (penalties > 0).all()
+    if not good or (np.diff(penalties) > 0).any():
         raise DataError("Expected penalties above 0, descending", f"found {penalties}", "Sort them from large to small")
 
 
