@@ -1,0 +1,1 @@
+"""Copies among images: mirrored, turned, cropped, shifted, saved again or recoloured ones; see `search.find_copies`."""
