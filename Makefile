@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test
 INSTALLED := $(VENV)/.extras-$(EXTRAS)
 
-.PHONY: demo test test-all test-browser lint types docs bench wheel-check floors clean
+.PHONY: demo test test-all torture test-browser lint types docs bench wheel-check floors clean
 
 $(VENV)/.plain: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,10 @@ $(INSTALLED): $(VENV)/.plain
 
 demo: $(VENV)/.plain
 	$(BIN)/magsig reproduce --config demo --method baseline grl --until evaluate --workspace demo-workspace
+	$(BIN)/magsig embed --workspace demo-workspace --dataset phantom --name frozen \
+		--run demo-workspace/runs/phantom/baseline/200X/*
+	$(BIN)/magsig train --workspace demo-workspace --dataset frozen --method linear erasure --holdout 200X
+	$(BIN)/magsig evaluate --workspace demo-workspace --dataset phantom frozen
 
 # in random order (the last lines name the seed), the modules shared between two processes
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope
@@ -29,6 +33,10 @@ test: $(INSTALLED)
 # with the tests that take more than about ten seconds
 test-all: $(INSTALLED)
 	$(PYTEST)
+
+# every command that writes, killed 15 times at random moments and repeated: about an hour
+torture: $(INSTALLED)
+	$(BIN)/python -m tests.torture
 
 # needs Chromium (Debian: apt install chromium)
 test-browser:

@@ -21,7 +21,7 @@ PAIRS = (
     "--size", "sizes", multiple=True, type=int, default=(64, 224), show_default=True, help="Height and width."
 )
 def main(rounds: int, quick: bool, sizes: tuple[int, ...]) -> None:
-    from magsig_tf.tensorflow_import import load_tensorflow
+    from magsig_tf.execution.tensorflow_import import load_tensorflow
 
     load_tensorflow()
     import keras

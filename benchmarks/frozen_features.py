@@ -16,7 +16,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ import click
 import numpy as np
 
 from benchmarks.options import quick_option
+from magsig_tf.linear_models import linear_head
 
 if TYPE_CHECKING:
     import keras
@@ -35,46 +36,12 @@ if TYPE_CHECKING:
     from magsig_tf.workspace import Workspace
 
 METHOD = "frozen-linear"
-PATH = tuple(float(f"{strength:.3g}") for strength in np.logspace(-5, 1, 13))
-"""C of scikit-learn, the inverse of the penalty on the scale of the summed loss; strongest penalty first."""
-MOST_STEPS, TOLERANCE = 10_000, 1e-6
 KEPT_SETTINGS = (
     *("dataset", "method", "holdout", "patient_fold", "seed"),
     *("magnifications", "folds", "split_seed", "group_by", "selection", "encoder", "weights", "batch_statistics"),
     "equivalence_margin",
 )
 """Keys of config.yaml. Those of a training (epochs, say) say nothing of these runs, and comparisons would note them."""
-
-
-@dataclass(frozen=True)
-class LinearHead:
-    """A linear classifier of embeddings as the encoder gives them.
-
-    Args:
-        weights: (p,).
-        offset: Logit of an embedding of zeros.
-        strengths: The C of each head of the path.
-        losses: Validation cross-entropy of each in nats, averaged over magnifications.
-    """
-
-    weights: np.ndarray
-    offset: float
-    strengths: tuple[float, ...]
-    losses: tuple[float, ...]
-
-    @property
-    def chosen(self) -> int:
-        """Which of the path it is: the lowest loss, and of equal ones the strongest penalty."""
-        return int(np.argmin(self.losses))
-
-    @property
-    def at_edge(self) -> bool:
-        """Whether a longer path might have had a better one."""
-        return self.chosen in (0, len(self.strengths) - 1)
-
-    def logits(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the logit of malignant of embeddings (n, p), float64 [n]."""
-        return embeddings.astype(np.float64) @ self.weights + self.offset
 
 
 @click.command(help=__doc__)
@@ -172,8 +139,8 @@ def embedded(config: Config, prepared: PreparedDataset) -> tuple[keras.Model, np
 
 
 def fitted_head(
-    embeddings: np.ndarray, prepared: PreparedDataset, split: Split, strengths: tuple[float, ...] = PATH
-) -> LinearHead:
+    embeddings: np.ndarray, prepared: PreparedDataset, split: Split, strengths: tuple[float, ...] = linear_head.PATH
+) -> linear_head.LinearHead:
     """Return the head of a path that the validation rows of a split prefer; no other part is looked at but training.
 
     Args:
@@ -182,25 +149,12 @@ def fitted_head(
         split: The split.
         strengths: The path: values of C, ascending; each fit begins at the weights of the one before it.
     """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    from magsig_tf.linear_models.sparse_path import fit_scaling
-
     train, validation = split.rows["train"], split.rows["validation"]
-    scaling = fit_scaling(embeddings[train])
-    features, judged = scaling.apply(embeddings[train]), scaling.apply(embeddings[validation])
-    regression = LogisticRegression(max_iter=MOST_STEPS, tol=TOLERANCE, warm_start=True)
-    losses, heads = [], []
-    with threadpool_limits(1):  # such products are too small to share: two threads took ten times as long
-        for strength in strengths:
-            regression.set_params(C=strength).fit(features, prepared.labels[train])
-            losses.append(_loss(prepared, validation, regression.decision_function(judged)))
-            heads.append((regression.coef_[0].copy(), float(regression.intercept_[0])))
-    weights, offset = heads[int(np.argmin(losses))]
-    # a constant dimension is 0 throughout when standardised, whatever its weight
-    weights = np.where(scaling.constant, 0.0, weights / scaling.scale)
-    return LinearHead(weights, offset - float(weights @ scaling.mean), strengths, tuple(losses))
+
+    def loss(logits: np.ndarray) -> float:
+        return _loss(prepared, validation, logits)
+
+    return linear_head.fitted_head(embeddings[train], prepared.labels[train], embeddings[validation], loss, strengths)
 
 
 def write_run(
@@ -209,7 +163,7 @@ def write_run(
     split: Split,
     classifier: keras.Model,
     embeddings: np.ndarray,
-    head: LinearHead,
+    head: linear_head.LinearHead,
     seconds: float,
 ) -> None:
     """Write the folder of one run as training does; `run.json` says that it is done once everything else is there.
@@ -225,17 +179,19 @@ def write_run(
     """
     import yaml
 
-    from magsig_tf.atomic_files import write_text
+    from magsig_tf.checksums import write_signed_text
     from magsig_tf.execution.resumption import now
     from magsig_tf.models.classifier import trained_weights
     from magsig_tf.runs.record import write_record
-    from magsig_tf.training.evaluated_network import write_outputs
+    from magsig_tf.training.outputs import write_outputs
     from magsig_tf.training.run import opening_record
     from magsig_tf.training.selection import selection_rule
 
     settings = run.config.settings
-    record = opening_record(run, prepared, split, {})
-    write_text(
+    # no registered method has this name: what a record says by its method is said of the one it was planned with
+    planned = replace(run, method=run.config.settings.method[0])
+    record = opening_record(planned, prepared, split, {}).with_changes(method=run.method)
+    write_signed_text(
         run.folder / "config.yaml",
         yaml.safe_dump({key: run.config.flat()[key] for key in KEPT_SETTINGS}, sort_keys=False),
     )
@@ -270,7 +226,7 @@ def write_run(
 
 
 def _training_rows(
-    prepared: PreparedDataset, split: Split, head: LinearHead, embeddings: np.ndarray
+    prepared: PreparedDataset, split: Split, head: linear_head.LinearHead, embeddings: np.ndarray
 ) -> dict[str, float]:
     """Return the cross-entropy of all training rows; frozen statistics know no other mode than that of inference."""
     rows = split.rows["train"]
@@ -279,12 +235,12 @@ def _training_rows(
 
 
 def _loss(prepared: PreparedDataset, rows: np.ndarray, logits: np.ndarray) -> float:
-    from magsig_tf.training.evaluated_network import cross_entropy
+    from magsig_tf.statistics.selection_loss import mean_cross_entropy
 
-    return cross_entropy(prepared.labels[rows], logits, prepared.manifest["magnification"].to_numpy()[rows])
+    return mean_cross_entropy(prepared.labels[rows], logits, prepared.manifest["magnification"].to_numpy()[rows])
 
 
-def _said(run: Run, head: LinearHead, seconds: float) -> str:
+def _said(run: Run, head: linear_head.LinearHead, seconds: float) -> str:
     s = run.config.settings
     edge = ", at the edge of the path" if head.at_edge else ""
     return (

@@ -55,7 +55,7 @@ class OurStep:
     def __init__(self, images: np.ndarray, width: int, batch: int):
         from magsig_tf.config import Settings
         from magsig_tf.gan.step import GanStep, RealBatches, build_gan
-        from magsig_tf.gan_options import GanOptions
+        from magsig_tf.models.gan_options import GanOptions
 
         options = GanOptions(gan_width=width, gan_batch=batch, gan_latent=LATENT, gan_diffaugment=False)
         self.batches = RealBatches(images, batch, ("benchmark",))

@@ -14,7 +14,7 @@ from benchmarks.timing import compare
 )
 @click.option("--images", default=8, show_default=True, help="Images a step.")
 def main(rounds: int, sizes: tuple[int, ...], images: int) -> None:
-    from magsig_tf.tensorflow_import import load_tensorflow
+    from magsig_tf.execution.tensorflow_import import load_tensorflow
 
     load_tensorflow()
     import keras

@@ -87,7 +87,7 @@ def intervals_of(study: Study, generator: np.random.Generator, replicates: int) 
         ):
             number = Bootstrapped(float(of[0]), of[1 : replicates + 1], study.cases, bounds, not metric.binned)
             for kind in INTERVALS:
-                yield title, kind, interval(number, LEVEL, kind)
+                yield title, kind, interval(number, LEVEL, kind).ends
             other = replace(number, stretched=not number.stretched)
             yield title, OTHER_SCALE, student_interval(other, LEVEL)
             yield title, "bca", bca_interval(number.value, number.known, of[replicates + 1 :], strata, LEVEL)

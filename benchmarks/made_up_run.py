@@ -50,7 +50,7 @@ def write_random_dataset(folder: Path, size: int, images: int = 4, cases: int = 
 
 def set_up_tensorflow() -> None:
     """Set TensorFlow up as a run with the default settings does, unless it runs in this process already."""
-    from magsig_tf.tensorflow_import import load_tensorflow
+    from magsig_tf.execution.tensorflow_import import load_tensorflow
 
     load_tensorflow()
     import tensorflow as tf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
-from magsig_tf.statistics.intervals import percentile_interval
+from magsig_tf.statistics.intervals import Bootstrapped, percentile_interval
 from magsig_tf.statistics.replicates import Units, concordant_pairs
 
 Ends = tuple[float, float]
@@ -35,6 +35,28 @@ def bca_interval(value: float, replicates: np.ndarray, left_out: np.ndarray, str
     shifted = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
     low, high = np.quantile(replicates, ndtr(bias + shifted / (1 - acceleration * shifted)))
     return float(low), float(high)
+
+
+def jackknife_interval(number: Bootstrapped, left_out: np.ndarray, strata: np.ndarray, level: float) -> Ends:
+    """Return Student's interval with the standard error of a jackknife over cases, on the logit scale.
+
+    Args:
+        number: The number, with bounds and inside them.
+        left_out: The value without each case, shape (cases,).
+        strata: Label of each case, shape (cases,).
+        level: Coverage aimed at.
+
+    Source: Efron & Tibshirani (1993), chapter 11; degrees of freedom: Satterthwaite, from the variance of each class.
+    """
+    groups = [left_out[strata == stratum] for stratum in np.unique(strata)]
+    parts = np.array([(len(each) - 1) / len(each) * ((each - each.mean()) ** 2).sum() for each in groups])
+    if not parts.sum():
+        return number.value, number.value
+    freedom = parts.sum() ** 2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, groups, strict=True))
+    (low, high), reach = number.bounds, stdtrit(freedom, (1 + level) / 2) * np.sqrt(parts.sum())
+    share, span = (number.value - low) / (high - low), high - low
+    ends = expit(logit(share) + np.array([-1, 1]) * reach / (span * share * (1 - share)))
+    return float(low + span * ends[0]), float(low + span * ends[1])
 
 
 def obuchowski_and_studentized(units: Units, weights: np.ndarray, strata: np.ndarray, level: float) -> dict[str, Ends]:

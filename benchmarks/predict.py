@@ -24,12 +24,12 @@ MODELS = (("efficientnet_lite0", 224), ("small_cnn", 64))
 @click.option("--batch", default=16, show_default=True, help="Images in a batch.")
 @click.option("--threads", default=0, show_default="all cores", help="Threads that decode and infer.")
 def main(rounds: int, quick: bool, images: int, batch: int, threads: int) -> None:
+    from magsig_tf.execution.tensorflow_import import load_tensorflow
     from magsig_tf.parallel_work import available_cores
-    from magsig_tf.tensorflow_import import load_tensorflow
 
     load_tensorflow()
     from benchmarks.made_up_export import write_export
-    from magsig_tf.serving.exported_model import ModelDescription
+    from magsig_tf.serving.model_description import ModelDescription
     from magsig_tf.serving.predicting.predict import use_threads
 
     threads = threads or available_cores()
@@ -101,7 +101,8 @@ class Rates:
     def _decode(self, images):
         import numpy as np
 
-        from magsig_tf.data.sources.images import bytes_of, decode
+        from magsig_tf.data.pixels.decoding import decode
+        from magsig_tf.data.pixels.opening import bytes_of
 
         return np.stack([decode(bytes_of(image.path), self.model.size, self.model.resize)[0] for image in images])
 

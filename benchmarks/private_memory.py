@@ -1,9 +1,10 @@
-"""Memory that a process has to itself, as Linux counts it: what would be free again if it ended."""
+"""Memory of a process and its descendants, as Linux counts it: what would be free again if they ended, or all of it."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -15,6 +16,15 @@ def private_bytes(process: int) -> int:
         return 0
     lines = [line.split() for line in text.splitlines() if line.startswith(("Private_Clean", "Private_Dirty"))]
     return 1024 * sum(int(words[1]) for words in lines)
+
+
+def resident_bytes(process: int) -> int:
+    """Return the resident memory of a process, pages that it shares with others among it; 0 once it has ended."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def family(process: int) -> list[int]:
@@ -35,26 +45,35 @@ def family_bytes() -> int:
 
 
 class PeakMemory:
-    """Watches `family_bytes` from a thread while a `with` block runs.
+    """Watches a process and its descendants from a thread while a `with` block runs.
+
+    Args:
+        seconds: Between two looks.
+        of: The process; this one if not given.
+        measure: What is added up over the processes, in bytes.
 
     Attributes:
-        peak: The largest value seen, in bytes.
+        peak: The largest sum seen, in bytes.
     """
 
-    def __init__(self, seconds: float = 0.05):
+    def __init__(self, seconds: float = 0.05, of: int | None = None, measure: Callable[[int], int] = private_bytes):
         self.peak, self._seconds, self._ended = 0, seconds, threading.Event()
+        self._process, self._measure = of or os.getpid(), measure
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
         while not self._ended.wait(self._seconds):
-            self.peak = max(self.peak, family_bytes())
+            self.peak = max(self.peak, self._now())
+
+    def _now(self) -> int:
+        return sum(self._measure(process) for process in family(self._process))
 
     def __enter__(self) -> PeakMemory:
-        self.peak = family_bytes()
+        self.peak = self._now()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self.peak = max(self.peak, family_bytes())
+        self.peak = max(self.peak, self._now())

@@ -93,13 +93,13 @@ def _of_run(run) -> dict[str, float]:
     import numpy as np
 
     from magsig_tf.execution.run_log import read_log
+    from magsig_tf.npz_files import read_npz
     from magsig_tf.parquet_files import read_parquet
     from magsig_tf.statistics.metrics import auc
 
     predictions = read_parquet(run.folder / "predictions.parquet")
     parts = dict(iter(predictions.groupby("part")))
-    with np.load(run.folder / "embeddings.npz", allow_pickle=False) as stored:
-        embeddings = {name: stored[name] for name in stored.files}
+    embeddings = read_npz(run.folder / "embeddings.npz")
     epochs = [record for record in read_log(run.folder / "log.jsonl") if record["kind"] == "epoch"]
     strength = getattr(run.config.options[run.config.settings.method[0]], "lambda_max", 0.0)
     domain = [epoch["domain_loss"] for epoch in epochs if "domain_loss" in epoch]

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "help_time",
     "prepare",
     "prepare_memory",
+    "copies",
     "bootstrap",
     "augmentation",
     "depthwise_gradients",
@@ -26,6 +27,10 @@ BENCHMARKS = (
     "bfloat16",
     "training_memory",
     "sparse_path",
+    "ridge_path",
+    "erasure",
+    "feature_study",
+    "embedding",
     "predict",
 )
 """The modules that `make bench` runs, the quick ones first."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def efficientnet_lite0(input_shape: tuple[int, int, int], weights: str = "none"):
     """Return magsig's EfficientNet-Lite0 with Keras's batch normalization and depthwise convolution."""
-    from magsig_tf.models.encoders import efficientnet_lite0
+    from magsig_tf.models.encoders.efficientnet_lite import efficientnet_lite0
 
-    return _with_stock_layers(efficientnet_lite0.build(input_shape, weights))
+    return _with_stock_layers(efficientnet_lite0(input_shape, weights))
 
 
 def resnet50(input_shape: tuple[int, int, int], weights: str = "none"):

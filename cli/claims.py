@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import margin_option, show_numbers
+from magsig_tf.cli.numbers import margin_option, show_calculated, show_numbers
 from magsig_tf.cli.options import numbers_options, runs_options
 from magsig_tf.cli.output import progress_bar
 
@@ -29,7 +30,7 @@ def claims(as_json: bool, **chosen: Any) -> None:
     Reads all methods, and the tables of `magsig signatures --compare-folds`. Writes results/DATASET/claims.csv and
     claims.parquet; with --config-hash these files stay as they are, and --csv writes what was chosen.
     """
-    print_judged(workflows.claims(**chosen, progress=progress_bar), as_json)
+    show_calculated(partial(workflows.claims, **chosen, progress=progress_bar), partial(print_judged, as_json=as_json))
 
 
 def print_judged(judged: Numbers, as_json: bool = False) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import metrics_option, show_numbers, threshold_option
-from magsig_tf.cli.options import numbers_options, runs_options
+from magsig_tf.cli.numbers import metrics_option, show_calculated, show_numbers, threshold_option
+from magsig_tf.cli.options import SeveralValuesCommand, numbers_options, runs_options
 from magsig_tf.cli.output import progress_bar
 
 if TYPE_CHECKING:
-    pass
+    from magsig_tf.workflows.finished_runs import Numbers
 
 
-@click.command()
-@runs_options(methods=False)
+@click.command(cls=SeveralValuesCommand)
+@runs_options(methods=False, side_by_side=True)
+@click.option(
+    "--reference-dataset",
+    multiple=True,
+    metavar="NAME...",
+    help="Data set that REFERENCE is taken from, if not that of METHOD.",
+)
 @metrics_option
 @threshold_option
 @numbers_options
@@ -29,10 +36,18 @@ def compare(metrics: list[str], as_json: bool, **chosen: Any) -> None:
     results/DATASET/comparison-METHOD-REFERENCE.csv and .parquet; with --config-hash these files stay as they are, and
     --csv writes what was chosen.
 
+    Several data sets of the same images stand side by side, paired by image: two methods are compared within each, one
+    method twice across them. --reference-dataset takes REFERENCE from another data set than METHOD.
+
     \b
     magsig compare grl baseline
+    magsig compare grl linear --dataset uni lite0
+    magsig compare linear linear --dataset uni --reference-dataset lite0
     """
-    numbers = workflows.compare(**chosen, progress=progress_bar)
+    show_calculated(partial(workflows.compare, **chosen, progress=progress_bar), partial(_print, metrics, as_json))
+
+
+def _print(metrics: list[str], as_json: bool, numbers: Numbers) -> None:
     from magsig_tf.report.terminal.results import print_comparison
 
     show_numbers(numbers, as_json, lambda console: print_comparison(numbers.found, metrics, console))

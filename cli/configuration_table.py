@@ -68,10 +68,11 @@ def shipped_table() -> str:
 def keys_left_out_of_the_hash() -> str:
     """Return the Markdown list of the settings that the config hash leaves out, by why."""
     deciding = deciding_settings()
-    operational = [name for name in Settings.model_fields if name not in deciding and name not in AXES]
+    operational = [name for name in Settings.model_fields if name not in {*deciding, *AXES, "recipe"}]
     kinds = {
         "They name the run's folder already": AXES,
         "They only say how the work is carried out, or how finished runs are judged": operational,
+        "It names values of other keys, which count": ["recipe"],
     }
     return "\n".join(f"- {why}: {', '.join(f'`{name}`' for name in names)}." for why, names in kinds.items())
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import level_option, metrics_option, show_numbers, threshold_option
-from magsig_tf.cli.options import numbers_options, runs_options
+from magsig_tf.cli.numbers import level_option, metrics_option, show_calculated, show_numbers, threshold_option
+from magsig_tf.cli.options import SeveralValuesCommand, numbers_options, runs_options
 from magsig_tf.cli.output import progress_bar
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from magsig_tf.workflows.evaluation import Evaluated
 
 
-@click.command()
-@runs_options()
+@click.command(cls=SeveralValuesCommand)
+@runs_options(side_by_side=True)
 @level_option
 @metrics_option
 @threshold_option
@@ -31,11 +32,18 @@ def evaluate(level: str, metrics: list[str], as_json: bool, **chosen: Any) -> No
     every number to results/DATASET/summary.csv and summary.parquet. The first metric is also shown in-domain and as a
     drop. Where runs used synthetic images, the table of `magsig augmentation` follows. With --method or --config-hash
     these files, which are of all runs, stay as they are; --csv writes what was chosen.
+
+    Several data sets of the same images, for instance the embeddings of several encoders, stand side by side on the
+    images that all of them have. Their numbers are written to results/DATASET+DATASET.
+
+    \b
+    magsig evaluate --dataset uni lite0
     """
     from magsig_tf.report.terminal.results import check_shown
 
     check_shown(metrics, level)
-    print_evaluated(workflows.evaluate(**chosen, progress=progress_bar), level, metrics, as_json)
+    show = partial(print_evaluated, level=level, shown=metrics, as_json=as_json)
+    show_calculated(partial(workflows.evaluate, **chosen, progress=progress_bar), show)
 
 
 def print_evaluated(given: Evaluated, level: str = "image", shown: Sequence[str] = (), as_json: bool = False) -> None:

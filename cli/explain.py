@@ -46,7 +46,10 @@ def explain(as_json: bool, **chosen: Any) -> None:
         }
         click.echo(json.dumps(record))
     else:
-        lines = [f"{each.path}: {tile.said}" for each, tile in zip(images, explained.tiles, strict=True)]
+        lines = [
+            f"{each.path}: {tile.said}" + (f" (converted from {each.converted})" if each.converted else "")
+            for each, tile in zip(images, explained.tiles, strict=True)
+        ]
         if unreadable:
             from magsig_tf.workflows.predicting import reasons
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
+from magsig_tf.cli.numbers import show_calculated
 from magsig_tf.cli.options import ConfigCommand, GivenConfig, numbers_options, workspace_option
 from magsig_tf.cli.output import as_records, output_console, print_lines
 from magsig_tf.cli.train import failures
@@ -38,14 +40,20 @@ def gan(given: GivenConfig, per_magnification: bool, workspace: Workspace, as_js
     config = given.load(**fixed)
     from magsig_tf.cli.training_display import TrainingDisplay
 
-    with TrainingDisplay() as display:
-        trained = workflows.gan(config, workspace, **chosen, observer=display)
-    _print_gans(trained, as_json)
+    def train() -> TrainedGans:
+        with TrainingDisplay() as display:
+            return workflows.gan(config, workspace, **chosen, observer=display)
+
+    show_calculated(train, partial(_print_gans, as_json=as_json))
+
+
+def _print_gans(trained: TrainedGans, as_json: bool) -> None:
+    _print_folds(trained, as_json)
     if trained.failed:
         raise SystemExit(1)
 
 
-def _print_gans(trained: TrainedGans, as_json: bool) -> None:
+def _print_folds(trained: TrainedGans, as_json: bool) -> None:
     from magsig_tf.gan.pictures import DEMONSTRATION
     from magsig_tf.report.terminal.results import print_quality
     from magsig_tf.workflows.training import quality_of

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
 
 from magsig_tf import __version__
-from magsig_tf.errors import MagsigError, nearest
+from magsig_tf.checksums import unsigned_folders
+from magsig_tf.cli.output import say
+from magsig_tf.cli.standard_streams import names_in_utf_8, standard_streams
+from magsig_tf.errors import MagsigError, as_magsig_error, in_words, nearest, of_system
+from magsig_tf.parallel_work import require_address_space
 from magsig_tf.registry import Plugin, PluginError, registry
 
 INTERRUPTED = 130
+LEAST_MEMORY = 2**30
+"""Bytes of address space that any command needs: with 600 MB numpy's threads do not start, with 900 MB they do."""
 
 
 def load_command(plugin: Plugin) -> click.Command:
@@ -83,26 +90,50 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: The words after `magsig`; None takes them from the process.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        names_in_utf_8()
+        arguments = sys.argv[1:]
+    with standard_streams() as streams:
+        code = _run(arguments)
+        sys.stdout.flush()
+        if streams.refusal is not None:
+            code = code or 1
+            if not streams.reader_left:
+                remedy = "Files were written all the same; repeat the command with its output elsewhere"
+                error = MagsigError(
+                    "Expected to print on standard output", f"found: {of_system(streams.refusal)}", remedy
+                )
+                say(f"Error: {error}", err=True)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the command line and return its exit status; errors are told in one line."""
     try:
+        if not {"-h", "--help", "--version"} & set(arguments):
+            require_address_space(LEAST_MEMORY, 64 * 2**20)
         code = cli.main(args=arguments, prog_name="magsig", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. Finished work is kept; the same command resumes from there.", err=True)
+        say("Interrupted. Finished work is kept; the same command resumes from there.", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # the reader of a pipe (head, less) has left: nothing more to say
-        sys.stderr.close()
-        code = 1
     except Exception as error:
         if "--debug" in arguments:
             raise
-        said, code = " ".join(str(error).split()), 1
-        if isinstance(error, MagsigError):
-            code = error.exit_code
-        else:  # the last door: a defect of ours, told in one line
-            said = f"unexpected {type(error).__name__}: {said}. Repeat with `magsig --debug` and report it."
-        click.echo(f"Error: {said}", err=True)
-    sys.exit(code if isinstance(code, int) else 0)
+        told = as_magsig_error(error)
+        code = 1 if told is None else told.exit_code
+        say(f"Error: {in_words(error)}", err=True)
+    with contextlib.suppress(OSError, ValueError):  # where nobody reads any more
+        _tell_unsigned()
+    return code if isinstance(code, int) else 0
+
+
+def _tell_unsigned() -> None:
+    """Say once a command which folders it has read whose files could not be checked."""
+    folders = unsigned_folders()
+    if folders:
+        others = f" and {len(folders) - 1} more folders" if len(folders) > 1 else ""
+        said = "unsigned, written by a version of magsig without checksums: a change in these files is not noticed"
+        say(f"Note: {folders[0]}{others}: {said}.", err=True)

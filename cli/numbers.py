@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from magsig_tf.cli.options import FILE, option_with_default
+from magsig_tf.cli.options import FILE, Command, option_with_default
 from magsig_tf.cli.output import as_records, output_console, print_lines
 
 if TYPE_CHECKING:
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
     from magsig_tf.workflows.finished_runs import Numbers
 
-embeddings_option = click.option(
+_embeddings = click.option(
     "--embeddings",
     "files",
     multiple=True,
     type=FILE,
     help="NPZ file of another model instead of runs; repeat for several.",
 )
-"""Adds `--embeddings`; the command receives `files`."""
+_names_are_exact = click.option(
+    "--names-are-exact", is_flag=True, help="Keep names in files of --embeddings that may be one apart."
+)
+
+
+def embeddings_option(command: Command) -> Command:
+    """Add `--embeddings` and how its names are read; the command receives `files` and `names_are_exact`."""
+    return _embeddings(_names_are_exact(command))
 
 
 def _as_metrics(_context: click.Context, _parameter: click.Parameter, wanted: tuple[str, ...]) -> list[str]:
@@ -78,6 +85,29 @@ threshold_option = option_with_default(
     help="Probability from which an image is called malignant; validation chooses it on the validation part.",
 )
 """Adds `--threshold`; the command receives `threshold`."""
+
+
+Result = TypeVar("Result")
+
+
+def show_calculated(calculate: Callable[[], Result], show: Callable[[Result], None]) -> None:
+    """Show what a workflow returns; where it cannot be written, show it all the same before the error.
+
+    Args:
+        calculate: The workflow.
+        show: Prints its result.
+
+    Raises:
+        NotWrittenError: it cannot be written.
+    """
+    from magsig_tf.workflows.finished_runs import NotWrittenError
+
+    try:
+        result = calculate()
+    except NotWrittenError as error:
+        show(error.result)
+        raise
+    show(result)
 
 
 def show_numbers(numbers: Numbers, as_json: bool, draw: Callable[[Console], None]) -> None:

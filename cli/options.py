@@ -6,7 +6,7 @@ The options of config keys are made from the config's own fields, so that none i
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
@@ -41,6 +41,12 @@ workspace_option = click.option(
 dataset_option = click.option("--dataset", help="Name of the data set.  [default: the only one with runs]")
 """Adds `--dataset`; the command receives `dataset`."""
 
+_datasets = click.option(
+    "--dataset",
+    multiple=True,
+    metavar="NAME...",
+    help="Name of the data set; several of the same images are put side by side.  [default: the only one with runs]",
+)
 _of_method = click.option("--method", "methods", multiple=True, help="Only this method; repeat for several.")
 _of_config = click.option(
     "--config-hash", "configs", multiple=True, help="Only runs whose config hash begins so; repeat for several."
@@ -50,15 +56,17 @@ _replicates = option_with_default(
 )
 
 
-def runs_options(*, methods: bool = True) -> Callable[[Command], Command]:
+def runs_options(*, methods: bool = True, side_by_side: bool = False) -> Callable[[Command], Command]:
     """Add the options of commands that read finished runs: their place, a choice of them, and the bootstrap.
 
-    The command receives `workspace`, `dataset`, `configs`, `replicates` and, where `methods` is set, `methods`.
+    The command receives `workspace`, `dataset`, `configs`, `replicates` and, where `methods` is set, `methods`. Where
+    `side_by_side` is set, `dataset` is a tuple of names; the command should be a `SeveralValuesCommand`.
     """
 
     def add(command: Command) -> Command:
         command = _of_config(_replicates(command))
-        return workspace_option(dataset_option(_of_method(command) if methods else command))
+        command = _of_method(command) if methods else command
+        return workspace_option(_datasets(command) if side_by_side else dataset_option(command))
 
     return add
 
@@ -85,11 +93,26 @@ mlflow_option = click.option(
 """Adds `--mlflow`; the command receives `mlflow`."""
 
 
-class ConfigCommand(click.Command):
+class SeveralValuesCommand(click.Command):
+    """A command whose options with several values take them in one go (`--seed 0 1 2`) or repeated.
+
+    Of the words that follow such an option, the last ones are the command's arguments where too few words are left for
+    these: `--dataset uni lite0 grl baseline` names two data sets and then METHOD and REFERENCE.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spread `--seed 0 1 2` into `--seed 0 --seed 1 --seed 2`, then parse as click does."""
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        several = {name for each in options if each.multiple for name in each.opts}
+        alone = {name for each in options if each.is_flag or each.count for name in (*each.opts, *each.secondary_opts)}
+        arguments = sum(isinstance(each, click.Argument) and each.required for each in self.get_params(ctx))
+        return super().parse_args(ctx, _spread(args, several, alone, arguments))
+
+
+class ConfigCommand(SeveralValuesCommand):
     """A command whose options are `--config`, `--set` and every config key, besides its own.
 
-    The options are made when the command is used, not when it is imported: listing commands stays quick. An option
-    that takes several values takes them in one go (`--seed 0 1 2`) or repeated.
+    The options are made when the command is used, not when it is imported: listing commands stays quick.
 
     Args:
         config_required: Whether a config must be named.
@@ -119,13 +142,6 @@ class ConfigCommand(click.Command):
         own = super().get_params(ctx)
         # click puts --help last; keep it there
         return [*own[:-1], *self._config_options, own[-1]]
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Spread `--seed 0 1 2` into `--seed 0 --seed 1 --seed 2`, then parse as click does."""
-        several = {
-            name for option in self.get_params(ctx) if getattr(option, "multiple", False) for name in option.opts
-        }
-        return super().parse_args(ctx, _spread(args, several))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Hand the command `given`, a `GivenConfig`, in the place of every option that describes a config."""
@@ -192,18 +208,31 @@ def _comma_separated(_ctx: click.Context, _parameter: click.Parameter, values: t
     return tuple(item for value in values for item in value.split(",") if item)
 
 
-def _spread(args: list[str], several: set[str]) -> list[str]:
-    spread: list[str] = []
+def _spread(args: list[str], several: set[str], alone: Collection[str] = (), arguments: int = 0) -> list[str]:
+    """Return the words with an option before each of its several values.
+
+    Args:
+        args: The words of the command line.
+        several: Options that take several values.
+        alone: Options that take none.
+        arguments: How many words the command itself needs; those that are lacking are taken from the last values.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    of: list[str | None] = []  # for each word the option whose further value it is; None for all other words
     current: str | None = None
-    for position, word in enumerate(args):
-        if word == "--":
-            return spread + args[position:]
-        if word.startswith("-") and not word.lstrip("-").isdigit():
-            current = word if word in several else None
-        elif current is not None and spread[-1] != current:
-            spread.append(current)
-        spread.append(word)
-    return spread
+    free, before = 0, ""
+    for word in args[:end]:
+        option = word.startswith("-") and not word.lstrip("-").isdigit()
+        value = not option and before.startswith("-") and before not in alone and "=" not in before
+        of.append(current if not option and not value else None)
+        free += not option and not value and current is None
+        current = (word if word in several else None) if option else current
+        before = word if option else ""
+    further = [place for place, option in enumerate(of) if option is not None]
+    for place in further[len(further) - max(0, min(arguments - free - len(args[end + 1 :]), len(further))) :]:
+        of[place] = None
+    spread = [part for word, option in zip(args, of, strict=False) for part in ((option, word) if option else (word,))]
+    return spread + args[end:]
 
 
 def _default_text(default: Any) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
+
+import click
+
+from magsig_tf.data.plain_text import printable_lines
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-    from magsig_tf.data.preparation.prepare import PrepareProgress
+    from magsig_tf.data.preparation.decode import PrepareProgress
 
 
 def as_records(frame: pd.DataFrame) -> str:
@@ -22,16 +27,24 @@ def as_records(frame: pd.DataFrame) -> str:
 
 def output_console() -> Console:
     """Return a console on standard output, 100 columns wide when that is no terminal."""
-    from magsig_tf.report.terminal.render import output_console
+    from magsig_tf.report.terminal import console
 
-    return output_console()
+    return console.output_console()
+
+
+def say(text: str = "", err: bool = False) -> None:
+    """Print a text as it is, what is not printable in it as an escape; on standard error if `err`."""
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
+    # here, since click would write UTF-8 to a terminal that takes ASCII alone
+    shown = printable_lines(text).encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(shown, err=err)
 
 
 def print_lines(lines: Iterable[str], console: Console | None = None) -> None:
     """Print lines as they are: not folded, so that a path can be copied, and not read as markup."""
     console = console or output_console()
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(line, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -41,11 +54,10 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     Args:
         title: The word in front of the bar.
     """
-    from rich.console import Console
-    from rich.progress import Progress
+    from magsig_tf.report.terminal.console import bars, error_console
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    console = error_console()
+    with bars(console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -57,14 +69,19 @@ def preparation_bar(name: str) -> Iterator[Callable[[PrepareProgress], None]]:
     Args:
         name: What is being prepared.
     """
-    words = "{task.fields[images]:,} images  {task.fields[rate]:.0f} images/s"
-    with _bar("preparing {task.description}", words) as bar:
-        task = bar.add_task(name, total=1.0, images=0, rate=0.0)
-        started = time.monotonic()
+    with _bar("preparing {task.description}", "{task.fields[words]}") as bar:
+        task = bar.add_task(name, total=1.0, words="")
+        started, decoded = time.monotonic(), ""
 
         def show(state: PrepareProgress) -> None:
-            rate = (state.images - state.resumed) / max(time.monotonic() - started, 1e-3)
-            bar.update(task, completed=state.fraction, images=state.images, rate=rate)
+            nonlocal decoded
+            share, words = state.looking_for_copies, f"copies among {state.images:,} images"
+            if share is None:
+                rate = (state.images - state.resumed) / max(time.monotonic() - started, 1e-3)
+                share, words = state.fraction, f"{state.images:,} images  {rate:.0f} images/s"
+                decoded = words
+            # what stays when all is done is how quickly images were decoded
+            bar.update(task, completed=share, words=decoded if state.looking_for_copies == 1 else words)
 
         yield show
 
@@ -99,14 +116,17 @@ def waiting(title: str) -> Iterator[Callable[..., None]]:
     Args:
         title: What goes on.
     """
-    from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(title):
+    from magsig_tf.report.terminal.console import error_console
+
+    with error_console().status(Text(title)):
         yield lambda *state: None
 
 
 def _bar(title: str, *columns: str | ProgressColumn) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, TimeRemainingColumn
 
-    return Progress(title, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))
+    from magsig_tf.report.terminal.console import bars, error_console
+
+    return bars(error_console(), title, BarColumn(), *columns, TimeRemainingColumn())

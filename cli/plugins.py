@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from magsig_tf import workflows
 from magsig_tf.cli.options import numbers_options
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command()
@@ -18,13 +22,18 @@ def plugins(csv_path: Path | None, as_json: bool) -> None:
 
     A plugin that cannot be imported, or whose name two packages claim, is listed with the reason.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from magsig_tf.runs.result_files import write_frame
 
     found = workflows.list_plugins()
+    _print(found, as_json)
     write_frame(found, Path(), "", csv_path)
+
+
+def _print(found: pd.DataFrame, as_json: bool) -> None:
+    from rich.table import Table
+
+    from magsig_tf.report.terminal.console import output_console
+
     rows = found.to_dict("records")
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -35,6 +44,5 @@ def plugins(csv_path: Path | None, as_json: bool) -> None:
         table.add_column(column, overflow="fold", header_style="bold")
     for row in rows:
         table.add_row(*(row[column] for column in columns), style="red" if row["state"] != "ok" else None)
-    console = Console()
-    # a pipe has no width of its own, and folding would break what scripts look for
-    (console if console.is_terminal else Console(width=160)).print(table)
+    # folding in a pipe would break what scripts look for
+    output_console(width=160).print(table)

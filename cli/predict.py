@@ -13,14 +13,15 @@ import click
 from magsig_tf import workflows
 from magsig_tf.cli.main import INTERRUPTED
 from magsig_tf.cli.options import FILE, FOLDER, PATH, json_option, option_with_default
-from magsig_tf.cli.output import prediction_bar
+from magsig_tf.cli.output import prediction_bar, say
+from magsig_tf.data.identity import same_magnification
 
 if TYPE_CHECKING:
     from magsig_tf.serving.predicting.predict import Predicted
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=PATH, metavar="IMAGE|FOLDER|CSV...")
+@click.argument("images", nargs=-1, required=True, type=PATH, metavar="IMAGE|FOLDER|TABLE|EMBEDDINGS...")
 @click.option(
     "--model", required=True, type=FOLDER,
     help="Folder of an exported model (its latest version is taken), or of one version.",
@@ -36,20 +37,46 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads that decode and infer.  [default: all cores]")
 @click.option("--strict", is_flag=True, help="Stop at the first image that cannot be read.")
 @click.option("--resume", is_flag=True, help="Continue after the rows that an interrupted call left in OUT.partial.")
+@click.option(
+    "--columns", multiple=True, metavar="OURS=THEIRS",
+    help="Names of a table's columns, such as path=File,case=Patient.",
+)  # fmt: skip
+@click.option("--sheet", help="Sheet of an Excel workbook.  [default: the only one with content]")
+@click.option(
+    "--manifest",
+    type=FILE,
+    help="For a model of embeddings: table that says what each is of (path, case, magnification).",
+)
+@click.option(
+    "--arrays", multiple=True, metavar="OURS=THEIRS",
+    help="For a model of embeddings: names of the file's arrays, such as features=embedding,path=tile.",
+)  # fmt: skip
 @json_option
-def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **chosen: Any) -> None:
+def predict(
+    images: tuple[Path, ...],
+    model: Path,
+    out: Path,
+    as_json: bool,
+    columns: tuple[str, ...],
+    arrays: tuple[str, ...],
+    **chosen: Any,
+) -> None:
     """Predict images with an exported model; nothing but its folder is needed.
 
-    Folders are searched for images, those below them too. A CSV has a column path and, where they are known, case,
-    slide and magnification; of BreaKHis files they are read from the names. Images are resized as `magsig prepare`
-    did for training. An image that cannot be read gets a row with the error, and the exit status is 1 at the end.
+    Folders are searched for images, those below them too. A table (CSV, or Excel with the extra excel) has a column
+    path and, where they are known, case, slide and magnification; of BreaKHis files they are read from the names.
+    Images are resized as `magsig prepare` did for training. An image that cannot be read gets a row with the error,
+    and the exit status is 1 at the end. A model of embeddings takes one file or folder of embeddings in their place, as
+    `magsig prepare` reads them.
 
     \b
     magsig predict --model saved_models/grl-400x tiles/ --out predictions.csv
     magsig predict --model saved_models/grl-400x/2 a.png b.png list.csv
+    magsig predict --model saved_models/erasure-400x uni.h5 --manifest tiles.csv
     """
     began = time.monotonic()
     try:
+        chosen |= {"columns": ",".join(columns) or None, "arrays": ",".join(arrays) or None}
         predicted = workflows.predict(model, images, out, **chosen, progress=prediction_bar)
     except KeyboardInterrupt:
         from magsig_tf.atomic_files import partial_path
@@ -57,13 +84,15 @@ def predict(images: tuple[Path, ...], model: Path, out: Path, as_json: bool, **c
         said, kept = "Nothing was written.", partial_path(out)
         if kept.exists():
             said = f"Rows so far are kept in {kept}; add --resume to continue there."
-        click.echo(f"Interrupted. {said}", err=True)
+        say(f"Interrupted. {said}", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     seconds = time.monotonic() - began
+    for note in predicted.images.notes:
+        say(f"Note: {note}.", err=True)
     if as_json:
         click.echo(json.dumps(_summary_of_predictions(predicted, out, seconds), indent=2))
     else:
-        click.echo("\n".join(_lines_of_predictions(predicted, out, seconds)))
+        say("\n".join(_lines_of_predictions(predicted, out, seconds)))
     if predicted.tally.unreadable:
         raise click.exceptions.Exit(1)
 
@@ -82,7 +111,9 @@ def _summary_of_predictions(predicted: Predicted, out: Path, seconds: float) -> 
         "magnification_unknown": tally.no_magnification,
         "cases": len(tally.cases),
         "named_again": predicted.images.repeated,
+        "links_followed": predicted.images.followed,
         "skipped": predicted.images.skipped.as_list(),
+        "notes": predicted.images.notes,
         "resumed": predicted.resumed,
         "seconds": round(seconds, 3),
         "out": str(out),
@@ -97,13 +128,17 @@ def _lines_of_predictions(predicted: Predicted, out: Path, seconds: float) -> It
     yield f"{model.title}: {_images(tally.images)} in {seconds:.1f} s{earlier}: {counts}"
     for magnification, count in tally.outside.items():
         trained = ", ".join(model.magnifications)
-        left_out = ", which training left out on purpose" if magnification == model.holdout else ""
+        left_out = ", which training left out on purpose" if same_magnification(magnification, model.holdout) else ""
         yield f"Note: {_images(count)} at {magnification}{left_out}: the model was trained at {trained}."
     if tally.no_magnification:
         yield f"Note: of {_images(tally.no_magnification)} the magnification is not known, so it was not compared."
     if tally.unreadable:
         more = f" and {tally.unreadable - len(tally.examples):,} more" * (tally.unreadable > len(tally.examples))
         yield f"Unreadable: {_images(tally.unreadable)}, see the column error: {'; '.join(tally.examples)}{more}."
+    if predicted.remark:
+        yield f"Note: {predicted.remark}."
+    if images.followed:
+        yield f"Links to files, which were followed: {images.followed:,}."
     if images.repeated:
         yield f"Named more than once and predicted once: {_images(images.repeated)}."
     for kind in images.skipped.as_list():

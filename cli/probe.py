@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import embeddings_option, show_numbers
+from magsig_tf.cli.numbers import embeddings_option, show_calculated, show_numbers
 from magsig_tf.cli.options import numbers_options, runs_options
 from magsig_tf.cli.output import progress_bar
 
@@ -27,7 +28,7 @@ def probe(as_json: bool, **chosen: Any) -> None:
     cases, and writes every number to results/DATASET/probes.csv and probes.parquet. With --method, --config-hash or
     --embeddings these files, which are of all runs, stay as they are; --csv writes what was chosen.
     """
-    print_probed(workflows.probe(**chosen, progress=progress_bar), as_json)
+    show_calculated(partial(workflows.probe, **chosen, progress=progress_bar), partial(print_probed, as_json=as_json))
 
 
 def print_probed(probed: Numbers, as_json: bool = False) -> None:

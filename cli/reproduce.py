@@ -20,7 +20,7 @@ from magsig_tf.cli.options import (
     option_with_default,
     workspace_option,
 )
-from magsig_tf.cli.output import as_records, output_console, preparation_bar, print_lines, progress_bar
+from magsig_tf.cli.output import as_records, output_console, preparation_bar, print_lines, progress_bar, say
 from magsig_tf.cli.probe import print_probed
 from magsig_tf.cli.signatures import print_signature_study
 from magsig_tf.workflows.step_times import STEPS, counted, duration
@@ -61,18 +61,18 @@ def reproduce(
     config = given.load()
     prepared = workflows.prepare_without_source(config.settings.dataset, workspace, progress=preparation_bar)
     if prepared:
-        click.echo(f"prepared {prepared.dataset.name} in {prepared.seconds:.1f} s: {prepared.dataset.folder}", err=True)
+        say(f"prepared {prepared.dataset.name} in {prepared.seconds:.1f} s: {prepared.dataset.folder}", err=True)
     name = Path(given.name or "").stem
     if dry_run:
         from magsig_tf.runs.result_files import write_frame
 
         steps = STEPS[: STEPS.index(until) + 1]
         plan = workflows.plan(config, workspace, steps=steps, name=name)
-        write_frame(plan.frame, Path(), "", chosen["csv_path"])
         if as_json:
             click.echo(as_records(plan.frame))
         else:
             print_plan(plan, output_console())
+        write_frame(plan.frame, Path(), "", chosen["csv_path"])
         return
     from magsig_tf.cli.training_display import TrainingDisplay
 
@@ -131,8 +131,8 @@ def _print_step(step: str, result: Any, *, as_json: bool) -> None:
     if step == STEPS[0]:
         print_evaluated(result, as_json=as_json)
         return
-    click.echo()
-    if step == "report":
-        click.echo(f"Report: {result.page}")
-    else:
+    say()
+    if step == "report" and result.figures:
+        say(f"Report: {result.page}")
+    elif step != "report":
         {"signatures": print_signature_study, "probe": print_probed, "claims": print_judged}[step](result)

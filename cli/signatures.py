@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from magsig_tf import workflows
-from magsig_tf.cli.numbers import embeddings_option, show_numbers
+from magsig_tf.cli.numbers import embeddings_option, show_calculated, show_numbers
 from magsig_tf.cli.options import numbers_options, option_with_default, runs_options
 from magsig_tf.cli.output import as_records, progress_bar
 
@@ -42,7 +43,8 @@ def signatures(as_json: bool, **chosen: Any) -> None:
     --method or --config-hash their names end in what was chosen; --csv takes the table of runs. Rows of an encoder that
     was never trained stand below those of the methods, for comparison.
     """
-    print_signature_study(workflows.signatures(**chosen, progress=progress_bar), as_json)
+    calculate = partial(workflows.signatures, **chosen, progress=progress_bar)
+    show_calculated(calculate, partial(print_signature_study, as_json=as_json))
 
 
 def print_signature_study(studied: Signatures, as_json: bool = False) -> None:

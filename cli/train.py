@@ -11,7 +11,7 @@ import click
 from magsig_tf import workflows
 from magsig_tf.cli.evaluate import print_evaluated
 from magsig_tf.cli.options import ConfigCommand, GivenConfig, mlflow_option, numbers_options, workspace_option
-from magsig_tf.cli.output import as_records, progress_bar
+from magsig_tf.cli.output import as_records, progress_bar, say
 from magsig_tf.errors import MagsigError
 from magsig_tf.workspace import Workspace
 
@@ -48,7 +48,10 @@ def train(given: GivenConfig, mlflow: bool, workspace: Workspace, csv_path: Path
 
 def _print_trained(trained: Trained, workspace: Workspace, csv_path: Path | None, as_json: bool) -> None:
     """Print the table of the finished runs; what keeps them from being evaluated does not make them less trained."""
+    from magsig_tf.workflows.finished_runs import NotWrittenError
+
     records: list | None = []
+    unwritten: MagsigError | None = None
     try:
         if trained.done:
             shown: dict[str, Any] = {"augmentation": False, "csv_path": csv_path, "progress": progress_bar}
@@ -57,12 +60,20 @@ def _print_trained(trained: Trained, workspace: Workspace, csv_path: Path | None
                 records = json.loads(as_records(evaluated.frame))
             else:
                 print_evaluated(evaluated)
+    except NotWrittenError as error:
+        unwritten = error
+        if as_json:
+            records = json.loads(as_records(error.result.frame))
+        else:
+            print_evaluated(error.result)
     except MagsigError as error:
         records = None
-        click.echo(f"The runs are trained, but there is no table of them. {error}", err=True)
+        say(f"The runs are trained, but there is no table of them. {error}", err=True)
     if as_json:
         done = [run.record.as_json() | {"folder": str(run.folder)} for run in trained.done]
         click.echo(json.dumps({"done": done, "failed": failures(trained), "summary": records}, indent=2))
+    if unwritten is not None:
+        raise unwritten
 
 
 def failures(trained: Trained | TrainedGans) -> list[dict[str, str]]:

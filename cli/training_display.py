@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+from rich.text import Text
 
 from magsig_tf.execution.observer import EpochSummary, Observer
+from magsig_tf.report.terminal.console import bars, error_console
 from magsig_tf.statistics_rule import MARK, MOVING, rule_of
 from magsig_tf.workflows.step_times import duration
 
@@ -34,13 +35,13 @@ class TrainingDisplay(Observer):
     """
 
     def __init__(self, console: Console | None = None):
-        self.console = console = console or Console(stderr=True)
+        self.console = console = console or error_console()
         self.runs = 0
         self._count, self._total, self._chance = 0, 0, 0.0
         self._shown: dict[str, str] = {}
         bar, left = BarColumn(bar_width=18), TimeRemainingColumn(compact=True)
         columns = ("{task.description}", bar, MofNCompleteColumn(), "{task.fields[figures]}", left)
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._progress = bars(console, *columns, disable=not console.is_terminal)
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()
@@ -63,12 +64,12 @@ class TrainingDisplay(Observer):
         self._count += 1
         self._chance = chance
         self._begin(f"{self._count}/{self.runs}", total_steps)
-        self.console.print(f"[bold]\\[{self._count}/{self.runs}] {title}[/bold]", highlight=False)
+        self.console.print(Text(f"[{self._count}/{self.runs}] {title}", style="bold"))
 
     def part_started(self, title: str, total_steps: int) -> None:
         """Begin a bar for a GAN, which counts as no run."""
         self._begin("GAN", total_steps)
-        self.console.print(f"[bold]GAN {escape(title)}[/bold]", highlight=False)
+        self.console.print(Text(f"GAN {title}", style="bold"))
 
     def step_done(self, step: int) -> None:
         """Advance the bar."""
@@ -96,9 +97,10 @@ class TrainingDisplay(Observer):
     def run_done(self, record: dict[str, Any], folder: str) -> None:
         """Say which epoch was chosen, how long the run took and where it lies, and take the bar away."""
         chosen = record["chosen"]
-        state = "".join(f", {name} {value:.2f}" for name, value in chosen["state"].items())
+        form = ".3g" if record.get("seedless") else ".2f"
+        state = "".join(f", {name} {value:{form}}" for name, value in chosen["state"].items())
         oracle = " by the oracle (it uses the holdout)" if record["selection"] == "oracle" else ""
-        moving = f" ({MARK})" if rule_of(record, {}) == MOVING else ""
+        moving = f" ({MARK})" if not record.get("seedless") and rule_of(record, {}) == MOVING else ""
         self.note(
             f"{_weights(chosen)} chosen{oracle}: validation loss {chosen['validation_loss']:.3f}{moving}"
             f"{state}. {duration(record['seconds'])}. {folder}"
@@ -108,7 +110,7 @@ class TrainingDisplay(Observer):
     def note(self, text: str) -> None:
         """Print a sentence; one about a run stands below its title."""
         indent, style = ("  ", "dim") if self._progress.task_ids else ("", None)
-        self.console.print(f"{indent}{text}", style=style, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(f"{indent}{text}", style=style, soft_wrap=True)
 
     def _end(self) -> None:
         for task in self._progress.task_ids:
@@ -130,7 +132,7 @@ class TrainingDisplay(Observer):
         if not self.console.is_terminal:
             mark = "  chosen so far" if chosen else ""
             figures = "  ".join(self._shown.values())
-            self.console.print(f"  {place}  {figures}{mark}", highlight=False, soft_wrap=True)
+            self.console.print(f"  {place}  {figures}{mark}", soft_wrap=True)
 
     def _update(self) -> None:
         figures = "  ".join(self._shown[name] for name in _IN_BAR if name in self._shown)
@@ -142,4 +144,4 @@ def _weights(chosen: dict[str, Any]) -> str:
     """Return which weights became the model, in words."""
     if "window" in chosen:
         return "Mean weights of steps {first_step} to {last_step}".format_map(chosen["window"])
-    return f"Epoch {chosen['epoch'] + 1}"
+    return f"Epoch {chosen['epoch'] + 1}" if "epoch" in chosen else "Fit"

@@ -8,23 +8,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from functools import lru_cache, partial
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from magsig_tf.atomic_files import content_hash
+from magsig_tf.registry import ENCODER_FILES, folder_of
 
 AXES = ("dataset", "method", "holdout", "patient_fold", "seed")
 """Keys that say which runs of the matrix are meant; they name a run's folder and stay out of its config hash."""
 
-WEIGHT_WORDS = ("auto", "imagenet", "none")
+WEIGHT_WORDS = ("auto", "folder", "imagenet", "none")
 """Values of `weights` that are no file."""
+
+NAME_KEYS = ("dataset", "holdout", "magnifications")
+"""Keys whose values are names: `5` in YAML is the name "5" there."""
+
+LISTS = ("method", "holdout", "patient_fold", "seed", "magnifications")
+"""Keys that hold several values."""
 
 MOST_FOLDS = 50
 
+ADAPTERS = ("mlp_adapter", "linear_adapter", "identity")
+"""Values of `encoder` for a data set of embeddings; a plugin may bring others."""
+
+FOR_EMBEDDINGS: dict[str, Any] = {
+    **{"encoder": ADAPTERS[0], "augment": [], "epochs": 30},
+    **{"images_per_magnification": 64, "learning_rate": 1e-3},
+}
+"""Defaults for a data set of embeddings, where they are other than for images."""
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "strong": {"head_start": "auto", "encoder_rate": 0.3, "average_from": 0.5, "early_stop": 0},
+    "plain": {"head_start": "random", "encoder_rate": 1.0, "average_from": 1.0, "early_stop": 0},
+}
+"""Values of the keys that were chosen together, where nobody gives them."""
+RECIPE = "plain"
+RECIPE_KEYS = tuple(RECIPES[RECIPE])
+BEFORE_RECIPES = {key: value for key, value in RECIPES["plain"].items() if key != "early_stop"}
+"""Keys that came with the recipes, at the values that say what was done before: then they are left out of the config
+hash, so that `--recipe plain` finds the runs of before."""
+
 Augmentation = list[str | dict[str, dict[str, Any]]]
-DEFAULT_AUGMENTATION = ["QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}}]
+DEFAULT_AUGMENTATION: Augmentation = [
+    *("QuarterTurns", {"StainJitter": {"strength": 0.2}}, {"CropZoom": {"strength": 0.2}})
+]
 
 
 def _key(default: Any, description: str, **keywords: Any) -> Any:
@@ -34,6 +65,11 @@ def _key(default: Any, description: str, **keywords: Any) -> Any:
 
 _operational = partial(_key, json_schema_extra={"operational": True})
 """Return a field that changes how a run is carried out, not what it computes."""
+
+
+def _ingredient(key: str, description: str, **keywords: Any) -> Any:
+    """Return the field of a key whose value the recipe gives."""
+    return _key(RECIPES[RECIPE][key], description, **keywords)
 
 
 class Strict(BaseModel):
@@ -69,7 +105,7 @@ class Settings(Strict):
     select_from: float = _key(0.3, "share of training before which no epoch is chosen, for every method", ge=0, lt=1)
 
     # model
-    encoder: str = _key("efficientnet_lite0", "encoder by name, or package.module:function")
+    encoder: str = _key("efficientnet_lite0", "encoder by name, package.module:function, or hf:FOLDER")
     weights: str = _key("auto", "auto (the encoder's own default), imagenet, none, or a weight file")
     dropout: float = _key(0.2, "dropout between embedding and label head", ge=0, lt=1)
     freeze_until: str = _key(
@@ -83,6 +119,22 @@ class Settings(Strict):
     )
 
     # objective and optimizer
+    recipe: Literal["strong", "plain"] = _key(
+        RECIPE,
+        "values of head_start, encoder_rate, average_from and early_stop that are not given; plain: as ever",
+        json_schema_extra={"preset": True},
+    )
+    head_start: Literal["auto", "linear", "random"] = _ingredient(
+        "head_start",
+        "first weights of the label head: linear, a logistic regression on the embeddings before training, its "
+        "strength chosen by source validation; random; auto: linear for pretrained weights, random without",
+    )
+    encoder_rate: float = _ingredient(
+        "encoder_rate", "peak learning rate of a pretrained encoder, as a share of learning_rate", gt=0, le=1
+    )
+    average_from: float = _ingredient(
+        "average_from", "share of training from which on the mean of all steps' weights is used; 1: never", ge=0, le=1
+    )
     epochs: int = _key(4, "epochs; one has as many steps as the largest source magnification needs", ge=1, le=10**6)
     images_per_magnification: int = _key(16, "images of each source magnification in a batch", ge=1, le=4096)
     learning_rate: float = _key(3e-4, "peak learning rate of AdamW", gt=0)
@@ -92,7 +144,7 @@ class Settings(Strict):
     label_smoothing: float = _key(0.0, "label smoothing of the classification loss", ge=0, lt=1)
     clip_norm: float = _key(1.0, "largest global gradient norm; 0 switches clipping off", ge=0)
     ema: float = _key(0.0, "decay of the moving average of weights; 0 switches it off", ge=0, lt=1)
-    early_stop: int = _key(0, "epochs without a better validation loss before stopping; 0: never", ge=0)
+    early_stop: int = _ingredient("early_stop", "epochs without a better loss before stopping; 0: never", ge=0)
     augment: Augmentation = _key(
         DEFAULT_AUGMENTATION, "augmentation layers: names or {name: {argument: value}}, or import paths"
     )
@@ -124,7 +176,23 @@ class Settings(Strict):
         0.02, "differences of AUC, F1 or overlap up to this size count as equivalent", gt=0, lt=1
     )
 
-    @field_validator("method", "holdout", "patient_fold", "seed", "magnifications", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_recipe_says(cls, values: Any) -> Any:
+        """Give the keys of the recipe their values where they have none."""
+        if not isinstance(values, Mapping):
+            return values
+        recipe = values.get("recipe", RECIPE)
+        given = RECIPES.get(recipe, {}) if isinstance(recipe, str) else {}
+        return {"recipe": recipe, **given, **values}
+
+    @field_validator(*NAME_KEYS, mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Return numbers as names; which magnification of the data a name means, `plan_matrix` finds."""
+        return [_name(item) for item in value] if isinstance(value, list | tuple) else _name(value)
+
+    @field_validator(*LISTS, mode="before")
     @classmethod
     def _listed(cls, value: Any, info: ValidationInfo) -> Any:
         """Return a list without repeats: a run asked for twice is one run."""
@@ -141,16 +209,27 @@ class Config:
     Args:
         settings: The part that every method shares.
         options: The validated options of each named method.
+        unused: Settings that do not matter to the method: they are neither written nor hashed.
     """
 
-    def __init__(self, settings: Settings, options: Mapping[str, MethodOptions]):
-        self.settings, self.options = settings, dict(options)
+    def __init__(self, settings: Settings, options: Mapping[str, MethodOptions], unused: Iterable[str] = ()):
+        self.settings, self.options, self.unused = settings, dict(options), tuple(unused)
 
     def for_run(self, *, dataset: str, method: str, holdout: str, patient_fold: int, seed: int) -> Config:
         """Return the config of one run of the matrix: single values on every axis, one method's options."""
         axes = {"method": [method], "holdout": [holdout], "patient_fold": [patient_fold], "seed": [seed]}
         settings = self.settings.model_copy(update={"dataset": dataset, **axes})
-        return Config(settings, {method: self.options[method]})
+        return Config(settings, {method: self.options[method]}, self.unused)
+
+    def using(self, settings: Iterable[str]) -> Config:
+        """Return the config of a method to which only these of the settings that decide matter."""
+        return Config(self.settings, self.options, sorted(deciding_settings() - set(settings)))
+
+    def for_embeddings(self) -> Config:
+        """Return the config with `FOR_EMBEDDINGS` in the place of defaults that nobody has set."""
+        given = self.settings.model_fields_set
+        values = {key: value for key, value in FOR_EMBEDDINGS.items() if key not in given}
+        return Config(self.settings.model_copy(update=values), self.options, self.unused)
 
     @property
     def tested_fold(self) -> int:
@@ -160,8 +239,8 @@ class Config:
         return fold
 
     def flat(self) -> dict[str, Any]:
-        """Return every key with its value, defaults included, ready for YAML."""
-        values = self.settings.model_dump(mode="json")
+        """Return every key that matters with its value, defaults included, ready for YAML."""
+        values = self.settings.model_dump(mode="json", exclude=set(self.unused))
         for options in self.options.values():
             values.update(options.model_dump(mode="json"))
         return values
@@ -170,14 +249,19 @@ class Config:
         """Return eight hex digits over everything that changes what a run of this config computes.
 
         The axes are left out (they name the folder already), and so are settings that only change how it is carried
-        out. A weight file counts by its content, not its path. Defined for a config with one method.
+        out, and ingredients of the recipe that are as before there were recipes. A weight file and an encoder's folder
+        count by their content, not their path. Defined for a config with one method.
         """
         left_out = set(Settings.model_fields) - deciding_settings()
         values = {key: value for key, value in self.flat().items() if key not in left_out}
+        values = {key: value for key, value in values.items() if (key, value) not in BEFORE_RECIPES.items()}
         file = weight_file_path(self.settings.weights)
-        if file:
-            state = file.stat()
-            values["weights"] = f"sha256 {_content_hash(file, state.st_mtime_ns, state.st_size)}"
+        if file and "weights" in values:
+            values["weights"] = f"sha256 {content_hash(file)}"
+        folder = folder_of("encoders", self.settings.encoder)
+        if folder and "encoder" in values:
+            found = [folder / name for name in ENCODER_FILES if (folder / name).is_file()]
+            values["encoder"] = [f"{each.name} sha256 {content_hash(each)}" for each in found]
         return study_hash(values)
 
 
@@ -188,7 +272,7 @@ def study_hash(values: dict[str, Any]) -> str:
 
 
 def deciding_settings() -> set[str]:
-    """Return the settings that change what a run computes and do not name it: neither axes nor operational ones."""
+    """Return the settings that change what a run computes and do not name it; of a recipe the values, not its name."""
     return {name for name, field in Settings.model_fields.items() if not field.json_schema_extra} - set(AXES)
 
 
@@ -201,11 +285,8 @@ def weight_file_path(weights: str) -> Path | None:
     return path if weights not in WEIGHT_WORDS and path.is_file() else None
 
 
-@lru_cache
-def _content_hash(file: Path, modified_ns: int, size: int) -> str:
-    """Return the SHA-256 of a file; its time and size are arguments so that a changed file is read again."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _name(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _expand_range(item: Any) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from magsig_tf.config import Config, MethodOptions, Settings, Strict
+from magsig_tf.config import LISTS, NAME_KEYS, RECIPE_KEYS, Config, MethodOptions, Settings, Strict
 from magsig_tf.errors import UsageError, in_one_line, nearest
 from magsig_tf.registry import PluginError, registry
 from magsig_tf.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
@@ -20,7 +22,16 @@ _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader without aliases (a few lines of them unpack to gigabytes), repeated keys, bytes and sets."""
+    """The safe loader without aliases (a few lines of them unpack to gigabytes), repeated keys, bytes and sets.
+
+    Args:
+        text: The document.
+        key: The config key whose value the whole document is; empty where it holds keys itself.
+    """
+
+    def __init__(self, text: str, key: str = ""):
+        super().__init__(text)
+        self._key = key
 
     yaml_constructors = {  # noqa: RUF012
         None: yaml.SafeLoader.yaml_constructors[None],  # refuses every other tag
@@ -40,20 +51,85 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, "a key twice", node.start_mark)
         return mapping
 
+    def get_single_data(self) -> Any:
+        """Return the value of the document, its names as they are written."""
+        key = self._key
+        node = self.get_single_node()
+        if node is None:
+            return None
+        if key in NAME_KEYS:
+            return self.names(node, key)
+        pairs = node.value if isinstance(node, yaml.MappingNode) and not key else []
+        names = {name.value: self.names(value, name.value) for name, value in pairs if name.value in NAME_KEYS}
+        value = self.construct_document(node)
+        return value | names if names else value
 
-def parse_yaml(text: str, expected: str, remedy: str) -> object:
+    def names(self, node: yaml.Node, key: str) -> Any:
+        """Return a value that is a name, or a list of names: numbers as they are written.
+
+        Raises:
+            UsageError: YAML takes the text for something else, such as 16 for 0x10.
+        """
+        if isinstance(node, yaml.SequenceNode):
+            return [self.names(item, key) for item in node.value]
+        is_number = node.tag in (f"{_TAG}int", f"{_TAG}float")
+        if is_number and _PLAIN_NUMBER.fullmatch(node.value):
+            return node.value
+        # what YAML makes of a whole number is only told here, not refused as `construct_whole_number` does
+        if isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}int":
+            value: object = self.construct_yaml_int(node)
+        else:
+            value = self.construct_object(node)
+        if value is None or isinstance(value, str) or isinstance(node, yaml.MappingNode):
+            return value
+        found = f"found {node.value[:100]}, which YAML reads as {value}"
+        raise UsageError(f"Expected a name as {key}", found, f"Quote it: {key}: '{node.value[:100]}'")
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> int:
+        """Return a whole number, refused where YAML counts it in eights or sixties: 010 would be 8, 1:30 90."""
+        value = self.construct_yaml_int(node)
+        if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
+            found = f"found {node.value[:100]}, which YAML reads as {value}"
+            raise UsageError(
+                "Expected a number without leading zeros or colons", found, "Write the number that you mean"
+            )
+        return value
+
+
+_PLAIN_NUMBER = re.compile(r"(0|[1-9]\d*)(\.\d+)?")
+_SHORT_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""1e-4 is a number to YAML 1.2 and to everybody, but a text to the parser, which follows YAML 1.1."""
+
+_Loader.yaml_constructors[f"{_TAG}int"] = _Loader.construct_whole_number
+_Loader.add_implicit_resolver(f"{_TAG}float", _SHORT_FLOAT, list("-+.0123456789"))
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, which quotes the texts that `_Loader` would take for numbers."""
+
+
+_Dumper.add_implicit_resolver(f"{_TAG}float", _SHORT_FLOAT, list("-+.0123456789"))
+
+
+def dump_yaml(values: Mapping[str, Any]) -> str:
+    """Return a flat mapping as YAML that `parse_yaml` reads as the same."""
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False)
+
+
+def parse_yaml(text: str, expected: str, remedy: str, key: str = "") -> object:
     """Return the value of a YAML text.
 
     Args:
         text: The text.
         expected: What it should have been, for the message, as `MagsigError` takes it.
         remedy: What to do where it is not.
+        key: The config key whose value it is; empty for a whole document.
 
     Raises:
         UsageError: the text is no YAML, has tags, aliases or a key twice, or is nested beyond reason.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=partial(_Loader, key=key))  # type: ignore[arg-type]  # any callable will do
     # the parser recurses: ten thousand brackets end in RecursionError; dates and long numbers in ValueError
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UsageError(expected, f"found {in_one_line(error)[:200]}", remedy) from error
@@ -185,7 +261,12 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             remedy = "Write for example --set lambda_max=0.3"
             raise UsageError("Expected --set key=value", f"found {assignment!r}", remedy)
-        values[key.strip().replace("-", "_")] = parse_yaml(text, f"Expected a YAML value for {key}", "Quote it")
+        key = key.strip().replace("-", "_")
+        expected = f"Expected a YAML value for {key}"
+        value = parse_yaml(text, expected, "Quote it", key)
+        if key in LISTS and isinstance(value, str) and "," in value:  # as the option of that key takes several
+            value = [parse_yaml(item, expected, "Quote it", key) for item in value.split(",") if item.strip()]
+        values[key] = value
     return values
 
 
@@ -194,9 +275,12 @@ def load_config(name: str | None = None, *overrides: Mapping[str, Any]) -> Confi
 
     Args:
         name: A shipped config or a path; None for the defaults alone.
-        overrides: Flat mappings, for example from options and from `--set`.
+        overrides: Flat mappings, for example from options and from `--set`. Where one names a recipe, what the file
+            says of the keys that a recipe sets does not count.
     """
     raw = read_config_file(name) if name else {}
+    if any("recipe" in override for override in overrides):
+        raw = {key: value for key, value in raw.items() if key not in RECIPE_KEYS}
     for override in overrides:
         raw.update(override)
     return build_config(raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections import deque
@@ -13,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-from magsig_tf.errors import RunError
+from magsig_tf.errors import MagsigError, RunError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +26,23 @@ IN_FLIGHT = 3
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def require_address_space(least: int, per_core: int) -> None:
+    """Refuse a limit of memory under which libraries wait for ever for threads that cannot start, or abort.
+
+    Args:
+        least: Bytes that are needed with one core.
+        per_core: Bytes of each further core, for the threads and buffers that libraries set up for it.
+
+    Raises:
+        MagsigError: `ulimit -v` allows less.
+    """
+    limit, needed = resource.getrlimit(resource.RLIMIT_AS)[0], least + per_core * (available_cores() - 1)
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        expected = f"Expected more memory than {limit // 2**20:,} MiB"
+        found = f"found no more allowed (`ulimit -v {limit // 1024}`)"
+        raise MagsigError(expected, found, f"Raise the limit to {needed // 2**20:,} MiB or more, or lift it")
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result]:

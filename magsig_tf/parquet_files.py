@@ -1,18 +1,24 @@
-"""Tables in Parquet files, written whole or not at all and read without threads of Arrow."""
+"""Tables in Parquet files, written whole or not at all, with a checksum, and read without threads of Arrow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from magsig_tf.atomic_files import replacing
+from magsig_tf.checksums import signing, verified
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame without its index to `path`, whole or not at all."""
-    with replacing(path) as temporary:
+    """Write a frame without its index to `path`, whole or not at all, and its checksum beside it."""
+    with signing(path) as temporary:
         frame.to_parquet(temporary, index=False)
 
 
@@ -30,16 +36,29 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
         The table, its columns in the order of `columns` where they are given.
 
     Raises:
+        ChangedError: it is not what magsig wrote there.
         OSError: the file cannot be read.
         ValueError: it is no Parquet file (pyarrow's `ArrowInvalid`), or lacks a column.
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    with pyarrow.OSFile(str(path)) as file:
-        parquet = pyarrow.parquet.ParquetFile(file, pre_buffer=False)
+    with opened_parquet(path) as parquet:
         lacking = sorted(set(columns or ()) - set(parquet.schema_arrow.names))
         if lacking:
             raise ValueError(f"no column {lacking[0]!r}")
         frame = parquet.read(columns=columns, use_threads=False).to_pandas(use_threads=False)
     return frame if columns is None else frame[list(columns)]
+
+
+def parquet_batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pyarrow.RecordBatch]:
+    """Yield the rows of some columns from the beginning, so many at once; raises as `read_parquet` does."""
+    with opened_parquet(path) as parquet:
+        yield from parquet.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
+
+
+@contextlib.contextmanager
+def opened_parquet(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
+    """Yield a Parquet file, of which nothing but the description has been read; raises as `read_parquet` does."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with pyarrow.OSFile(str(verified(path))) as file:
+        yield pyarrow.parquet.ParquetFile(file, pre_buffer=False)

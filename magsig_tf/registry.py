@@ -48,6 +48,12 @@ def named_by_user(module: str, attribute: str, expected: str, remedy: str) -> An
 GROUPS = {kind: f"magsig.{kind}" for kind in ("commands", "methods", "encoders", "datasets")}
 """Entry-point group of each kind."""
 
+BY_FOLDER = {"encoders": ("hf:", "magsig_tf.models.encoders.vision_transformer", "FolderTransformer")}
+"""Kinds of which a prefix with a folder is a name too, and the module and class that takes the folder."""
+
+ENCODER_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+"""What the folder of an encoder holds."""
+
 BY_PATH = {"methods": "a method class", "encoders": "an encoder function"}
 """Kinds of which `package.module:attribute` is a name too, and what lies there."""
 
@@ -122,17 +128,30 @@ class Registry:
         return found[0]
 
     def load(self, name: str) -> Any:
-        """Import and return what `name` stands for: a registered name, or an import path where `BY_PATH` has the kind.
+        """Import and return what `name` stands for.
+
+        Args:
+            name: A registered name; or, where `BY_PATH` has the kind, an import path; where `BY_FOLDER`, a prefix and a
+                folder.
 
         Raises:
             UsageError: nothing has that name, or nothing can be imported from that path.
             PluginError: two sources claim it, or importing it fails.
         """
+        prefix, home, taker = BY_FOLDER.get(self.kind, ("", "", ""))
+        if prefix and name.startswith(prefix):
+            return getattr(importlib.import_module(home), taker)(name.removeprefix(prefix))
         if self.kind not in BY_PATH or ":" not in name:
             return self.find(name).load()
         module, _, attribute = name.partition(":")
         remedy = "Name it as package.module:attribute, in an installed package or in this folder"
         return named_by_user(module, attribute, f"Expected {BY_PATH[self.kind]} at {name}", remedy)
+
+
+def folder_of(kind: str, name: str) -> Path | None:
+    """Return the folder that a name stands for; None where it is a registered name or an import path."""
+    prefix = BY_FOLDER.get(kind, ("",))[0]
+    return Path(name.removeprefix(prefix)).expanduser() if prefix and name.startswith(prefix) else None
 
 
 def _plugin(kind: str, point: EntryPoint) -> Plugin:

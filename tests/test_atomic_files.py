@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magsig_tf.atomic_files import holding, read_json, replacing, write_json, write_text
-from magsig_tf.errors import MagsigError, RunError
+from magsig_tf import atomic_files
+from magsig_tf.atomic_files import read_json, replacing, write_json, write_text
+from magsig_tf.errors import MagsigError
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
@@ -95,7 +93,7 @@ def test_not_a_number_is_refused_since_json_has_none(tmp_path):
 def test_a_damaged_file_names_itself_and_the_remedy(tmp_path, content):
     path = tmp_path / "run.json"
     path.write_bytes(content)
-    with pytest.raises(MagsigError, match=r"run\.json.*Remove the file"):
+    with pytest.raises(MagsigError, match=r"run\.json.*Move the file aside"):
         read_json(path)
 
 
@@ -113,56 +111,45 @@ def test_json_returns_as_it_went(tmp_path_factory, value):
     assert read_json(path) == value == json.loads(path.read_text())
 
 
-HOLD = """
-import sys, time
-from pathlib import Path
-from magsig_tf.atomic_files import holding
-with holding(Path(sys.argv[1]), "it"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
+@pytest.mark.parametrize("name", ["a" * 251 + ".csv", "é" * 120 + ".parquet", "b." + "c" * 250])
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path, name):
+    write_text(tmp_path / name, "x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.fixture
-def holder(tmp_path):
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
+def test_a_name_that_is_too_long_says_so(tmp_path):
+    with pytest.raises(MagsigError, match=r"found: File name too long\. Choose a shorter name"):
+        write_text(tmp_path / ("a" * 300), "x")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_second_process_is_told_who_holds_it(tmp_path, holder):
-    with (
-        pytest.raises(RunError, match=f"run 7 .*process {holder.pid} on .* since 20"),
-        holding(tmp_path / "lock", "run 7"),
-    ):
-        pytest.fail("two processes hold the same lock")
+def folders(tmp_path):
+    """Return the place of a folder, a finished one for it, and where an old one waits."""
+    place, finished, aside = tmp_path / "place", tmp_path / "finished", tmp_path / "aside"
+    for folder, word in ((place, "old"), (finished, "new")):
+        folder.mkdir()
+        (folder / "word").write_text(word)
+    return place, finished, aside
 
 
-def test_a_killed_process_leaves_nothing_locked(tmp_path, holder):
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    with holding(tmp_path / "lock", "it"):
-        assert str(os.getpid()) in (tmp_path / "lock").read_text()
+def test_a_folder_is_replaced_and_the_old_one_waits_aside(tmp_path):
+    place, finished, aside = folders(tmp_path)
+    atomic_files.replace_folder(place, finished, aside)
+    assert ((place / "word").read_text(), (aside / "word").read_text()) == ("new", "old")
+    assert not finished.exists()
+    atomic_files.put_back(place, aside)  # nothing to do
+    assert (place / "word").read_text() == "new"
 
 
-def test_the_lock_is_free_again_and_its_file_gone_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), holding(tmp_path / "deep" / "lock", "it"):
-        _ = 1 / 0
-    assert list((tmp_path / "deep").iterdir()) == []
+def test_a_folder_that_a_kill_left_aside_is_put_back(tmp_path):
+    place, _, aside = folders(tmp_path)
+    place.rename(aside)
+    atomic_files.put_back(place, aside)
+    assert (place / "word").read_text() == "old"
 
 
-def test_one_process_cannot_hold_it_twice(tmp_path):
-    with (
-        holding(tmp_path / "lock", "it"),
-        pytest.raises(RunError, match="Wait for it"),
-        holding(tmp_path / "lock", "it"),
-    ):
-        pytest.fail("held twice")
-
-
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MagsigError, match="choose another --workspace"), holding(tmp_path / "file" / "lock", "it"):
-        pytest.fail("locked below a file")
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path):
+    place, _, aside = folders(tmp_path)
+    with pytest.raises(MagsigError):
+        atomic_files.replace_folder(place, tmp_path / "missing", aside)
+    assert (place / "word").read_text() == "old"

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magsig_tf.config import AXES, Settings
+from magsig_tf.config import AXES, BEFORE_RECIPES, RECIPE, RECIPE_KEYS, RECIPES, Settings
 from magsig_tf.config_files import build_config, load_config, parse_assignments, read_config_file, shipped_configs
 from magsig_tf.errors import UsageError
 
@@ -30,6 +30,10 @@ OTHER = {
     "batch_statistics": "frozen",
     "epochs": 3,
     "images_per_magnification": 8,
+    "recipe": next(name for name in RECIPES if name != RECIPE),
+    "head_start": "linear",
+    "encoder_rate": 0.7,
+    "average_from": 0.8,
     "learning_rate": 0.01,
     "head_learning_rate": 0.01,
     "weight_decay": 0.0,
@@ -61,6 +65,7 @@ def run_config(**raw):
 
 def test_every_key_is_an_axis_or_counts_or_is_operational():
     assert set(Settings.model_fields) == set(AXES) | set(OTHER) | set(OPERATIONAL)
+    assert set(RECIPE_KEYS) < set(OTHER)
 
 
 def test_defaults_are_valid_and_whole():
@@ -154,6 +159,42 @@ def test_what_changes_the_result_changes_the_hash(key):
 @pytest.mark.parametrize("key", OPERATIONAL)
 def test_how_it_is_carried_out_does_not(key):
     assert run_config(**{key: OPERATIONAL[key]}).identity_hash() == run_config().identity_hash()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_gives_values_to_keys_that_are_not_given(recipe):
+    given = build_config({"recipe": recipe, "average_from": 0.9}).settings
+    assert given.average_from == 0.9
+    for key in set(RECIPE_KEYS) - {"average_from"}:
+        assert getattr(given, key) == RECIPES[recipe][key]
+    other = {"recipe": "strong" if recipe == "plain" else "plain"}
+    assert run_config(**other, **RECIPES[recipe]).identity_hash() == run_config(recipe=recipe).identity_hash()
+
+
+def test_plain_runs_have_the_hash_of_before_there_were_recipes():
+    # computed with the version before, of all defaults, and of grl with a shipped config
+    assert run_config(recipe="plain").identity_hash() == "ceb7bbc5"
+    axes = {"dataset": "d", "method": "grl", "holdout": "400X", "patient_fold": 0, "seed": 0}
+    assert load_config("paper", {"recipe": "plain"}).for_run(**axes).identity_hash() == "42c7b886"
+
+
+def test_a_stored_config_from_before_there_were_recipes_is_plain():
+    stored = {
+        key: value for key, value in run_config(recipe="plain").flat().items() if key not in {"recipe", *BEFORE_RECIPES}
+    }
+    config = build_config(stored)
+    assert config.settings.recipe == "plain"
+    assert config.identity_hash() == run_config(recipe="plain").identity_hash()
+    assert build_config({"epochs": 3}).settings.recipe == RECIPE
+
+
+def test_a_recipe_named_later_sets_the_keys_of_a_file_anew(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(run_config(recipe="strong", early_stop=7).flat()))
+    plain = load_config(str(path), {"recipe": "plain"})
+    assert plain.identity_hash() == run_config(recipe="plain").identity_hash()
+    assert load_config(str(path), {"average_from": 0.9}, {"recipe": "plain"}).settings.average_from == 0.9
+    assert load_config(str(path), {"epochs": 9}).settings.early_stop == 7
 
 
 def test_another_methods_option_does_not_change_the_hash():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from magsig_tf.errors import UsageError
-from magsig_tf.workspace import Workspace
+from magsig_tf.workspace import Workspace, folder_name
 
 
 @pytest.fixture
@@ -56,3 +56,16 @@ def test_a_name_that_is_not_there_offers_the_nearest(workspace):
     prepare(workspace, "phantom", "breakhis")
     with pytest.raises(UsageError, match="Did you mean 'breakhis'"):
         workspace.choose_dataset("braekhis")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "...", "x" * 300, "µ" * 100])
+def test_a_name_that_is_no_folder_is_refused_in_one_line(name):
+    with pytest.raises(
+        UsageError, match=r"^Expected the name of a method that can name a folder, found .*shorter name\.$"
+    ):
+        folder_name(name, "method")
+
+
+@pytest.mark.parametrize(("name", "folder"), [("40X", "40X"), ("a/b", "a%2Fb"), ("..x", "..x"), ("µm 4", "%C2%B5m 4")])
+def test_what_cannot_stand_in_a_path_is_encoded(name, folder):
+    assert folder_name(name, "magnification") == folder

@@ -17,7 +17,7 @@ class Batch:
     """One global batch, its source magnifications interleaved so that any slice holds a share of each.
 
     Args:
-        images: uint8 [n, height, width, 3].
+        images: uint8 [n, height, width, 3]; of a data set of embeddings those, float [n, p].
         labels: float32 [n, 1], 1 is malignant.
         domains: int32 [n], index of the source magnification.
         cases: int32 [n], index of the case; -1 where the plan knows none.
@@ -87,6 +87,11 @@ class BatchPlan:
         """Return the case of each row, int32; -1 where the plan knows none."""
         return np.full(len(rows), -1, np.int32) if self.cases is None else self.cases[rows]
 
+    def views(self, count: int, epoch: int, step: int) -> np.ndarray:
+        """Return which of `count` views each place of a batch gets, int64 [batch_size]."""
+        random = generator_for("views", *self.seed_names, epoch, step)
+        return random.integers(count, size=self.batch_size)
+
     def _order(self, epoch: int, domain: int) -> np.ndarray:
         """Return the rows of one magnification in the order of an epoch, as many as the epoch needs."""
         rows, needed = self.rows_by_domain[domain], self.steps_per_epoch * self.images_per_magnification
@@ -116,7 +121,8 @@ def read_batches(
     """Yield the batches of an epoch from `first_step` on, read ahead by a thread.
 
     Args:
-        images: uint8 [N, height, width, 3], usually memory-mapped.
+        images: uint8 [N, height, width, 3], or embeddings, float [N, views, p]; usually memory-mapped. Which view of a
+            row is taken is drawn anew each time, from (seed names, epoch, step) alone.
         labels: int [N], 1 is malignant.
         plan: The order.
         epoch: Epoch index.
@@ -134,7 +140,9 @@ def read_batches(
     def read(item: tuple[int, np.ndarray]) -> Batch:
         step, step_rows = item
         flat = step_rows.reshape(-1)[mine]
-        batch = Batch(images[flat], labels[flat].astype(np.float32)[:, None], domains[mine], plan.cases_of(flat))
+        views = () if images.ndim == 4 else (plan.views(images.shape[1], epoch, step)[mine],)
+        truth = labels[flat].astype(np.float32)[:, None]
+        batch = Batch(images[(flat, *views)], truth, domains[mine], plan.cases_of(flat))
         return batch if change is None else change(batch, epoch, step, mine)
 
     yield from read_ahead(read, enumerate(rows, first_step))

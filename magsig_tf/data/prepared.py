@@ -1,192 +1,114 @@
-"""A prepared data set: its manifest, one row an image sorted by path, and the folder that holds it on disk.
+"""A prepared data set: its manifest, and in the same order its images or its embeddings, in a folder on disk.
 
-Row i of `manifest.parquet` belongs to image i of `images.npy`; `dataset.json` says the rest.
+Row i of `manifest.parquet` belongs to image i of `images.npy`, or to embedding i of `embeddings.npy`; `dataset.json`
+says the rest.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Mapping
+import abc
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import pandas as pd
 
-from magsig_tf.atomic_files import read_json
-from magsig_tf.data.columns import COLOUR_COLUMNS, COLUMNS, HASHED_COLUMNS, LABELS
-from magsig_tf.errors import DataError, in_one_line
+from magsig_tf.checksums import read_signed_json, verified
+from magsig_tf.errors import DataError, UsageError, in_one_line, reading_remedy
 from magsig_tf.parquet_files import read_parquet
 
-MOST_MAGNIFICATIONS = 100
-"""More are a mistake, such as a column of file names; tables of slides by magnification would fill the memory."""
-
-
-def magnification_order(values: Iterable[str]) -> list[str]:
-    """Return the distinct magnifications in their natural order.
-
-    Args:
-        values: Magnification names such as "40X"; repeats are allowed.
-
-    Returns:
-        The names ordered by their leading number where every one has it, else in alphabetical order.
-    """
-    names = sorted({str(value) for value in values})
-    numbers = [float(found[0]) for name in names if (found := re.match(r"\d+(\.\d+)?", name, re.ASCII))]
-    if len(numbers) == len(names):
-        return [name for _, name in sorted(zip(numbers, names, strict=True))]
-    return names
-
-
-def build_manifest(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """Build and check a manifest.
-
-    Args:
-        rows: One mapping an image: at least `path`, `label`, `magnification`, `case` and the measured columns; what a
-            source does not know (`subtype`, `slide`, `sequence`, `origin`) is filled in; other columns are kept.
-
-    Returns:
-        The manifest, sorted by path, with the standard columns first.
-
-    Raises:
-        DataError: as `check_manifest`.
-    """
-    frame = pd.DataFrame.from_records(list(rows))
-    if frame.empty:
-        raise DataError("Expected at least one readable image", "found none", "Check --source")
-    frame = frame.sort_values("path", kind="stable", ignore_index=True)
-    for column, default in (("subtype", ""), ("sequence", ""), ("origin", "file"), ("slide", "")):
-        if column not in frame:
-            frame[column] = default
-    # a data set without slides has one a case
-    frame["slide"] = frame["slide"].where(frame["slide"] != "", frame["case"])
-    frame = frame[[*COLUMNS, *(column for column in frame if column not in COLUMNS)]]
-    frame = frame.astype({"width": np.int64, "height": np.int64} | dict.fromkeys(COLOUR_COLUMNS, np.float32))
-    check_manifest(frame)
-    return frame
-
-
-def check_manifest(frame: pd.DataFrame) -> None:
-    """Refuse a manifest that the protocol cannot stand on.
-
-    Args:
-        frame: A table with `path`, `label`, `magnification`, `case` and perhaps `cohort`.
-
-    Raises:
-        DataError: a path twice, an unknown label, an empty case or magnification, more than `MOST_MAGNIFICATIONS`, a
-            case with two labels, or a case that is in the fixed test cohort and outside of it.
-    """
-    doubled = frame["path"][frame["path"].duplicated()]
-    if len(doubled):
-        found = f"found {doubled.iloc[0]!r} twice ({len(doubled)} repeats)"
-        raise DataError("Expected each path once", found, "Remove the repeats")
-    unknown = frame.loc[~frame["label"].isin(LABELS), "label"]
-    if len(unknown):
-        raise DataError(f"Expected the labels {' and '.join(LABELS)}", f"found {unknown.iloc[0]!r}", "Correct it")
-    for column in ("case", "magnification"):
-        empty = frame.loc[frame[column] == "", "path"]
-        if len(empty):
-            found = f"found none for {empty.iloc[0]!r}"
-            raise DataError(f"Expected a {column} for every image", found, "Fill in that column")
-    names = frame["magnification"].unique()
-    if len(names) > MOST_MAGNIFICATIONS:
-        expected = f"Expected at most {MOST_MAGNIFICATIONS} magnifications"
-        remedy = "Check that the column magnification holds the magnification"
-        raise DataError(expected, f"found {len(names)}, among them {', '.join(map(repr, names[:3]))}", remedy)
-    _check_constant_in_case(frame["case"], frame["label"], "label", "every image of a patient has the patient's label")
-    if "cohort" in frame:
-        fixed = (frame["cohort"] == "test").map({True: "test", False: "development"})
-        _check_constant_in_case(frame["case"], fixed, "cohort", "a patient on both sides would leak")
-
-
-def _check_constant_in_case(case: pd.Series, value: pd.Series, name: str, why: str) -> None:
-    values = value.groupby(case).agg(["nunique", "min", "max"])
-    mixed = values[values["nunique"] > 1]
-    if len(mixed):
-        expected, remedy = f"Expected one {name} per case ({why})", f"Correct its {name} or its case name"
-        found = f"found case {mixed.index[0]!r} with {mixed['min'].iloc[0]!r} and {mixed['max'].iloc[0]!r}"
-        raise DataError(expected, found, remedy)
-
-
-def content_hash(manifest: pd.DataFrame) -> str:
-    """Return the identity of a data set's content.
-
-    Args:
-        manifest: A manifest with `pixel_sha256`.
-
-    Returns:
-        SHA-256 (64 hex digits) over path, label, magnification, case, slide, cohort (where given) and pixel hash in
-        row order: the same wherever the images lay and however they were packed.
-    """
-    columns = [column for column in HASHED_COLUMNS if column in manifest]
-    digest = hashlib.sha256("\x1f".join(columns).encode())
-    for row in zip(*(manifest[column] for column in columns), strict=True):
-        digest.update(("\x1e" + "\x1f".join(str(value) for value in row)).encode())
-    return digest.hexdigest()
-
-
+IMAGES, EMBEDDINGS = "images", "embeddings"
 _REMEDY = "Repeat `magsig prepare` with --overwrite"
-_KINDS = {"name": str, "size": int, "content_hash": str, "magnifications": list}
-_NEEDED_COLUMNS = ("path", "label", "magnification", "case", "slide", "pixel_sha256", "perceptual_hash")
+_KINDS: dict[str, type] = {"name": str, "content_hash": str, "magnifications": list}
 
 
-@dataclass(frozen=True)
-class PreparedDataset:
-    """What `magsig prepare` wrote; nothing but the manifest is in memory.
+class Inputs(Protocol):
+    """What a network gets of each row, read by row numbers: pixels or a plain embedding."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the values of rows, [n, ...]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(abc.ABC):
+    """What images and embeddings have in common; nothing but the manifest is in memory.
 
     Args:
         name: Name of the data set.
         folder: Where it lies.
         manifest: One row per image, index 0..N-1 (see docs/data.md).
-        images: uint8 [N, size, size, 3], mapped from disk, read-only.
-        size: Height and width of the images in pixels.
-        content_hash: 64 hex digits; the same wherever the images came from.
+        content_hash: 64 hex digits; the same wherever the data came from.
         magnifications: In their natural order.
         info: The whole of dataset.json.
     """
 
+    data: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]] = ("path", "label", "magnification", "case", "slide", "pixel_sha256")
+    sizes: ClassVar[tuple[str, ...]]
+    dtypes: ClassVar[tuple[type, ...]]
+
     name: str
     folder: Path
     manifest: pd.DataFrame
-    images: np.memmap
-    size: int
     content_hash: str
     magnifications: list[str]
-    info: dict
+    info: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path) -> PreparedDataset:
-        """Open a prepared data set.
+    def open(cls, folder: Path) -> Self:
+        """Open a data set of this kind.
 
         Args:
             folder: `<workspace>/data/<name>`.
 
         Raises:
+            UsageError: it is of the other kind.
             DataError: it is not there, not finished, or its files do not belong together.
+            ChangedError: a file is not what wrote it.
         """
-        folder = Path(folder)
-        if not (folder / "dataset.json").is_file():
-            raise DataError(f"Expected a prepared data set in {folder}", "found none", "Run `magsig prepare` first")
-        info = read_json(folder / "dataset.json")
-        _check_kinds(info, folder / "dataset.json")
+        return cls._opened(Path(folder), read_info(folder))
+
+    @classmethod
+    def _opened(cls, folder: Path, info: dict[str, Any]) -> Self:
+        if (found := data_of(info)) != cls.data:
+            raise _of_the_other(cls.data, found, folder.name)
         try:
             manifest = read_parquet(folder / "manifest.parquet")
-            images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-            shape = (len(manifest), info["size"], info["size"], 3)
+            array = np.load(verified(folder / f"{cls.data}.npy"), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, KeyError) as error:
-            found = f"found: {in_one_line(error)}"
-            raise DataError(f"Expected a whole data set in {folder}", found, _REMEDY) from error
-        missing = [column for column in _NEEDED_COLUMNS if column not in manifest]
-        if missing:
-            expected = f"Expected the columns {', '.join(_NEEDED_COLUMNS)} in {folder / 'manifest.parquet'}"
+            remedy = reading_remedy(error, _REMEDY)
+            raise DataError(f"Expected a whole data set in {folder}", f"found: {in_one_line(error)}", remedy) from error
+        if missing := [column for column in cls.columns if column not in manifest]:
+            expected = f"Expected the columns {', '.join(cls.columns)} in {folder / 'manifest.parquet'}"
             raise DataError(expected, f"found no {missing[0]!r}", _REMEDY)
-        if images.shape != shape or images.dtype != np.uint8:
-            found = f"found {images.dtype} {images.shape}"
-            raise DataError(f"Expected uint8 images of shape {shape} in {folder}", found, _REMEDY)
-        facts = {key: info[key] for key in _KINDS}
-        return cls(folder=folder, manifest=manifest, images=images, info=info, **facts)
+        shape = (len(manifest), *cls._shape(info))
+        if array.shape != shape or array.dtype not in cls.dtypes:
+            expected = (
+                f"Expected {' or '.join(kind.__name__ for kind in cls.dtypes)} {cls.data} of shape {shape} in {folder}"
+            )
+            raise DataError(expected, f"found {array.dtype} {array.shape}", _REMEDY)
+        facts = {key: info[key] for key in (*_KINDS, *cls.sizes)}
+        return cls(folder=folder, manifest=manifest, info=info, **{cls.data: array}, **facts)
+
+    @property
+    def array(self) -> np.memmap:
+        """What training batches are drawn from: `images` or `embeddings`."""
+        return getattr(self, self.data)
+
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> Inputs:
+        """What a network gets of each row outside training."""
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -201,15 +123,148 @@ class PreparedDataset:
     @cached_property
     def truth(self) -> pd.DataFrame | None:
         """What is known beyond the manifest (phantom), in the manifest's row order; None where there is nothing."""
-        path = self.folder / "truth.parquet"
+        path = verified(self.folder / "truth.parquet")
         return read_parquet(path) if path.exists() else None
 
+    @classmethod
+    @abc.abstractmethod
+    def _shape(cls, info: dict[str, Any]) -> tuple[int, ...]:
+        """Return the shape of one row of the array, by what dataset.json says."""
 
-def _check_kinds(info: dict, path: Path) -> None:
-    """Refuse a dataset.json whose values could not be worked with."""
-    wrong = [key for key, kind in _KINDS.items() if not isinstance(info.get(key), kind)]
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedDataset(Dataset):
+    """Images, as `magsig prepare` wrote them.
+
+    Args:
+        images: uint8 [N, size, size, 3], mapped from disk, read-only.
+        size: Height and width of the images in pixels.
+    """
+
+    data = IMAGES
+    columns = (*Dataset.columns, "perceptual_hash")
+    sizes = ("size",)
+    dtypes = (np.uint8,)
+
+    images: np.memmap
+    size: int
+
+    @property
+    def inputs(self) -> Inputs:
+        """The images, uint8 [N, size, size, 3]."""
+        return self.images
+
+    @classmethod
+    def _shape(cls, info: dict[str, Any]) -> tuple[int, ...]:
+        return info["size"], info["size"], 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedDataset(Dataset):
+    """Embeddings of images, as `magsig embed` wrote them or `magsig prepare` took them from a file.
+
+    Args:
+        embeddings: float32 or float16 [N, views, length], mapped from disk, read-only. View 0 is that of the plain
+            image, and the only one that is evaluated; the others are of augmented copies, for training.
+        length: p, numbers in an embedding.
+        views: How many there are of each image, >= 1.
+    """
+
+    data = EMBEDDINGS
+    sizes = ("length", "views")
+    dtypes = (np.float32, np.float16)
+
+    embeddings: np.memmap
+    length: int
+    views: int
+
+    @property
+    def inputs(self) -> Inputs:
+        """The embeddings of the plain images, float32 [N, length]."""
+        return _PlainViews(self.embeddings)
+
+    @classmethod
+    def _shape(cls, info: dict[str, Any]) -> tuple[int, ...]:
+        return info["views"], info["length"]
+
+
+@dataclass(frozen=True)
+class _PlainViews:
+    embeddings: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.embeddings.shape[0], self.embeddings.shape[2])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.float32)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.embeddings[rows, 0].astype(np.float32)
+
+
+_KIND_OF: dict[str, type[PreparedDataset] | type[EmbeddedDataset]] = {
+    IMAGES: PreparedDataset,
+    EMBEDDINGS: EmbeddedDataset,
+}
+_OTHER = {
+    EMBEDDINGS: "Embeddings have no pixels: choose a data set of images",
+    IMAGES: "Embed the images first, with `magsig embed`",
+}
+
+
+def with_images(dataset: Dataset) -> PreparedDataset:
+    """Return a data set that holds images.
+
+    Raises:
+        UsageError: it holds embeddings.
+    """
+    if not isinstance(dataset, PreparedDataset):
+        raise _of_the_other(IMAGES, dataset.data, dataset.name)
+    return dataset
+
+
+def _of_the_other(expected: str, found: str, name: str) -> UsageError:
+    return UsageError(f"Expected a data set of {expected}", f"found one of {found}: {name}", _OTHER[found])
+
+
+def open_dataset(folder: Path) -> PreparedDataset | EmbeddedDataset:
+    """Open a data set of either kind.
+
+    Args:
+        folder: `<workspace>/data/<name>`.
+
+    Raises:
+        DataError: it is not there, not finished, or its files do not belong together.
+        ChangedError: a file is not what wrote it.
+    """
+    info = read_info(folder)
+    return _KIND_OF[data_of(info)]._opened(Path(folder), info)
+
+
+def data_of(info: dict[str, Any]) -> str:
+    """Return what a dataset.json says that its data set holds: "images" or "embeddings"."""
+    return info.get("data", IMAGES)  # earlier versions had images alone
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """Read the dataset.json of a data set.
+
+    Raises:
+        DataError: it is not there, or its values could not be worked with.
+        ChangedError: it is not what was written.
+    """
+    path = Path(folder) / "dataset.json"
+    if not verified(path).is_file():
+        raise DataError(f"Expected a prepared data set in {folder}", "found none", "Run `magsig prepare` first")
+    info = read_signed_json(path)
+    known = _KIND_OF.get(data_of(info))
+    kinds: dict[str, type] = _KINDS | (dict.fromkeys(known.sizes, int) if known else {"data": type(None)})
+    wrong = [key for key, kind in kinds.items() if not isinstance(info.get(key), kind)]
     if not wrong and not all(isinstance(name, str) for name in info["magnifications"]):
         wrong = ["magnifications"]
     if wrong:
-        expected = f"Expected name, size, content_hash and magnifications in {path}"
+        expected = f"Expected {', '.join(kinds)} in {path}"
         raise DataError(expected, f"found {wrong[0]} {repr(info.get(wrong[0]))[:100]}", _REMEDY)
+    return info

@@ -7,7 +7,7 @@ paired. Definitions: docs/protocol.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,12 +17,21 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from magsig_tf.config import Config
-from magsig_tf.data.prepared import PreparedDataset, magnification_order
-from magsig_tf.errors import DataError, UsageError, nearest
+from magsig_tf.data.copies.near_hashes import NEAR_DUPLICATE_BITS, near_duplicates
+from magsig_tf.data.identity import (
+    TEST_COHORT,
+    check_told_apart,
+    find_magnification,
+    find_magnifications,
+    is_test_word,
+    magnification_order,
+)
+from magsig_tf.data.prepared import Dataset
+from magsig_tf.errors import DataError, UsageError
 from magsig_tf.statistics.cases import check_one_label, deal_cases
 
 
-def split_of(config: Config, prepared: PreparedDataset) -> Split:
+def split_of(config: Config, prepared: Dataset) -> Split:
     """Return the split that the config of one run asks for."""
     protocol = config.settings.model_dump(include={"folds", "split_seed", "group_by", "magnifications"})
     protocol |= {"holdout": config.settings.holdout[0], "patient_fold": config.tested_fold}
@@ -30,7 +39,6 @@ def split_of(config: Config, prepared: PreparedDataset) -> Split:
 
 
 PARTS = ("train", "validation", "test", "in_domain_test", "validation_holdout")
-TEST_COHORT = "test"
 
 
 @dataclass(frozen=True)
@@ -91,40 +99,54 @@ def make_split(
 
     Raises:
         UsageError: the holdout or a magnification is not in the data, or the fold does not exist.
-        DataError: the training or validation part lacks a class, a case has two labels, or a case is on two sides.
+        DataError: the training or validation part lacks a class or a source magnification, a case has two labels, or a
+            case is on two sides.
     """
-    study = _study_rows(manifest, holdout, magnifications)
+    holdout, study = _study_rows(manifest, holdout, magnifications)
     if not 0 <= patient_fold < folds:
         expected = f"Expected a patient fold from 0 to {folds - 1}"
         raise UsageError(expected, f"found {patient_fold}", "Choose one of them")
     warnings = []
     if group_by == "slide":
         warnings.append("Split by slide: slides of one patient can be on both sides, results are optimistic")
-    groups, merged = merge_identical_cases(study[group_by], study["pixel_sha256"])
+    groups, merged = _groups(study, group_by)
     if merged:
-        warnings += [f"{merged} {group_by}s share pixel-identical images with another and are split together with it"]
+        what = "copies of images" if "split_case" in study else "pixel-identical images"
+        warnings += [f"{merged} {group_by}s share {what} with another and are split together with it"]
     fold_of_group = _deal(study.assign(group=groups), folds, split_seed)
     rows = _parts(study, groups.map(fold_of_group).to_numpy(), holdout, patient_fold, folds)
     warnings += check_no_leak(study.assign(group=groups), rows)
     warnings += _check_classes(manifest, rows, holdout)
     source = tuple(m for m in magnification_order(study["magnification"]) if m != holdout)
+    _check_sources(manifest, rows, magnification_order(study["magnification"]), holdout, patient_fold)
     protocol = (content_hash, holdout, patient_fold, folds, split_seed, group_by, *source)
     return Split(holdout, patient_fold, source, rows, _hash(protocol, rows), tuple(warnings))
 
 
-def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[str] | None) -> pd.DataFrame:
+def _study_rows(manifest: pd.DataFrame, holdout: str, magnifications: Sequence[str] | None) -> tuple[str, pd.DataFrame]:
+    """Return the holdout as the data name it, and the rows of the study."""
     present = magnification_order(manifest["magnification"])
-    for name in [*(magnifications or []), holdout]:
-        if name not in present:
-            raise UsageError("Expected a magnification of the data set", f"found {name!r}", nearest(name, present))
-    chosen = list(magnifications or present)
+    check_told_apart(present)
+    chosen = find_magnifications(magnifications or present, present)
+    holdout = find_magnification(holdout, present)
     if holdout not in chosen:
         expected = f"Expected a holdout among the study's magnifications {', '.join(chosen)}"
         raise UsageError(expected, f"found {holdout!r}", "Add it")
     if len(set(chosen)) < 2:
         remedy = "Each holdout needs at least one source magnification"
         raise UsageError("Expected at least two magnifications", f"found only {holdout!r}", remedy)
-    return manifest[manifest["magnification"].isin(chosen)]
+    return holdout, manifest[manifest["magnification"].isin(chosen)]
+
+
+def _groups(study: pd.DataFrame, group_by: str) -> tuple[pd.Series, int]:
+    """Return what each row is split with, and how many cases (or slides) were merged into another.
+
+    Copies were looked for when the data set was prepared; in one of an earlier version, only identical images count.
+    """
+    if group_by == "case" and "split_case" in study:
+        return study["split_case"], study["case"].nunique() - study["split_case"].nunique()
+    images = study["copy_group"] if "copy_group" in study else study["pixel_sha256"]
+    return merge_identical_cases(study[group_by], images)
 
 
 def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
@@ -138,6 +160,10 @@ def _deal(study: pd.DataFrame, folds: int, split_seed: int) -> dict[str, int]:
     dealt = study
     if "cohort" in study.columns:
         fixed = study["cohort"] == TEST_COHORT
+        written = next((word for word in study.loc[~fixed, "cohort"].unique() if is_test_word(word)), None)
+        if written is not None:  # earlier versions took it for a word like any other, and trained on these cases
+            found = f"found {written!r}"
+            raise DataError(f"Expected the test cohort as {TEST_COHORT!r}", found, "Prepare it again with --overwrite")
         fold_of_group.update(dict.fromkeys(study.loc[fixed, "group"].unique(), -1))
         dealt = study[~fixed]
         both = set(dealt["group"]) & set(fold_of_group)
@@ -181,6 +207,21 @@ def _check_classes(manifest: pd.DataFrame, rows: dict[str, np.ndarray], holdout:
     return warnings
 
 
+def _check_sources(
+    manifest: pd.DataFrame, rows: dict[str, np.ndarray], study: Sequence[str], holdout: str, patient_fold: int
+) -> None:
+    """Refuse a split that cannot train or validate at one of its source magnifications."""
+    magnification = manifest["magnification"].to_numpy()
+    for part in ("train", "validation"):
+        missing = [name for name in study if name not in {holdout, *magnification[rows[part]]}]
+        if missing:
+            words = "training" if part == "train" else part
+            expected = f"Expected {words} images at every source magnification in patient fold {patient_fold}"
+            left = ",".join(name for name in study if name not in missing)
+            remedy = f"Use fewer folds or another split_seed, or leave it out: --magnifications {left}"
+            raise DataError(expected, f"found none at {' and '.join(missing)}", remedy)
+
+
 def _hash(protocol: tuple, rows: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256("\x1f".join(map(str, protocol)).encode())
     for part in PARTS:
@@ -193,7 +234,7 @@ def merge_identical_cases(cases: pd.Series, pixel_sha256: pd.Series) -> tuple[pd
 
     Args:
         cases: Case (or slide) of each row.
-        pixel_sha256: Hash of each row's pixels.
+        pixel_sha256: Hash of each row's pixels, or whatever images that belong together share.
 
     Returns:
         The group of each row, and the number of cases that were merged into another.
@@ -208,18 +249,16 @@ def merge_identical_cases(cases: pd.Series, pixel_sha256: pd.Series) -> tuple[pd
     return pd.Series(group[case_codes], index=cases.index), len(names) - len(set(group))
 
 
-NEAR_DUPLICATE_BITS = 2
-_BLOCKS = [0xFFFF << shift for shift in (0, 16, 32, 48)]
-_MASKS = [np.uint64(one | other) for one, other in combinations(_BLOCKS, 2)]
-_AT_ONCE = 2**20
-_SIDES = {"train": ("train",), "validation": ("validation", "validation_holdout"), "test": ("test", "in_domain_test")}
+SIDES = {"train": ("train",), "validation": ("validation", "validation_holdout"), "test": ("test", "in_domain_test")}
 
 
 def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]:
     """Refuse a split in which a group is on two sides; warn of near-duplicate images across sides.
 
     Args:
-        study: Manifest rows with the columns `group` and `perceptual_hash`, indexed by row number.
+        study: Manifest rows with the columns `group` and `perceptual_hash`, indexed by row number; with `copy_group`,
+            copies were looked for by better means than the hash, and there is nothing to warn of. Embeddings of unknown
+            images have no hash.
         rows: Part name to row numbers.
 
     Returns:
@@ -228,8 +267,9 @@ def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]
     Raises:
         DataError: a group is on two sides.
     """
-    columns = ["group", "perceptual_hash"]
-    sides = {side: study.loc[np.concatenate([rows[part] for part in parts]), columns] for side, parts in _SIDES.items()}
+    hashed = "copy_group" not in study and "perceptual_hash" in study
+    columns = ["group", "perceptual_hash"] if hashed else ["group"]
+    sides = {side: study.loc[np.concatenate([rows[part] for part in parts]), columns] for side, parts in SIDES.items()}
     warnings = []
     for (first, left), (second, right) in combinations(sides.items(), 2):
         both = set(left["group"]) & set(right["group"])
@@ -237,6 +277,8 @@ def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]
             expected = "Expected every case on one side of a split"
             remedy = "This is a defect of the split: please report it"
             raise DataError(expected, f"found {min(both)} in {first} and in {second}", remedy)
+        if not hashed:
+            continue
         pairs = near_duplicates(left["perceptual_hash"], right["perceptual_hash"])
         if pairs:
             warnings.append(
@@ -244,49 +286,3 @@ def check_no_leak(study: pd.DataFrame, rows: dict[str, np.ndarray]) -> list[str]
                 f"(perceptual hash within {NEAR_DUPLICATE_BITS} bits)"
             )
     return warnings
-
-
-def near_duplicates(first: pd.Series, second: pd.Series) -> int:
-    """Return how many pairs of 64-bit perceptual hashes differ by two bits at most.
-
-    Cut into four blocks, two hashes that differ by two bits agree in at least two blocks: only hashes that share the
-    bits of such a pair of blocks are compared, since comparing all pairs takes minutes for 100,000 images.
-
-    Args:
-        first: Hashes of one side, 16 hex digits each.
-        second: Hashes of the other side.
-    """
-    # many pictures of one hash (blank tiles) count as many pairs but are compared once
-    left, left_counts = _distinct(first)
-    right, right_counts = _distinct(second)
-    count = 0
-    for position, mask in enumerate(_MASKS):
-        for i, j in _sharing(left & mask, right & mask):
-            differing = left[i] ^ right[j]
-            near = np.bitwise_count(differing) <= NEAR_DUPLICATE_BITS
-            for earlier in _MASKS[:position]:
-                near &= (differing & earlier) != 0
-            count += int((left_counts[i[near]] * right_counts[j[near]]).sum())
-    return count
-
-
-def _sharing(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the positions (i, j) of equal keys, at most `_AT_ONCE` pairs (or those of one i) at a time."""
-    order = np.argsort(right, kind="stable")
-    begin = np.searchsorted(right[order], left, "left")
-    partners = np.searchsorted(right[order], left, "right") - begin
-    matched = np.flatnonzero(partners)
-    ends = np.cumsum(partners[matched])
-    start = 0
-    while start < len(matched):
-        done = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, done + _AT_ONCE, "right")))
-        chunk = matched[start:stop]
-        i = np.repeat(chunk, partners[chunk])
-        within = np.arange(len(i)) - np.repeat(ends[start:stop] - partners[chunk] - done, partners[chunk])
-        yield i, order[begin[i] + within]
-        start = stop
-
-
-def _distinct(hashes: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    return np.unique(np.array([int(text, 16) for text in hashes], dtype=np.uint64), return_counts=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 
@@ -14,14 +14,23 @@ from magsig_tf.evaluation.cells.catalogue import choose_metrics
 from magsig_tf.evaluation.cells.differences import Pair, PairedCells, pair_groups
 from magsig_tf.evaluation.cells.values import CaseBootstrap, mean_values
 from magsig_tf.evaluation.summary import notes
-from magsig_tf.evaluation.summary.frame import POOLED, IntervalSettings, ResultTable, count_behind, numbers_of
+from magsig_tf.evaluation.summary.frame import (
+    POOLED,
+    IntervalSettings,
+    ResultTable,
+    count_behind,
+    datasets_of,
+    numbers_of,
+)
 from magsig_tf.reasons import NO_PAIR, SOME_HOLDOUTS, Reason
 from magsig_tf.runs.matrix import Group, Matrix, arrange, differing
 from magsig_tf.runs.run import LoadedRuns
-from magsig_tf.statistics.intervals import INTERVAL_KIND, bootstrap_p_value, holm
+from magsig_tf.statistics.intervals import INTERVAL_KIND, holm
 from magsig_tf.statistics.replicates import LEVELS
 
-SHOWN = ("value", "low", "high", "interval", "replicates", "partial_replicates", "reason", "reason_code")
+SHOWN = ("value", "low", "high", "p", "interval", "replicates", "partial_replicates", "reason", "reason_code")
+DatasetPairs = tuple[Collection[str], Collection[str]] | None
+"""Names of the data sets that the method, and that the reference is taken from; None where that is not told."""
 WITHOUT_PAIR = Reason(NO_PAIR, "no two runs on the same split, patient fold and seed")
 
 
@@ -49,15 +58,17 @@ def comparison_rows(
     base: dict[str, object] = {}
     for prefix, name, group in (("", "method", pair.first), ("reference_", "reference", pair.reference)):
         base |= {name: group.method, f"{prefix}config": group.config_hash, f"{prefix}label": group.label}
+    if pair.reference.dataset:
+        base["reference_dataset"] = pair.reference.dataset
     counts["pairs"] = counts.pop("runs")
     behind = counts | {"left_out": sum(holdout in wanted for holdout, _, _ in pair.left_out)}
     rows = []
     for metric in cells.metrics:
         value = values.get(metric.name)
-        numbers = numbers_of(metric, value.difference if value else None, counts, reason, settings, difference=True)
+        cell = value.difference if value else None
+        numbers = numbers_of(metric, cell, counts, reason, settings, cells.level, difference=True, tested=True)
         row = base | {"holdout": target, "level": cells.level, "metric": metric.name}
         row |= {name: numbers[name] for name in SHOWN}
-        row["p"] = bootstrap_p_value(value.difference.values[1:]) if value and np.isfinite(numbers["low"]) else nan
         sides = (value.first.value, value.reference.value) if value else (nan, nan)
         row["method_value"], row["reference_value"] = sides
         rows.append(row | {"holdout_mean": means.get(metric.name, nan)} | behind)
@@ -76,6 +87,7 @@ class Comparison(ResultTable):
         differing: For each pair, the settings besides the method that differ, with both values.
         level: Coverage that the intervals aim at.
         threshold: Decision threshold, or "validation".
+        remarks: Sentences on what the runs of several data sets have in common.
     """
 
     method: str
@@ -84,6 +96,7 @@ class Comparison(ResultTable):
     differing: list[dict[str, tuple]] = field(repr=False)
     level: float
     threshold: float | str
+    remarks: list[str] = field(default_factory=list)
 
 
 def compare(
@@ -91,6 +104,7 @@ def compare(
     method: str,
     reference: str,
     *,
+    sides: DatasetPairs = None,
     metrics: Sequence[str] | None = None,
     replicates: int = 2000,
     threshold: float | str = 0.5,
@@ -101,9 +115,12 @@ def compare(
     """Calculate the differences between two methods with intervals and p-values.
 
     Args:
-        loaded: Runs of one data set, from `load_runs`.
+        loaded: Runs of one data set, from `load_runs`, or of several, from `put_side_by_side`.
         method: Whose numbers come first.
-        reference: Whose numbers are subtracted; the same name compares the configs of one method with each other.
+        reference: Whose numbers are subtracted; the same name compares the configs of one method with each other, and
+            of several data sets the data sets with each other.
+        sides: Of several data sets, the names of those that the method, and that the reference is taken of; None
+            compares two methods within each data set.
         metrics: Names of `METRICS`; None means all.
         replicates: Number B of bootstrap replicates, at least 1.
         threshold: Decision threshold in [0, 1], or "validation" to choose it on each run's validation part.
@@ -116,7 +133,7 @@ def compare(
         RunError: no two runs can be paired.
     """
     matrix, chosen, settings = arrange(loaded.runs), choose_metrics(metrics), IntervalSettings(level, kind)
-    pairs, differences = _pairs(matrix, method, reference)
+    pairs, differences = _pairs(matrix, method, reference, sides)
     bootstrap = CaseBootstrap(loaded.runs, replicates, loaded.runs[0].dataset_hash)
     steps, rows = list(product(pairs, LEVELS)), []
     for done, (pair, unit) in enumerate(steps):
@@ -128,9 +145,10 @@ def compare(
             rows += comparison_rows(cells, target, expected, settings)
     progress(len(steps), len(steps))
     table = with_holm(pd.DataFrame(rows))
-    table.insert(0, "dataset", loaded.dataset)
+    table.insert(0, "dataset", datasets_of(table["label"], matrix, loaded))
     table["threshold"] = str(threshold)
-    return Comparison(loaded.dataset, table, replicates, method, reference, pairs, differences, level, threshold)
+    about = (method, reference, pairs, differences, level, threshold, list(loaded.notes))
+    return Comparison(loaded.dataset, table, replicates, *about)
 
 
 def with_holm(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,15 +164,17 @@ def with_holm(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(holm_p=families.transform(lambda p: holm(p.to_numpy())), tests=tests)
 
 
-def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], list[dict[str, tuple]]]:
+def _pairs(
+    matrix: Matrix, method: str, reference: str, sides: DatasetPairs
+) -> tuple[list[Pair], list[dict[str, tuple]]]:
     """Pair configs whose settings agree; where none do, all of them, with the settings that differ."""
-    groups = [_groups_of(matrix, name) for name in (method, reference)]
-    candidates = list(combinations(groups[0], 2)) if method == reference else list(product(*groups))
+    candidates = _candidates(matrix, method, reference, sides)
     if not candidates:
-        remedy = "Compare it with another method. " + nearest("", {group.method for group in matrix.groups})
-        raise UsageError("Expected two methods, or one with several configs", f"found one config of {method!r}", remedy)
+        raise _nothing_to_compare(matrix, method, reference)
     apart = [differing(*pair) for pair in candidates]
-    same = [number for number, keys in enumerate(apart) if not keys] or list(range(len(candidates)))
+    places = [(first.dataset, other.dataset) for first, other in candidates]
+    alike = {place for place, keys in zip(places, apart, strict=True) if not keys}
+    same = [n for n, (place, keys) in enumerate(zip(places, apart, strict=True)) if not keys or place not in alike]
     pairs = [pair_groups(first, second) for first, second in (candidates[number] for number in same)]
     if not any(pair.keys for pair in pairs):
         example = next(f"{name}: {reason}" for name, reason in pairs[0].left_out.values())
@@ -162,6 +182,32 @@ def _pairs(matrix: Matrix, method: str, reference: str) -> tuple[list[Pair], lis
         remedy = "Train the missing ones with the same --holdout, --patient-fold and --seed"
         raise RunError(expected, f"found none ({example})", remedy)
     return pairs, [apart[number] for number in same]
+
+
+def _candidates(matrix: Matrix, method: str, reference: str, sides: DatasetPairs) -> list[tuple[Group, Group]]:
+    """Return what may be paired: within each data set, and across them where they are told or the methods are one."""
+    firsts, references = (_groups_of(matrix, name) for name in (method, reference))
+    if sides is not None:
+        firsts = [group for group in firsts if group.dataset in sides[0]]
+        references = [group for group in references if group.dataset in sides[1]]
+        return [(first, other) for first, other in product(firsts, references) if first is not other]
+    several = len({group.dataset for group in matrix.groups}) > 1
+    pairs = combinations(firsts, 2) if method == reference else product(firsts, references)
+    return [
+        (first, other)
+        for first, other in pairs
+        if not several or (first.dataset != other.dataset) == (method == reference)
+    ]
+
+
+def _nothing_to_compare(matrix: Matrix, method: str, reference: str) -> UsageError:
+    if len({group.dataset for group in matrix.groups}) > 1:
+        expected = f"Expected runs of {method} and {reference} in the data sets that are compared"
+        where = ", ".join(group.label for group in matrix.groups if group.method in (method, reference))
+        remedy = "Name the data set of the reference with --reference-dataset, or train what is missing"
+        return UsageError(expected, f"found {where}, and no two of them to compare", remedy)
+    remedy = "Compare it with another method. " + nearest("", {group.method for group in matrix.groups})
+    return UsageError("Expected two methods, or one with several configs", f"found one config of {method!r}", remedy)
 
 
 def _groups_of(matrix: Matrix, method: str) -> list[Group]:
@@ -186,6 +232,7 @@ def comparison_notes(comparison: Comparison, metrics: Sequence[str]) -> list[str
     paired = shown[shown["reason_code"] != NO_PAIR].to_dict("records")
     groups = {group.label: group for pair in comparison.pairs for group in (pair.first, pair.reference)}
     return [
+        *comparison.remarks,
         *notes.marked(groups.values()),
         *_other_settings(comparison),
         *_without_partner(comparison),

@@ -11,8 +11,8 @@ import pandas as pd
 from magsig_tf.evaluation.cells.values import CaseBootstrap, count_cases, known_mean
 from magsig_tf.runs.matrix import Group, Matrix
 from magsig_tf.statistics.cases import FEWEST_CASES
-from magsig_tf.statistics.intervals import percentile_interval
-from magsig_tf.statistics.metrics import BINS, calibration_error, ratio
+from magsig_tf.statistics.intervals import Bootstrapped, interval
+from magsig_tf.statistics.metrics import BINS, ratio
 from magsig_tf.statistics.replicates import Replicates, image_units
 
 FALSE_POSITIVE_RATES = np.linspace(0, 1, 101)
@@ -101,10 +101,11 @@ def reliability_table(matrix: Matrix, replicates: int = 500, level: float = 0.95
     """
 
     def curve(answers: Answers, draws: CaseBootstrap) -> dict[str, np.ndarray]:
-        sums = [_replicates(frame, draws).equal_mass for frame in answers]
-        probability = known_mean(np.stack([ratio(each.probability[0], each.count[0]) for each in sums]))
-        ece = np.full(BINS, np.mean([calibration_error(each)[0] for each in sums]))
-        share = known_mean(np.stack([ratio(each.label, each.count) for each in sums]))
+        each = [_replicates(frame, draws) for frame in answers]
+        sums = [replicates.equal_mass for replicates in each]
+        probability = known_mean(np.stack([ratio(one.probability[0], one.count[0]) for one in sums]))
+        ece = np.full(BINS, np.mean([replicates.equal_mass_error(sample_only=True)[0] for replicates in each]))
+        share = known_mean(np.stack([ratio(one.label, one.count) for one in sums]))
         return {"bin": np.arange(BINS), "probability": probability, "ece": ece, "malignant_share": share}
 
     names = ("label", "bin", "probability", "malignant_share", "low", "high", "ece")
@@ -142,7 +143,9 @@ def _banded(
         low, high = np.full((2, values.shape[1]), np.nan)
         if min(counts["cases_benign"], counts["cases_malignant"]) >= FEWEST_CASES:
             for place in np.flatnonzero(np.isfinite(values[1:]).any(0)):
-                low[place], high[place] = percentile_interval(values[1:, place], values[0, place], level)
+                # where all replicates are the same there is no band: they say nothing of how far a point may be off
+                number = Bootstrapped(values[0, place], values[1:, place], ())
+                low[place], high[place] = interval(number, level, "percentile").ends
         frames.append(pd.DataFrame(about | columns | {name: values[0], "low": low, "high": high} | counts))
     return pd.concat(frames, ignore_index=True)[names] if frames else pd.DataFrame(columns=names)
 

@@ -75,6 +75,25 @@ class StretchMean:
         return Stretch(last_step - steps + 1, last_step, loss, sums)
 
 
+class TailMean:
+    """Mean of variables over all steps from one on; the variables themselves until then.
+
+    Args:
+        variables: The trainable variables to average.
+        first_step: The first step that counts, from 0.
+    """
+
+    def __init__(self, variables: Iterable[keras.Variable], first_step: int):
+        self.variables, self.first_step = list(variables), first_step
+        self.averages = _copies(self.variables)
+
+    def update(self, step: tf.Tensor) -> None:
+        """Count the weights after a step; runs in the graph, outside the replicas."""
+        share = 1.0 / tf.maximum(tf.cast(step - self.first_step + 1, tf.float32), 1.0)
+        for average, variable in zip(self.averages, self.variables, strict=True):
+            average.assign((1.0 - share) * average.value + share * variable.value)
+
+
 def _copies(variables: Iterable[keras.Variable]) -> list[keras.Variable]:
     return [keras.Variable(v.numpy(), trainable=False, name=f"average_{i}") for i, v in enumerate(variables)]
 

@@ -14,7 +14,6 @@ import shutil
 import signal
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from magsig_tf import __version__
-from magsig_tf.atomic_files import holding, read_json, replacing, write_json
-from magsig_tf.errors import MagsigError, RunError, UsageError
+from magsig_tf.checksums import MARK, read_signed_json, sign_folder, signing, verified, write_signed_json
+from magsig_tf.errors import MagsigError, RunError, UsageError, reading_remedy
 from magsig_tf.execution.workers import WorkerLost, Workers
+from magsig_tf.locks import HeldError, holding
+from magsig_tf.npz_files import read_npz
 
 CHECKPOINT = "checkpoint"
 """Folder of what a training needs to go on; there until it is done."""
@@ -77,10 +78,10 @@ class ResumableFolder:
                 raise
             except BaseException as error:
                 if self.workers.is_chief and self.record["status"] != "done":
-                    failed = isinstance(error, Exception) and not isinstance(error, WorkerLost)
+                    failed = isinstance(error, Exception) and not isinstance(error, WorkerLost | HeldError)
                     said = {"status": "failed" if failed else "running", "error": str(error), "seconds": self.spent()}
                     with contextlib.suppress(MagsigError):  # on a full disk the first error is the one to tell
-                        write_json(self.path, self.record | said)
+                        write_signed_json(self.path, self.record | said)
                 raise
 
     def start_clock(self) -> None:
@@ -99,7 +100,8 @@ class ResumableFolder:
         """
         record = {**self.record, "finished": now(), "seconds": self.spent(), **outcome, "status": "done"}
         record.pop("error", None)
-        write_json(self.path, record)
+        sign_folder(self.path.parent)
+        write_signed_json(self.path, record)
         self._drop_checkpoint()
         self.record = record
         return record
@@ -108,19 +110,19 @@ class ResumableFolder:
         self, opening: Callable[[Mapping[str, Any]], dict[str, Any]], held: contextlib.ExitStack
     ) -> tuple[dict[str, Any], bool]:
         held.enter_context(holding(self.path.parent / "lock", self.title))
-        found = read_json(self.path) if self.path.exists() else {}
+        found = read_signed_json(self.path) if verified(self.path).exists() else {}
         if found:
             check_identity(found, self.identity, self.path.parent, self.kind)
         if found.get("status") == "done":
             self._drop_checkpoint()  # where a kill came between the two
             return found, False
         try:
-            record = {"status": "running"} | self.identity | opening(found)
+            record = {"status": "running"} | self.identity | opening(found) | MARK
         except UsageError:
             if not found:
                 self._leave_no_trace()
             raise
-        write_json(self.path, record)
+        write_signed_json(self.path, record)
         return record, not found
 
     def _check_same_everywhere(self) -> None:
@@ -164,7 +166,7 @@ def check_identity(found: Mapping[str, object], identity: Mapping[str, str], pla
             raise RunError(
                 f"Expected a {kind} with {name} {wanted}",
                 f"found {found.get(name)} in {place}",
-                "The data or the protocol changed since: remove that folder, or use another --workspace",
+                "The data or the protocol changed since: move that folder aside, or use another --workspace",
             )
 
 
@@ -219,7 +221,7 @@ def check_matching(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray
 def write_checkpoint(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
     """Write arrays and their JSON-serialisable description to `path`, whole or not at all."""
     content: dict[str, Any] = {_META: np.frombuffer(json.dumps(dict(meta)).encode(), dtype=np.uint8), **arrays}
-    with replacing(path) as temporary:
+    with signing(path) as temporary:
         np.savez(temporary, **content)
 
 
@@ -227,16 +229,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays and the description of a checkpoint.
 
     Raises:
+        ChangedError: it is not what was written.
         RunError: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_npz(path)
         return arrays, json.loads(arrays.pop(_META).tobytes())
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise RunError(
-            f"Expected a checkpoint in {path}", f"found {error}", "Remove the run's folder and repeat"
-        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        remedy = reading_remedy(error, "Move the run's folder aside and repeat")
+        raise RunError(f"Expected a checkpoint in {path}", f"found {error}", remedy) from error
 
 
 def resume(
@@ -264,7 +265,7 @@ def resume(
     arrays: dict[str, np.ndarray] = {}
 
     def read() -> dict[str, Any] | None:
-        if not path.exists():
+        if not verified(path).exists():
             return None
         stored, meta = read_checkpoint(path)
         check_identity(meta.pop("identity"), identity, path.parent, "checkpoint")
@@ -283,7 +284,7 @@ def resume(
 
 def _foreign(found: str) -> RunError:
     return RunError(
-        "Expected a checkpoint of this config", f"found {found}", "Remove the run's folder to train it again"
+        "Expected a checkpoint of this config", f"found {found}", "Move the run's folder aside to train it again"
     )
 
 

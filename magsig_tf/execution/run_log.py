@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import math
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from magsig_tf.atomic_files import write_text, writing
+from magsig_tf.checksums import ChangedError, unsign
 from magsig_tf.errors import UsageError
 
 FOLDER = "tensorboard"
@@ -144,16 +146,30 @@ class RunLog:
         path: The file.
         resume_step: Records of later steps are dropped: the steps they belong to will be taken again.
         events: Told the same records; None tells no one.
+        known: What `written` returned when that step was taken; None where it is not known.
+
+    Raises:
+        ChangedError: the records up to that step are no longer those that were written.
     """
 
-    def __init__(self, path: Path, resume_step: int = 0, events: EventFiles | None = None):
+    def __init__(
+        self, path: Path, resume_step: int = 0, events: EventFiles | None = None, known: Mapping[str, Any] | None = None
+    ):
         self._path, self._events = path, events
+        unsign(path)  # it grows from here on
+        if resume_step and known is not None:
+            _check_start(path, known)
         kept = [record for record in read_log(path) if record["step"] <= resume_step] if resume_step else []
         write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
         if events is not None:
             events.begin(kept)
+        self._digest, self._bytes = hashlib.sha256(path.read_bytes()), path.stat().st_size
         with writing(path):
             self._file = path.open("a", encoding="utf-8")
+
+    def written(self) -> dict[str, Any]:
+        """Return how many bytes the log has and their SHA-256, for a checkpoint."""
+        return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Append one record; numbers that are not finite are written as text, since JSON has none.
@@ -162,9 +178,12 @@ class RunLog:
             MagsigError: the disk is full.
         """
         record = {"kind": kind, "step": step} | {name: _finite(value) for name, value in values.items()}
+        line = json.dumps(record) + "\n"
         with writing(self._path):
-            self._file.write(json.dumps(record) + "\n")
+            self._file.write(line)
             self._file.flush()
+        self._digest.update(line.encode())
+        self._bytes += len(line.encode())
         if self._events is not None:
             self._events.write(record)
 
@@ -182,6 +201,10 @@ class NoLog:
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Drop the record."""
+
+    def written(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
 
     def close(self) -> None:
         """Do nothing."""
@@ -201,6 +224,14 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             break
         records.append(record)
     return records
+
+
+def _check_start(path: Path, known: Mapping[str, Any]) -> None:
+    """Refuse a log that does not begin with what a checkpoint knows of it."""
+    start = path.read_bytes()[: known["bytes"]] if path.is_file() else b""
+    if hashlib.sha256(start).hexdigest() != known["sha256"]:
+        remedy = f"Move the folder {path.parent / 'checkpoint'} aside and repeat the command: training starts again"
+        raise ChangedError(f"Expected {path} as magsig wrote it", "found it changed since", remedy)
 
 
 def _finite(value: Any) -> Any:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
-from magsig_tf.atomic_files import read_json
+from magsig_tf.checksums import read_signed_json, verified
 from magsig_tf.config import Config
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import Split, split_of
-from magsig_tf.errors import DataError, RunError
+from magsig_tf.errors import DataError, RunError, reading_remedy
 from magsig_tf.execution.resumption import check_identity
 from magsig_tf.execution.workers import Workers
-from magsig_tf.gan_options import GanOptions, gan_hash
+from magsig_tf.models.gan_options import GanOptions, gan_hash
 from magsig_tf.parquet_files import read_parquet
-from magsig_tf.workspace import Workspace
+from magsig_tf.workspace import Workspace, folder_name
 
 LABELS = ("benign", "malignant")
 """Names of the labels 0 and 1."""
@@ -27,7 +26,7 @@ ALL = ""
 FEWEST_IMAGES = 16
 """Below this many training images a discriminator only memorises them."""
 RECORD, IMAGES, TABLE = "fold.json", "synthetic.npy", "synthetic.parquet"
-_AGAIN = "Remove that folder and repeat"
+_AGAIN = "Move that folder aside and repeat"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Part:
     @property
     def name(self) -> str:
         """Its folder's name, such as `malignant` or `benign-40X`."""
-        return quote("-".join(filter(None, (LABELS[self.label], self.magnification))), safe=" ")
+        return folder_name("-".join(filter(None, (LABELS[self.label], self.magnification))), "magnification")
 
     @property
     def about(self) -> dict[str, object]:
@@ -100,7 +99,7 @@ class FoldGans:
         """
         settings, split = config.settings, split_of(config, prepared)
         name = f"fold{split.patient_fold}-{gan_hash(options, settings)}"
-        folder = workspace.gan(prepared.name) / quote(split.holdout, safe=" ") / name
+        folder = workspace.gan(prepared.name) / folder_name(split.holdout, "magnification") / name
         return cls(folder, prepared.name, split, prepared.content_hash, options, _parts(split, options, prepared))
 
     @property
@@ -233,10 +232,10 @@ def fold_status(fold: FoldGans) -> str:
     Raises:
         RunError: the folder holds GANs of another data set or split.
     """
-    path = fold.folder / RECORD
+    path = verified(fold.folder / RECORD)
     if not path.exists():
         return "new"
-    record = read_json(path)
+    record = read_signed_json(path)
     check_identity(record, fold.identity, fold.folder, "fold of GANs")
     return str(record.get("status", "new"))
 
@@ -256,11 +255,12 @@ def read_synthetic_images(fold: FoldGans) -> SyntheticImages:
         raise RunError(f"Expected the GANs of {fold.title} in {fold.folder}", found, "Run `magsig gan` for that fold")
     size = fold.options.gan_size
     try:
-        images = np.load(fold.folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        images = np.load(verified(fold.folder / IMAGES), mmap_mode="r", allow_pickle=False)
         table = read_parquet(fold.folder / TABLE, columns=["part", "label", "magnification"])
     except (OSError, ValueError, KeyError) as error:
         found = " ".join(str(error).split())
-        raise RunError(f"Expected synthetic images in {fold.folder}", f"found: {found}", _AGAIN) from error
+        remedy = reading_remedy(error, _AGAIN)
+        raise RunError(f"Expected synthetic images in {fold.folder}", f"found: {found}", remedy) from error
     if images.dtype != np.uint8 or images.shape != (len(table), size, size, 3):
         raise RunError(
             f"Expected uint8 images of shape {(len(table), size, size, 3)} in {fold.folder / IMAGES}",

@@ -11,10 +11,10 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from magsig_tf.atomic_files import replacing, write_text
-from magsig_tf.data.prepared import magnification_order
+from magsig_tf.checksums import signing, write_signed_text
+from magsig_tf.data.identity import magnification_order
 from magsig_tf.gan.fold import ALL, LABELS, FoldGans, PartSamples, TrainingImages
-from magsig_tf.gan_options import FULL_STEPS, FULL_WIDTH, is_demonstration
+from magsig_tf.models.gan_options import FULL_STEPS, FULL_WIDTH, is_demonstration
 from magsig_tf.seeding import generator_for
 
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
@@ -40,9 +40,9 @@ class Picture:
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write `real_and_synthetic.png` and `.txt` to a folder and return their paths."""
         path, words = folder / f"{NAME}.png", folder / f"{NAME}.txt"
-        with replacing(path) as temporary:
+        with signing(path) as temporary:
             self.image.save(temporary)
-        write_text(words, self.caption)
+        write_signed_text(words, self.caption)
         return path, words
 
 

@@ -16,9 +16,9 @@ from magsig_tf.errors import UsageError
 from magsig_tf.execution.evaluated_weights import BatchStatistics, WeightAverage
 from magsig_tf.execution.runtime import replica_slices, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
-from magsig_tf.gan_options import GanOptions
 from magsig_tf.models.dcgan import DRAWS, build_discriminator, build_generator, diff_augment, latent_vectors
 from magsig_tf.models.fuse import synchronize_batch_normalization
+from magsig_tf.models.gan_options import GanOptions
 from magsig_tf.parallel_work import read_ahead
 from magsig_tf.seeding import generator_for, seed_for
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.atomic_files import read_json, replacing
+from magsig_tf.atomic_files import replacing
+from magsig_tf.checksums import read_signed_json, signing
 from magsig_tf.config import Settings
+from magsig_tf.data.plain_text import write_csv
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.resampling import downsampled, resampled, upsampled
 from magsig_tf.execution.observer import Observer
@@ -21,7 +23,7 @@ from magsig_tf.gan.quality.features import feature_spaces, random_features
 from magsig_tf.gan.quality.kid import distance_to
 from magsig_tf.gan.quality.probes import Sides, spectrum_probe
 from magsig_tf.gan.quality.quality_table import quality_table
-from magsig_tf.gan_options import is_demonstration
+from magsig_tf.models.gan_options import is_demonstration
 from magsig_tf.parquet_files import write_parquet
 from magsig_tf.seeding import generator_for
 
@@ -87,7 +89,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Draw, measure and picture, each file whole or not at all; return what the record says of it."""
     samples, table = _draw(fold, images)
-    with replacing(fold.folder / IMAGES) as temporary:
+    with signing(fold.folder / IMAGES) as temporary:
         np.save(temporary, np.concatenate([each.images for each in samples]))
     rows = np.concatenate([part.rows for part in fold.parts])
     training = TrainingImages.of(prepared, rows, np.concatenate([images[part.name] for part in fold.parts]))
@@ -99,9 +101,9 @@ def _finish(
     write_parquet(fold.folder / TABLE, table)
     write_parquet(fold.folder / "quality.parquet", quality)
     with replacing(fold.folder / "quality.csv") as temporary:
-        quality.to_csv(temporary, index=False)
+        write_csv(quality, temporary)
     real_and_synthetic(training, samples, fold, *names).write(fold.folder)
-    parts = {name: about | read_json(fold.folder / name / "gan.json") for name, about in parts.items()}
+    parts = {name: about | read_signed_json(fold.folder / name / "gan.json") for name, about in parts.items()}
     seconds = round(sum(part.get("seconds", 0.0) for part in parts.values()), 2)
     return {"parts": parts, "synthetic": len(table), "seconds": seconds}
 

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from magsig_tf.atomic_files import read_json, replacing
+from magsig_tf.checksums import read_signed_json, signing, verified
 from magsig_tf.config import Settings
 from magsig_tf.errors import RunError
 from magsig_tf.execution.observer import Observer
@@ -117,7 +117,7 @@ def train_gan(
             chosen = GanLoop(parts, images, settings, place, identity, distance, observer, workers).train()
 
             def finish() -> dict[str, Any]:
-                with replacing(place / GENERATOR) as temporary:
+                with signing(place / GENERATOR) as temporary:
                     parts.evaluated.save(temporary)
                 return folder.finish({"chosen": chosen, **facts, "steps": options.gan_steps})
 
@@ -135,7 +135,7 @@ def load_generator(part_folder: Path, identity: Mapping[str, str]) -> keras.Mode
         RunError: it is missing or not finished, or belongs to another data set or split.
         DataError: its file is damaged.
     """
-    record = read_json(part_folder / RECORD) if (part_folder / RECORD).exists() else {}
+    record = read_signed_json(part_folder / RECORD) if verified(part_folder / RECORD).exists() else {}
     if record.get("status") != "done":
         found = f"found one that is {record['status']}" if record.get("status") else "found none"
         raise RunError(f"Expected a trained GAN in {part_folder}", found, "Run `magsig gan` for this fold")
@@ -188,14 +188,15 @@ class GanLoop:
             KeyboardInterrupt: after SIGINT, once the state is stored.
             WorkerLost: another process has ended.
         """
+        logged = None
         meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers)
         if meta is not None:
-            self.step, self.best = meta["step"], meta["best"]
+            self.step, self.best, logged = meta["step"], meta["best"], meta.get("log")
             self.observer.note(f"Resumed at step {self.step} of {self.options.gan_steps}")
         log: RunLog | NoLog = NoLog()
         if self.workers.is_chief:
             events = event_files(self.folder, self.settings.tensorboard, warn=self.observer.note)
-            log = RunLog(self.folder / "log.jsonl", self.step, events)
+            log = RunLog(self.folder / "log.jsonl", self.step, events, logged)
         batches = RealBatches(self.images, self.options.gan_batch, self.parts.seed_names)
         reading = batches.read(self.step, self.options.gan_steps, (self.workers.index, self.workers.count))
         with contextlib.closing(log), contextlib.closing(reading), Interruption() as interruption:
@@ -221,7 +222,7 @@ class GanLoop:
         if checks:
             self._check(log)
         if stores:
-            meta = {"identity": self.identity, "step": self.step, "best": self.best}
+            meta = {"identity": self.identity, "step": self.step, "best": self.best, "log": log.written()}
             variables = self.parts.variables()
             self.workers.from_chief(lambda: write_checkpoint(self.checkpoint_path, snapshot(variables), meta))
         if interrupted:

@@ -22,6 +22,19 @@ class MovingAverage:
 
 
 @dataclass(frozen=True)
+class TailAverage:
+    """The mean of the weights over all steps from a share of training on, as the setting `average_from` asks for.
+
+    Until then the weights are used as they are.
+
+    Args:
+        begin: Share of training, in [0, 1).
+    """
+
+    begin: float
+
+
+@dataclass(frozen=True)
 class AverageWindow:
     """The mean of the weights over every step of a window, which validation chooses.
 
@@ -49,4 +62,4 @@ class AverageWindow:
         return {round(number * steps_per_epoch / times) for number in range(1, times + 1)}
 
 
-Averaging = NoAverage | MovingAverage | AverageWindow
+Averaging = NoAverage | MovingAverage | TailAverage | AverageWindow

@@ -1,8 +1,8 @@
 """The control of the method gan: baseline, with a share of the real images sent through the GAN's resolution."""
 
-from magsig_tf.gan_options import ResampledOptions
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import ChangedImages
+from magsig_tf.models.gan_options import ResampledOptions
 
 
 class BaselineResampled(Method[ResampledOptions]):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from magsig_tf.config import MethodOptions
+from magsig_tf.data.prepared import Inputs
 from magsig_tf.methods.step import StepTensors
 from magsig_tf.seeding import seed_for
 
@@ -66,12 +67,12 @@ class UnlabelledRows:
     held-out magnification. No image of a tested case is among them.
 
     Args:
-        images: uint8 [N, height, width, 3].
+        images: uint8 [N, height, width, 3], or what stands in their place: embeddings, float32 [N, p].
         rows: Part name to rows of `images`.
         batch_size: Images in a batch.
     """
 
-    def __init__(self, images: np.ndarray, rows: Mapping[str, np.ndarray], batch_size: int):
+    def __init__(self, images: Inputs, rows: Mapping[str, np.ndarray], batch_size: int):
         self._images, self._rows, self.batch_size = images, dict(rows), batch_size
 
     def count(self, part: str) -> int:
@@ -79,7 +80,7 @@ class UnlabelledRows:
         return len(self._rows[part])
 
     def batches(self, part: str) -> Iterator[np.ndarray]:
-        """Yield the images of a part in order, float32 [batch_size, height, width, 3] in 0 to 255.
+        """Yield the images of a part in order, float32 [batch_size, height, width, 3] in 0 to 255, or embeddings.
 
         The last batch is filled up with the first images of the part, so that nothing is traced twice.
         """
@@ -129,6 +130,16 @@ class Method(Generic[OptionsT]):
     def changed_images(cls, options: OptionsT) -> ChangedImages | None:
         """Return how training batches are changed; None leaves them as they are."""
         return None
+
+    @classmethod
+    def fewest_magnifications(cls, options: OptionsT) -> int:
+        """Return how many source magnifications a run needs at least; with fewer it is refused before any training."""
+        return 1
+
+    @classmethod
+    def trains_embedding(cls, options: OptionsT) -> bool:
+        """Return whether the objective acts on the embedding; where nothing could train that, a run is refused."""
+        return False
 
     @classmethod
     def pairs_cases(cls, options: OptionsT) -> bool:

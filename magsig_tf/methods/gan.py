@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from magsig_tf.gan_options import GanOptions
 from magsig_tf.methods.contract import Method
 from magsig_tf.methods.needs import ChangedImages, FoldGansNeeded, RunNeeded
+from magsig_tf.models.gan_options import GanOptions
 
 
 class GanMethodOptions(GanOptions):

@@ -56,6 +56,16 @@ class GradientReversalMethod(Method[GradientReversalOptions]):
 
     Options = GradientReversalOptions
 
+    @classmethod
+    def fewest_magnifications(cls, options: GradientReversalOptions) -> int:
+        """Return two: with one there is nothing for the domain head to tell apart."""
+        return 2
+
+    @classmethod
+    def trains_embedding(cls, options: GradientReversalOptions) -> bool:
+        """Return true: what is reversed is the gradient of the embedding."""
+        return True
+
     def build(self) -> None:
         """Create the domain head, its optimizer and the strength."""
         import keras

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from magsig_tf.gan_options import GanOptions
+from magsig_tf.models.gan_options import GanOptions
 
 
 @dataclass(frozen=True)

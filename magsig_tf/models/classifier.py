@@ -19,10 +19,11 @@ OFFERED = 8
 
 
 def build_classifier(encoder: keras.Model, dropout: float, seed: int) -> keras.Model:
-    """Return the classifier: pixels -> embedding and logit.
+    """Return the classifier: pixels, or the embedding of another model, -> embedding and logit.
 
     Args:
-        encoder: Model named `encoder` from pixels 0..255 to embeddings [batch, p] (see `build_encoder`).
+        encoder: Model named `encoder` from pixels 0..255, or embeddings, to embeddings [batch, p] (see
+            `build_encoder`).
         dropout: Share of the embedding dropped in front of the label head while training, in [0, 1).
         seed: The run's seed; the head's first weights depend on it alone.
 
@@ -30,13 +31,14 @@ def build_classifier(encoder: keras.Model, dropout: float, seed: int) -> keras.M
         A functional model named `classifier`. Its output is a dictionary: `embedding` [batch, p], without dropout, and
         `logit` [batch, 1] of malignant, both float32 under every precision policy. The encoder is the layer `encoder`.
     """
-    pixels = keras.Input(encoder.input_shape[1:], dtype="float32", name="pixels")
-    embedding = keras.layers.Activation("linear", dtype="float32", name="embedding")(encoder(pixels))
+    shape = encoder.input_shape[1:]
+    inputs = keras.Input(shape, dtype="float32", name="pixels" if len(shape) > 1 else "features")
+    embedding = keras.layers.Activation("linear", dtype="float32", name="embedding")(encoder(inputs))
     drawn = seed_for("dropout", "label head", seed)
     x = keras.layers.Dropout(dropout, seed=drawn, dtype="float32", name="dropout")(embedding)
     kernel = keras.initializers.GlorotUniform(seed=seed_for("initialisation", "label head", seed))
     logit = keras.layers.Dense(1, kernel_initializer=kernel, dtype="float32", name="logit")(x)
-    return keras.Model(pixels, {"embedding": embedding, "logit": logit}, name="classifier")
+    return keras.Model(inputs, {"embedding": embedding, "logit": logit}, name="classifier")
 
 
 def build_domain_head(

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 from magsig_tf.errors import UsageError
-from magsig_tf.gan_options import SIZES
+from magsig_tf.models.gan_options import SIZES
 from magsig_tf.models.layers.fused_batch_normalization import FusedBatchNormalization
 from magsig_tf.models.layers.spectral_normalization import SpectralNormalization
 from magsig_tf.seeding import generator_for, seed_for

@@ -18,6 +18,7 @@ import h5py
 import keras
 
 import magsig_tf.models.layers  # noqa: F401  registers the layers
+from magsig_tf.checksums import verified
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.models.fuse import swap_batch_normalization, swap_grouped_convolution
 
@@ -39,8 +40,10 @@ def load_saved_model(path: Path) -> keras.Model:
     Layers of other packages must have been imported before: nothing is imported because a file names it.
 
     Raises:
+        ChangedError: it lies in the folder of a run or GAN and is not what was written there.
         DataError: the file is no Keras model, or needs code that is not known here.
     """
+    verified(path)
     try:
         layers = check_keras_archive(path)
         return keras.saving.load_model(path, custom_objects=layers, compile=False, safe_mode=True)

@@ -1,28 +1,37 @@
-"""The runs of a study side by side: what is missing, how settings differ, and untrained encoders beside them."""
+"""The runs of a study side by side: what is missing, what may be compared, and how settings differ."""
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from magsig_tf.config import AXES, Settings, deciding_settings
+from magsig_tf.checksums import verified
+from magsig_tf.config import AXES, BEFORE_RECIPES, Settings, deciding_settings
 from magsig_tf.config_files import read_config_file
-from magsig_tf.data.prepared import magnification_order
+from magsig_tf.data.identity import magnification_order
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.runs.run import Run
+from magsig_tf.runs.run import Run, run_name
 from magsig_tf.statistics_rule import KEY, MARK, MOVING, OLD_KEY
-from magsig_tf.workspace import Workspace
 
 SHORTEST_HASH = 6
+EVERY_SEED = -1
+"""Stands in a basis for the seed of a run that has none."""
 Basis = frozenset[tuple[str, int, int, str]]
 """What a number rests on: (holdout, patient fold, seed, hash of the split) of its runs."""
+
+
+def at_every_seed(basis: Basis) -> Basis:
+    """Return the basis of an exact method on the same splits: without seeds."""
+    return frozenset((holdout, fold, EVERY_SEED, split) for holdout, fold, _, split in basis)
+
+
+def rest_on_the_same(one: Basis, other: Basis) -> bool:
+    """Return whether two bases are one: a run without a seed counts as one of every seed."""
+    return one == other or one == at_every_seed(other) or at_every_seed(one) == other
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Group:
         batch_statistics: "reestimated", "moving" or "frozen"; the same for all its runs.
         magnifications: Those of its study, sources and holdouts, in the natural order.
         runs: By (holdout, patient fold, seed).
+        dataset: Name of its data set where those of several stand side by side, and then before the label too.
     """
 
     method: str
@@ -48,6 +58,7 @@ class Group:
     batch_statistics: str
     magnifications: tuple[str, ...]
     runs: dict[tuple[str, int, int], Run] = field(repr=False)
+    dataset: str = ""
 
     @property
     def folds(self) -> list[int]:
@@ -59,13 +70,30 @@ class Group:
         """The seeds of its runs, ascending."""
         return sorted({seed for _, _, seed in self.runs})
 
+    @property
+    def seedless(self) -> bool:
+        """Whether its method is exact: each of its runs, one a split, stands for every seed."""
+        return any(run.seedless for run in self.runs.values())
+
+    def at_seeds(self, seeds: Sequence[int]) -> Group:
+        """Return the group with each run of an exact method under each of some seeds; any other group as it is."""
+        if not self.seedless:
+            return self
+        at = {(holdout, fold, seed): run for (holdout, fold, _), run in self.runs.items() for seed in seeds}
+        return replace(self, runs=at)
+
+    def name_of(self, holdout: str, fold: int, seed: int) -> str:
+        """Return one of its runs, which may be missing, in a few words."""
+        return run_name(self.label, holdout, fold, None if self.seedless else seed)
+
     def folds_at(self, seed: int, holdouts: Sequence[str]) -> list[int]:
         """Return the patient folds that have a run of this seed at one of the holdouts."""
         return sorted({fold for holdout, fold, s in self.runs if s == seed and holdout in holdouts})
 
     def basis(self, holdouts: Sequence[str]) -> Basis:
         """Return what its numbers at these holdouts rest on."""
-        return frozenset((*key, run.split_hash) for key, run in self.runs.items() if key[0] in holdouts)
+        found = frozenset((*key, run.split_hash) for key, run in self.runs.items() if key[0] in holdouts)
+        return at_every_seed(found) if self.seedless else found
 
 
 @dataclass(frozen=True)
@@ -73,7 +101,8 @@ class Matrix:
     """All groups, and the holdouts that any of them covers.
 
     Args:
-        groups: Ordered by method, selection (oracle last), batch statistics (moving last) and config.
+        groups: Ordered by method, selection (oracle last), batch statistics (moving last) and config; those of several
+            data sets first by data set, as their runs come.
         holdouts: In the natural order of magnifications.
     """
 
@@ -98,6 +127,8 @@ class Matrix:
     def missing(self, group: Group, holdouts: Sequence[str] | None = None) -> list[tuple[str, int, int]]:
         """Return the keys of runs that a group lacks: its patient folds and seeds at each expected holdout.
 
+        Of an exact method one run a split is expected, under seed 0.
+
         Args:
             group: One of the groups.
             holdouts: Limit the answer to these.
@@ -113,8 +144,10 @@ class Matrix:
         """
         complete = [group for group in self.competing if not self.missing(group, holdouts)]
         counted = Counter(basis for basis in (group.basis(holdouts) for group in complete) if basis)
-        common = max(counted, key=lambda basis: (counted[basis], len(basis), sorted(basis)), default=None)
-        return [group for group in complete if group.basis(holdouts) == common]
+        # exact methods stand beside any seeds; groups of different seeds are not alike for having the same one beside
+        alike = {basis: sum(counted[same] for same in {basis, at_every_seed(basis)}) for basis in counted}
+        common = max(alike, key=lambda basis: (alike[basis], len(basis), sorted(basis)), default=None)
+        return [group for group in complete if common and group.basis(holdouts) in (common, at_every_seed(common))]
 
 
 def arrange(runs: Sequence[Run]) -> Matrix:
@@ -123,29 +156,39 @@ def arrange(runs: Sequence[Run]) -> Matrix:
     Raises:
         RunError: two folders hold the same run, or runs of one config differ in the rule of their batch statistics.
     """
-    by_config: dict[tuple[str, str], dict[tuple[str, int, int], Run]] = {}
+    by_config: dict[tuple[str, str, str], dict[tuple[str, int, int], Run]] = {}
     for run in runs:
-        group = by_config.setdefault((run.method, run.config_hash), {})
+        group = by_config.setdefault((run.dataset, run.method, run.config_hash), {})
         first = group.setdefault((run.holdout, run.patient_fold, run.seed), run)
         if first is not run:
             found = f"found {first.folder} and {run.folder}"
-            raise RunError(f"Expected one folder for {run.name}", found, "Remove the copy")
+            raise RunError(f"Expected one folder for {run.name}", found, "Move one of them aside")
         other = next(iter(group.values()))
         if run.batch_statistics != other.batch_statistics:
             expected = f"Expected one rule of batch statistics for {run.method} {run.config_hash}"
             found = f"found {other.batch_statistics} in {other.folder} and {run.batch_statistics} in {run.folder}"
-            raise RunError(expected, found, "Remove the runs of the older version and train them again")
+            raise RunError(expected, found, "Move the runs of the older version aside and train them again")
+        if run.seedless != other.seedless:
+            expected = f"Expected all runs of {run.method} {run.config_hash} with seeds, or all without"
+            found = f"found both, in {other.folder} and {run.folder}"
+            raise RunError(expected, found, "Move the runs of the older version aside and train them again")
     groups = []
-    for (method, config), members in by_config.items():
+    for (dataset, method, config), members in by_config.items():
         selection = "oracle" if any(run.selection == "oracle" for run in members.values()) else "source"
-        siblings = [other for name, other in by_config if name == method]
+        siblings = [other for *of, other in by_config if of == [dataset, method]]
         short = _short(config, siblings) if len(siblings) > 1 else ""
         statistics = next(iter(members.values())).batch_statistics
         marks = ("oracle" if selection == "oracle" else "", MARK if statistics == MOVING else "")
-        label = " ".join(filter(None, (method, short, *marks)))
+        label = " ".join(filter(None, (f"{dataset}:" if dataset else "", method, short, *marks)))
         magnifications = magnification_order({name for run in members.values() for name in run.magnifications})
-        groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members))
-    groups.sort(key=lambda g: (g.method, g.selection == "oracle", g.batch_statistics == MOVING, g.config_hash))
+        groups.append(Group(method, config, label, selection, statistics, tuple(magnifications), members, dataset))
+    order = list(dict.fromkeys(run.dataset for run in runs))
+    groups.sort(
+        key=lambda group: (
+            *(order.index(group.dataset), group.method, group.selection == "oracle"),
+            *(group.batch_statistics == MOVING, group.config_hash),
+        )
+    )
     return Matrix(groups, magnification_order(run.holdout for run in runs))
 
 
@@ -158,17 +201,23 @@ def _short(config: str, siblings: Sequence[str]) -> str:
 def settings_of(group: Group) -> dict[str, Any]:
     """Return what decides the outcome of a group's runs, from the config.yaml of one of them.
 
-    Operational settings and the axes of the matrix are left out, the options of the method are kept. The rule of the
+    Operational settings, the axes of the matrix, the recipe's name and what an exact method does not use are left out,
+    the options of the method are kept, and what a recipe sets is as before where the run is older. The rule of the
     batch statistics is that of the group, under its name of today; it is all there is where the run has no such file.
+    An exact method has none.
 
     Raises:
         RunError: the file is no flat YAML mapping.
     """
+    run = next(iter(group.runs.values()))
     left_out = {OLD_KEY, *AXES, *Settings.model_fields} - deciding_settings()
-    values = dict(next(iter(group.runs.values())).settings)
+    values = dict(run.settings)
     if OLD_KEY in values and "lambda_max" in values:
         values = {"reversal": "plain", "domain_normalization": "none"} | values  # all that grl had then
+    values = BEFORE_RECIPES | values if "epochs" in values else values
     values = {key: value for key, value in values.items() if key not in left_out} | {KEY: group.batch_statistics}
+    unused = {*run.record.unused_settings, *([KEY] if group.seedless else [])}
+    values = {key: value for key, value in values.items() if key not in unused}
     if isinstance(values.get("magnifications"), list):
         values["magnifications"] = sorted(map(str, values["magnifications"]))
     return values
@@ -233,102 +282,8 @@ def margin_of(folders: Iterable[Path]) -> float:
 
 
 def _named(path: Path, default: float) -> float:
-    value = read_config_file(str(path)).get(MARGIN_KEY, default) if path.is_file() else default
+    value = read_config_file(str(path)).get(MARGIN_KEY, default) if verified(path).is_file() else default
     if not isinstance(value, int | float) or not 0 < value < 1:
         expected = f"Expected {MARGIN_KEY} above 0 and below 1 in {path}"
         raise UsageError(expected, f"found {str(value)[:40]!r}", "Choose with --margin")
     return float(value)
-
-
-_AGAIN = "the next run trained with it writes it"
-
-
-@dataclass(frozen=True)
-class RandomEncoder:
-    """The embeddings of an untrained encoder, to be read at the rows of one split.
-
-    Args:
-        label: What tables print.
-        run: A run of that encoder, seed and split; its rows are meant.
-        path: File that training wrote once for the encoder and seed.
-    """
-
-    label: str
-    run: Run
-    path: Path
-
-
-def plan_random_encoders(matrix: Matrix, workspace: Workspace, dataset: str) -> tuple[list[RandomEncoder], list[str]]:
-    """Return the untrained encoder of every split and seed with a finished run, once, however many methods have one.
-
-    Args:
-        matrix: The finished runs.
-        workspace: Where they lie.
-        dataset: Name of their data set.
-
-    Returns:
-        Those that training has written, and of the others what is missing, in words.
-    """
-    planned: dict[tuple, RandomEncoder] = {}
-    absent: dict[str, None] = {}
-    for run in (run for group in matrix.groups for run in group.runs.values()):
-        encoder = run.record.encoder or "encoder"
-        label, path = f"random {encoder}", workspace.random_encoder(dataset, encoder, run.seed)
-        if not path.exists():
-            absent[f"{label} seed {run.seed}: not written yet; {_AGAIN}"] = None
-            continue
-        key = (encoder, run.seed, run.holdout, run.patient_fold, run.split_hash)
-        planned.setdefault(key, RandomEncoder(label, run, path))
-    return list(planned.values()), list(absent)
-
-
-def training_rows_missing(planned: RandomEncoder) -> str:
-    """Return a note where the file has the tested rows alone, else an empty text.
-
-    Versions that wrote it for the probes left out the cases that no split tests.
-
-    Raises:
-        RunError: the file is damaged or of other data.
-    """
-    rows, _ = _stored(planned.path, planned.run.dataset_hash)
-    whole = np.isin(planned.run.part("validation")["row"], rows).all()
-    return "" if whole else f"{planned.label} seed {planned.run.seed}: without training rows; {_AGAIN} whole"
-
-
-def random_features(path: Path, dataset_hash: str, row: np.ndarray) -> np.ndarray:
-    """Return a random encoder's features of some rows.
-
-    Args:
-        path: File that training wrote.
-        dataset_hash: Content hash of the data set that the rows are of.
-        row: Numbers of images, shape (n,).
-
-    Returns:
-        Finite float32, shape (n, p).
-
-    Raises:
-        RunError: the file is damaged, of other data, or lacks one of the rows.
-    """
-    rows, features = _stored(path, dataset_hash)
-    place = np.minimum(np.searchsorted(rows, row), len(rows) - 1)
-    if not (rows[place] == row).all() or not np.isfinite(features).all():
-        raise _damaged(path)
-    return features[place]
-
-
-def _stored(path: Path, dataset_hash: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of a file, ascending, and their features."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            found, rows, features = str(stored["dataset_hash"]), stored["row"], stored["embedding"]
-        if found == dataset_hash and features.ndim == 2 and rows.shape == features.shape[:1] and features.size:
-            return rows, features
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
-        raise _damaged(path) from error
-    raise _damaged(path)
-
-
-def _damaged(path: Path) -> RunError:
-    expected = f"Expected a random encoder's embeddings of this data set's rows in {path}"
-    remedy = "Remove it; the next run trained with that encoder writes it again"
-    return RunError(expected, "found a damaged file or one of other data", remedy)

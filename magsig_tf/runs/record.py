@@ -11,15 +11,15 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from magsig_tf.atomic_files import read_json, write_json
-from magsig_tf.errors import RunError
+from magsig_tf.checksums import read_signed_json, write_signed_json
+from magsig_tf.errors import MagsigError, RunError, reading_remedy
 from magsig_tf.parquet_files import read_parquet
 from magsig_tf.statistics_rule import RULES, Rule
 
 FILE = "run.json"
 VERSION = 2
 """Of the schema below. Files of magsig 0.1 have no version and count as 1; all that they lack has a default."""
-REMEDY = "Remove the run's folder and train it again"
+REMEDY = "Move the run's folder aside and train it again"
 
 
 class _Part(BaseModel):
@@ -59,10 +59,16 @@ class Synthetic(_Part):
     filtered: bool = True
 
 
+_SAID_WHERE_TRUE = ("seedless", "unused_settings")
+"""Keys that a record has only where they say something, so that a run with a seed is written as it always was."""
+
+
 class RunRecord(_Part):
     """The content of `run.json`; the description of a field says in words what it must be.
 
     A field that is None is absent: the run has not come so far, or an older version did not write it.
+    A run that is `seedless` is of an exact method, which draws nothing: its seed is 0, and it stands for every seed.
+    `unused_settings` are keys of its config that did not matter to it.
     """
 
     version: int = Field(1, description="a whole number")
@@ -74,6 +80,8 @@ class RunRecord(_Part):
     source_magnifications: list[str] = Field(min_length=1, description="a list of names")
     patient_fold: int = Field(description="a whole number")
     seed: int = Field(description="a whole number")
+    seedless: bool = Field(False, description="true or false")
+    unused_settings: list[str] = Field([], description="a list of config keys")
     split_hash: str = Field(description="text")
     config_hash: str = Field(description="text")
     encoder: str | None = Field(None, description="text")
@@ -87,6 +95,7 @@ class RunRecord(_Part):
     seconds: float = Field(0.0, description="a number")
     versions: dict[str, str] | None = Field(None, description="versions by package")
     chosen: Chosen | None = Field(None, description="a step, a validation loss and a state")
+    head_start: dict[str, float] | None = Field(None, description="the C and validation_loss of the head at the start")
     precision: str | None = Field(None, description="text")
     strategy: str | None = Field(None, description="text")
     steps: int | None = Field(None, description="a whole number")
@@ -104,6 +113,7 @@ class RunRecord(_Part):
     def as_json(self) -> dict[str, Any]:
         """Return plain values as `run.json` holds them."""
         found = {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
+        found = {key: value for key, value in found.items() if value or key not in _SAID_WHERE_TRUE}
         if self.chosen is not None:
             found["chosen"] = {key: value for key, value in found["chosen"].items() if value is not None}
         return found
@@ -114,9 +124,10 @@ def read_record(path: Path) -> RunRecord:
 
     Raises:
         RunError: it was written by a later version, a key is missing, or a value is of another kind.
+        ChangedError: it is not what was written.
         MagsigError: the file is no JSON object.
     """
-    return parse_record(read_json(path), path)
+    return parse_record(read_signed_json(path), path)
 
 
 def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
@@ -134,9 +145,13 @@ def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
         expected = f"Expected a run of version {VERSION} or older in {path}"
         raise RunError(expected, f"found version {version}", "Update magsig to read it")
     try:
-        return RunRecord.model_validate(found)
+        record = RunRecord.model_validate(found)
     except ValidationError as error:
         problems = error.errors()
+    else:
+        if record.seedless and record.seed:
+            raise RunError(f"Expected seed 0 of a run that has none, in {path}", f"found {record.seed}", REMEDY)
+        return record
     absent = [str(each["loc"][0]) for each in problems if each["type"] == "missing" and len(each["loc"]) == 1]
     if absent:
         raise RunError(f"Expected {', '.join(absent)} in {path}", "found none", REMEDY)
@@ -146,8 +161,8 @@ def parse_record(found: Mapping[str, Any], path: Path) -> RunRecord:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Write `run.json` of a run's folder, whole or not at all."""
-    write_json(folder / FILE, record.as_json())
+    """Write `run.json` of a run's folder, whole or not at all, with its checksum."""
+    write_signed_json(folder / FILE, record.as_json())
 
 
 COLUMNS = ("row", "part", "case", "magnification", "label", "probability")
@@ -163,15 +178,19 @@ def read_predictions(path: Path) -> pd.DataFrame:
         malignant, probability is that of malignant.
 
     Raises:
+        ChangedError: it is not what the run wrote.
         RunError: the file is missing or unreadable, lacks a column or holds one of another kind, repeats a row, or
             holds labels other than 0 and 1 or probabilities that are NaN or outside [0, 1].
     """
     try:
         frame = read_parquet(path)
         frame = frame[[*COLUMNS, *(name for name in ("logit",) if name in frame)]]
+    except MagsigError:
+        raise
     except Exception as error:  # pyarrow raises many kinds: ArrowInvalid, KeyError, OSError
         reason = "none" if not path.exists() else f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise RunError(f"Expected readable predictions in {path}", f"found {reason}", REMEDY) from error
+        remedy = reading_remedy(error, REMEDY)
+        raise RunError(f"Expected readable predictions in {path}", f"found {reason}", remedy) from error
     for name, (kind, fits) in _COLUMN_KINDS.items():
         if name in frame and not fits(frame[name]):
             found = f"found {frame[name].dtype}" + (" with gaps" if frame[name].isna().any() else "")

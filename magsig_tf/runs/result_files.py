@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from magsig_tf.atomic_files import replacing
+from magsig_tf.checksums import verified
+from magsig_tf.data.plain_text import write_csv
 from magsig_tf.errors import DataError
-from magsig_tf.parquet_files import read_parquet
+from magsig_tf.parquet_files import read_parquet, write_parquet
 
 
 def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | None = None) -> list[Path]:
@@ -25,13 +26,15 @@ def write_frame(frame: pd.DataFrame, folder: Path, name: str, csv_path: Path | N
     Returns:
         The files written.
     """
-    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
-    files: list[tuple[Path, Any]] = [(csv, frame.to_csv), (parquet, frame.to_parquet)] if name else []
-    files += [(csv_path, frame.to_csv)] if csv_path is not None else []
-    for path, write in files:
-        with replacing(path) as temporary:
-            write(temporary, index=False)
-    return [path for path, _ in files]
+    files = [folder / f"{name}.csv", folder / f"{name}.parquet"] if name else []
+    files += [csv_path] if csv_path is not None else []
+    for path in files:
+        if path.suffix == ".parquet" and path != csv_path:
+            write_parquet(path, frame)
+        else:
+            with replacing(path) as temporary:
+                write_csv(frame, temporary)
+    return files
 
 
 def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFrame | None:
@@ -43,9 +46,10 @@ def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFr
         command: What writes it anew.
 
     Raises:
+        ChangedError: it is not what a command wrote, or no longer there.
         DataError: it is damaged or lacks a column.
     """
-    if not path.is_file():
+    if not verified(path, ours=True).is_file():
         return None
     try:
         frame = read_parquet(path)
@@ -60,11 +64,17 @@ def read_result(path: Path, columns: tuple[str, ...], command: str) -> pd.DataFr
 
 
 SIGNATURE_COMMAND = "magsig signatures --compare-folds"
+DRAWS_COMMAND = f"{SIGNATURE_COMMAND} --bootstraps 50"
 AXES = ("method", "config", "holdout", "patient_fold", "seed")
 COLUMNS = {
     "signatures": (*AXES, "k", "p"),
     "signature_pairs": ("method", "config", "patient_fold", "seed", "first", "second", "jaccard", "expected"),
     "signature_predictions": (*AXES, "row", "case", "malignant", "probability"),
+    "signature_draws": (*AXES, "draw", "k", "cases_benign", "cases_malignant"),
+    "signature_pair_draws": (
+        *("method", "config", "patient_fold", "seed", "first", "second", "draw", "jaccard"),
+        *("cases_benign", "cases_malignant"),
+    ),
 }
 """The tables that claims read, and the columns that they need."""
 
@@ -77,11 +87,15 @@ class SignatureResults:
         sizes: One row per run: `AXES`, k and p.
         pairs: One row per pair of holdouts, patient fold and seed, with its Jaccard index and what chance gives.
         predictions: One row per run and test image: what the sparse classifier says.
+        draws: One row per run and draw of training cases, all runs the same draws: k.
+        pair_draws: One row per pair of holdouts, patient fold, seed and draw: the Jaccard index.
     """
 
     sizes: pd.DataFrame | None = field(repr=False)
     pairs: pd.DataFrame | None = field(repr=False)
     predictions: pd.DataFrame | None = field(repr=False)
+    draws: pd.DataFrame | None = field(default=None, repr=False)
+    pair_draws: pd.DataFrame | None = field(default=None, repr=False)
 
 
 def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
@@ -92,6 +106,7 @@ def read_signature_results(folder: Path, chosen: str = "") -> SignatureResults:
         chosen: What tells the files of a part of the runs from those of all; empty reads those of all.
 
     Raises:
+        ChangedError: a file is not what `magsig signatures` wrote.
         DataError: a file is damaged or lacks a column.
     """
     ending = f"{chosen and '-'}{chosen}.parquet"

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
-from magsig_tf.atomic_files import read_json
+from magsig_tf.checksums import FILE as CHECKSUMS
+from magsig_tf.checksums import is_expected, read_signed_json, verified
 from magsig_tf.config import Config
 from magsig_tf.config_files import read_config_file
 from magsig_tf.errors import RunError, UsageError, nearest
 from magsig_tf.runs.record import FILE, REMEDY, RunRecord, read_predictions, read_record
-from magsig_tf.statistics_rule import rule_of
-from magsig_tf.workspace import Workspace
+from magsig_tf.statistics_rule import FROZEN, rule_of
+from magsig_tf.workspace import Workspace, folder_name
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Run:
         seed: Seed of the run.
         config_hash: Hash of everything that changes what a run computes, apart from the axes above.
         planned: Its config where it was planned from one; a run that was found has `settings`.
+        dataset: Name of its data set where runs of several stand side by side; else empty.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Run:
     seed: int
     config_hash: str
     planned: Config | None = field(default=None, repr=False, compare=False)
+    dataset: str = ""
 
     @classmethod
     def of(cls, workspace: Workspace, config: Config) -> Run:
@@ -49,7 +51,8 @@ class Run:
         method, holdout, fold, seed = s.method[0], s.holdout[0], config.tested_fold, s.seed[0]
         assert s.dataset is not None, "a run's config names its data set"
         # magnifications of other data sets can hold any character, and a method's import path a colon
-        above = workspace.runs(s.dataset) / quote(method, safe=" ") / quote(holdout, safe=" ")
+        names = folder_name(method, "method"), folder_name(holdout, "magnification")
+        above = workspace.runs(s.dataset).joinpath(*names)
         place = above / f"fold{fold}-seed{seed}-{name}"
         return cls(place, method, holdout, fold, seed, name, config)
 
@@ -61,7 +64,7 @@ class Run:
             RunError: the folder holds no run, or one whose `run.json` is damaged or of a later version.
         """
         folder = Path(folder)
-        if not (folder / FILE).is_file():
+        if not verified(folder / FILE).is_file():
             remedy = "Name a run's folder, as `magsig train` prints it"
             raise RunError(f"Expected the folder of a run at {folder}", f"found no {FILE}", remedy)
         record = read_record(folder / FILE)
@@ -83,12 +86,13 @@ class Run:
     @property
     def title(self) -> str:
         """The run in words."""
-        return f"{self.method}, holdout {self.holdout}, patient fold {self.patient_fold}, seed {self.seed}"
+        seed = "" if self.seedless else f", seed {self.seed}"
+        return f"{self.method}, holdout {self.holdout}, patient fold {self.patient_fold}{seed}"
 
     @property
     def name(self) -> str:
         """The run in a few words, for lists."""
-        return run_name(self.method, self.holdout, self.patient_fold, self.seed)
+        return run_name(self.method, self.holdout, self.patient_fold, None if self.seedless else self.seed)
 
     @property
     def place(self) -> str:
@@ -102,7 +106,7 @@ class Run:
 
     def read(self) -> RunRecord | None:
         """Return `run.json` as it is now; None where the run has not begun."""
-        path = self.folder / FILE
+        path = verified(self.folder / FILE)
         return read_record(path) if path.exists() else None
 
     @property
@@ -125,8 +129,9 @@ class Run:
 
         Raises:
             RunError: the file is no flat YAML mapping.
+            ChangedError: it is not what the run wrote.
         """
-        path = self.folder / "config.yaml"
+        path = verified(self.folder / "config.yaml")
         if not path.is_file():
             return {}
         try:
@@ -155,9 +160,21 @@ class Run:
         return self.record.selection
 
     @property
+    def seedless(self) -> bool:
+        """Whether it is of an exact method, which draws nothing: it stands for a run of every seed.
+
+        A run that has not begun does not say so yet.
+        """
+        record = self.__dict__.get("record") or self.read()
+        return record is not None and record.seedless
+
+    @property
     def batch_statistics(self) -> str:
-        """The rule of the batch statistics that it was evaluated with: "reestimated", "moving" or "frozen"."""
-        return self.record.batch_statistics or rule_of({}, self.settings)
+        """The rule of the batch statistics that it was evaluated with: "reestimated", "moving" or "frozen".
+
+        An exact method trains no network: where its record names no rule, the statistics are those that it found.
+        """
+        return self.record.batch_statistics or (FROZEN if self.seedless else rule_of({}, self.settings))
 
     @property
     def precision(self) -> str:
@@ -180,6 +197,19 @@ class Run:
         other.__dict__.update(record=self.record, predictions=predictions)
         return other
 
+    def of_images(self, predictions: pd.DataFrame, *, dataset: str, dataset_hash: str, split_hash: str) -> Run:
+        """Return the run as one of several data sets side by side, on the images that all of them have.
+
+        Args:
+            predictions: With the columns of `read_predictions`; rows are numbers among the common images.
+            dataset: Name of its data set.
+            dataset_hash: Hash of the common images.
+            split_hash: Hash of its split of them.
+        """
+        other = self.with_predictions(predictions, dataset=dataset)
+        other.__dict__["record"] = self.record.with_changes(dataset_hash=dataset_hash, split_hash=split_hash)
+        return other
+
     @cached_property
     def _parts(self) -> dict[tuple[str, str | None], pd.DataFrame]:
         return {}
@@ -193,9 +223,9 @@ class Run:
         return self._parts[key]
 
 
-def run_name(method: str, holdout: str, patient_fold: int, seed: int) -> str:
-    """Return a run in a few words without a comma, for lists of runs."""
-    return f"{method} {holdout} fold {patient_fold} seed {seed}"
+def run_name(method: str, holdout: str, patient_fold: int, seed: int | None) -> str:
+    """Return a run in a few words without a comma, for lists of runs; a seed of None is left out."""
+    return f"{method} {holdout} fold {patient_fold}" + ("" if seed is None else f" seed {seed}")
 
 
 Names = Collection[str] | None
@@ -204,17 +234,19 @@ Folders = Collection[Path] | None
 
 @dataclass(frozen=True)
 class LoadedRuns:
-    """The runs of one data set.
+    """The runs of one data set, or of several side by side.
 
     Args:
-        dataset: Name of the data set.
+        dataset: Name of the data set; of several their names, joined by "+".
         runs: The finished ones, ordered by method, config, holdout, patient fold and seed.
         unfinished: Name and state ("running", "failed", ...) of the others.
+        notes: Sentences on the images that runs of several data sets have in common.
     """
 
     dataset: str
     runs: list[Run]
     unfinished: list[tuple[str, str]]
+    notes: tuple[str, ...] = ()
 
 
 def find_runs(workspace: Workspace, dataset: str, folders: Folders = None) -> list[Run]:
@@ -228,7 +260,10 @@ def find_runs(workspace: Workspace, dataset: str, folders: Folders = None) -> li
     Raises:
         RunError: the record of one is damaged or of a later version.
     """
-    found = (path.parent for path in sorted(workspace.runs(dataset).glob(f"*/*/*/{FILE}")))
+    above = workspace.runs(dataset)
+    # a run that lost its record is not a run less, which would be silent
+    lost = {path.parent for path in above.glob(f"*/*/*/{CHECKSUMS}") if is_expected(path.with_name(FILE))}
+    found = sorted(lost | {path.parent for path in above.glob(f"*/*/*/{FILE}")})
     return [Run.found(folder) for folder in found if folders is None or folder in folders]
 
 
@@ -287,7 +322,7 @@ def _chosen(found: list[Run], methods: Names, configs: Names) -> list[Run]:
 
 def _check_data(workspace: Workspace, dataset: str, finished: list[Run]) -> None:
     prepared = workspace.data(dataset) / "dataset.json"
-    wanted = read_json(prepared).get("content_hash") if prepared.exists() else finished[0].dataset_hash
+    wanted = read_signed_json(prepared).get("content_hash") if prepared.exists() else finished[0].dataset_hash
     others = [run for run in finished if run.dataset_hash != wanted]
     if others:
         found = f"found {len(others)} on other data, first {others[0].folder} with hash {others[0].dataset_hash}"
@@ -303,4 +338,4 @@ def _check_splits(runs: list[Run]) -> None:
         if first.split_hash != run.split_hash:
             expected = f"Expected one split for {run.method} {run.holdout} fold {run.patient_fold}, {first.split_hash}"
             found = f"found also {run.split_hash} in {run.folder}"
-            raise RunError(expected, found, "Remove the runs of the older split")
+            raise RunError(expected, found, "Move the runs of the older split aside")

@@ -1,4 +1,4 @@
-"""An export on disk: its numbered versions, what each says of itself, and the function that answers.
+"""An export on disk: its numbered versions, and its signatures when it is loaded.
 
 One folder per model, one numbered folder per version, as TensorFlow Serving watches them. Only `ExportedModel` needs
 TensorFlow.
@@ -7,27 +7,28 @@ TensorFlow.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from magsig_tf.atomic_files import holding, read_json, writing
-from magsig_tf.errors import DataError, UsageError
+from magsig_tf.atomic_files import read_json, writing
+from magsig_tf.checksums import FILE as CHECKSUMS
+from magsig_tf.checksums import verify_tree
+from magsig_tf.errors import DataError, MagsigError, UsageError
+from magsig_tf.locks import holding, short, sweep
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_UNFINISHED = ".exporting-"
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
-Answers = tuple[np.ndarray, list[str]]
-"""Probabilities, float32 [batch], and labels."""
+EXTRA = "assets.extra"
+"""Folder of a version for what no server reads."""
 
 
 def model_folder(root: Path, name: str) -> Path:
@@ -59,12 +60,9 @@ def writing_version(model: Path) -> Iterator[tuple[Path, Path]]:
         RunError: another process exports to the same name.
         MagsigError: the folder cannot be written.
     """
-    unfinished = f".{model.name}.exporting-"
-    with holding(model.with_name(f".{model.name}.lock"), f"the export {model.name!r}"):
-        # nobody else is at work on this name: what lies there was left by a kill
-        for left in model.parent.glob(f"{unfinished}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        folder = model.with_name(f"{unfinished}{uuid.uuid4().hex[:8]}")
+    with _holding(model):
+        _sweep(model)
+        folder = model.with_name(f".{model.name}{_UNFINISHED}{uuid.uuid4().hex[:8]}")
         place = model / str(max(versions(model), default=0) + 1)
         try:
             with writing(folder):
@@ -74,6 +72,20 @@ def writing_version(model: Path) -> Iterator[tuple[Path, Path]]:
                 os.rename(folder, place)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holding(model: Path) -> contextlib.AbstractContextManager[None]:
+    return holding(model.with_name(f".{short(model.name)}.magsig.lock"), f"the export {model.name!r}")
+
+
+def _sweep(model: Path) -> None:
+    """Remove what kills left beside a model that is held: unfinished folders whose model nobody is at work on."""
+    sweep(model.parent)
+    for left in model.parent.glob(f".*{_UNFINISHED}*"):
+        name = left.name[1:].partition(_UNFINISHED)[0]
+        free = contextlib.nullcontext() if name == model.name else _holding(model.with_name(name))
+        with contextlib.suppress(MagsigError), free:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def versions(model: Path) -> list[int]:
@@ -92,7 +104,8 @@ def find_version(model: Path) -> Path:
     """
     model = Path(model)
     for folder in (model, *(model / str(number) for number in reversed(versions(model)))):
-        if (folder / "saved_model.pb").is_file():
+        # a version that lost its graph is not passed over for an older one: opening it says what is missing
+        if (folder / "saved_model.pb").is_file() or (folder / EXTRA / CHECKSUMS).is_file():
             return folder
     found = "found none" if model.is_dir() else "found no such folder"
     remedy = "Run `magsig export` first, and pass the folder that it names"
@@ -122,6 +135,7 @@ class ExportedModel:
 
         Raises:
             UsageError: there is no SavedModel.
+            ChangedError: a file is not what `magsig export` wrote.
             DataError: it is damaged, or holds what no network needs.
         """
         import tensorflow as tf
@@ -129,8 +143,9 @@ class ExportedModel:
         from magsig_tf.serving.saved_model_check import check_saved_model
 
         folder = find_version(model)
+        verify_tree(folder, folder / EXTRA)
         check_saved_model(folder)
-        facts = folder / "assets.extra" / "export.json"
+        facts = folder / EXTRA / "export.json"
         try:
             loaded = tf.saved_model.load(str(folder))
         except Exception as error:  # damaged files raise many kinds
@@ -162,93 +177,3 @@ class ExportedModel:
             raise UsageError(expected, found, "Export a run with `magsig export`")
         answers = known[signature](**{name: tf.constant(values) for name, values in inputs.items()})
         return {name: values.numpy() for name, values in answers.items()}
-
-
-class ModelDescription(BaseModel):
-    """What one version of a model says of itself: all that `predict` needs of it.
-
-    Args:
-        folder: The version's folder.
-        name: Name of the model.
-        version: Its version.
-        size: Height and width in pixels of the images that it was trained on.
-        resize: How these were brought to their size, "squash" or "crop".
-        labels: Class names: of a probability below the threshold, and from it on.
-        threshold: In [0, 1].
-        magnifications: Those that it was trained at.
-        holdout: The magnification that was left out; empty where that is not known.
-    """
-
-    model_config = ConfigDict(strict=True, frozen=True)
-
-    folder: Path
-    name: str
-    version: int = 0
-    size: int = Field(ge=1, le=4096)
-    resize: Literal["squash", "crop"]
-    labels: tuple[str, str]
-    threshold: float = Field(0.5, ge=0, le=1, allow_inf_nan=False)
-    magnifications: tuple[str, ...]
-    holdout: str = ""
-
-    @classmethod
-    def open(cls, model: Path) -> ModelDescription:
-        """Read what the latest version of a model, or the version of that folder, says of itself.
-
-        Args:
-            model: Folder of a model with numbered versions, or of one version.
-
-        Raises:
-            UsageError: there is no exported model.
-            DataError: its `assets.extra` are missing or damaged.
-        """
-        folder = find_version(model)
-        path = folder / "assets.extra" / "export.json"
-        facts = read_json(path)
-        said = {"name": folder.resolve().parent.name, **facts, "folder": folder, "size": facts.get("image_size")}
-        for key, written in (("labels", "labels"), ("magnifications", "source_magnifications")):
-            said[key] = tuple(facts.get(written) or ())
-        try:
-            return cls.model_validate(said)
-        except ValidationError as error:
-            wrong = error.errors()[0]["loc"][0]
-            known = ", ".join(name for name in cls.model_fields if name != "folder")
-            found = f"found {wrong} {json.dumps(said.get(str(wrong)))[:80]}"
-            raise DataError(f"Expected {known} in {path}", found, "Export the model again") from error
-
-    @property
-    def title(self) -> str:
-        """The model in words."""
-        return f"{self.name} version {self.version}"
-
-    def identity(self) -> str:
-        """Return a hash of graph and weights: 64 hex digits."""
-        digest = hashlib.sha256()
-        for path in sorted([self.folder / "saved_model.pb", *(self.folder / "variables").glob("*")]):
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()
-
-    def load(self) -> Callable[[np.ndarray], Answers]:
-        """Check the SavedModel and load it with TensorFlow.
-
-        Returns:
-            A function from uint8 [batch, height, width, 3] to answers; threads may call it at once.
-
-        Raises:
-            DataError: it holds what no network needs, cannot be loaded, or does not answer as an export does.
-        """
-        exported = ExportedModel.open(self.folder)
-        signature = exported.loaded.signatures.get("serving_default")
-        outputs = set(signature.structured_outputs) if signature else set()
-        if not outputs >= {"probability", "label"}:
-            expected = f"Expected a SavedModel that gives probability and label for images in {self.folder}"
-            found = f"found the outputs {', '.join(sorted(outputs)) or 'none'}"
-            raise DataError(expected, found, "Export the run again")
-
-        def answer(pixels: np.ndarray) -> Answers:
-            said = exported.ask("serving_default", images=pixels)
-            labels = [label.decode("utf-8", "replace") for label in said["label"].reshape(-1)]
-            return said["probability"].reshape(-1), labels
-
-        return answer

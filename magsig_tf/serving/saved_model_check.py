@@ -45,7 +45,7 @@ _OPERATIONS = (
     "SpaceToBatchND SpaceToDepth",
     # pictures
     "AdjustContrastv2 AdjustHue AdjustSaturation CropAndResize DecodeAndCropJpeg DecodeBmp DecodeImage DecodeJpeg",
-    "DecodePng DenseToDenseSetOperation EncodePng ExtractImagePatches ExtractJpegShape HSVToRGB",
+    "DecodePng DecodeRaw DenseToDenseSetOperation EncodePng ExtractImagePatches ExtractJpegShape HSVToRGB",
     "ImageProjectiveTransformV3 ResizeArea ResizeBicubic ResizeBicubicGrad ResizeBilinear ResizeBilinearGrad",
     "ResizeNearestNeighbor ResizeNearestNeighborGrad RGBToHSV ScaleAndTranslate ScaleAndTranslateGrad",
     # texts
@@ -155,7 +155,9 @@ def _check_objects(found: meta_graph_pb2.MetaGraphDef) -> None:
             raise ValueError(f"an object of the kind {kind}")
         if kind == "user_object" and node.user_object.identifier not in OBJECTS:
             raise ValueError(f"an object of the class {node.user_object.identifier!r:.60}")
-        if node.registered_name or node.registered_saver:
+        # Keras's Normalization: TensorFlow reads the value of a constant of the graph, and nothing else
+        constant = (kind, node.registered_name) == ("constant", "tf.TrackableConstant")
+        if (node.registered_name and not constant) or node.registered_saver:
             raise ValueError(f"an object of the class {node.registered_name or node.registered_saver!r:.60}")
 
 

@@ -9,15 +9,13 @@ from magsig_tf.linear_models.sparse_path import (
     penalty_path,
     solve_at,
 )
+from magsig_tf.signatures.alignment import Matching, debiased_cka, linear_cka, match_dimensions, matched_correlations
 from magsig_tf.signatures.overlap import (
-    Matching,
     Overlap,
     PermutedOverlap,
     chance_of_sharing,
     expected_jaccard,
     fewest_shared,
-    linear_cka,
-    match_dimensions,
     measure_overlap,
     permuted_overlap,
 )
@@ -36,6 +34,7 @@ from magsig_tf.signatures.within_fold import bootstrap_selections, half_sample_s
 __all__ = ["CrossValidation", "SparsePath", "cross_validate", "fit_sparse_path", "largest_penalty", "penalty_path"]
 __all__ += ["FittedSignatures", "Signature", "fit_signature", "fit_signatures", "solve_at"]
 __all__ += ["Overlap", "chance_of_sharing", "expected_jaccard", "fewest_shared", "measure_overlap"]
-__all__ += ["Matching", "PermutedOverlap", "linear_cka", "match_dimensions", "permuted", "permuted_overlap"]
+__all__ += ["Matching", "debiased_cka", "linear_cka", "match_dimensions", "matched_correlations"]
+__all__ += ["PermutedOverlap", "permuted", "permuted_overlap"]
 __all__ += ["Stability", "nogueira_stability", "permuted_stability", "same_stability_p_value"]
 __all__ += ["FalseSelections", "bootstrap_selections", "bound_false_selections", "half_sample_selections"]

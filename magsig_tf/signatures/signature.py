@@ -111,7 +111,7 @@ class Signature:
             raise DataError(expected, f"found {embedding.shape}", "Use the encoder that the signature was fitted to")
         chosen = embedding[:, self.indices].astype(np.float64)
         if not np.isfinite(chosen).all():
-            raise DataError("Expected finite embeddings", "found NaN or infinity", "Remove those rows")
+            raise DataError("Expected finite embeddings", "found NaN or infinity", "Leave those rows out")
         return expit((chosen - self.mean) / self.scale @ self.coefficients + self.intercept)
 
 

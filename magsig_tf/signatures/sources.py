@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf import reasons
-from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
+from magsig_tf.data.embeddings_file import Embeddings, read_embeddings, read_embeddings_of_others
 from magsig_tf.errors import DataError, UsageError
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.reasons import Reason, joined
-from magsig_tf.runs.matrix import Matrix, RandomEncoder, plan_random_encoders, random_features, training_rows_missing
+from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features, training_rows_missing
 from magsig_tf.runs.run import Run, run_name
 from magsig_tf.signatures.signature import Signature, fit_signature
 from magsig_tf.statistics.cases import FEWEST_CASES, case_multiplicities
-from magsig_tf.statistics.intervals import Bootstrapped, interval
+from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
 from magsig_tf.statistics.replicates import Replicates, image_units
 from magsig_tf.workspace import Workspace
 
@@ -35,7 +36,7 @@ def silent(done: int, total: int) -> None:
     """Take the number of steps done and of all, and say nothing."""
 
 
-_REMEDY = "Remove the run's folder and train it again"
+_REMEDY = "Move the run's folder aside and train it again"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Source:
         seed: Seed of the run.
         data: Content hash of the data set, or the name of the file; seeds the draws.
         features: File of an untrained encoder's embeddings, which take the place of the run's.
+        names_are_exact: Whether names in a file of another model that may be one are kept apart.
+        seedless: Whether the run is of an exact method, and stands for every seed.
     """
 
     path: Path
@@ -63,11 +66,13 @@ class Source:
     seed: int
     data: str
     features: Path | None = None
+    names_are_exact: bool = False
+    seedless: bool = False
 
     @property
     def name(self) -> str:
         """The source in words, as notes write it."""
-        axes = (self.label, self.holdout, self.patient_fold, self.seed)
+        axes = (self.label, self.holdout, self.patient_fold, None if self.seedless else self.seed)
         return self.path.name if self.method == STRANGER else run_name(*axes)
 
     @property
@@ -84,7 +89,7 @@ class Source:
             RunError: the file of an untrained encoder is damaged or of other data.
         """
         if self.method == STRANGER:
-            return read_embeddings(self.path)
+            return read_embeddings_of_others(self.path, names_are_exact=self.names_are_exact)
         embeddings = read_embeddings(self.path, _REMEDY)
         if self.features is None:
             return embeddings
@@ -125,8 +130,12 @@ def sources_of_random_encoders(matrix: Matrix, workspace: Workspace, dataset: st
     return [_source_of(each.run, UNTRAINED, "", label, each.path) for label, each in named], absent
 
 
-def sources_of_files(paths: Sequence[Path]) -> list[Source]:
+def sources_of_files(paths: Sequence[Path], *, names_are_exact: bool = False) -> list[Source]:
     """Return one source per file; each takes the place of a holdout.
+
+    Args:
+        paths: The files.
+        names_are_exact: Whether names that may be one are kept apart.
 
     Raises:
         UsageError: two files have the same name.
@@ -134,7 +143,8 @@ def sources_of_files(paths: Sequence[Path]) -> list[Source]:
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         raise UsageError("Expected files with different names", f"found {', '.join(names)}", "Rename one of them")
-    return [Source(path, STRANGER, "", STRANGER, path.stem, 0, 0, path.stem) for path in paths]
+    exact = names_are_exact
+    return [Source(path, STRANGER, "", STRANGER, path.stem, 0, 0, path.stem, names_are_exact=exact) for path in paths]
 
 
 def _place(matrix: Matrix, run: Run) -> tuple[int, int, int]:
@@ -143,7 +153,7 @@ def _place(matrix: Matrix, run: Run) -> tuple[int, int, int]:
 
 def _source_of(run: Run, method: str, config: str, label: str, features: Path | None = None) -> Source:
     axes = (run.holdout, run.patient_fold, run.seed, run.dataset_hash)
-    return Source(run.folder / "embeddings.npz", method, config, label, *axes, features)
+    return Source(run.folder / "embeddings.npz", method, config, label, *axes, features, seedless=run.seedless)
 
 
 def _labels(planned: Sequence[RandomEncoder], matrix: Matrix) -> dict[tuple[str, str], str]:
@@ -183,9 +193,10 @@ def _scores(
         names: What the draws are for; the same names and cases give the same draws, so that methods are paired.
 
     Returns:
-        `auc`, `auc_low`, `auc_high` and so on, `cases_benign`, `cases_malignant` and `images`; the reasons.
+        `auc`, `auc_low`, `auc_high`, `auc_interval` and so on, `cases_benign`, `cases_malignant`, `images`; reasons.
     """
     columns: dict[str, object] = {f"{name}{end}": float("nan") for name in SCORES for end in ("", "_low", "_high")}
+    columns |= {f"{name}_interval": INTERVAL_KIND for name in SCORES}
     counted = ("cases_benign", "cases_malignant", "images")
     if not len(label):
         return columns | dict.fromkeys(counted, 0), [Reason(reasons.NO_TEST_ROWS, "no test rows")]
@@ -206,8 +217,10 @@ def _scores(
         if np.isnan(values[0]):
             absent.append(Reason(metric.undefined.code, f"{metric.title} not defined: {metric.undefined}"))
         elif min(counts) >= FEWEST_CASES:
-            number = Bootstrapped(values[0], values[1:], counts, metric.bounds)
-            columns[f"{name}_low"], columns[f"{name}_high"] = interval(number)
+            number = Bootstrapped(values[0], values[1:], counts, metric.bounds, trials=metric.trials(*counts))
+            found = interval(number)
+            columns |= {f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_interval": found.kind}
+            absent.append(Reason(found.reason.code, f"{metric.title} {found.reason}") if found.reason else found.reason)
     return columns, absent
 
 
@@ -253,6 +266,15 @@ def fit_sources(
         DataError: a file is missing, damaged, or not as documented.
     """
     return [_fit(source, replicates) for source in counted(sources, progress)]
+
+
+def groups_of(fitted: Sequence[SourceSignature]) -> list[list[SourceSignature]]:
+    """Return the signatures that may be compared: those of one method, config, patient fold and seed."""
+    groups: dict[tuple, list[SourceSignature]] = {}
+    for each in fitted:
+        if each.classifier is not None:
+            groups.setdefault((each.source.label, each.source.patient_fold, each.source.seed), []).append(each)
+    return list(groups.values())
 
 
 def counted(items: Sequence[Any], progress: Progress) -> Iterator[Any]:

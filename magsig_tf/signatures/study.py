@@ -18,8 +18,9 @@ from magsig_tf.data.embeddings_file import Embeddings
 from magsig_tf.parallel_work import available_cores
 from magsig_tf.reasons import Reason, joined, of_rows
 from magsig_tf.runs.result_files import write_frame
-from magsig_tf.signatures.overlap import fewest_shared, linear_cka, match_dimensions, measure_overlap, permuted_overlap
-from magsig_tf.signatures.sources import Progress, Source, SourceSignature, counted, fit_sources, silent
+from magsig_tf.signatures.alignment import debiased_cka, linear_cka, match_dimensions, matched_correlations
+from magsig_tf.signatures.overlap import fewest_shared, measure_overlap, permuted_overlap
+from magsig_tf.signatures.sources import Progress, Source, SourceSignature, counted, fit_sources, groups_of, silent
 from magsig_tf.signatures.stability import nogueira_stability, permuted_stability
 from magsig_tf.signatures.within_fold import WithinFold, measure_within_fold
 
@@ -58,8 +59,9 @@ class SignatureStudy:
         frames = {"signatures": self.runs, "signature_pairs": self.pairs, "signature_methods": self.methods}
         frames["signature_predictions"] = self.predictions
         within = vars(self.within).values() if self.within is not None else ()
-        frames |= zip(("signature_stability", "signature_tests", "selection_frequencies"), within, strict=False)
-        return {name: frame for name, frame in frames.items() if frame is not None}
+        names = ("signature_stability", "signature_tests", "selection_frequencies")
+        frames |= zip((*names, "signature_draws", "signature_pair_draws"), within, strict=False)
+        return {name: frame for name, frame in frames.items() if frame is not None and len(frame.columns)}
 
 
 def study_signatures(
@@ -120,13 +122,15 @@ OVERLAP = ("dimensions", "shared", "jaccard", "expected", "adjusted", "ceiling",
 PAIR = (
     *("first_size", "second_size", *OVERLAP, "reason", "reason_code"),
     *("control_jaccard", "control_adjusted", "control_p_value"),
-    *("matched_jaccard", "matched_adjusted", "matched_p_value", "matched_correlation", "cka", "common_images"),
+    *("matched_jaccard", "matched_adjusted", "matched_p_value", "matched_correlation", "cka", "cka_debiased"),
+    "common_images",
     *("matched_reason", "matched_reason_code"),
 )
 """What a row says of a pair: its overlap, the permuted control, and the overlap after matching; NaN where undefined."""
 NOTHING_TO_MATCH = Reason(reasons.PERMUTED, "a permutation changes neither CKA nor what a matching could add")
 NOT_COMPARED = Reason(reasons.FEWER_THAN_TWO, "not computable: fewer than two holdouts with a signature")
 CONSTANT = Reason(reasons.DOES_NOT_VARY, "an embedding does not vary")
+ONE_IMAGE = Reason(reasons.DOES_NOT_VARY, "debiased CKA is not defined: an embedding varies in too few images")
 
 
 def signature_table(fitted: Sequence[SourceSignature]) -> pd.DataFrame:
@@ -153,7 +157,7 @@ def compare_pairs(fitted: Sequence[SourceSignature], progress: Progress = silent
     Returns:
         One row per pair; docs/signatures.md lists the columns. Empty where no group has two holdouts.
     """
-    pairs = [pair for group in _groups(fitted) for pair in combinations(group, 2)]
+    pairs = [pair for group in groups_of(fitted) for pair in combinations(group, 2)]
     return pd.DataFrame([_pair(first, second) for first, second in counted(pairs, progress)])
 
 
@@ -172,43 +176,43 @@ def compare_methods(fitted: Sequence[SourceSignature], pairs: pd.DataFrame) -> p
     for label in dict.fromkeys(each.source.label for each in fitted):
         mine = [each for each in fitted if each.source.label == label]
         base = {name: mine[0].source.columns[name] for name in ("method", "config", "label")}
-        groups = [group for group in _groups(mine) if len(group) > 1]
+        groups = [group for group in groups_of(mine) if len(group) > 1]
         of_label = pairs[pairs["label"] == label] if len(pairs) else pairs
         rows += [base | {"control": bool(own)} | _summary(of_label, groups, own) for own in ("", "control_")]
     return pd.DataFrame(rows)
-
-
-def _groups(fitted: Sequence[SourceSignature]) -> list[list[SourceSignature]]:
-    """Return the signatures that may be compared: one method, config, patient fold and seed, and one length."""
-    groups: dict[tuple, list[SourceSignature]] = {}
-    for each in fitted:
-        if each.classifier is not None:
-            groups.setdefault((each.source.label, each.source.patient_fold, each.source.seed), []).append(each)
-    return list(groups.values())
 
 
 def _pair(first: SourceSignature, second: SourceSignature) -> dict[str, object]:
     row: dict[str, Any] = {name: value for name, value in first.source.columns.items() if name != "holdout"}
     row |= {"first": first.source.holdout, "second": second.source.holdout} | dict.fromkeys(PAIR, nan)
     one, other = first.selected, second.selected
+    row |= {"first_size": int(one.sum()), "second_size": int(other.sum())}
+    unlike = Reason()
     if len(one) != len(other):
-        row |= Reason(reasons.OTHER_LENGTH, "embeddings of different length").columns() | {"common_images": 0}
-        words = f"not compared: embeddings of different length, {len(one)} and {len(other)}"
-        return row | Reason(reasons.OTHER_LENGTH, words).columns("matched_")
-    overlap = measure_overlap(one, other)
-    control = permuted_overlap(overlap, f"{_name(first)} {_name(second)}")
-    row |= {"first_size": overlap.first, "second_size": overlap.second} | overlap.reason.columns()
-    row |= {name: getattr(overlap, name) for name in OVERLAP}
-    row |= {f"control_{name}": value for name, value in vars(control).items()}
+        words = f"no overlap: embeddings of different length, {len(one)} and {len(other)}"
+        unlike = Reason(reasons.OTHER_LENGTH, words)
+        row |= unlike.columns()
+    else:
+        overlap = measure_overlap(one, other)
+        control = permuted_overlap(overlap, f"{_name(first)} {_name(second)}")
+        row |= {name: getattr(overlap, name) for name in OVERLAP} | overlap.reason.columns()
+        row |= {f"control_{name}": value for name, value in vars(control).items()}
     here, there, why_not = _common(first.tested, second.tested)
     row["common_images"] = len(here)
     if why_not:
-        return row | Reason(reasons.NOT_MATCHED, f"not matched: {why_not}").columns("matched_")
-    matching = match_dimensions(here, there)
-    matched = measure_overlap(one, matching.moved(other))
-    row |= {f"matched_{name}": getattr(matched, name) for name in ("jaccard", "adjusted", "p_value")}
-    row |= {"matched_correlation": float(np.median(matching.correlation)), "cka": linear_cka(here, there)}
-    return row | (matched.reason or (CONSTANT if np.isnan(row["cka"]) else Reason())).columns("matched_")
+        return row | joined([unlike, Reason(reasons.NOT_MATCHED, f"not matched: {why_not}")]).columns("matched_")
+    row |= {"cka": linear_cka(here, there), "cka_debiased": debiased_cka(here, there)}
+    if unlike:
+        correlation, why = matched_correlations(here, there), unlike
+    else:
+        matching = match_dimensions(here, there)
+        matched = measure_overlap(one, matching.moved(other))
+        row |= {f"matched_{name}": getattr(matched, name) for name in ("jaccard", "adjusted", "p_value")}
+        correlation, why = matching.correlation, matched.reason
+    row["matched_correlation"] = float(np.median(correlation))
+    if not why and np.isnan(row["cka_debiased"]):
+        why = CONSTANT if np.isnan(row["cka"]) else ONE_IMAGE
+    return row | why.columns("matched_")
 
 
 def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarray, str]:
@@ -222,7 +226,7 @@ def _common(first: Embeddings, second: Embeddings) -> tuple[np.ndarray, np.ndarr
 
 def _summary(pairs: pd.DataFrame, groups: Sequence[Sequence[SourceSignature]], prefix: str) -> dict[str, object]:
     """Average the pairs and the stability of each group; `prefix` chooses the columns of the control."""
-    own, matched = ("jaccard", "adjusted"), ("matched_jaccard", "matched_adjusted", "cka")
+    own, matched = ("jaccard", "adjusted"), ("matched_jaccard", "matched_adjusted", "cka", "cka_debiased")
     means = ("jaccard", "expected", "adjusted", "ceiling", *matched)
     counted = {"groups": len(groups), "pairs": len(pairs)}
     if not len(pairs):

@@ -19,6 +19,7 @@ from magsig_tf.linear_models.sparse_path import fit_scaling, solve_at
 from magsig_tf.parallel_work import map_in_order
 from magsig_tf.reasons import NO_BOUND, NO_SIGNATURE, Reason, joined
 from magsig_tf.signatures import stability
+from magsig_tf.signatures.common_draws import CommonDraws
 from magsig_tf.signatures.sources import Progress, SourceSignature, silent
 from magsig_tf.statistics.cases import bootstrap_rows, complementary_halves
 
@@ -123,11 +124,15 @@ class WithinFold:
         stability: One row per run.
         tests: One row per pair of methods at the same holdout, patient fold and seed.
         frequencies: One row per run and dimension.
+        draws: One row per run and draw of training cases that all runs share; empty where there is no run.
+        pair_draws: One row per pair of holdouts and such a draw; empty where no two can be paired.
     """
 
     stability: pd.DataFrame = field(repr=False)
     tests: pd.DataFrame = field(repr=False)
     frequencies: pd.DataFrame = field(repr=False)
+    draws: pd.DataFrame = field(repr=False)
+    pair_draws: pd.DataFrame = field(repr=False)
 
 
 def measure_within_fold(
@@ -140,6 +145,8 @@ def measure_within_fold(
 ) -> WithinFold:
     """Select anew on bootstraps and on complementary half-samples of the training cases of every run.
 
+    As many draws again are shared by all runs, for claims about their sizes and overlaps.
+
     Args:
         fitted: The signatures; those without one keep a row that says so.
         bootstraps: Number B of bootstraps, 50 or more for frequencies worth reading.
@@ -150,23 +157,27 @@ def measure_within_fold(
     Raises:
         DataError: a file has gone or changed since the signature was fitted.
     """
-    each_total = bootstraps + 2 * pairs
+    each_total = 2 * bootstraps + 2 * pairs
     rows, frequencies, stabilities = [], [], {}
+    common = CommonDraws(fitted, bootstraps)
     for number, each in enumerate(fitted):
 
         def report(done: int, _: int, before: int = number * each_total) -> None:
             progress(before + done, len(fitted) * each_total)
 
-        row, table, measured = _run(each, bootstraps, pairs, processes, report)
+        row, table, measured = _run(each, common, bootstraps, pairs, processes, report)
         rows.append(each.source.columns | row)
         frequencies.append(table)
-        stabilities[each.source.label, each.source.holdout, each.source.patient_fold, each.source.seed] = measured
+        source = each.source
+        at = (source.holdout, source.patient_fold, None if source.seedless else source.seed)
+        stabilities[source.label, *at] = measured
     stable = pd.DataFrame(rows).astype({"stable": "Int64"})
-    return WithinFold(stable, _tests(stabilities), pd.concat(frequencies, ignore_index=True))
+    every = pd.concat(frequencies, ignore_index=True)
+    return WithinFold(stable, _tests(stabilities), every, common.sizes(), common.overlaps())
 
 
 def _run(
-    each: SourceSignature, bootstraps: int, pairs: int, processes: int, report: Progress
+    each: SourceSignature, common: CommonDraws, bootstraps: int, pairs: int, processes: int, report: Progress
 ) -> tuple[dict[str, object], pd.DataFrame, stability.Stability]:
     if each.classifier is None:
         nothing = stability.Stability(math.nan, math.nan, 0, math.nan, WITHOUT_SIGNATURE)
@@ -181,9 +192,13 @@ def _run(
     except DataError as error:
         words = f"no bound: {error.expected[0].lower()}{error.expected[1:]}, {error.found}"
         halves, bound = [], _bound_columns(Reason(NO_BOUND, words))
-    # bootstraps and halves in one go: starting the processes takes longer than many selections
-    selected = select_on(select, data, [*samples, *halves], processes, report)
-    drawn, halved = selected[:bootstraps], selected[bootstraps:].reshape(-1, 2, train.dimensions)
+    shared = common.samples(each, train)
+    # all in one go: starting the processes takes longer than many selections
+    selected = select_on(select, data, [*samples, *halves, *shared], processes, report)
+    drawn, halved = selected[:bootstraps], selected[bootstraps : bootstraps + len(halves)]
+    halved = halved.reshape(-1, 2, train.dimensions)
+    if shared:
+        common.keep(each, train, selected[len(selected) - len(shared) :])
     if len(halved):
         bound = _bound_columns(stability.bound_false_selections(halved))
     measured = stability.nogueira_stability(drawn)
@@ -211,12 +226,13 @@ def _bound_columns(false: stability.FalseSelections | Reason) -> dict[str, objec
 
 
 def _tests(stabilities: dict[tuple, stability.Stability]) -> pd.DataFrame:
-    """Test methods against each other where holdout, patient fold and seed are the same."""
+    """Test methods against each other where holdout, patient fold and seed are the same; None stands for every seed."""
     names = ["holdout", "patient_fold", "seed", "first", "second", "difference", "p_value"]
     rows = []
-    for ((first, *where), one), ((second, *there), other) in combinations(stabilities.items(), 2):
-        if where != there:
+    for ((first, *at, seed), one), ((second, *there, other_seed), other) in combinations(stabilities.items(), 2):
+        if at != there or (seed != other_seed and None not in (seed, other_seed)):
             continue
+        where = (*at, next((known for known in (seed, other_seed) if known is not None), 0))
         sides = ((first, one.reason), (second, other.reason))
         reason = joined(Reason(each.code, f"{label}: {each}") for label, each in sides if each)
         values = (*where, first, second, one.index - other.index, stability.same_stability_p_value(one, other))

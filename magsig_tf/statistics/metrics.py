@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from magsig_tf.errors import DataError
+
 Counts = int | np.ndarray
 """Numbers of decisions of one kind: of one sample, or of many at once."""
 LOG_LOSS_CLIP = float(np.finfo(np.float64).eps)
@@ -32,6 +34,39 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator != 0)
 
 
+def check_labels(label: ArrayLike) -> None:
+    """Refuse what is no label or decision: a NaN among them would count as malignant, or vanish.
+
+    Args:
+        label: 0 or 1, shape (n,).
+
+    Raises:
+        DataError: another value is among them.
+    """
+    values = np.asarray(label)
+    wrong = ~np.isin(values, (0, 1))
+    if wrong.any():
+        found = f"found {int(wrong.sum())} others of {wrong.size}, first {values[wrong].flat[0]}"
+        raise DataError("Expected 0 or 1 for each prediction", found, "Give 0 for benign and 1 for malignant")
+
+
+def checked_probabilities(probability: ArrayLike) -> np.ndarray:
+    """Return probabilities as float64.
+
+    Args:
+        probability: Of malignant, in [0, 1], shape (n,).
+
+    Raises:
+        DataError: one is NaN or outside [0, 1].
+    """
+    values = np.asarray(probability, float)
+    wrong = ~((values >= 0) & (values <= 1))  # true for NaN as well
+    if wrong.any():
+        found = f"found {int(wrong.sum())} others of {wrong.size}, first {values[wrong].flat[0]}"
+        raise DataError("Expected probabilities from 0 to 1", found, "Find out why the model gave them")
+    return values
+
+
 def auc(label: ArrayLike, probability: ArrayLike) -> float:
     """Return the area under the ROC curve: the Mann-Whitney statistic, a tie counts one half.
 
@@ -42,9 +77,17 @@ def auc(label: ArrayLike, probability: ArrayLike) -> float:
     Returns:
         A value in [0, 1]; NaN with one class only.
 
+    Raises:
+        DataError: a score is NaN, which has no rank, or a label is neither 0 nor 1.
+
     Source: Hanley & McNeil, Radiology 143 (1982) 29-36.
     """
+    check_labels(label)
     label, probability = np.asarray(label), np.asarray(probability, float)
+    unknown = np.isnan(probability)
+    if unknown.any():
+        found = f"found NaN in {int(unknown.sum())} of {unknown.size}"
+        raise DataError("Expected a score for each prediction", found, "Find out why the model gave them")
     benign, malignant = np.sort(probability[label == 0]), probability[label == 1]
     return float(ratio(wins(benign, malignant).sum(), len(benign) * len(malignant)))
 
@@ -71,7 +114,13 @@ def confusion(label: ArrayLike, predicted: ArrayLike) -> tuple[int, ...]:
 
 
 def decisions(label: ArrayLike, predicted: ArrayLike) -> tuple[np.ndarray, ...]:
-    """Return which are true positives, false positives, false negatives and true negatives, each shape (n,)."""
+    """Return which are true positives, false positives, false negatives and true negatives, each shape (n,).
+
+    Raises:
+        DataError: a label or a decision is neither 0 nor 1.
+    """
+    check_labels(label)
+    check_labels(predicted)
     label, predicted = np.asarray(label, bool), np.asarray(predicted, bool)
     return label & predicted, ~label & predicted, label & ~predicted, ~label & ~predicted
 
@@ -127,14 +176,24 @@ def specificity(label: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def squared_errors(label: ArrayLike, probability: ArrayLike) -> np.ndarray:
-    """Return (p - y)^2 of each prediction, shape (n,)."""
-    return (np.asarray(probability, float) - np.asarray(label, float)) ** 2
+    """Return (p - y)^2 of each prediction, shape (n,).
+
+    Raises:
+        DataError: a probability is NaN or outside [0, 1], or a label is neither 0 nor 1.
+    """
+    check_labels(label)
+    return (checked_probabilities(probability) - np.asarray(label, float)) ** 2
 
 
 def log_losses(label: ArrayLike, probability: ArrayLike) -> np.ndarray:
-    """Return the negative log-likelihood of each prediction in nats, shape (n,), clipped by `LOG_LOSS_CLIP`."""
+    """Return the negative log-likelihood of each prediction in nats, shape (n,), clipped by `LOG_LOSS_CLIP`.
+
+    Raises:
+        DataError: a probability is NaN or outside [0, 1], or a label is neither 0 nor 1.
+    """
+    check_labels(label)
     label = np.asarray(label, float)
-    clipped = np.clip(np.asarray(probability, float), LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
+    clipped = np.clip(checked_probabilities(probability), LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
     return -(label * np.log(clipped) + (1 - label) * np.log1p(-clipped))
 
 
@@ -181,9 +240,12 @@ def equal_width_bins(probability: ArrayLike, bins: int = BINS) -> np.ndarray:
     Returns:
         Integers in [0, bins), shape (n,).
 
+    Raises:
+        DataError: a probability is NaN or outside [0, 1].
+
     Source: Naeini, Cooper & Hauskrecht, AAAI 2015; Guo et al., ICML 2017.
     """
-    return np.minimum((np.asarray(probability, float) * bins).astype(np.int64), bins - 1)
+    return np.minimum((checked_probabilities(probability) * bins).astype(np.int64), bins - 1)
 
 
 def equal_mass_bins(probability: ArrayLike, bins: int = BINS) -> np.ndarray:
@@ -200,9 +262,12 @@ def equal_mass_bins(probability: ArrayLike, bins: int = BINS) -> np.ndarray:
     Returns:
         Integers in [0, bins), shape (n,).
 
+    Raises:
+        DataError: a probability is NaN or outside [0, 1].
+
     Source: the equal-mass bins of Nixon et al., CVPR workshops 2019 (adaptive calibration error).
     """
-    probability = np.asarray(probability, float)
+    probability = checked_probabilities(probability)
     below = np.searchsorted(np.sort(probability), probability, side="left")
     return bins * below // max(len(probability), 1)
 

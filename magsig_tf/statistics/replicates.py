@@ -6,7 +6,8 @@ number of concordant image pairs (ties one half) between benign case b and malig
 
     AUC = sum over b, m of w_b w_m U[b, m]  /  (benign images times malignant images, each weighted by w).
 
-Equal-mass bins are formed anew in each replicate (`equal_mass_sums`).
+Equal-mass bins of the Brier terms are formed anew in each replicate (`equal_mass_sums`). Those of calibration errors
+are the bins of the sample, so that what a replicate changes is noise alone, which can be taken off (`calibration`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from functools import cached_property
 import numpy as np
 
 from magsig_tf.statistics import metrics
+from magsig_tf.statistics.calibration import corrected_error, measured_error
+from magsig_tf.statistics.intervals import understatement
 from magsig_tf.statistics.metrics import BINS, BinSums, ratio
 
 LEVELS = ("image", "case")
+CASE_DIGITS = 12
+"""Digits kept of the mean probability of a case: sums of the same numbers in another order differ by less."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ def image_units(case: np.ndarray, label: np.ndarray, probability: np.ndarray, th
         probability: In [0, 1], shape (n,).
         threshold: An image at or above it is called malignant.
     """
-    label, probability = np.asarray(label, np.int8), np.asarray(probability, float)
+    metrics.check_labels(label)
+    label, probability = np.asarray(label, np.int8), metrics.checked_probabilities(probability)
     predicted = (probability >= threshold).astype(np.int8)
     return Units(np.asarray(case, np.int64), label, probability, predicted, (predicted == label).astype(float))
 
@@ -64,7 +70,8 @@ def case_units(images: Units, threshold: float = 0.5) -> Units:
     """Return one unit a case: its mean probability over the images of one run.
 
     Images of different runs must not be mixed here: an average over models would be an ensemble, which no run is. A
-    case that carries both labels (possible when a study splits by slide) gives one unit for each.
+    case that carries both labels (possible when a study splits by slide) gives one unit for each. Means are rounded to
+    `CASE_DIGITS` digits, so that cases of equal mean tie, whatever the order in which their images were added up.
 
     Args:
         images: The image units of one run and part.
@@ -72,7 +79,7 @@ def case_units(images: Units, threshold: float = 0.5) -> Units:
     """
     keys, unit = np.unique(images.case * 2 + images.label, return_inverse=True)
     count = np.bincount(unit, minlength=len(keys))
-    probability = np.bincount(unit, images.probability, len(keys)) / count
+    probability = np.round(np.bincount(unit, images.probability, len(keys)) / count, CASE_DIGITS)
     correct = np.bincount(unit, images.correct, len(keys)) / count
     label, called = (keys % 2).astype(np.int8), (probability >= threshold).astype(np.int8)
     return Units(keys // 2, label, probability, called, correct)
@@ -265,6 +272,53 @@ class Replicates:
     def equal_mass(self) -> BinSums:
         """Sums over equal-mass bins, formed anew in each replicate, arrays of shape (R, bins)."""
         return equal_mass_sums(self._unit_case, self.units.label, self.units.probability, self._weights)
+
+    def equal_mass_error(self, sample_only: bool = False) -> np.ndarray:
+        """Return the calibration error in equal-mass bins of each replicate, bias of few cases removed, shape (R,).
+
+        Args:
+            sample_only: Whether only that of the sample is returned, shape (1,).
+        """
+        return corrected_error(self._equal_mass_gaps, self._understated, sample_only)
+
+    def equal_width_error(self, sample_only: bool = False) -> np.ndarray:
+        """Return the same in equally wide bins."""
+        return corrected_error(self._equal_width_gaps, self._understated, sample_only)
+
+    def raw_equal_mass_error(self) -> np.ndarray:
+        """Return the calibration error in equal-mass bins as it is measured, shape (R,)."""
+        return measured_error(self._equal_mass_gaps)
+
+    def raw_equal_width_error(self) -> np.ndarray:
+        """Return the same in equally wide bins, shape (R,)."""
+        return measured_error(self._equal_width_gaps)
+
+    @cached_property
+    def _equal_mass_gaps(self) -> np.ndarray:
+        return self._gaps(metrics.equal_mass_bins(self.units.probability))
+
+    @cached_property
+    def _equal_width_gaps(self) -> np.ndarray:
+        return self._gaps(metrics.equal_width_bins(self.units.probability))
+
+    def _gaps(self, bin_of: np.ndarray) -> np.ndarray:
+        """Return (sum of labels - sum of probabilities) of each bin over the number of all units, shape (R, bins).
+
+        Bins are those of the sample in all replicates: those that hold the same predictions.
+        """
+        cases = self._weights.shape[1]
+        table = np.bincount(self._unit_case * BINS + bin_of, self.units.label - self.units.probability, cases * BINS)
+        return ratio(self._weights @ table.reshape(cases, BINS), self.count[:, None])
+
+    @cached_property
+    def _understated(self) -> float:
+        """By which resampling understates a standard error here.
+
+        A class has as many cases as would give a mean the same variance if all had equally many units (Kish, Survey
+        Sampling (1965), section 11.7), so that one large case among small ones counts as few.
+        """
+        units = [np.bincount(self._unit_case[self.units.label == value]) for value in (0, 1)]
+        return understatement([each.sum() ** 2 / (each**2).sum() for each in units if len(each)])
 
     def _weighted_sum(self, values: np.ndarray) -> np.ndarray:
         return self._weights @ np.bincount(self._unit_case, values, self._weights.shape[1])

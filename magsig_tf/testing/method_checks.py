@@ -29,6 +29,7 @@ from magsig_tf.methods.needs import FoldGansNeeded
 from magsig_tf.parquet_files import read_parquet
 from magsig_tf.registry import registry
 from magsig_tf.runs.run import Run
+from magsig_tf.testing.carrying_out import carry_out, name_of
 from magsig_tf.testing.tiny_data import tiny_dataset, write_fold
 from magsig_tf.training.changed_batches import batch_change
 from magsig_tf.training.planning import Job, needed_gans, needs_of
@@ -78,7 +79,7 @@ class MethodTrial:
 
     def __init__(self, method: type[Method] | str, folder: Path, **options: Any):
         configure_tensorflow(Settings(virtual_replicas=2))
-        self.name = method if isinstance(method, str) else f"{method.__module__}:{method.__qualname__}"
+        self.name = name_of(method)
         self.options, self.folder = options, folder
         self.prepared = tiny_dataset(Workspace(folder / "first"))
 
@@ -156,12 +157,7 @@ def check_method(method: type[Method] | str, **options: Any) -> None:
         AssertionError: it does not; the message says which check failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        trial = MethodTrial(method, Path(folder), **options)
-        for check in CHECKS:
-            try:
-                check(trial)
-            except AssertionError as error:
-                raise AssertionError(f"{trial.name}, {check.__name__}: {error}") from error
+        carry_out(CHECKS, MethodTrial(method, Path(folder), **options))
 
 
 def learns(trial: MethodTrial) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import write_json
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.embedded.write import write_array, write_dataset
+from magsig_tf.data.prepared import EmbeddedDataset, PreparedDataset
 from magsig_tf.data.resampling import downsampled
 from magsig_tf.gan.fold import FoldGans
 from magsig_tf.seeding import generator_for
@@ -70,6 +71,42 @@ def tiny_dataset(
     record = {"name": name, "size": size, "content_hash": content, "magnifications": magnifications}
     write_json(folder / "dataset.json", record)
     return PreparedDataset.open(folder)
+
+
+def tiny_embeddings(
+    workspace: Workspace,
+    name: str = "tiny-embeddings",
+    length: int = 12,
+    views: int = 1,
+    dtype: str = "float32",
+    **others: Any,
+) -> EmbeddedDataset:
+    """Write and open a data set of embeddings: dimension 0 shows the label, 1 and 2 the magnification, 3 nothing ever.
+
+    Args:
+        workspace: Where it lies.
+        name: Of the data set.
+        length: p, at least 4.
+        views: Of each image.
+        dtype: float32 or float16.
+        **others: Those of `tiny_manifest`.
+    """
+    manifest = tiny_manifest(**others)
+    random = generator_for("tiny embeddings", length)
+    cases = manifest["case"].unique()
+    case = dict(zip(cases, random.normal(0, 0.5, len(cases)), strict=True))
+    values = random.normal(size=(len(manifest), views, length))
+    values[:, :, 0] += np.where(manifest["label"] == "malignant", 1.5, -1.5)[:, None]
+    values[:, :, 0] += manifest["case"].map(case).to_numpy()[:, None]
+    place = manifest["magnification"].map(MAGNIFICATIONS.index).to_numpy()[:, None]
+    values[:, :, 1] += 2.0 * place
+    values[:, :, 2] -= 2.0 * (place % 2)
+    values[:, :, 3] = 7.0
+    folder = workspace.data(name)
+    folder.mkdir(parents=True)
+    write_array(folder / "embeddings.npy", [values], len(manifest), views, length, dtype)
+    write_dataset(folder, manifest.drop(columns=["pixel_sha256", "perceptual_hash"]), {"name": name, "report": {}})
+    return EmbeddedDataset.open(folder)
 
 
 def write_fold(fold: FoldGans, prepared: PreparedDataset, **record: object) -> FoldGans:

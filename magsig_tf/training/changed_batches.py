@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
+from magsig_tf.checksums import verified
 from magsig_tf.data.batches import Batch, Change
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.prepared import PreparedDataset, with_images
 from magsig_tf.data.resampling import downsampled, upsampled
 from magsig_tf.errors import RunError
 from magsig_tf.gan.fold import LABELS, SyntheticImages
@@ -80,7 +81,7 @@ def _usable(job: Job, synthetic: SyntheticImages, asked: ChangedImages) -> tuple
 def _judged(job: Job, synthetic: SyntheticImages, asked: ChangedImages) -> tuple[list[int], dict[str, Any]]:
     """Return the positions of the kept images, and counts by class; a resumed run reads what it judged before."""
     path, settings = job.run.folder / KEPT, job.run.config.settings
-    if not path.exists():
+    if not verified(path).exists():
         if "baseline" not in job.runs:
             raise RunError(
                 "Expected the fold's baseline run for the filter",
@@ -89,7 +90,7 @@ def _judged(job: Job, synthetic: SyntheticImages, asked: ChangedImages) -> tuple
             )
         registry("encoders").load(settings.encoder)  # its own layers must be known before it is read
         model, rows = job.runs["baseline"].folder / "model.keras", job.split.rows["train"]
-        table = filtered(synthetic, job.prepared, rows, model, asked.confidence, settings.inference_batch)
+        table = filtered(synthetic, with_images(job.prepared), rows, model, asked.confidence, settings.inference_batch)
         write_parquet(path, table)
     table = read_kept(path, len(synthetic))
     return np.flatnonzero(table["kept"]).tolist(), counts(table)
@@ -169,7 +170,7 @@ def read_kept(path: Path, available: int) -> pd.DataFrame:
         raise RunError(
             f"Expected what the filter decided on {available} images in {path}",
             "found something else",
-            "Remove the run's folder to train it again",
+            "Move the run's folder aside to train it again",
         )
     return table
 
@@ -178,7 +179,7 @@ class _Upsampled:
     """Small images that appear at the classifier's size when rows are asked for."""
 
     def __init__(self, images: np.ndarray, size: int):
-        self.images, self.shape = images, (len(images), size, size, 3)
+        self.images, self.shape, self.dtype = images, (len(images), size, size, 3), images.dtype
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return upsampled(self.images[rows], self.shape[1])

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from magsig_tf.data.batches import read_batches
+from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import RunError
 from magsig_tf.execution.evaluated_weights import StretchMean
 from magsig_tf.execution.observer import EpochSummary
@@ -23,8 +24,10 @@ from magsig_tf.methods.averaging import AverageWindow
 from magsig_tf.models.classifier import trained_weights
 from magsig_tf.statistics.metrics import auc
 from magsig_tf.training.changed_batches import batch_change
-from magsig_tf.training.evaluated_network import EvaluatedNetwork, write_outputs, write_random_encoder
-from magsig_tf.training.parts import RunParts
+from magsig_tf.training.evaluated_network import EvaluatedNetwork
+from magsig_tf.training.head_start import start_from_linear
+from magsig_tf.training.outputs import write_outputs, write_random_encoder
+from magsig_tf.training.parts import RunParts, starts_linear
 from magsig_tf.training.planning import Job
 from magsig_tf.training.selection import AveragedChoice, EpochChoice, selection_rule
 from magsig_tf.training.step import TrainingStep
@@ -43,12 +46,14 @@ class Memory:
         sums: Sums of the logged scalars over the steps of the current epoch.
         best: What is chosen so far: epoch or window, step, validation_loss, state.
         epochs_since_best: For early stopping.
+        head_start: Where the label head started as a linear one: its C, and its validation loss.
     """
 
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     best: dict[str, Any] | None = None
     epochs_since_best: int = 0
+    head_start: dict[str, float] | None = None
 
 
 class Loop:
@@ -85,6 +90,7 @@ class Loop:
         else:
             self.choice = EpochChoice(self.used, self.rule, self.checkpoint_path.with_name("best.npz"))
         self._pending: list[dict[str, Any]] = []
+        self._logged: dict[str, Any] | None = None
         self.memory = Memory()
 
     def train(self) -> dict[str, Any]:
@@ -109,11 +115,12 @@ class Loop:
             f"{describe_devices()}, {precision}, strategy {self.computed['strategy']}, "
             f"{trained:,} of {weights:,} weights trained"
         )
-        self._resume()
+        if not self._resume() and starts_linear(self.settings):
+            self._start_head()
         log: RunLog | NoLog = NoLog()
         if self.workers.is_chief:
             events = event_files(folder, self.settings.tensorboard, chance=chance, warn=self.observer.note)
-            log = RunLog(folder / "log.jsonl", self.memory.step, events)
+            log = RunLog(folder / "log.jsonl", self.memory.step, events, self._logged)
         step = TrainingStep(self.parts)
         with contextlib.closing(log), Interruption() as interruption:
             for epoch in range(self.memory.step // self.parts.plan.steps_per_epoch, self.parts.epochs):
@@ -128,7 +135,8 @@ class Loop:
             )
         chosen = self.workers.from_chief(lambda: self.choice.finish(best))
         counts = {"steps": self.memory.step, "trained_weights": trained, "all_weights": weights}
-        return {**self.said, "chosen": chosen, **self.computed, **counts}
+        start = {"head_start": self.memory.head_start} if self.memory.head_start else {}
+        return {**self.said, "chosen": chosen, **start, **self.computed, **counts}
 
     def write_outputs(self) -> dict[str, Any]:
         """Write what the run leaves, and return what its record says of it."""
@@ -140,14 +148,35 @@ class Loop:
         check = used.check_training_rows()
         for sentence in check.sentences:
             self.observer.note(sentence)
-        write_random_encoder(job.run.folder.parents[2], self.settings, job.prepared, self.observer)
+        if isinstance(job.prepared, PreparedDataset):  # what random weights make of embeddings is no control of them
+            write_random_encoder(job.run.folder.parents[2], self.settings, job.prepared, self.observer)
         return adapted | {"training_rows": asdict(check)}
 
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
+        """Go on from the last checkpoint; return whether there is one."""
         meta = resume(self.checkpoint_path, self.parts.variables(), self.identity, self.workers, self._take_windows)
         if meta is not None:
+            self._logged = meta.pop("log", None)
             self.memory = Memory(**meta)
             self.observer.note(f"Resumed at step {self.memory.step} of {self.parts.total_steps}")
+        return meta is not None
+
+    def _start_head(self) -> None:
+        """Let the label head of every process start as the chief's linear one."""
+        kernel, bias = (np.array(variable.numpy()) for variable in self.parts.classifier.get_layer("logit").weights)
+
+        def fitted() -> dict[str, float]:
+            runs = self.job.run.folder.parents[2]
+            head = start_from_linear(self.used, self.settings.encoder, self.job.split, runs)
+            kernel[:, 0], bias[0] = head.weights, head.offset
+            return {"C": head.strengths[head.chosen], "validation_loss": head.losses[head.chosen]}
+
+        self.memory.head_start = facts = self.workers.from_chief(fitted)
+        self.parts.start_head(*self.workers.share([kernel, bias]))
+        self.observer.note(
+            f"The label head starts as a logistic regression on the encoder's embeddings: C {facts['C']:g}, "
+            f"validation cross-entropy {facts['validation_loss']:.3f}"
+        )
 
     def _take_windows(self, stored: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
         """Give the choice what it had stored, and take it out of what belongs to the variables."""
@@ -165,7 +194,7 @@ class Loop:
         prepared, plan, share = self.job.prepared, self.parts.plan, (self.workers.index, self.workers.count)
         first = taken = self.memory.step - epoch * plan.steps_per_epoch
         began = time.perf_counter()
-        batches = read_batches(prepared.images, prepared.labels, plan, epoch, first, share=share, change=self.change)
+        batches = read_batches(prepared.array, prepared.labels, plan, epoch, first, share=share, change=self.change)
         interrupted = False
         with contextlib.closing(batches), self.workers.watched():
             for batch in batches:
@@ -184,14 +213,14 @@ class Loop:
                     break  # stored once it is validated: a state in between would be resumed in the next epoch
                 if interrupted or self.memory.step % self.settings.checkpoint_every == 0:
                     self._flush(log)
-                    self._store(step)
+                    self._store(step, log)
                 if interrupted:
                     raise KeyboardInterrupt
             self._flush(log)
             rate = (taken - first) * self.parts.global_batch / (time.perf_counter() - began)
             step.gather_statistics()
         self._finish_epoch(epoch, log, rate)
-        self._store(step)
+        self._store(step, log)
         if interrupted:
             raise KeyboardInterrupt
 
@@ -249,12 +278,13 @@ class Loop:
         labels = self.job.prepared.labels[self.rows]
         return loss, auc(labels, logits) if 0 < labels.sum() < len(labels) else None
 
-    def _store(self, step: TrainingStep) -> None:
+    def _store(self, step: TrainingStep, log: RunLog | NoLog) -> None:
         step.gather_statistics()
 
         def write() -> None:
             arrays = snapshot(self.parts.variables()) | self.choice.arrays()
             meta = {"identity": self.identity, **asdict(self.memory), "choice": self.choice.facts()}
+            meta["log"] = log.written()
             write_checkpoint(self.checkpoint_path, arrays, meta)
 
         self.workers.from_chief(write)

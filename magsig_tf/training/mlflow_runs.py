@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from magsig_tf.checksums import verified
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.run_log import read_log, scalars
 from magsig_tf.parquet_files import read_parquet
@@ -166,7 +167,7 @@ def numbers_of(run: Run, record: RunRecord) -> Iterator[tuple[str, float, int]]:
         Name, value and step. What is not defined is left out.
     """
     chance = 1 / len(record.source_magnifications)
-    for logged in read_log(run.folder / "log.jsonl"):
+    for logged in read_log(verified(run.folder / "log.jsonl")):
         if logged.get("kind") == "epoch":
             yield from ((name, value, logged["step"]) for name, value in scalars(logged, chance).items())
     chosen, last = record.chosen, record.steps

@@ -11,17 +11,18 @@ import tensorflow as tf
 
 from magsig_tf.config import Config, Settings
 from magsig_tf.data.batches import BatchPlan
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.data.prepared import Dataset, EmbeddedDataset
 from magsig_tf.data.splits import Split
 from magsig_tf.errors import RunError, UsageError
-from magsig_tf.execution.evaluated_weights import StretchMean, WeightAverage
+from magsig_tf.execution.evaluated_weights import StretchMean, TailMean, WeightAverage
 from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
-from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage
+from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage, TailAverage
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.models.augmentation import assign_seeds, build_augmentation, seed_generators
 from magsig_tf.models.classifier import build_classifier, freeze
 from magsig_tf.models.encoders import build_encoder, is_pretrained
+from magsig_tf.models.encoders.adapters import standardise
 from magsig_tf.models.fuse import synchronize_batch_normalization
 from magsig_tf.registry import registry
 from magsig_tf.seeding import seed_for
@@ -56,7 +57,7 @@ class RunParts:
             method averages weights and the settings say otherwise.
     """
 
-    def __init__(self, config: Config, prepared: PreparedDataset, split: Split, workers: Workers = ALONE):
+    def __init__(self, config: Config, prepared: Dataset, split: Split, workers: Workers = ALONE):
         settings, seed, name = config.settings, config.settings.seed[0], config.settings.method[0]
         method_class, options = registry("methods").load(name), config.options[name]
         train = split.rows["train"]
@@ -79,10 +80,12 @@ class RunParts:
         self.clip_norm, self.seed = settings.clip_norm, seed_for("steps", split.hash, seed)
 
         def built() -> keras.Model:
-            encoder = build_encoder(settings.encoder, (prepared.size, prepared.size, 3), settings.weights, seed)
+            encoder = build_encoder(settings.encoder, prepared.inputs.shape[1:], settings.weights, seed)
             if settings.synchronized_batch_norm:
                 encoder = synchronize_batch_normalization(encoder)
             freeze(encoder, settings.freeze_until, self.batch_statistics == FROZEN)
+            if isinstance(prepared, EmbeddedDataset):
+                standardise(encoder, prepared.inputs[train])
             return build_classifier(encoder, settings.dropout, seed)
 
         self.saved = built()
@@ -95,11 +98,16 @@ class RunParts:
             self.optimizer = build_optimizer(settings, self.classifier, self.plan.steps_per_epoch, self.precision)
             for network_name, network in self.method.networks.items():
                 self.method.optimizers[network_name].build(network.trainable_variables)
-            self.augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
+            self.augmentation: keras.layers.Layer = keras.layers.Identity(dtype="float32")  # embeddings have no range
+            if not isinstance(prepared, EmbeddedDataset):
+                self.augmentation = build_augmentation(settings.augment, seed_for("augmentation", split.hash, seed))
             self.averaging = _averaging(self.method, settings, self.batch_statistics)
-            self.average: WeightAverage | StretchMean | None = None
+            self.average: WeightAverage | StretchMean | TailMean | None = None
             if isinstance(self.averaging, MovingAverage):
                 self.average = WeightAverage(self.classifier.trainable_variables, self.averaging.decay)
+            elif isinstance(self.averaging, TailAverage):
+                first = int(self.averaging.begin * self.total_steps)
+                self.average = TailMean(self.classifier.trainable_variables, first)
             elif isinstance(self.averaging, AverageWindow):
                 self.average = StretchMean(self.classifier.trainable_variables)
             # a generator's seed depends on its place: what a method adds comes last, so that it moves nobody else's
@@ -124,13 +132,27 @@ class RunParts:
         """Return the classifier's learning rate of the next step, where its schedule has come to."""
         return float(getattr(self.optimizer, "inner_optimizer", self.optimizer).learning_rate)
 
+    def start_head(self, weights: np.ndarray, offset: np.ndarray) -> None:
+        """Give the label head its first weights; averages begin with them too.
+
+        Args:
+            weights: float32 [p, 1].
+            offset: float32 [1].
+        """
+        head = self.classifier.get_layer("logit")
+        for variable, value in ((head.kernel, weights), (head.bias, offset)):
+            variable.assign(value)
+        if isinstance(self.average, WeightAverage | TailMean):
+            for average, variable in zip(self.average.averages, self.classifier.trainable_variables, strict=True):
+                average.assign(variable.numpy())
+
     def put_weights_to_use(self, means: Sequence[Any] | None = None) -> None:
-        """Give `evaluated` the classifier's weights, or their moving average where that is on.
+        """Give `evaluated` the classifier's weights, or their average where that is on.
 
         Args:
             means: In the place of the trainable weights, in order.
         """
-        if means is None and isinstance(self.average, WeightAverage):
+        if means is None and isinstance(self.average, WeightAverage | TailMean):
             means = self.average.averages
         values = {id(variable): variable for variable in self.classifier.weights}
         if means is not None:
@@ -169,7 +191,9 @@ def _averaging(method: Method, settings: Settings, rule: str) -> Averaging:
     """Return how weights are averaged: as the method says, or else the setting."""
     declared = method.averaging()
     if declared is None:
-        return MovingAverage(settings.ema) if settings.ema else NoAverage()
+        if settings.ema:
+            return MovingAverage(settings.ema)
+        return TailAverage(settings.average_from) if settings.average_from < 1 else NoAverage()
     name = settings.method[0]
     if settings.ema:
         raise UsageError(
@@ -193,6 +217,17 @@ def batch_statistics_rule(settings: Settings) -> Rule:
     if settings.batch_statistics != "auto":
         return settings.batch_statistics
     return FROZEN if is_pretrained(settings.encoder, settings.weights) else REESTIMATED
+
+
+def starts_linear(settings: Settings) -> bool:
+    """Return whether a run's label head starts as a logistic regression; `auto` depends on the encoder's weights.
+
+    Raises:
+        UsageError: there is no such encoder.
+    """
+    if settings.head_start != "auto":
+        return settings.head_start == "linear"
+    return is_pretrained(settings.encoder, settings.weights)
 
 
 class TwoRatesAdamW(keras.optimizers.AdamW):
@@ -231,7 +266,8 @@ def build_optimizer(
     encoder = {id(variable) for variable in classifier.get_layer("encoder").trainable_variables}
     variables = classifier.trainable_variables
     head = (settings.head_learning_rate or rate) / rate
-    factors = [1.0 if id(variable) in encoder else head for variable in variables]
+    own = settings.encoder_rate if is_pretrained(settings.encoder, settings.weights) else 1.0
+    factors = [own if id(variable) in encoder else head for variable in variables]
     optimizer = TwoRatesAdamW(factors, learning_rate=schedule, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
     if precision == "mixed_float16":

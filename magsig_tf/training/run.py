@@ -8,25 +8,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from magsig_tf.atomic_files import write_text
-from magsig_tf.data.prepared import PreparedDataset
+from magsig_tf.checksums import write_signed_text
+from magsig_tf.config_files import dump_yaml
+from magsig_tf.data.prepared import Dataset, with_images
 from magsig_tf.data.splits import Split
-from magsig_tf.errors import MagsigError, RunError, UsageError
+from magsig_tf.errors import MagsigError, RunError, UsageError, in_words
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.resumption import ResumableFolder, begun
 from magsig_tf.execution.runtime import released_graphs
+from magsig_tf.execution.turns import take_turns
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers
 from magsig_tf.gan.fold import fold_status, share_synthetic_images
+from magsig_tf.locks import HeldError
 from magsig_tf.methods.needs import FoldGansNeeded, RunNeeded
 from magsig_tf.runs.record import FILE, VERSION, RunRecord, parse_record
 from magsig_tf.runs.run import Run
-from magsig_tf.training.planning import Job, needed_gans, needed_run, needs_of
+from magsig_tf.training.planning import Job, is_exact, needed_gans, needed_run, needs_of
 
 
 @released_graphs()
-def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Workers = ALONE) -> RunRecord:
+def execute(run: Run, prepared: Dataset, observer: Observer, workers: Workers = ALONE) -> RunRecord:
     """Train a run, and first what its method needs, or resume it, or return at once where it is done.
 
     Args:
@@ -52,7 +53,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
         if found:
             parse_record(found, folder.path)  # a damaged record is not to be written over
         record = opening_record(run, prepared, job.split, found)
-        write_text(run.folder / "config.yaml", yaml.safe_dump(run.config.flat(), sort_keys=False))
+        write_signed_text(run.folder / "config.yaml", dump_yaml(run.config.flat()))
         return record.as_json()
 
     try:
@@ -61,13 +62,7 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
                 return parse_record(record, folder.path)
             provide(job)
             folder.start_clock()  # what it needs has counted its own time
-            from magsig_tf.training.loop import Loop
-
-            with job.naming_plugins(), workers.watched():
-                loop = Loop(job, identity)
-                outcome = loop.train()
-            finished = workers.from_chief(lambda: folder.finish(outcome | loop.write_outputs()))
-            return parse_record(finished, folder.path)
+            return parse_record(_carry_out(job, folder, identity), folder.path)
     except UsageError:
         if workers.is_chief and not run.folder.exists():
             with contextlib.suppress(OSError):  # the first folder that is not empty ends it
@@ -75,7 +70,23 @@ def execute(run: Run, prepared: PreparedDataset, observer: Observer, workers: Wo
         raise
 
 
-def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Mapping[str, Any]) -> RunRecord:
+def _carry_out(job: Job, folder: ResumableFolder, identity: Mapping[str, str]) -> dict[str, Any]:
+    """Fit or train the run, write what it leaves, and return its finished record."""
+    workers = job.workers
+    if is_exact(job.run.method):
+        from magsig_tf.training.exact import fit_run
+
+        with job.naming_plugins(), workers.watched():
+            return workers.from_chief(lambda: folder.finish(fit_run(job)))
+    from magsig_tf.training.loop import Loop
+
+    with job.naming_plugins(), workers.watched():
+        loop = Loop(job, identity)
+        outcome = loop.train()
+    return workers.from_chief(lambda: folder.finish(outcome | loop.write_outputs()))
+
+
+def opening_record(run: Run, prepared: Dataset, split: Split, found: Mapping[str, Any]) -> RunRecord:
     """Return what `run.json` says of a run while it trains.
 
     Args:
@@ -87,6 +98,7 @@ def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Map
     from magsig_tf.training.parts import batch_statistics_rule
 
     s, axes = run.config.settings, ("method", "holdout", "patient_fold", "seed", "config_hash")
+    exact = is_exact(run.method)
     return RunRecord(
         **{name: getattr(run, name) for name in axes},
         **begun(found),
@@ -94,10 +106,12 @@ def opening_record(run: Run, prepared: PreparedDataset, split: Split, found: Map
         status="running",
         dataset=prepared.name,
         dataset_hash=prepared.content_hash,
-        encoder=s.encoder,
+        seedless=exact,
+        unused_settings=list(run.config.unused),
+        encoder=(prepared.info.get("provenance") or {}).get("encoder") if exact else s.encoder,
         split_hash=split.hash,
         selection=s.selection,
-        batch_statistics=batch_statistics_rule(s),
+        batch_statistics=None if exact else batch_statistics_rule(s),
         source_magnifications=list(split.source_magnifications),
         cases_per_class=split.cases_per_class(prepared.manifest),
         images={part: len(rows) for part, rows in split.rows.items()},
@@ -133,7 +147,7 @@ def _provide_gans(job: Job, need: FoldGansNeeded) -> None:
 
         job.observer.note(f"{job.run.title}: the GANs of its fold are trained first")
         with _needed_by(job.run, "the GANs of its fold"):
-            ensure_fold(fold, job.prepared, job.run.config.settings, job.observer, job.workers)
+            ensure_fold(fold, with_images(job.prepared), job.run.config.settings, job.observer, job.workers)
     job.synthetic = share_synthetic_images(fold, job.workers)
 
 
@@ -142,7 +156,7 @@ def _needed_by(run: Run, what: str) -> Iterator[None]:
     """Say of an error whose prerequisite failed."""
     try:
         yield
-    except (UsageError, WorkerLost):
+    except (UsageError, WorkerLost, HeldError):
         raise
     except MagsigError as error:
         found = ", ".join(filter(None, (error.expected, error.found)))
@@ -166,12 +180,14 @@ class MatrixOutcome:
 
 def execute_matrix(
     runs: Sequence[Run],
-    prepared: PreparedDataset,
+    prepared: Dataset,
     observer: Observer,
     finished: Callable[[Run, RunRecord], None] = lambda run, record: None,
     workers: Workers = ALONE,
 ) -> MatrixOutcome:
-    """Carry out runs one after another; one that fails is reported and the others go on.
+    """Carry out runs one after another; one that fails, for whatever reason, is reported and the others go on.
+
+    A run that another process trains, or whose prerequisite it trains, is put off, and waited for in the end.
 
     Args:
         runs: From `plan_matrix`.
@@ -181,23 +197,44 @@ def execute_matrix(
         workers: The processes that train each run together.
 
     Raises:
+        UsageError: nothing could be trained, because something was asked for that does not exist.
         WorkerLost: another process has ended; this one can train nothing more.
     """
-    outcome = MatrixOutcome([], [], [])
+    outcome, put_off = MatrixOutcome([], [], []), set[int]()
     done = workers.from_chief(lambda: [run.status == "done" for run in runs])
-    for run, done_before in zip(runs, done, strict=True):
-        if done_before:
-            execute(run, prepared, observer, workers)  # checks that data and split are still the same
-            outcome.skipped.append(run)
-            continue
+
+    def work(place: int) -> None:
+        run = runs[place]
+        done_before = done[place] or (place in put_off and run.status == "done")
         try:
-            record = execute(run, prepared, observer, workers)
-        except (UsageError, WorkerLost):
+            record = execute(run, prepared, observer, workers)  # of one that is done, checks data and split alone
+        except WorkerLost:
             raise
-        except MagsigError as error:
-            outcome.failed.append((run, str(error)))
-            observer.note(f"Failed: {run.title}. {error}")
-            continue
+        except Exception as error:
+            if isinstance(error, HeldError) and workers.count == 1:
+                put_off.add(place)
+                raise
+            if not _is_of_one_run(error, runs, outcome, workers):
+                raise
+            said = in_words(error)
+            outcome.failed.append((run, said))
+            observer.note(f"Failed: {run.title}. {said}")
+            return
+        if done_before:
+            outcome.skipped.append(run)
+            return
         outcome.done.append(run)
         finished(run, record)
+
+    take_turns(range(len(runs)), work, observer.note)
     return outcome
+
+
+def _is_of_one_run(error: Exception, runs: Sequence[Run], outcome: MatrixOutcome, workers: Workers) -> bool:
+    """Return whether an error concerns one run, so that the others go on."""
+    if isinstance(error, UsageError):
+        return bool(outcome.done or outcome.skipped)  # before the first run it is the call that cannot be carried out
+    if isinstance(error, MagsigError):
+        return True
+    # after a fault in one of several processes the others wait for it, and cannot be told
+    return len(runs) > 1 and workers.count == 1

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from magsig_tf.workflows.auditing import audit as audit
+    from magsig_tf.workflows.embedding import embed as embed
     from magsig_tf.workflows.embeddings import probe as probe
     from magsig_tf.workflows.embeddings import signatures as signatures
     from magsig_tf.workflows.evaluation import augmentation as augmentation
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from magsig_tf.workflows.training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
+    "auditing": ("audit",),
     "preparation": ("prepare", "prepare_without_source"),
+    "embedding": ("embed",),
     "training": ("configure", "plan", "train", "gan"),
     "evaluation": ("evaluate", "compare", "claims", "augmentation"),
     "embeddings": ("signatures", "probe"),

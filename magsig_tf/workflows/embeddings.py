@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from magsig_tf.data.embeddings_file import read_embeddings
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation import arrange
 from magsig_tf.evaluation.probes.rows import Known, ProbedRows, control_rows, file_rows, plan_controls, run_rows
 from magsig_tf.evaluation.probes.summary import probe_notes, summarise_probes
 from magsig_tf.evaluation.summary.notes import run_notes
+from magsig_tf.locks import short
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.signatures.sources import sources_of_files, sources_of_random_encoders, sources_of_runs
 from magsig_tf.signatures.study import SignatureStudy, study_signatures, write_study
-from magsig_tf.workflows.finished_runs import Numbers, Progress, file_name, load_chosen, silent
+from magsig_tf.workflows.finished_runs import Numbers, Progress, file_name, load_chosen, silent, with_files
 from magsig_tf.workspace import Workspace
 
 
@@ -48,6 +49,7 @@ def signatures(
     folders: Collection[Path] = (),
     name: str = "",
     files: Sequence[Path] = (),
+    names_are_exact: bool = False,
     compare_folds: bool = False,
     bootstraps: int = 0,
     random_encoder: bool | None = None,
@@ -62,6 +64,7 @@ def signatures(
         dataset: Name of the data set, like methods, configs and folders a choice of runs.
         name: What tells the files of a part of the runs from those of all; methods and configs if not given.
         files: NPZ files of other models instead of runs.
+        names_are_exact: Whether names in these files that may be one are kept apart.
         compare_folds: Whether to compare the signatures of different holdouts.
         bootstraps: How often to draw the training cases again, for selection frequencies; 0 leaves it out.
         random_encoder: Whether the encoder before training stands beside the runs; None: unless methods are chosen.
@@ -82,7 +85,7 @@ def signatures(
         raise UsageError("Expected either --embeddings or a choice of runs", "found both", remedy)
     notes: list[str] = []
     if files:
-        title, sources = f"embeddings-{files[0].stem}", sources_of_files(files)
+        title, sources = f"embeddings-{files[0].stem}", sources_of_files(files, names_are_exact=names_are_exact)
     else:
         loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
         title, matrix = loaded.dataset, arrange(loaded.runs)
@@ -94,8 +97,12 @@ def signatures(
     study = study_signatures(
         title, sources, compare_folds=compare_folds, bootstraps=bootstraps, replicates=replicates, progress=progress
     )
-    written = write_study(study, workspace.results(), name or "-".join([*methods, *configs]))
-    return Signatures(study, [*written, *write_frame(study.runs, Path(), "", csv_path)], notes)
+    results, chosen = workspace.results(), short(name or "-".join([*methods, *configs]))
+
+    def write() -> list[Path]:
+        return [*write_study(study, results, chosen), *write_frame(study.runs, Path(), "", csv_path)]
+
+    return with_files(Signatures(study, [], notes), results / study.name, write)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ def probe(
     folders: Collection[Path] = (),
     name: str = "",
     files: Sequence[Path] = (),
+    names_are_exact: bool = False,
     replicates: int = 2000,
     workers: int | None = None,
     csv_path: Path | None = None,
@@ -134,6 +142,7 @@ def probe(
         dataset: Name of the data set, like methods, configs and folders a choice of runs.
         name: What tells the files of a part of the runs from those of all.
         files: NPZ files of other models instead of runs.
+        names_are_exact: Whether names in these files that may be one are kept apart.
         replicates: Bootstrap replicates over cases.
         workers: Processes; None takes one a core.
         csv_path: Another place for the CSV.
@@ -151,7 +160,8 @@ def probe(
     if files:
         if dataset or methods or configs:
             raise UsageError("Expected files or runs", "found --embeddings and a choice of runs", "Give one of them")
-        sets = [file_rows(read_embeddings(each.path), each.path.stem) for each in sources_of_files(files)]
+        sources = sources_of_files(files, names_are_exact=names_are_exact)
+        sets = [file_rows(each.read(), each.path.stem) for each in sources]
         title, folder, rows, total = "Probes of frozen embeddings of test cases", Path(), sets, len(sets)
         magnifications = {name for each in sets for name in each.magnification.tolist()}
         notes, absent = [], ["random encoder and colours: files of other models bring none"]
@@ -168,5 +178,6 @@ def probe(
         table = summarise_probes(
             rows, magnifications, total=total, replicates=replicates, workers=workers, progress=report
         )
-    written = write_frame(table, folder, file_name("probes", name, methods, configs, folders, files), csv_path)
-    return Numbers(Probes(title, table, [*notes, *probe_notes(table, absent)]), written)
+    written = file_name("probes", name, methods, configs, folders, files)
+    numbers = Numbers(Probes(title, table, [*notes, *probe_notes(table, absent)]), [])
+    return with_files(numbers, folder if written else None, partial(write_frame, table, folder, written, csv_path))

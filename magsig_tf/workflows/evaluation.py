@@ -4,6 +4,8 @@ Each function reads the finished runs of a data set and writes its numbers to th
 share these arguments: `dataset` is the name of the data set, None for the only one with runs. `methods` keeps these
 methods, `configs` the configs whose hash begins with one of these, `folders` the runs in these folders; empty keeps
 all.
+`evaluate` and `compare` take several data sets of the same images too: their runs stand side by side, paired by image,
+and the numbers are written to the folder that has their names, joined by "+".
 Numbers of a part of the runs are written where the part has a `name`, and never in place of those of all runs.
 `csv_path` is another place for the CSV. `progress` is told how far the calculation is.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,9 +23,21 @@ from magsig_tf.evaluation.augmentation.explanation import Explanation, augmented
 from magsig_tf.evaluation.claims.judge import Claims, judge_claims
 from magsig_tf.evaluation.comparison import Comparison
 from magsig_tf.evaluation.comparison import compare as compare_methods
+from magsig_tf.locks import short
 from magsig_tf.runs.matrix import margin_of
 from magsig_tf.runs.result_files import read_signature_results, write_frame
-from magsig_tf.workflows.finished_runs import Numbers, Progress, file_name, load_chosen, silent
+from magsig_tf.workflows.finished_runs import (
+    Found,
+    Numbers,
+    Progress,
+    choose_dataset,
+    file_name,
+    load_chosen,
+    load_side_by_side,
+    several,
+    silent,
+    with_files,
+)
 from magsig_tf.workspace import Workspace
 
 
@@ -39,7 +54,7 @@ class Evaluated(Numbers[Summary]):
 
 def evaluate(
     workspace: Workspace,
-    dataset: str | None = None,
+    dataset: str | Sequence[str] | None = None,
     *,
     methods: Sequence[str] = (),
     configs: Sequence[str] = (),
@@ -58,32 +73,42 @@ def evaluate(
         dataset: As above, like methods, configs, folders, name, csv_path and progress.
         replicates: Bootstrap replicates.
         threshold: Decision threshold, or "validation".
-        augmentation: Whether to calculate what synthetic images did, where runs used them.
+        augmentation: Whether to calculate what synthetic images did, where runs of one data set used them.
 
     Returns:
         The summary, with files `summary` and, where runs used synthetic images, `explanation`.
 
     Raises:
         UsageError: a method or config was asked for that has no run.
-        RunError: nothing is finished, or files of a run are damaged.
+        RunError: nothing is finished, files of a run are damaged, or data sets are split in different ways.
+        DataError: two data sets share no image, or a manifest is missing.
     """
-    loaded = load_chosen(workspace, dataset, methods=methods, configs=configs, folders=folders)
+    names = several(dataset)
+    if len(names) > 1:
+        loaded = load_side_by_side(workspace, names, methods=methods, configs=configs, folders=folders)
+    else:
+        loaded = load_chosen(workspace, next(iter(names), None), methods=methods, configs=configs, folders=folders)
     with progress("bootstrap") as report:
         summary = summarise(loaded, replicates=replicates, threshold=threshold, progress=report)
+    augmentation = augmentation and len(names) < 2
     explained = explain_if_augmented(loaded, workspace, replicates, progress) if augmentation else None
     folder, chosen = workspace.results() / loaded.dataset, (methods, configs, folders)
-    files = write_frame(summary.table, folder, file_name("summary", name, *chosen), csv_path)
-    if explained:
-        files += write_frame(explained.table, folder, file_name("explanation", name, *chosen))
-    return Evaluated(summary, files, explained)
+    files_of = [file_name(kind, name, *chosen) for kind in ("summary", "explanation")]
+
+    def write() -> list[Path]:
+        files = write_frame(summary.table, folder, files_of[0], csv_path)
+        return files + (write_frame(explained.table, folder, files_of[1]) if explained else [])
+
+    return with_files(Evaluated(summary, [], explained), folder if files_of[0] else None, write)
 
 
 def compare(
     workspace: Workspace,
     method: str,
     reference: str,
-    dataset: str | None = None,
+    dataset: str | Sequence[str] | None = None,
     *,
+    reference_dataset: str | Sequence[str] | None = None,
     configs: Sequence[str] = (),
     replicates: int = 2000,
     threshold: float | str = 0.5,
@@ -96,7 +121,9 @@ def compare(
         workspace: Where runs and results lie.
         method: Whose numbers come first in a difference.
         reference: Whose numbers are subtracted.
-        dataset: As above, like configs, csv_path and progress.
+        dataset: As above, like configs, csv_path and progress. Of several, two methods are compared within each; the
+            same method twice is compared across them.
+        reference_dataset: Where the reference is taken from, if not from the data set of the method.
         replicates: Bootstrap replicates.
         threshold: Decision threshold, or "validation".
 
@@ -105,16 +132,26 @@ def compare(
 
     Raises:
         UsageError: a method or config has no run.
-        RunError: nothing is finished, no two runs can be paired, or files of a run are damaged.
+        RunError: nothing is finished, no two runs can be paired, files of a run are damaged, or data sets are split in
+            different ways.
+        DataError: two data sets share no image, or a manifest is missing.
     """
+    names, others = several(dataset), several(reference_dataset)
+    if others and not names:
+        names = [choose_dataset(workspace, None)]
+    together = list(dict.fromkeys([*names, *others]))
     # all methods are read: the draws of cases, and the names of the rows, are those of the summary
-    loaded = load_chosen(workspace, dataset, configs=configs)
+    if len(together) > 1:
+        loaded = load_side_by_side(workspace, together, configs=configs)
+    else:
+        loaded = load_chosen(workspace, next(iter(together), None), configs=configs)
+    sides = (names, others) if others and len(together) > 1 else None
     with progress("bootstrap") as report:
         comparison = compare_methods(
-            loaded, method, reference, replicates=replicates, threshold=threshold, progress=report
+            loaded, method, reference, sides=sides, replicates=replicates, threshold=threshold, progress=report
         )
     name = file_name(comparison_name(method, reference), "", configs)
-    return Numbers(comparison, write_frame(comparison.table, workspace.results() / loaded.dataset, name, csv_path))
+    return _with_files(comparison, workspace.results() / loaded.dataset, name, csv_path)
 
 
 def claims(
@@ -156,7 +193,7 @@ def claims(
             loaded, workspace, margin=margin, replicates=replicates, results=results, claims=file, progress=report
         )
     kind = f"claims-of-{file.stem}" if file else "claims"
-    return Numbers(judged, write_frame(judged.table, folder, file_name(kind, name, configs, folders), csv_path))
+    return _with_files(judged, folder, file_name(kind, name, configs, folders), csv_path)
 
 
 def augmentation(
@@ -187,12 +224,17 @@ def augmentation(
     with progress("augmentation") as report:
         explained = explain(loaded, workspace, replicates=replicates, progress=report)
     name = file_name("explanation", "", methods, configs)
-    return Numbers(explained, write_frame(explained.table, workspace.results() / loaded.dataset, name, csv_path))
+    return _with_files(explained, workspace.results() / loaded.dataset, name, csv_path)
+
+
+def _with_files(found: Found, folder: Path, name: str, csv_path: Path | None) -> Numbers[Found]:
+    write = partial(write_frame, found.table, folder, name, csv_path)
+    return with_files(Numbers(found, []), folder if name else None, write)
 
 
 def comparison_name(method: str, reference: str) -> str:
     """Return the name of the result files of a comparison, without their ending."""
-    return f"comparison-{quote(method, safe='')}-{quote(reference, safe='')}"
+    return short(f"comparison-{quote(method, safe='')}-{quote(reference, safe='')}")
 
 
 def explain_if_augmented(

@@ -12,22 +12,25 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from magsig_tf.atomic_files import read_json
+from magsig_tf.checksums import read_signed_json
 from magsig_tf.data.embeddings_file import read_embeddings
-from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.errors import DataError, RunError, UsageError, nearest
+from magsig_tf.data.identity import same_magnification
+from magsig_tf.data.prepared import EMBEDDINGS, IMAGES, Dataset, EmbeddedDataset, open_dataset
+from magsig_tf.errors import DataError, MagsigError, RunError, UsageError, nearest
 from magsig_tf.evaluation.summary.frame import one_run_table
+from magsig_tf.execution.tensorflow_import import load_tensorflow
 from magsig_tf.runs.result_files import read_result
 from magsig_tf.runs.run import Run, find_runs, load_runs
-from magsig_tf.serving.card.model_card import FILE, CardFacts, write_model_card
+from magsig_tf.serving.card.model_card import FILE, CardFacts, served_temperature, write_model_card
 from magsig_tf.signatures.signature import fit_signature
 from magsig_tf.statistics_rule import MARK, MOVING
-from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.workflows.finished_runs import Progress, choose_dataset, silent
 from magsig_tf.workspace import Workspace
 
 if TYPE_CHECKING:
     from magsig_tf.serving.exporting.export import Export
     from magsig_tf.serving.exporting.served_model import SparseSignature
+    from magsig_tf.serving.exporting.with_encoder import EncoderInside
 
 _SAME_PENALTY = 1e-6
 
@@ -39,10 +42,12 @@ class Exported:
     Args:
         export: The version: its folder, its facts, and what the check measured.
         seeds: The runs that it was chosen from, best first; empty where the run was named.
+        remark: Why it takes embeddings though images would be expected; empty where it does not.
     """
 
     export: Export
     seeds: list[Run]
+    remark: str = ""
 
     @property
     def folder(self) -> Path:
@@ -62,6 +67,7 @@ def export(
     name: str | None = None,
     with_signature: bool = False,
     temperature: bool = False,
+    takes: str | None = None,
     output: Path = Path("saved_models"),
     progress: Progress = silent,
 ) -> Exported:
@@ -78,11 +84,13 @@ def export(
         name: Name of the model; made of method and holdout if not given.
         with_signature: Whether to serve the run's sparse signature beside the label head.
         temperature: Whether to fit a temperature on source validation and serve with it.
+        takes: Of a run on embeddings: "images" puts the encoder in front of the head, "embeddings" exports the head
+            alone; None puts the encoder there where it is known and its images are at hand.
         output: Folder of all exported models.
         progress: Called with what is being exported.
 
     Raises:
-        UsageError: runs are named in two ways or in none, or there is no such run.
+        UsageError: runs are named in two ways or in none, there is no such run, or it cannot take what was asked for.
         RunError: the run is not finished, its files are damaged, or its signature is not in the tables.
         DataError: the exported model does not answer as the run did; nothing of it stays.
     """
@@ -103,19 +111,50 @@ def export(
     from magsig_tf.serving.exporting.export import export_run, open_whole
 
     run = open_whole(folder)
-    prepared = PreparedDataset.open(workspace.data(run.record.dataset))
+    prepared = open_dataset(workspace.data(run.record.dataset))
+    encoder, remark = _encoder_inside(prepared, workspace, takes)
     name = name or default_name(run)
     with progress(f"exporting {run.title}"):
         exported = export_run(
             run,
             prepared,
+            encoder,
             root=output,
             name=name,
             signature=signature_of_run(workspace, run) if with_signature else None,
             with_temperature=temperature,
             write_card=lambda extra, version: write_card(extra, folder, name=name, version=version),
         )
-    return Exported(exported, seeds)
+    return Exported(exported, seeds, remark)
+
+
+def _encoder_inside(prepared: Dataset, workspace: Workspace, takes: str | None) -> tuple[EncoderInside | None, str]:
+    """Return what made the embeddings of a data set, where the export is to take images; and why it is not to.
+
+    Raises:
+        UsageError: the export cannot take what was asked for.
+    """
+    from magsig_tf.serving.exporting.with_encoder import EncoderInside
+    from magsig_tf.training.embedding import BATCH, recorded_embedding
+
+    if takes not in (None, IMAGES, EMBEDDINGS):
+        raise UsageError(
+            "Expected images or embeddings for --takes", f"found {takes!r}", nearest(takes, [IMAGES, EMBEDDINGS])
+        )
+    if not isinstance(prepared, EmbeddedDataset):
+        if takes == EMBEDDINGS:
+            found = f"found a run on images: {prepared.name}"
+            raise UsageError("Expected a run on embeddings for --takes embeddings", found, "Leave it out")
+        return None, ""
+    if takes == EMBEDDINGS:
+        return None, ""
+    try:
+        made = recorded_embedding(prepared, workspace)
+        return EncoderInside(made.prepared, made.network, BATCH), ""
+    except MagsigError as error:
+        if takes == IMAGES:
+            raise
+        return None, f"{error.expected}; {error.found}"
 
 
 def default_name(run: Run) -> str:
@@ -143,6 +182,7 @@ def choose_run(
         RunError: none is finished.
     """
     found = find_runs(workspace, dataset)
+    holdout = next((run.holdout for run in found if same_magnification(run.holdout, holdout)), holdout)
     for key, wanted, remedy in (
         ("method", method, "Run `magsig train --method METHOD --holdout HOLDOUT` first"),
         ("holdout", holdout, f"Run `magsig train --method {method} --holdout HOLDOUT` first"),
@@ -240,7 +280,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
     workspace, dataset = Workspace(folder.parents[4]), folder.parents[2].name
     (run,) = load_runs(workspace, dataset, folders=[folder]).runs
     described = workspace.data(run.record.dataset) / "dataset.json"
-    prepared = read_json(described) if described.exists() else {}
+    prepared = read_signed_json(described) if described.exists() else {}
     summaries = (workspace.results() / run.record.dataset).glob("summary*.parquet")
     newest_first = sorted(summaries, key=lambda path: path.stat().st_mtime, reverse=True)
     facts = CardFacts(
@@ -251,7 +291,7 @@ def write_card(extra: Path, run_folder: Path, *, name: str, version: int) -> Pat
         config=run.settings,
         export=export,
         dataset=prepared if prepared.get("content_hash") == run.dataset_hash else None,  # others may have that name
-        own=one_run_table(run, export["temperature"] if export.get("temperature_fit") else None),
+        own=one_run_table(run, served_temperature(export)),
         study=_rows_of_run(run, newest_first, ("method", "config", "holdout")),
     )
     write_model_card(extra / FILE, facts)

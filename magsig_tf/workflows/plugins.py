@@ -9,7 +9,7 @@ from magsig_tf.registry import GROUPS, PluginError, registry
 
 def list_plugins() -> pd.DataFrame:
     """Return one row a plugin: kind, name, value, source, and state ("ok", or why it is broken)."""
-    from magsig_tf.tensorflow_import import load_tensorflow
+    from magsig_tf.execution.tensorflow_import import load_tensorflow
 
     load_tensorflow()  # encoders need it
     rows = []

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from magsig_tf.checksums import ChangedError, verified
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.errors import DataError, MagsigError
 from magsig_tf.evaluation import LoadedRuns, summarise
 from magsig_tf.evaluation.claims.judge import judge_claims
 from magsig_tf.evaluation.comparison import Comparison, compare
 from magsig_tf.evaluation.curves import worst_images
+from magsig_tf.locks import holding_folder, short
+from magsig_tf.report.figures.pictures import PICTURE
 from magsig_tf.report.page.material import Material, Tile, as_data_address, read_result_tables
 from magsig_tf.report.page.report import Report, build_report
+from magsig_tf.report.page.sections import status_of
 from magsig_tf.runs.matrix import margin_of
 from magsig_tf.runs.result_files import read_result, write_frame
 from magsig_tf.workflows.evaluation import comparison_name, explain_if_augmented
-from magsig_tf.workflows.finished_runs import Progress, file_name, load_chosen, silent
+from magsig_tf.workflows.finished_runs import NotWrittenError, Progress, file_name, load_chosen, silent
 from magsig_tf.workspace import Workspace
 
 REFERENCE = "baseline"
@@ -63,10 +69,11 @@ def report(
     Raises:
         UsageError: a config has no run, or runs name different margins.
         RunError: nothing is finished, or files of a run are damaged.
-        MagsigError: a folder cannot be written.
+        NotWrittenError: a folder cannot be written; the error has how much of the study is there.
     """
-    name = quote(name or "-".join(configs), safe="")
+    name = short(quote(name or "-".join(configs), safe=""))
     loaded = load_chosen(workspace, dataset, configs=configs, folders=folders)
+    _refuse_changed(loaded, workspace)
     results = workspace.results() / loaded.dataset
     damaged = _damaged_numbers(results)
     margin = margin_of([run.folder for run in loaded.runs]) if margin is None else margin
@@ -75,13 +82,23 @@ def report(
     frames |= {comparison_name(each.method, each.reference): each.table for each in material.comparisons}
     if material.explanation:
         frames["explanation"] = material.explanation.table
-    # the numbers that were calculated anew, as their commands write them
-    numbers = [path for kind, frame in frames.items() for path in write_frame(frame, results, file_name(kind, name))]
-    for path in damaged:
-        state = "was damaged and has been written anew" if path in numbers else "is damaged and is not used"
-        material.remarks.append(f"{path.name} {state}.")
-    with progress("figures") as show:
-        built = build_report(material, output or results, f"-{name}" if name else "", show)
+    place, ending = output or results, f"-{name}" if name else ""
+    try:
+        with contextlib.ExitStack() as held:
+            for folder in sorted({os.path.realpath(results), os.path.realpath(place)}):  # in one order, whoever comes
+                held.enter_context(holding_folder(Path(folder)))
+            # the numbers that were calculated anew, as their commands write them
+            numbers = [
+                path for kind, table in frames.items() for path in write_frame(table, results, file_name(kind, name))
+            ]
+            for path in damaged:
+                state = "was damaged and has been written anew" if path in numbers else "is damaged and is not used"
+                material.remarks.append(f"{path.name} {state}.")
+            with progress("figures") as show:
+                built = build_report(material, place, ending, show)
+    except MagsigError as error:
+        nothing = StudyReport(place / f"report{ending}.html", [], [], status_of(material), [])
+        raise NotWrittenError(error, nothing) from error
     return StudyReport(**vars(built), numbers=numbers)
 
 
@@ -123,6 +140,20 @@ def _gathered(
     )
 
 
+def _refuse_changed(loaded: LoadedRuns, workspace: Workspace) -> None:
+    """Refuse files that changed which only the figures read, before minutes of calculation.
+
+    Raises:
+        ChangedError: naming the file.
+    """
+    for run in loaded.runs:
+        for name in ("config.yaml", "log.jsonl"):
+            verified(run.folder / name)
+    for folder in sorted({path.parent for path in workspace.gan(loaded.dataset).glob("*/*/fold.json")}):
+        for path in (folder / "fold.json", folder / PICTURE, (folder / PICTURE).with_suffix(".txt")):
+            verified(path)
+
+
 def _damaged_numbers(folder: Path) -> list[Path]:
     """Return the result files of earlier commands that cannot be read; a report writes them anew."""
     damaged = []
@@ -130,7 +161,7 @@ def _damaged_numbers(folder: Path) -> list[Path]:
         for path in sorted(folder.glob(pattern)):
             try:
                 read_result(path, (), "magsig report")
-            except DataError:
+            except (ChangedError, DataError):
                 damaged.append(path)
     return damaged
 
@@ -157,7 +188,8 @@ def _tiles(folder: Path, rows: Iterable[int], remarks: list[str]) -> dict[int, T
     try:
         prepared = PreparedDataset.open(folder)
     except MagsigError as error:
-        remarks.append(f"Images are not shown: {error.found or error}.")
+        said = str(error).rstrip(".") if isinstance(error, ChangedError) else error.found or error
+        remarks.append(f"Images are not shown: {said}.")
         return {}
     wanted = sorted({int(row) for row in rows if 0 <= row < len(prepared.manifest)})
     paths = prepared.manifest["path"]

@@ -12,7 +12,7 @@ from magsig_tf.config import Config
 from magsig_tf.execution.observer import Observer
 from magsig_tf.workflows.embeddings import probe, signatures
 from magsig_tf.workflows.evaluation import claims, evaluate
-from magsig_tf.workflows.finished_runs import Progress, silent
+from magsig_tf.workflows.finished_runs import NotWrittenError, Progress, silent
 from magsig_tf.workflows.preparation import prepare_without_source
 from magsig_tf.workflows.reporting import report
 from magsig_tf.workflows.step_times import STEPS, StepTimes
@@ -56,7 +56,7 @@ def reproduce(
         csv_path: Another place for the CSV of the summary.
         observer: Who watches the training.
         progress: Told how far each step after the training is.
-        step_done: Called after each step with its name and what it returned.
+        step_done: Called after each step with its name and what it returned, also where that cannot be written.
 
     Raises:
         UsageError: something was asked for that does not exist; nothing was trained.
@@ -78,7 +78,11 @@ def reproduce(
     }
     times = StepTimes.of(workspace, trained.dataset, name)
     for step in STEPS[: STEPS.index(until) + 1]:
-        with times.measuring(step, len(trained.done)):
-            reproduced.results[step] = calls[step](workspace, trained.dataset, **common)
+        try:
+            with times.measuring(step, len(trained.done)):
+                reproduced.results[step] = calls[step](workspace, trained.dataset, **common)
+        except NotWrittenError as error:
+            step_done(step, error.result)
+            raise
         step_done(step, reproduced.results[step])
     return reproduced

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.checksums import read_signed_json, verified, write_signed_json
 from magsig_tf.errors import MagsigError
+from magsig_tf.locks import short
 from magsig_tf.workspace import Workspace
 
 STEPS = ("evaluate", "signatures", "probe", "claims", "report")
@@ -37,9 +38,9 @@ class StepTimes:
     @classmethod
     def of(cls, workspace: Workspace, dataset: str, name: str) -> StepTimes:
         """Read what is there; times that cannot be read are none."""
-        path = workspace.results() / dataset / f"steps-{quote(name, safe='')}.json"
+        path = workspace.results() / dataset / f"steps-{short(quote(name, safe=''))}.json"
         try:
-            return cls(path, read_json(path) if path.exists() else {})
+            return cls(path, read_signed_json(path) if verified(path).exists() else {})
         except MagsigError:
             return cls(path, {})
 
@@ -65,7 +66,7 @@ class StepTimes:
         began = time.perf_counter()
         yield
         self.taken[step] = {"seconds": round(time.perf_counter() - began, 2), "runs": runs}
-        write_json(self.path, self.taken)
+        write_signed_json(self.path, self.taken)
 
 
 def duration(seconds: float) -> str:

@@ -14,19 +14,21 @@ import pandas as pd
 
 from magsig_tf.config import Config
 from magsig_tf.config_files import load_config
-from magsig_tf.data.prepared import PreparedDataset
-from magsig_tf.errors import MagsigError, UsageError
+from magsig_tf.data.prepared import Dataset, open_dataset, with_images
+from magsig_tf.errors import DataError, MagsigError, UsageError, in_words
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.runtime import configure_tensorflow
+from magsig_tf.execution.tensorflow_import import load_tensorflow
+from magsig_tf.execution.turns import take_turns
 from magsig_tf.execution.workers import ALONE, WorkerLost, Workers, join_workers
 from magsig_tf.gan.fold import FoldGans, fold_status
-from magsig_tf.gan_options import GanOptions
+from magsig_tf.locks import HeldError
 from magsig_tf.methods.needs import FoldGansNeeded
+from magsig_tf.models.gan_options import GanOptions
 from magsig_tf.parquet_files import read_parquet
 from magsig_tf.runs.record import RunRecord
 from magsig_tf.runs.result_files import write_frame
 from magsig_tf.runs.run import Run
-from magsig_tf.tensorflow_import import load_tensorflow
 from magsig_tf.training.mlflow_runs import MlflowRuns
 from magsig_tf.training.planning import (
     Prerequisite,
@@ -37,6 +39,7 @@ from magsig_tf.training.planning import (
     prerequisites,
 )
 from magsig_tf.training.run import execute_matrix
+from magsig_tf.workflows.finished_runs import NotWrittenError
 from magsig_tf.workflows.step_times import StepTimes, counted, duration
 from magsig_tf.workspace import Workspace
 
@@ -114,13 +117,13 @@ def plan(config: Config, workspace: Workspace, *, steps: Sequence[str] = (), nam
     return Plan(prepared.name, runs, first, estimates, left)
 
 
-def dataset_of(config: Config, workspace: Workspace) -> PreparedDataset:
+def dataset_of(config: Config, workspace: Workspace) -> Dataset:
     """Return the prepared data set of a config: the one it names, or the only one.
 
     Raises:
         UsageError: there is none of that name, or several and none was named.
     """
-    return PreparedDataset.open(workspace.data(workspace.choose_dataset(config.settings.dataset)))
+    return open_dataset(workspace.data(workspace.choose_dataset(config.settings.dataset)))
 
 
 def _seconds_of(first: Sequence[Prerequisite]) -> float:
@@ -230,11 +233,11 @@ class TrainedGans:
 
     Args:
         done: Finished folds and their `fold.json`.
-        failed: Folds that failed, and their errors.
+        failed: Folds that failed, or runs whose fold has too few images, and their errors.
     """
 
     done: list[tuple[FoldGans, dict[str, Any]]] = field(default_factory=list)
-    failed: list[tuple[FoldGans, str]] = field(default_factory=list)
+    failed: list[tuple[FoldGans | Run, str]] = field(default_factory=list)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -256,34 +259,53 @@ def gan(
 
     Raises:
         UsageError: something was asked for that does not exist; nothing was trained.
+        NotWrittenError: `csv_path` cannot be written; the GANs are trained.
         WorkerLost: another process of this training has ended.
     """
-    prepared = dataset_of(config, workspace)
-    folds = []
-    for run in plan_matrix(config, prepared, workspace):
+    prepared = with_images(dataset_of(config, workspace))
+    folds, trained = [], TrainedGans()
+    runs = plan_matrix(config, prepared, workspace)
+    for run in runs:
         options = run.config.options["gan"]
         assert isinstance(options, GanOptions)  # the registry lets no other method take the name
-        if run.seed == config.settings.seed[0]:  # every seed of the classifier shares the GANs
+        if run.seed != config.settings.seed[0]:  # every seed of the classifier shares the GANs
+            continue
+        try:
             folds.append(needed_gans(run, FoldGansNeeded(options), prepared))
+        except DataError as error:  # this fold has too few images, others may have enough
+            if len(runs) == 1:
+                raise
+            trained.failed.append((run, str(error)))
+            observer.note(f"Failed: {run.title}. {error}")
     unfinished = [fold for fold in folds if fold_status(fold) != "done"]
+    each = f" of {len(folds[0].parts)} GANs each" if folds else ""
     observer.note(
-        f"Data set {prepared.name}: {counted(len(folds), 'fold')} of {len(folds[0].parts)} GANs each, "
+        f"Data set {prepared.name}: {counted(len(folds), 'fold')}{each}, "
         f"{len(folds) - len(unfinished)} of them done before."
     )
     workers = _workers(config, bool(unfinished), observer)
     from magsig_tf.gan.study import ensure_fold
 
-    trained = TrainedGans()
-    for fold in folds:
+    def work(fold: FoldGans) -> None:
         try:
             trained.done.append((fold, ensure_fold(fold, prepared, config.settings, observer, workers)))
         except (UsageError, WorkerLost):
             raise
-        except MagsigError as error:
-            trained.failed.append((fold, str(error)))
-            observer.note(f"Failed: {fold.title}. {error}")
+        except Exception as error:
+            if isinstance(error, HeldError) and workers.count == 1:
+                raise
+            if not isinstance(error, MagsigError) and (len(folds) == 1 or workers.count > 1):
+                raise
+            said = in_words(error)
+            trained.failed.append((fold, said))
+            observer.note(f"Failed: {fold.title}. {said}")
+
+    take_turns(folds, work, observer.note)
     if trained.done:
-        write_frame(trained.frame, Path(), "", csv_path)
+        try:
+            write_frame(trained.frame, Path(), "", csv_path)
+        except MagsigError as error:
+            raise NotWrittenError(error, trained) from error
     return trained
 
 

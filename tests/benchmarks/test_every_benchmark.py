@@ -61,8 +61,8 @@ def test_every_module_with_the_quick_form_is_run_by_make_bench():
         if isinstance(main := getattr(importlib.import_module(f"benchmarks.{name}"), "main", None), click.Command)
         and any("--quick" in parameter.opts for parameter in main.params)
     }
-    # these print tables of their own, no ratio
-    assert commands - {"run_all", "step_profile", "frozen_features", "reversal_strength"} == set(BENCHMARKS)
+    tables_of_their_own = {"run_all", "step_profile", "frozen_features", "reversal_strength", "few_cases", "recipe"}
+    assert commands - tables_of_their_own == set(BENCHMARKS)
     makefile = (FOLDER.parent / "Makefile").read_text(encoding="utf-8")
     assert "\nbench:" in makefile
     assert "benchmarks.run_all" in makefile

@@ -13,7 +13,7 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import build_config
 from magsig_tf.data.splits import split_of
 from magsig_tf.evaluation import load_runs, summarise
-from magsig_tf.training.evaluated_network import cross_entropy
+from magsig_tf.statistics.selection_loss import mean_cross_entropy
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_dataset
 
@@ -60,7 +60,7 @@ def test_the_record_says_what_was_chosen_and_that_nothing_of_the_encoder_was_tra
         assert record["trained_weights"] == 128 + 1
         predictions = pd.read_parquet(folder / "predictions.parquet")
         rows = predictions[predictions["part"] == "validation"]
-        found = cross_entropy(*(rows[name].to_numpy() for name in ("label", "logit", "magnification")))
+        found = mean_cross_entropy(*(rows[name].to_numpy() for name in ("label", "logit", "magnification")))
         assert found == pytest.approx(min(losses), rel=1e-6)
 
 

@@ -75,8 +75,11 @@ TABLES = {
         HEADER.replace(b"case", b"case,cohort") + b"a.png,0,5x,p,test\nb.png,0,5x,p,\n",
         "found case 'p' with 'development' and 'test'",
     ),
-    "unknown label": (HEADER + b"a.png,2,5x,1\n", "found '2' in row 1"),
-    "missing image": (HEADER + b"gone.png,0,5x,1\n", "among them gone.png (no such file)"),
+    "unknown label": (HEADER + b"a.png,2,5x,1\n", "found '2' in line 2"),
+    "missing image": (
+        HEADER + b"gone.png,0,5x,1\n",
+        "among them 'gone.png'. No file of these names lies below that folder",
+    ),
     "itself as image": (HEADER + b"set.csv,0,5x,1\n", "set.csv (no image of a known format"),
 }
 
@@ -123,7 +126,7 @@ def test_a_bomb_among_many_is_left_out_and_odd_images_are_converted_and_counted(
     assert [entry["path"] for entry in report["unreadable"]["files"]] == [NAMES[0]]
     assert report["ignored"] == [
         {
-            "what": "PNG whose name does not follow the pattern",
+            "what": "image whose name does not follow the pattern",
             "count": 2,
             "examples": ["b/SOB_X_A-14-1-40-001.png", "b/picture.png"],
         }

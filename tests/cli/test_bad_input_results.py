@@ -66,7 +66,7 @@ def test_a_run_on_other_data_in_the_same_folder(study, table):
 def test_seeds_of_a_method_on_two_splits(study, table):
     folder = study.write_run("grl", "40X", 0, 1, split_hash="another-split")
     answer = evaluate(study, *TABLES[table])
-    refused(answer, 1, "split-40X-0", "another-split", str(folder), "Remove the runs of the older split")
+    refused(answer, 1, "split-40X-0", "another-split", str(folder), "Move the runs of the older split aside")
     assert not study.workspace.results().exists()
 
 

@@ -14,6 +14,7 @@ import shutil
 
 import pytest
 
+from magsig_tf.checksums import write_signed_json
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.execution.observer import Observer
 from magsig_tf.runs.run import Run
@@ -90,8 +91,8 @@ def test_a_validation_part_of_one_class(here, prepared):
     lines = [line for line in answer.errors.splitlines() if "Failed: " in line]
     assert any("Expected benign and malignant cases in the validation part" in line for line in lines)
     assert all("Use fewer folds" in line for line in lines)
-    # six files a run, and the control of an encoder with random weights once
-    assert len(files(here)) == len(before) + 1 + 6 * (5 - len(lines))
+    # seven files a run, and once the control of an encoder with random weights with its checksum
+    assert len(files(here)) == len(before) + 2 + 7 * (5 - len(lines))
 
 
 DAMAGES = {
@@ -155,14 +156,14 @@ def test_a_checkpoint_of_another_config_and_a_run_of_another_split(here, prepare
         1,
         f"a checkpoint with config_hash {wanted}, found {found}",
         f"{other.folder.name}/checkpoint.",
-        "remove that folder",
+        "move that folder aside",
     )
     assert files(other.folder / "checkpoint") == files(run.folder / "checkpoint")
 
     record = json.loads((run.folder / "run.json").read_text())
-    (run.folder / "run.json").write_text(json.dumps(record | {"split_hash": "0" * 16}))
+    write_signed_json(run.folder / "run.json", record | {"split_hash": "0" * 16})
     before = files(run.folder)
-    refused(continued(run), 1, f"split_hash {record['split_hash']}, found {'0' * 16}", "remove that folder")
+    refused(continued(run), 1, f"split_hash {record['split_hash']}, found {'0' * 16}", "move that folder aside")
     assert files(run.folder) == before
 
 
@@ -171,7 +172,7 @@ def test_a_finished_run_of_data_that_changed_since(here, prepared):
     record = json.loads((prepared.folder / "dataset.json").read_text())
     (prepared.folder / "dataset.json").write_text(json.dumps(record | {"content_hash": "f" * 64}))
     before = files(here)
-    refused(train(), 1, "dataset_hash " + "f" * 64, "remove that folder")
+    refused(train(), 1, "dataset_hash " + "f" * 64, "move that folder aside")
     refused(magsig("evaluate"), 1, "f" * 64, "prepare the other data under its own name")
     assert files(here) == before
 

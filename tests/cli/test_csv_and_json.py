@@ -10,7 +10,7 @@ import pytest
 from magsig_tf.cli.configuration_table import own_commands
 from tests.cli.command_line import magsig
 
-WITHOUT_A_TABLE = {"prepare", "export", "explain", "predict", "report"}
+WITHOUT_A_TABLE = {"prepare", "embed", "export", "explain", "predict", "report"}
 """Commands whose result is a data set, a model, a picture or a file of their own."""
 
 

@@ -10,6 +10,7 @@ from magsig_tf.cli.augmentation import augmentation
 from magsig_tf.cli.compare import compare
 from magsig_tf.cli.evaluate import evaluate
 from magsig_tf.errors import RunError, UsageError
+from tests.evaluation.fake_encoders import FakeEncoder
 from tests.evaluation.fake_gans import fold_quality, write_gan_run, write_gans
 from tests.evaluation.fake_runs import FakeStudy
 
@@ -150,3 +151,69 @@ def test_gans_of_another_split_stop_it_before_anything_is_written(tmp_path):
     assert "another" in str(result.exception)
     assert result.stdout == ""
     assert not study.workspace.results().exists()
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("encoders")
+    made = [FakeEncoder(root, name, seed=seed, cases=(6, 6), images=1) for seed, name in enumerate(("uni", "lite0"))]
+    for each in made:
+        each.write(methods=["linear"], holdouts=["40X"], seedless=True, config_hash="11near00")
+        each.write(methods=["grl"], holdouts=["40X"], seeds=(0, 1))
+    return made[0]
+
+
+def test_several_data_sets_are_named_in_one_go_or_repeated(encoders):
+    for words in (("--dataset", "uni", "lite0"), ("--dataset", "uni", "--dataset", "lite0")):
+        result = invoke(encoders, *words)
+        assert result.exit_code == 0, result.output
+        assert "uni+lite0: tested at the held-out magnification" in result.stdout
+        assert "Paired on 48 images of 12 cases that all data sets have, by path and case." in result.stdout
+        records = json.loads(invoke(encoders, *words, "--json").stdout)
+        assert {record["dataset"] for record in records} == {"uni", "lite0"}
+        assert {record["label"] for record in records} >= {"uni: linear", "lite0: grl"}
+    assert isinstance(invoke(encoders).exception, UsageError)  # which of them is meant
+    assert isinstance(invoke(encoders, "--dataset", "uni", "lite").exception, UsageError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("grl", "linear", "--dataset", "uni", "lite0"),
+        ("--dataset", "uni", "lite0", "grl", "linear"),
+        ("grl", "--dataset", "uni", "lite0", "--metric", "brier", "linear"),
+        ("--dataset", "uni", "lite0", "--", "grl", "linear"),
+    ],
+)
+def test_methods_may_stand_before_and_behind_the_data_sets(encoders, words):
+    result = invoke(encoders, *words, command=compare)
+    assert result.exit_code == 0, result.output
+    titles = [line for line in result.stdout.splitlines() if " minus " in line and "at the held-out" in line]
+    assert [title.split(" at ")[0] for title in titles] == [
+        "uni: grl minus uni: linear",
+        "lite0: grl minus lite0: linear",
+    ]
+
+
+def test_one_method_on_two_data_sets(encoders):
+    words = ("linear", "linear", "--dataset", "uni", "--reference-dataset", "lite0")
+    result = invoke(encoders, *words, command=compare)
+    assert "uni: linear minus lite0: linear" in result.stdout
+    (record,) = [
+        each
+        for each in json.loads(invoke(encoders, *words, "--json", command=compare).stdout)
+        if (each["metric"], each["level"]) == ("auc", "image")
+    ]
+    # both answer alike, in another order
+    assert (record["dataset"], record["reference_dataset"], record["value"]) == ("uni", "lite0", 0)
+
+
+def test_one_data_set_alone_is_written_and_printed_as_without_its_name(study):
+    for words, command, name in (((), evaluate, "summary"), (("grl", "baseline"), compare, "comparison-grl-baseline")):
+        path = study.workspace.results() / study.dataset / f"{name}.csv"
+        plain = invoke(study, *words, command=command).stdout, path.read_bytes()
+        assert (invoke(study, "--dataset", study.dataset, *words, command=command).stdout, path.read_bytes()) == plain
+        assert "reference_dataset" not in pd.read_csv(path)
+        assert "Paired on" not in plain[0]
+    words = ("--dataset", study.dataset, study.dataset)
+    assert f"{study.dataset}: tested" in invoke(study, *words).stdout

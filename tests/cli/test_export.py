@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.atomic_files import read_json
+from magsig_tf.checksums import write_signed_json
+from magsig_tf.parquet_files import write_parquet
 from magsig_tf.runs.run import Run
 from magsig_tf.workflows.exporting import default_name
 from tests.cli.command_line import files, magsig, refused
@@ -49,7 +51,7 @@ def only_run(workspace):
 
 
 def rewrite(folder, **changes):
-    write_json(folder / "run.json", read_json(folder / "run.json") | changes)
+    write_signed_json(folder / "run.json", read_json(folder / "run.json") | changes)
 
 
 def test_it_says_what_was_exported_and_how_well_it_agrees(exported):
@@ -81,7 +83,7 @@ def test_the_best_seed_is_taken(workspace, monkeypatch):
 def as_an_older_version_left_it(folder, **changes):
     record = read_json(folder / "run.json") | changes
     del record["batch_statistics"]
-    write_json(folder / "run.json", record)
+    write_signed_json(folder / "run.json", record)
 
 
 def test_moving_statistics_are_said_and_written_down(workspace, tmp_path):
@@ -124,7 +126,7 @@ def test_a_signature_is_fitted_again_and_served(workspace, tmp_path):
     np.testing.assert_allclose(found.probability_of(embedding), wanted, atol=1e-12)
     # a table of other embeddings is not believed
     table = pd.read_parquet(workspace / "results" / "tiny" / "signatures.parquet").assign(k=3)
-    table.to_parquet(workspace / "results" / "tiny" / "signatures.parquet")
+    write_parquet(workspace / "results" / "tiny" / "signatures.parquet", table)
     words = ("export", "--workspace", workspace, "--method", "baseline", "--holdout", "400X", "--with-signature")
     refused(magsig(*words), 1, "3 dimensions", "magsig signatures")
     assert files(tmp_path / "saved_models") == []
@@ -171,7 +173,7 @@ def test_a_doctored_prediction_fails_and_leaves_nothing(workspace, tmp_path):
     path = only_run(workspace) / "predictions.parquet"
     frame = pd.read_parquet(path)
     frame["logit"] -= np.where(frame["part"] == "test", 0.5 * frame["logit"], 0.0)
-    frame.assign(probability=expit(frame["logit"])).to_parquet(path, index=False)
+    write_parquet(path, frame.assign(probability=expit(frame["logit"])))
     answer = magsig("export", "--workspace", workspace, "--method", "baseline", "--holdout", "400X")
     refused(answer, 1, "within 1e-05", "The export was removed")
     assert files(tmp_path / "saved_models") == []

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from magsig_tf.atomic_files import read_json, write_json
+from magsig_tf.atomic_files import read_json
+from magsig_tf.checksums import write_signed_json
 from magsig_tf.workspace import Workspace
 from tests.cli.command_line import files, magsig, refused
 from tests.cli.limits import file_size_limit
@@ -91,12 +92,12 @@ def test_a_second_time_nothing_is_trained_and_json_has_the_numbers(workspace, tm
 def test_gans_of_another_split_are_refused_with_both_hashes(workspace):
     path = the_fold(workspace) / "fold.json"
     record = read_json(path)
-    write_json(path, record | {"split_hash": "0" * 16})
+    write_signed_json(path, record | {"split_hash": "0" * 16})
     try:
         answer = magsig("gan", "--holdout", "400X", *TINY, "--workspace", workspace)
         refused(answer, 1, record["split_hash"], "0" * 16)
     finally:
-        write_json(path, record)
+        write_signed_json(path, record)
 
 
 def test_one_gan_a_class_and_magnification(workspace):
@@ -114,7 +115,7 @@ def test_one_gan_a_class_and_magnification(workspace):
     [
         (("--gan-size", 24), 2, ("24", "32")),
         (("--gan-size", 64), 2, ("at most 32 px",)),
-        (("--magnifications", "100X,400X", "--per-magnification", "--folds", 4, "--patient-fold", 0), 1, ("at least",)),
+        (("--magnifications", "100X,400X", "--per-magnification", "--folds", 4), 1, ("at least",)),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(workspace, words, code, said):
@@ -128,7 +129,7 @@ def test_a_disk_that_fills_while_images_are_written_loses_nothing(workspace, tmp
     fold = the_fold(tmp_path / "w")
     before = np.load(fold / "synthetic.npy")
     (fold / "synthetic.npy").unlink()
-    write_json(fold / "fold.json", read_json(fold / "fold.json") | {"status": "running"})
+    write_signed_json(fold / "fold.json", read_json(fold / "fold.json") | {"status": "running"})
     command = ("gan", "--holdout", "400X", *TINY, "--workspace", tmp_path / "w")
     with file_size_limit(before.nbytes // 2):
         answer = magsig(*command)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from magsig_tf.checksums import signing
 from magsig_tf.seeding import generator_for
 from tests.cli.command_line import magsig
 
@@ -53,7 +54,8 @@ def test_networks_see_the_pixel_size_and_independent_numbers_do_not(workspace, t
     arrays = dict(np.load(path))
     shape = arrays["embedding"].shape
     arrays["embedding"] = generator_for("no pixel size").normal(size=shape).astype(np.float32)
-    np.savez(path, **arrays)
+    with signing(path) as temporary:
+        np.savez(temporary, **arrays)
     nothing = probed(tmp_path / "independent")
     assert nothing.loc[("baseline", "ridge", "log_pixel_size", "r2"), "value"] < 0.05
     for probe in ("linear", "neighbours"):

@@ -36,7 +36,8 @@ def test_the_report_is_printed_and_a_second_call_does_nothing(command_line, tmp_
     command = ["prepare", "--source", "tree", "--size", "16", "--workers", "1"]
     first, second = command_line(*command), command_line(*command)
     assert first.returncode == 0, first.stderr
-    for words in ("found/known", "ductal_carcinoma", "14-13412", "7,903 of 7,909 known images", "prepared in"):
+    known = ("found/known", "7,903 of 7,909 known images", "Beside the 7,909 original files", ": 30x20")
+    for words in (*known, "ductal_carcinoma", "14-13412", "prepared in"):
         assert words in first.stdout
     assert "images/s" in first.stderr
     assert second.returncode == 0
@@ -63,7 +64,7 @@ def test_slips_are_told_in_one_line(command_line, tmp_path):
         (["--phantom", "--phantom-set", "tiles"], 2, "KEY=VALUE"),
         (["--phantom", "--phantom-set", "tils=3"], 2, "Did you mean 'tiles'"),
         (["--source", "a.csv"], 1, "found no magnification"),
-        (["--source", "b.csv"], 1, "unreadable images, found 1 of 1, among them a.png (no such file)"),
+        (["--source", "b.csv"], 1, "found 1 of 1 missing, among them 'a.png'. No file of these names"),
     ]:
         result = command_line("prepare", *words)
         assert (result.returncode, result.stderr.count("Traceback")) == (code, 0), result.stderr

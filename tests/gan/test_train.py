@@ -67,7 +67,8 @@ def finished(tmp_path_factory):
 
 def test_a_finished_gan_leaves_its_record_its_log_and_its_generator(finished):
     folder, watcher, record, _ = finished
-    assert {path.name for path in folder.iterdir()} - {"tensorboard"} == {"gan.json", "generator.keras", "log.jsonl"}
+    names = {path.name for path in folder.iterdir()} - {"tensorboard"}
+    assert names == {"gan.json", "generator.keras", "log.jsonl", "checksums.json"}
     assert record == read_json(folder / "gan.json")
     assert (record["status"], record["steps"], record["images"], record["size"]) == ("done", 12, 20, 16)
     assert {name: record[name] for name in IDENTITY} == IDENTITY

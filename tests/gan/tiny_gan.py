@@ -10,7 +10,7 @@ from magsig_tf.config import Settings
 from magsig_tf.data.splits import Split
 from magsig_tf.execution.observer import Observer
 from magsig_tf.gan.fold import ALL, FoldGans, Part
-from magsig_tf.gan_options import GanOptions
+from magsig_tf.models.gan_options import GanOptions
 from magsig_tf.seeding import generator_for
 
 IDENTITY = {"dataset_hash": "d", "split_hash": "s"}

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from magsig_tf.registry import registry
-from magsig_tf.testing import CHECKS, MethodTrial
+from magsig_tf.testing import CHECKS, EXACT_CHECKS, ExactTrial, MethodTrial, check_exact_method, check_method
+from magsig_tf.training.planning import is_exact
 
 THROW_AWAY = ("mixstyle:MixStyle", "sam:Sam", "mixup:Mixup", "swad:Swad")
-METHODS = [*registry("methods").names(), *(f"tests.methods.throw_away.{name}" for name in THROW_AWAY)]
+EXACT = [name for name in registry("methods").names() if is_exact(name)]
+STEPPED = [name for name in registry("methods").names() if name not in EXACT]
+METHODS = [*STEPPED, *(f"tests.methods.throw_away.{name}" for name in THROW_AWAY)]
 
 
 TRAINS_AGAIN = ("repeats_by_seed", "survives_a_kill")
@@ -37,9 +40,26 @@ def trial_of(tmp_path_factory):
     return trial
 
 
-@pytest.mark.parametrize(("name", "check"), cases())
+@pytest.mark.parametrize(("name", "check"), list(cases()))
 def test_a_method_keeps_the_contract(trial_of, name, check):
     check(trial_of(name))
+
+
+@pytest.mark.parametrize("check", EXACT_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", EXACT)
+def test_an_exact_method_keeps_the_contract(tmp_path, name, check):
+    check(ExactTrial(name, tmp_path))
+
+
+def test_erasure_as_published_keeps_it_too():
+    check_exact_method("erasure", erase="plain")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["grl", "gan"])
+def test_a_method_keeps_the_contract_with_the_strong_recipe(name):
+    # the encoders of the checks are not pretrained: auto would start at random
+    check_method(name, recipe="strong", head_start="linear")
 
 
 @pytest.mark.parametrize("name", THROW_AWAY)

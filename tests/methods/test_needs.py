@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from magsig_tf.gan_options import GanOptions
 from magsig_tf.methods.baseline import Baseline
 from magsig_tf.methods.baseline_resampled import BaselineResampled
 from magsig_tf.methods.gan import GanMethod
 from magsig_tf.methods.grl import GradientReversalMethod
 from magsig_tf.methods.needs import ChangedImages, FoldGansNeeded, RunNeeded
+from magsig_tf.models.gan_options import GanOptions
 from tests.house.documentation import ROOT, shown_files
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         run(python, "-m", "pip", "install", "--quiet", *oldest, *test_packages(), wheel, cwd=folder)
         check_use(environment, folder)
         checkout = folder / "checkout"
-        for part in ("tests", "docs", "configs"):
+        for part in ("tests", "docs", "configs", "benchmarks"):
             shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy2(ROOT / "pyproject.toml", checkout)
         say(f"quick tests of {', '.join(FOLDERS)}")
@@ -50,8 +50,9 @@ def main() -> None:
 
 
 def floors() -> list[str]:
-    """Return each run-time dependency at the lower bound that setup.cfg gives it."""
-    return [re.sub(">=", "==", line) for line in _required("options", "install_requires")]
+    """Return each run-time dependency, and what reads workbooks, at the lower bound that setup.cfg gives it."""
+    wanted = _required("options", "install_requires") + _required("options.extras_require", "excel")
+    return [re.sub(">=", "==", line) for line in wanted]
 
 
 def test_packages() -> list[str]:

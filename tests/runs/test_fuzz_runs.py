@@ -64,7 +64,7 @@ def evaluate(root: Path, *words: str) -> int:
     assert sum(line.startswith("Error: ") for line in said.splitlines()) == (code != 0), said
     assert {path: path.read_bytes() for path in (root / "runs").rglob("*") if path.is_file()} == before
     results = {path.name for path in (root / "results").rglob("*") if path.is_file()}
-    assert results == (set() if code else {"summary.csv", "summary.parquet"})
+    assert results == (set() if code else {"checksums.json", "summary.csv", "summary.parquet"})
     event(f"exit {code}")
     return code
 

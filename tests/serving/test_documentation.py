@@ -126,13 +126,33 @@ def test_the_config_of_two_versions_is_read_by_the_servers_own_messages(shown):
     assert config.base_path == f"/models/{config.name}"
 
 
+OF_EMBEDDINGS = "### Runs on embeddings"
+
+
 def test_the_table_of_signatures_is_that_of_the_export(loaded):
-    text = PAGE.read_text(encoding="utf-8")
+    text, found, _ = PAGE.read_text(encoding="utf-8").partition(OF_EMBEDDINGS)
+    assert found
+    assert_shown(text, loaded.loaded.signatures)
+
+
+def test_the_table_of_a_head_is_that_of_its_export(tensorflow, signature, tmp_path):
+    from magsig_tf.models.classifier import build_classifier
+    from magsig_tf.models.encoders.build_encoder import build_encoder
+    from magsig_tf.serving.exporting.served_model import ServedHead
+
+    classifier = build_classifier(build_encoder("linear_adapter", (128,), "none", 0), 0.0, seed=0)
+    ServedHead(classifier, signature=signature).save(tmp_path / "1")
+    _, _, text = PAGE.read_text(encoding="utf-8").partition(OF_EMBEDDINGS)
+    assert_shown(text, tensorflow.saved_model.load(str(tmp_path / "1")).signatures)
+
+
+def assert_shown(text, signatures):
+    """Hold the table of a page against the signatures of a model."""
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
     found = {
         name: (set(re.findall(r"`(\w+)`", takes)), set(re.findall(r"`(\w+)`", gives))) for name, takes, gives in rows
     }
-    for name, function in loaded.loaded.signatures.items():
+    for name, function in signatures.items():
         takes, gives = found[name]
         assert takes == set(function.structured_input_signature[1])
         if gives:  # "the same" repeats the first row

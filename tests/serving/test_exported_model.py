@@ -49,8 +49,11 @@ def test_an_interrupted_export_leaves_no_folder(tmp_path):
 def test_what_a_kill_left_is_cleared_by_the_next_export(tmp_path):
     (tmp_path / ".grl-400x.exporting-0123abcd").mkdir()
     (tmp_path / ".other.exporting-0123abcd").mkdir()
-    write(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.exporting-0123abcd", "grl-400x"]
+    with writing_version(tmp_path / "third") as (folder, _):
+        write(tmp_path)
+        left = sorted(path.name for path in tmp_path.iterdir() if not path.name.endswith(".magsig.lock"))
+        assert left == sorted([folder.name, "grl-400x"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grl-400x", "third"]
 
 
 def test_two_exports_to_one_name_do_not_meet(tmp_path):

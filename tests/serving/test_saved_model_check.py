@@ -57,6 +57,32 @@ def test_what_an_export_is_made_of_passes(whole):
     check_saved_model(whole)
 
 
+def normalized(folder):
+    """Write a SavedModel with constants of a layer in it, as every encoder with ImageNet's mean and variance has."""
+    import keras
+
+    pixels = keras.Input((8, 8, 3))
+    layer = keras.layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0])
+    keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(layer(pixels))).export(folder, verbose=False)
+    return folder
+
+
+def test_constants_of_a_normalization_pass(tmp_path):
+    check_saved_model(normalized(tmp_path / "1"))
+
+
+def test_the_name_of_a_constant_makes_no_other_object_pass(tmp_path):
+    def change(graph):
+        nodes = graph.object_graph_def.nodes
+        found = [node for node in nodes if node.registered_name == "tf.TrackableConstant"]
+        assert found
+        found[0].user_object.identifier = "_generic_user_object"
+
+    folder = normalized(tmp_path / "1")
+    rewritten(folder, change)
+    refused(folder, "an object of the class 'tf.TrackableConstant'")
+
+
 def test_reading_a_file_is_refused_before_it_is_read(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("key")

@@ -35,7 +35,10 @@ def test_one_row_a_run_with_size_and_scores_in_their_intervals(study, monkeypatc
         assert (table[f"{score}_low"] <= table[score]).all()
         assert (table[score] <= table[f"{score}_high"]).all()
     assert table["auc"].min() > 0.9
-    assert set(table["reason"]) == {""}
+    # some rank every test image correctly, which has a one-sided interval
+    sides = table["auc_interval"] == "one_sided"
+    assert sides.any()
+    assert list(table["reason_code"].str.contains("one_sided")) == list(sides | (table["f1_interval"] == "one_sided"))
 
 
 def test_a_shared_signature_is_found_in_every_pair(study, monkeypatch):
@@ -92,11 +95,11 @@ def test_a_single_holdout_and_a_run_without_a_signature_say_why(tmp_path, monkey
     assert row["k"] is pd.NA
     assert "no signature: expected training rows" in row["reason"]
     (folder / "embeddings.npz").unlink()
-    with pytest.raises(DataError, match=r"found none\. Remove the run's folder"):
+    with pytest.raises(DataError, match=r"found none\. Move the run's folder"):
         fitted(study, monkeypatch)
 
 
-def test_embeddings_of_different_length_are_not_compared_and_named(tmp_path, monkeypatch):
+def test_embeddings_of_different_length_are_compared_as_a_whole_but_not_by_dimension(tmp_path, monkeypatch):
     stand_in(monkeypatch)
     study = EmbeddingStudy(tmp_path)
     paths = []
@@ -109,7 +112,16 @@ def test_embeddings_of_different_length_are_not_compared_and_named(tmp_path, mon
     signatures = fit_sources(sources_of_files(paths), replicates=10)
     assert [each.source.holdout for each in signatures] == ["a", "b"]
     (pair,) = compare_pairs(signatures).to_dict("records")
-    assert "different length" in pair["reason"]
+    assert pair["reason"] == "no overlap: embeddings of different length, 24 and 20"
+    assert pair["reason_code"] == pair["matched_reason_code"] == "other_length"
+    assert (pair["first_size"], pair["second_size"]) == (INFORMATIVE, INFORMATIVE)
+    assert np.isnan([pair["jaccard"], pair["adjusted"], pair["matched_jaccard"], pair["control_jaccard"]]).all()
+    # the shorter one has the first dimensions of the same network
+    assert pair["matched_correlation"] > 0.9
+    assert pair["cka"] > pair["cka_debiased"] > 0.8
+    methods = compare_methods(signatures, pd.DataFrame([pair])).set_index("control")
+    assert methods.loc[False, "cka_debiased"] == pair["cka_debiased"]
+    assert "different length" in methods.loc[False, "reason"]
     with pytest.raises(UsageError, match="different names"):
         sources_of_files([paths[0], tmp_path / "deep" / "a.npz"])
 
@@ -133,7 +145,7 @@ def test_drawing_the_cases_again(study, monkeypatch):
     signatures = [each for each in fitted(study, monkeypatch) if each.source.holdout == "40X"]
     said = []
     within = measure_within_fold(signatures, 30, pairs=10, progress=lambda *now: said.append(now))
-    assert said[-1] == (100, 100)
+    assert said[-1] == (160, 160)
     row = within.stability.set_index("label").loc["baseline"]
     assert row["nogueira_low"] <= row["nogueira"] <= row["nogueira_high"]
     assert row["nogueira"] > 0.9
@@ -145,3 +157,39 @@ def test_drawing_the_cases_again(study, monkeypatch):
     (test,) = within.tests.to_dict("records")
     assert (test["first"], test["second"], test["holdout"]) == ("baseline", "grl", "40X")
     assert 0 <= test["p_value"] <= 1
+
+
+def test_runs_share_the_draws_that_claims_rest_on(study, monkeypatch):
+    signatures = [each for each in fitted(study, monkeypatch, penalty=2.0) if each.source.holdout != "400X"]
+    within = measure_within_fold(signatures, 12, pairs=2)
+    draws, pairs = within.draws, within.pair_draws
+    # grl has the same dimensions as baseline in another order, so that the same cases select as many of them
+    k = draws.pivot(index=["holdout", "draw"], columns="method", values="k")
+    assert len(k) == 3 * 12
+    assert (k["baseline"] == k["grl"]).all()
+    assert k["baseline"].nunique() > 1
+    assert (draws["cases_benign"].iloc[0], draws["cases_malignant"].iloc[0]) == (6, 7)
+    assert set(zip(pairs["first"], pairs["second"], strict=True)) == {
+        ("40X", "100X"),
+        ("40X", "200X"),
+        ("100X", "200X"),
+    }
+    assert pairs.groupby("method").size().to_dict() == {"baseline": 36, "grl": 36}
+    assert pairs["jaccard"].between(0, 1).all()
+    again = measure_within_fold(signatures[:1], 12, pairs=2).draws
+    assert again["k"].tolist() == draws["k"].iloc[:12].tolist()
+
+
+def test_a_draw_without_a_class_selects_nothing_and_says_nothing(tmp_path, monkeypatch):
+    study = EmbeddingStudy(tmp_path)
+    for folder in study.write(["baseline"], ["40X", "100X"], folds=[0]):
+        arrays = dict(np.load(folder / "embeddings.npz"))
+        benign = np.unique(arrays["case"][(arrays["label"] == 0) & (arrays["part"] == "train")])
+        kept = ~np.isin(arrays["case"], benign[1:]) if "40X" in str(folder) else np.ones(len(arrays["case"]), bool)
+        np.savez(folder / "embeddings.npz", **{name: array[kept] for name, array in arrays.items()})
+    within = measure_within_fold(fitted(study, monkeypatch), 20, pairs=2)
+    # the one benign case of a run is not in every draw of those of both
+    k = within.draws.pivot(index="draw", columns="holdout", values="k")
+    assert 0 < k["40X"].isna().sum() < 20
+    assert k["100X"].notna().all()
+    assert (within.pair_draws["jaccard"].isna().to_numpy() == k["40X"].isna().to_numpy()).all()

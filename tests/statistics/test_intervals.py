@@ -4,26 +4,34 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from magsig_tf.errors import UsageError
+from magsig_tf.reasons import NO_SPREAD, ONE_SIDED
+from magsig_tf.statistics import intervals
 from magsig_tf.statistics.intervals import (
     DIFFERENCE,
     INTERVAL_KIND,
     INTERVALS,
     SHARE,
+    UNBOUNDED,
     Bootstrapped,
-    bootstrap_p_value,
     holm,
-    interval,
+    one_sided_interval,
+    p_value,
     percentile_interval,
     student_interval,
     widening,
 )
 
 CASES = (6, 10)
+
+
+def interval(*arguments, **options):
+    """Both ends."""
+    return intervals.interval(*arguments, **options).ends
 
 
 def around(value, spread=0.02, count=2000, bounds=SHARE, cases=CASES):
@@ -45,24 +53,22 @@ def test_the_percentile_interval_is_scipys():
     assert (low, high) == pytest.approx(tuple(found.confidence_interval))
 
 
-def test_with_classes_of_one_size_widening_is_that_of_two_samples():
-    # Welch's degrees of freedom are 2 (n - 1) where both variances and sizes are equal
+def test_widening_is_that_of_the_smaller_class():
     quantile, factor = widening((8, 8), 0.95)
-    assert quantile == pytest.approx(stats.t.ppf(0.975, 14))
+    assert quantile == pytest.approx(stats.t.ppf(0.975, 7))
     assert factor == pytest.approx(math.sqrt(8 / 7))
     # with many cases nothing is left to widen
     assert widening((100_000, 100_000), 0.95) == pytest.approx((stats.norm.ppf(0.975), 1), abs=1e-4)
 
 
-def test_welchs_degrees_of_freedom_are_scipys():
-    # samples of equal variance
-    one, two = (np.sqrt(n - 1) * stats.zscore(np.arange(n), ddof=0) / np.sqrt(n) for n in CASES)
-    one, two = one / one.std(ddof=1), two / two.std(ddof=1)
-    quantile, _ = widening(CASES, 0.9)
-    assert quantile == pytest.approx(stats.t.ppf(0.95, stats.ttest_ind(one, two, equal_var=False).df))
+@pytest.mark.parametrize("spread", [0.05, 1.0, 20.0])
+def test_it_is_no_narrower_than_welchs_however_much_each_class_varies(spread):
+    one, two = stats.zscore(np.arange(6), ddof=1), spread * stats.zscore(np.arange(10), ddof=1)
+    freedom = stats.ttest_ind(one, two, equal_var=False).df
+    assert widening(CASES, 0.9)[0] >= stats.t.ppf(0.95, freedom) - 1e-9
 
 
-def test_students_interval_of_a_difference_of_means_is_welchs_on_average():
+def test_students_interval_of_a_difference_of_means_has_the_error_of_two_means():
     """The bootstrap error times its factor is the error of two means when both classes vary alike."""
     draw = np.random.default_rng(1)
     samples = [sample / sample.std(ddof=1) for sample in (draw.normal(size=n) for n in CASES)]
@@ -70,8 +76,8 @@ def test_students_interval_of_a_difference_of_means_is_welchs_on_average():
     replicates = weights[0] @ samples[0] - weights[1] @ samples[1]
     value = samples[0].mean() - samples[1].mean()
     found = student_interval(Bootstrapped(value, replicates, CASES), 0.95)
-    expected = stats.ttest_ind(*samples, equal_var=False).confidence_interval(0.95)
-    assert found == pytest.approx(tuple(expected), abs=0.005)
+    reach = stats.t.ppf(0.975, 5) * math.sqrt(1 / 6 + 1 / 10)
+    assert found == pytest.approx((value - reach, value + reach), abs=0.01)
 
 
 def test_a_share_is_taken_on_the_logit_scale_and_a_loss_on_that_of_logarithms():
@@ -101,11 +107,37 @@ def test_a_calibration_error_keeps_its_scale_and_is_cut_off_at_0():
 
 
 @pytest.mark.parametrize("kind", INTERVALS)
-def test_a_number_without_spread_is_its_own_interval(kind):
-    for value in (0.0, 0.3, 1.0):
-        assert interval(Bootstrapped(value, np.full(100, value), CASES, SHARE), 0.95, kind) == pytest.approx(
-            (value,) * 2
-        )
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_a_number_without_spread_has_no_interval_where_nothing_bounds_it(kind, value):
+    found = intervals.interval(Bootstrapped(value, np.full(100, value), CASES, SHARE), 0.95, kind)
+    assert np.isnan(found.ends).all()
+    assert (found.kind, found.reason.code) == (kind, NO_SPREAD)
+
+
+@pytest.mark.parametrize("kind", INTERVALS)
+@pytest.mark.parametrize("cases", [5, 6, 13])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_a_value_on_a_bound_has_the_bound_of_clopper_and_pearson(kind, cases, level):
+    for value in (0.0, 1.0):
+        number = Bootstrapped(value, np.full(100, value), CASES, SHARE, trials=(cases, cases))
+        found = intervals.interval(number, level, kind)
+        # a two-sided interval at 1 - 2 alpha has the one-sided bound at 1 - alpha
+        exact = stats.binomtest(round(value * cases), cases).proportion_ci(2 * level - 1, "exact")
+        assert found.ends == pytest.approx((exact.low, exact.high))
+        assert (found.kind, found.reason.code) == (ONE_SIDED, ONE_SIDED)
+        assert f"{cases} cases" in found.reason
+
+
+def test_a_bound_follows_the_width_between_the_bounds_and_rounding_is_no_spread():
+    number = Bootstrapped(1 - 1e-15, np.array([1, 1 - 3e-16, 1]), CASES, SHARE, trials=(0, 10))
+    assert intervals.interval(number).ends == pytest.approx((0.05 ** (1 / 10), 1))
+    half = Bootstrapped(0.5, np.full(9, 0.5), CASES, (0.0, 0.5), trials=(0, 10))
+    assert one_sided_interval(half, 0.95).ends == pytest.approx((0.5 * 0.05 ** (1 / 10), 0.5))
+
+
+def test_one_replicate_is_no_interval():
+    number = Bootstrapped(1.0, np.array([1.0]), CASES, SHARE, trials=(5, 5))
+    assert np.isnan(intervals.interval(number).ends).all()
 
 
 @pytest.mark.parametrize("kind", INTERVALS)
@@ -115,7 +147,7 @@ def test_without_a_defined_replicate_there_is_none(kind):
 
 @given(
     st.floats(0.001, 0.999),
-    st.floats(0, 0.5),
+    st.floats(1e-6, 0.5),
     st.tuples(st.integers(2, 60), st.integers(2, 60)),
     st.sampled_from(sorted(INTERVALS)),
 )
@@ -144,25 +176,37 @@ def test_an_unknown_kind_of_interval_is_refused_with_the_known_ones():
 p_values = st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=12)
 
 
-@pytest.mark.parametrize(
-    ("differences", "p"),
-    [
-        ([0.1, 0.2, 0.3, 0.4], 2 * 1 / 5),
-        ([0.1, 0.2, -0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], 2 * 2 / 10),
-        ([-0.1, 0.2], 1.0),
-        ([0.0, 0.0, 0.0], 1.0),
-        # 0 counts on both sides
-        ([0.0, 0.2, 0.3], 2 * 2 / 4),
-        ([0.1, np.nan, 0.3], 2 * 1 / 3),
-    ],
-)
-def test_p_counts_the_replicates_on_the_rarer_side(differences, p):
-    assert bootstrap_p_value(differences) == pytest.approx(p, abs=1e-15)
-    assert bootstrap_p_value(-np.array(differences)) == pytest.approx(p, abs=1e-15)
+@pytest.mark.parametrize("kind", INTERVALS)
+@given(st.floats(-0.3, 0.3), st.floats(0.01, 0.3), st.sampled_from([(5, 15), (8, 8), (30, 60)]), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_p_is_below_a_level_exactly_where_its_interval_leaves_0_out(kind, value, spread, cases, bounded):
+    replicates = value + spread * np.random.default_rng(0).normal(size=99)
+    number = Bootstrapped(value, replicates, cases, DIFFERENCE if bounded else UNBOUNDED)
+    p = p_value(number, kind=kind)
+    assert 0 < p <= 1
+    for level in (0.5, 0.9, 0.95, 0.99):
+        low, high = interval(number, level, kind)
+        if min(abs(low), abs(high)) > 1e-6:
+            assert (p < 1 - level) == (not low <= 0 <= high)
 
 
-def test_p_is_not_defined_without_replicates():
-    assert np.isnan(bootstrap_p_value([np.nan]))
+def test_p_of_a_difference_of_means_is_that_of_a_t_test_with_the_smaller_sample():
+    rng = np.random.default_rng(2)
+    first, other = rng.normal(0.9, 1, 12), rng.normal(0, 1, 9)
+    # replicates without chance: as far from the value as the standard error that drawing again would have
+    value, count = first.mean() - other.mean(), (9, 12)
+    exact = np.sqrt(first.var(ddof=1) / 12 + other.var(ddof=1) / 9)
+    spread = exact / widening(count, 0.95)[1]
+    number = Bootstrapped(value, np.resize([value - spread, value + spread], 2000), count, UNBOUNDED)
+    assert p_value(number) == pytest.approx(2 * stats.t.sf(abs(value) / exact, 8), rel=2e-3)
+    turned = Bootstrapped(-value, -number.replicates, count, UNBOUNDED)
+    assert p_value(turned) == pytest.approx(p_value(number), rel=1e-9)
+    assert p_value(number, against=value) == 1
+
+
+def test_p_is_not_defined_without_replicates_that_differ():
+    for replicates in (np.full(9, np.nan), np.zeros(9)):
+        assert np.isnan(p_value(Bootstrapped(0.0, replicates, (9, 9))))
 
 
 def test_holm_equals_a_hand_worked_example():

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from magsig_tf.errors import DataError
 from magsig_tf.statistics import metrics
+from magsig_tf.statistics.replicates import image_units
 
 
 def sample(seed, n=300, decimals=2):
@@ -74,3 +76,36 @@ def test_auc_keeps_under_monotone_transforms_and_permutations(pairs, random):
     order = list(range(len(label)))
     random.shuffle(order)
     assert metrics.auc(label[order], score[order]) == pytest.approx(expected, nan_ok=True, abs=1e-14)
+
+
+OF_PROBABILITIES = [metrics.brier_score, metrics.log_loss, lambda label, p: metrics.equal_width_bins(p)]
+OF_PROBABILITIES += [lambda label, p: metrics.equal_mass_bins(p), lambda label, p: image_units([0] * len(p), label, p)]
+
+
+@pytest.mark.parametrize("function", [metrics.auc, *OF_PROBABILITIES])
+def test_a_probability_that_is_no_number_is_refused_and_counted(function):
+    with pytest.raises(DataError, match=r"in 2 of 4|found 2 others of 4, first nan"):
+        function([0, 1, 0, 1], [0.2, np.nan, np.nan, 0.7])
+
+
+@pytest.mark.parametrize("function", OF_PROBABILITIES)
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, 1.5, -1e-9])
+def test_a_probability_outside_its_range_is_refused(function, wrong):
+    with pytest.raises(DataError, match="Expected probabilities from 0 to 1, found 1 others of 2"):
+        function([0, 1], [wrong, 0.5])
+
+
+@pytest.mark.parametrize("function", [metrics.auc, metrics.brier_score, metrics.f1, metrics.sensitivity])
+@pytest.mark.parametrize("label", [[0, np.nan], [0, 2], [-1, 1]])
+def test_a_label_that_is_none_is_refused(function, label):
+    with pytest.raises(DataError, match="Expected 0 or 1 for each prediction, found 1 others of 2"):
+        function(label, [0, 1])
+
+
+def test_a_decision_that_is_no_number_is_not_malignant():
+    with pytest.raises(DataError, match="Expected 0 or 1"):
+        metrics.accuracy([0, 1], [np.nan, 1])
+
+
+def test_scores_without_bounds_have_an_auc():
+    assert metrics.auc([0, 0, 1, 1], [-np.inf, 3.0, 7.0, np.inf]) == 1

@@ -13,7 +13,7 @@ from magsig_tf.statistics.cases import case_multiplicities
 from magsig_tf.statistics.intervals import percentile_interval
 from magsig_tf.statistics.metrics import balanced_accuracy
 from magsig_tf.statistics.replicates import Replicates, case_units, choose_threshold, image_units
-from tests.statistics.one_sample import brier_terms, equal_width_error, expected_calibration_error
+from tests.statistics.one_sample import brier_terms, equal_width_error
 
 PLAIN = {
     "auc": lambda u: metrics.auc(u.label, u.probability),
@@ -24,8 +24,7 @@ PLAIN = {
     "specificity": lambda u: float(metrics.specificity_from_counts(*metrics.confusion(u.label, u.predicted))),
     "brier": lambda u: metrics.brier_score(u.label, u.probability),
     "log_loss": lambda u: metrics.log_loss(u.label, u.probability),
-    "ece": lambda u: expected_calibration_error(u.label, u.probability),
-    "ece_equal_width": lambda u: equal_width_error(u.label, u.probability),
+    "ece_equal_width_raw": lambda u: equal_width_error(u.label, u.probability),
     "brier_reliability": lambda u: brier_terms(u.label, u.probability)["reliability"],
     "brier_resolution": lambda u: brier_terms(u.label, u.probability)["resolution"],
     "brier_uncertainty": lambda u: brier_terms(u.label, u.probability)["uncertainty"],
@@ -54,9 +53,29 @@ def test_all_replicates_at_once_equal_a_loop(level, decimals):
     units = units if level == "image" else case_units(units)
     drawn = case_multiplicities(strata, 40, "loop")
     replicates = Replicates(units, drawn)
-    for name, metric in METRICS.items():
-        expected = [PLAIN[name](resampled(units, row)) for row in drawn]
-        np.testing.assert_allclose(metric.values(replicates), expected, rtol=0, atol=1e-12, err_msg=name)
+    assert set(METRICS) - set(PLAIN) == {"ece", "ece_raw", "ece_equal_width"}
+    for name, plain in PLAIN.items():
+        expected = [plain(resampled(units, row)) for row in drawn]
+        np.testing.assert_allclose(METRICS[name].values(replicates), expected, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_calibration_errors_keep_the_bins_of_the_sample():
+    units, strata = clustered(np.random.default_rng(4), decimals=15)
+    drawn = case_multiplicities(strata, 30, "bins")
+    bin_of = metrics.equal_mass_bins(units.probability)
+    expected = []
+    for row in drawn:
+        times = row[units.case].astype(int)
+        label, probability, bins = (np.repeat(column, times) for column in (units.label, units.probability, bin_of))
+        sums = metrics.bin_sums(label, probability, bins)
+        expected.append(float(metrics.calibration_error(sums)))
+    found = METRICS["ece_raw"].values(Replicates(units, drawn))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    corrected = METRICS["ece"].values(Replicates(units, drawn))
+    assert corrected.shape == found.shape
+    assert (corrected <= found).all()
+    assert (corrected >= 0).all()
+    assert corrected[0] < found[0]
 
 
 @pytest.mark.parametrize("decimals", [2, 15])
@@ -92,7 +111,7 @@ def test_equally_wide_bins_of_all_replicates_are_those_of_scikit_learns_calibrat
         share, mean = calibration_curve(rows.label, rows.probability, n_bins=metrics.BINS, strategy="uniform")
         count = np.histogram(rows.probability, metrics.BINS, (0, 1))[0]
         expected.append((count[count > 0] * np.abs(share - mean)).sum() / count.sum())
-    found = METRICS["ece_equal_width"].values(Replicates(units, drawn))
+    found = METRICS["ece_equal_width_raw"].values(Replicates(units, drawn))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
@@ -100,7 +119,7 @@ def test_equal_mass_bins_are_those_of_scikit_learns_quantiles_where_they_divide_
     # 450 distinct probabilities, 30 a bin; where rows repeat scikit-learn may split equal ones
     units, _ = clustered(np.random.default_rng(8), images=450, decimals=15)
     share, mean = calibration_curve(units.label, units.probability, n_bins=metrics.BINS, strategy="quantile")
-    found = METRICS["ece"].values(Replicates(units, np.ones((1, 30))))[0]
+    found = METRICS["ece_raw"].values(Replicates(units, np.ones((1, 30))))[0]
     assert found == pytest.approx(np.mean(np.abs(share - mean)), abs=1e-12)
 
 
@@ -115,8 +134,8 @@ def test_weighted_form_equals_expanded_form_for_any_multiplicities(data):
     units = image_units(case, label, score / 12)
     weights = data.draw(st.lists(st.integers(0, 3), min_size=cases, max_size=cases))
     weights = np.array([weights, [1] * cases], float)
-    for name, metric in METRICS.items():
-        values = metric.values(Replicates(units, weights))
+    for name in PLAIN:
+        values = METRICS[name].values(Replicates(units, weights))
         for value, row in zip(values, weights, strict=True):
             drawn = resampled(units, row)
             if len(drawn):
@@ -150,6 +169,17 @@ def test_a_case_is_the_mean_over_its_images():
     assert cases.case.tolist() == [0, 1]
     assert cases.label.tolist() == [0, 1]
     assert cases.probability.tolist() == pytest.approx([0.3, 0.55])
+
+
+def test_cases_of_equal_mean_tie_in_whatever_order_their_images_are_added():
+    # .1 + .2 + .3 added up in one order is not what it is in the other
+    order = np.array([0.1, 0.2, 0.3])
+    assert order.sum() != order[::-1].sum()
+    probability = np.concatenate([order, order[::-1], [0.6], [0.1]])
+    case, label = np.repeat([0, 1, 2, 3], [3, 3, 1, 1]), np.repeat([0, 1, 1, 0], [3, 3, 1, 1])
+    for rows in (slice(None), slice(None, None, -1)):
+        cases = case_units(image_units(case[rows], label[rows], probability[rows]))
+        assert Replicates(cases, np.ones((1, 4))).auc() == pytest.approx(3.5 / 4, abs=1e-15)
 
 
 def test_patient_recognition_rate_weighs_cases_not_images():

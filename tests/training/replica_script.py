@@ -14,8 +14,8 @@ def main(kind: str, workspace: str, target: str) -> None:
     from magsig_tf.data.splits import split_of
     from magsig_tf.execution.resumption import snapshot
     from magsig_tf.execution.runtime import configure_tensorflow
+    from magsig_tf.execution.tensorflow_import import load_tensorflow
     from magsig_tf.execution.workers import join_workers
-    from magsig_tf.tensorflow_import import load_tensorflow
     from magsig_tf.training.parts import RunParts
     from magsig_tf.training.step import TrainingStep
     from tests.tiny import tiny_config

@@ -8,8 +8,9 @@ from magsig_tf.errors import UsageError
 from magsig_tf.execution.evaluated_weights import BatchStatistics
 from magsig_tf.execution.observer import Observer
 from magsig_tf.execution.run_log import read_log
+from magsig_tf.statistics.selection_loss import mean_cross_entropy
 from magsig_tf.testing import MethodTrial
-from magsig_tf.training.evaluated_network import EvaluatedNetwork, cross_entropy
+from magsig_tf.training.evaluated_network import EvaluatedNetwork
 from magsig_tf.training.run import execute
 from magsig_tf.training.step import TrainingStep
 
@@ -65,7 +66,7 @@ def test_the_validation_loss_is_that_of_the_mean(trial, finished):
     rows = split_of(run.config, trial.prepared).rows["validation"]
     logits = trial.model(run)(trial.prepared.images[rows].astype(np.float32), training=False)["logit"].numpy()[:, 0]
     names = trial.prepared.manifest["magnification"].to_numpy()[rows]
-    loss = cross_entropy(trial.prepared.labels[rows], logits, names)
+    loss = mean_cross_entropy(trial.prepared.labels[rows], logits, names)
     assert record["chosen"]["validation_loss"] == pytest.approx(loss, rel=1e-3)
 
 

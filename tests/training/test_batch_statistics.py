@@ -11,7 +11,7 @@ from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.splits import split_of
 from magsig_tf.execution.observer import Observer
 from magsig_tf.runs.run import Run
-from magsig_tf.training.evaluated_network import cross_entropy
+from magsig_tf.statistics.selection_loss import mean_cross_entropy
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.tiny import tiny_config, tiny_dataset
@@ -67,7 +67,7 @@ def two_losses(run, prepared):
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0  # off in both: this is about batch statistics
         logits = model(pixels, training=training)["logit"].numpy()[:, 0]
-        found.append(cross_entropy(prepared.labels[rows], logits, magnifications))
+        found.append(mean_cross_entropy(prepared.labels[rows], logits, magnifications))
     return found
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from magsig_tf.execution.observer import Observer
-from magsig_tf.training.evaluated_network import write_random_encoder
+from magsig_tf.training.outputs import write_random_encoder
 from tests.tiny import tiny_config
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from magsig_tf.atomic_files import holding, read_json
+from magsig_tf.atomic_files import read_json
 from magsig_tf.config_files import build_config
 from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.observer import Observer
+from magsig_tf.locks import holding
 from magsig_tf.runs.record import write_record
 from magsig_tf.runs.run import Run
 from magsig_tf.training.planning import estimated_seconds, plan_matrix

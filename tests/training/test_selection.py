@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from magsig_tf.training.evaluated_network import cross_entropy
+from magsig_tf.statistics.selection_loss import mean_cross_entropy
 from magsig_tf.training.selection import selection_rule
 
 
@@ -11,7 +11,7 @@ def test_cross_entropy_is_averaged_over_magnifications_not_images():
     labels, logits = np.array([1, 1, 1, 0]), np.array([0.0, 0.0, 0.0, 2.0])
     magnifications = np.array(["40X", "40X", "40X", "100X"])
     expected = (np.log(2) + np.log(1 + np.exp(2))) / 2
-    assert cross_entropy(labels, logits, magnifications) == pytest.approx(expected)
+    assert mean_cross_entropy(labels, logits, magnifications) == pytest.approx(expected)
 
 
 def test_selection_begins_late_and_ties_go_to_the_earliest():

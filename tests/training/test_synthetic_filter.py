@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from magsig_tf.checksums import signing
 from magsig_tf.data.resampling import downsampled
 from magsig_tf.data.splits import split_of
 from magsig_tf.errors import RunError
@@ -38,7 +39,8 @@ def save_judge(folder):
     dense = keras.layers.Dense(1, name="logit")
     model = keras.Model(pixels, {"embedding": embedding, "logit": dense(embedding)})
     dense.set_weights([np.full((3, 1), -0.03), np.array([0.03 * 3 * 95.0])])
-    model.save(folder / "model.keras")
+    with signing(folder / "model.keras") as temporary:
+        model.save(temporary)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from magsig_tf.data.prepared import magnification_order
+from magsig_tf.data.identity import magnification_order
+from magsig_tf.data.sources.breakhis_originals import beside_originals
 
 EXAMPLES = 5
 
@@ -23,7 +24,8 @@ def find_quirks(manifest: pd.DataFrame) -> list[dict[str, object]]:
         `examples_in_all`.
     """
     case, slide, known = manifest["case"], manifest["slide"], manifest["subtype"] != ""
-    sizes = (manifest["width"].astype(str) + "x" + manifest["height"].astype(str)).value_counts()
+    pixels = manifest if "width" in manifest else manifest.assign(width="", height="")
+    sizes = (pixels["width"].astype(str) + "x" + pixels["height"].astype(str)).value_counts()
     others = sizes.iloc[1:]
     sizes_and_counts = [f"{size}: {count:,}" for size, count in others.items()]
     images = pd.crosstab(slide, manifest["magnification"])
@@ -33,11 +35,19 @@ def find_quirks(manifest: pd.DataFrame) -> list[dict[str, object]]:
         _quirk(f"images of another size than {sizes.index[0]}", sizes_and_counts, others.sum()),
         _quirk("slides without an image at a magnification", _places(images == 0)),
         _quirk("slides with a single image at a magnification", _places(images == 1)),
-        _quirk("images that occur under two or more names", _identical(manifest, across_cases=False)),
-        _quirk("images that occur in two or more cases", _identical(manifest, across_cases=True)),
+        *_of_pixels(manifest),
         _quirk("file names that occur twice for one slide and magnification", _same_names(manifest)),
     ]
     return [quirk for quirk in found if quirk["count"]]
+
+
+def _of_pixels(manifest: pd.DataFrame) -> list[dict[str, object]]:
+    if "pixel_sha256" not in manifest:  # embeddings: what repeats is counted when they are written
+        return []
+    return [
+        _quirk("images that occur under two or more names", _identical(manifest, across_cases=False)),
+        _quirk("images that occur in two or more cases", _identical(manifest, across_cases=True)),
+    ]
 
 
 def _quirk(quirk: str, examples: Sequence[str], count: int | None = None) -> dict[str, object]:
@@ -94,6 +104,7 @@ def validation_report(
     converted: Mapping[str, int] | None = None,
     unreadable: Sequence[Mapping[str, str]] = (),
     ignored: Sequence[Mapping[str, object]] = (),
+    names: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> dict[str, object]:
     """Describe a data set for its user.
 
@@ -103,15 +114,21 @@ def validation_report(
         converted: Number of images converted to 8-bit RGB, by what they were.
         unreadable: `path` and `reason` of each image left out.
         ignored: `what`, `count` and `examples` of files that are no images of the data set.
+        names: What is to be said of names, and of which.
 
     Returns:
         JSON values: `images`, `cases`, `slides`; `counts` (one entry a label x subtype x magnification with `images`,
         `cases` and, where known, `known`); `cases_per_class` (label x magnification, "all" over the magnifications);
-        `known` (images missing and extra, slides missing) or None; `quirks`; `unreadable`; `ignored`.
+        `known` (images missing and extra, slides missing) or None; `originals` (see `beside_originals`) or None;
+        `quirks`; `unreadable`; `ignored`.
     """
     kinds = sorted((converted or {}).items())
-    quirks = find_quirks(manifest)
+    quirks = [_quirk(what, which) for what, which in names] + find_quirks(manifest)
     quirks += [_quirk(f"images converted to 8-bit RGB from {kind}", (), count) for kind, count in kinds]
+    originals = None
+    if "sha256" in manifest:
+        files = zip(*(manifest[column] for column in ("path", "sha256", "width", "height")), strict=True)
+        originals = beside_originals(files)
     return {
         "images": len(manifest),
         "cases": int(manifest["case"].nunique()),
@@ -119,6 +136,7 @@ def validation_report(
         "counts": _counts(manifest, known),
         "cases_per_class": _cases_per_class(manifest),
         "known": None if known is None else _against_known(manifest, known),
+        "originals": originals,
         "quirks": quirks,
         "unreadable": {"count": len(unreadable), "files": [dict(entry) for entry in unreadable[:UNREADABLE_LISTED]]},
         "ignored": [dict(entry) for entry in ignored],

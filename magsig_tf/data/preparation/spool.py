@@ -2,7 +2,8 @@
 
 `pixels.spool` holds the pixels in the order of decoding, behind room for the header that makes the file an .npy file;
 `journal.jsonl` has one line an image that says in which slot it lies and what was measured. A line is written after its
-pixels and believed only if they hash to what it says, so a kill or a power cut costs at most the last images.
+pixels, begins with its own SHA-256, and is believed only if that and the pixels' are as it says, so a kill, a power cut
+or a change costs the images concerned, which are decoded again.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Spool:
                     self._pixels.write(np.ascontiguousarray(result.pixels).data)
                     record |= {"slot": self._slots, "measured": result.measured, "converted": result.converted}
                     self._slots += 1
-                lines.append(json.dumps(record) + "\n")
+                lines.append(_journal_line(record))
                 self.records[result.path] = record
             self._pixels.flush()
             self._journal.write("".join(lines))
@@ -125,22 +126,25 @@ class Spool:
         lines = self._journal_path.read_text(encoding="utf-8", errors="replace").split("\n") if there else []
         with open(self._pixels_path, "rb") as pixels:
             for line in lines:
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    continue  # the line that the kill cut off
-                if not isinstance(record, dict) or not {"path", "slot"} <= record.keys():
-                    continue
+                digest, _, text = line.partition(" ")
+                if digest != hashlib.sha256(text.encode()).hexdigest():
+                    continue  # the line that the kill cut off, or one that changed since
+                record = json.loads(text)
                 if record["slot"] is None or self._holds(pixels, record):
                     self.records[record["path"]] = record
                 else:
                     self.records.pop(record["path"], None)
-        write_text(self._journal_path, "".join(json.dumps(record) + "\n" for record in self.records.values()))
+        write_text(self._journal_path, "".join(map(_journal_line, self.records.values())))
 
     def _holds(self, pixels: BinaryIO, record: dict) -> bool:
         pixels.seek(HEADER + record["slot"] * self.bytes_per_image)
         found = hashlib.sha256(pixels.read(self.bytes_per_image)).hexdigest()
         return found == record["measured"]["pixel_sha256"]
+
+
+def _journal_line(record: dict[str, object]) -> str:
+    text = json.dumps(record)
+    return f"{hashlib.sha256(text.encode()).hexdigest()} {text}\n"
 
 
 def spool_key(folder: Path) -> object | None:

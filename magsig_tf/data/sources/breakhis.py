@@ -1,20 +1,24 @@
-"""BreaKHis as it is distributed, a tar archive or the folder that it unpacks to: its names and its whole extent."""
+"""BreaKHis as it is distributed, an archive or the folder that it unpacks to: its names and its whole extent."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
-import os
+import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from magsig_tf.data.sources.archive import TarStream, is_archive
-from magsig_tf.data.sources.images import SourceImage, printable
+from magsig_tf.data.plain_text import printable
+from magsig_tf.data.sources.archive import ARCHIVE_SUFFIXES, TarStream, is_archive
+from magsig_tf.data.sources.folder_files import is_hidden, kind_of_file, list_folder, listing_hash, walk_files
+from magsig_tf.data.sources.images import SourceImage
 from magsig_tf.data.sources.source import DataSource, IgnoredFiles
+from magsig_tf.data.sources.zip_archive import ZipFiles, open_archive
+from magsig_tf.data.tables import is_table
 from magsig_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,9 +39,12 @@ SUBTYPES = {
 # the section letters after the accession are part of the slide: without them 2,117 images would not match
 _NAME = re.compile(
     r"(?P<slide>(SOB|CNB)_(?P<label>[BM])_(?P<subtype>[A-Z]{1,4})-(?P<case>\d{2}-\d{1,9})[A-Za-z]{0,8})"
-    r"-(?P<magnification>\d{1,5})-(?P<sequence>\d{1,9})\.(?i:png)",
+    r"-(?P<magnification>\d{1,5})-(?P<sequence>\d{1,9})\.(?i:png|jpe?g|tiff?|bmp|webp)",
     re.ASCII,
 )
+
+
+_NOT_READ = (*ARCHIVE_SUFFIXES, ".zip", ".rar", ".7z")
 
 
 class BreakhisName(NamedTuple):
@@ -62,6 +69,8 @@ class BreakhisName(NamedTuple):
 
 def parse_name(file_name: str) -> BreakhisName | None:
     """Read a file name of the form `{SOB|CNB}_{B|M}_{subtype}-{YY}-{digits}{letters?}-{magnification}-{seq}.png`.
+
+    Copies that were saved in another format keep the name, so other endings of pictures are read too.
 
     Args:
         file_name: The name without its folder.
@@ -107,10 +116,11 @@ def is_whole_breakhis(manifest: pd.DataFrame) -> bool:
 
 
 class BreakHis(DataSource):
-    """BreaKHis from a tar archive or a folder; what an image is, its file name alone decides.
+    """BreaKHis from an archive or a folder; what an image is, its file name alone decides.
 
     Args:
-        source: The archive (`.tar`, `.tar.gz`, ...) or a folder at any level above the images.
+        source: The archive (tar, compressed or not, or zip, whatever its name; also an archive in an archive), or a
+            folder at any level above the images.
         options: None are known.
     """
 
@@ -124,15 +134,16 @@ class BreakHis(DataSource):
         if self.source is None or not (self.source.is_dir() or self.source.is_file()):
             remedy = "Check --source"
             raise DataError("Expected the BreaKHis archive or folder", f"found no file or folder {self.source}", remedy)
-        self._archive = None if self.source.is_dir() else TarStream(self.source)
+        self._archive = None if self.source.is_dir() else open_archive(self.source)
 
     @classmethod
     def recognises(cls, source: Path) -> bool:
-        """Return whether `source` is a tar archive, or a folder with a BreaKHis name among its first files."""
+        """Return whether `source` is an archive, or a folder with a BreaKHis name among its first files."""
         try:
             if source.is_dir():
                 return any(parse_name(path.name) for path, _ in islice(walk_files(source), 20_000))
-            return source.is_file() and is_archive(source)
+            # a workbook is a zip archive too
+            return source.is_file() and not is_table(source) and is_archive(source)
         except (OSError, EOFError, ValueError):
             return False
 
@@ -140,24 +151,47 @@ class BreakHis(DataSource):
         """Return the archive's size and ends, or a hash of the names, sizes and times of the folder's images."""
         if self._archive is not None:
             return {"archive": self._archive.fingerprint()}
-        digest = hashlib.sha256()
-        for name in self._image_files:
-            status = (self.source / name).stat()
-            digest.update(f"{name}\x1f{status.st_size}\x1f{status.st_mtime_ns}\x1e".encode(errors="surrogateescape"))
-        return {"folder": {"images": len(self._image_files), "listing_sha256": digest.hexdigest()}}
+        listing = listing_hash(self.source, self._image_files)
+        return {"folder": {"images": len(self._image_files), "listing_sha256": listing}}
 
     def images(self) -> Iterator[SourceImage]:
-        """Yield the images: in the archive's order, or sorted for a folder."""
-        found = 0
+        """Yield the images: in the archive's order, or sorted for a folder.
+
+        Raises:
+            DataError: there is none, or an image lies there in two formats.
+        """
+        formats: Counter[str] = Counter()
+        seen: dict[str, str] = {}
         for name, content in self._from_folder() if self._archive is None else self._from_archive(self._archive):
-            found += 1
+            stem, suffix = posixpath.splitext(name)
+            other = seen.setdefault(stem, suffix)
+            if other != suffix:
+                found = f"found {printable(stem)!r} as {other} and as {suffix}"
+                raise DataError("Expected each image in one format", found, "Pass a folder that holds one of them")
+            formats[suffix.lower()] += 1
             parsed = parse_name(PurePosixPath(name).name)
             assert parsed is not None, "files of other names are ignored"
             yield SourceImage(printable(name), parsed._asdict() | {"origin": "file"}, content)
-        if not found:
-            expected = f"Expected images named as in BreaKHis in {self.source}"
-            remedy = "Check --source; any other data set is described by a CSV manifest"
-            raise DataError(expected, f"found none among {sum(self.ignored.counts.values())} files", remedy)
+        if not formats:
+            raise self._nothing_found()
+        for suffix, count in formats.items():
+            if suffix != ".png":
+                lost = ": JPEG loses detail that the original PNG files have" * (suffix in (".jpg", ".jpeg"))
+                self.notes.append(f"{count:,} of the images are {suffix} copies of BreaKHis{lost}")
+
+    def _nothing_found(self) -> DataError:
+        files = sum(self.ignored.counts.values())
+        expected = f"Expected images named as in BreaKHis in {self.source}"
+        found = f"found none among {files:,} file{'' if files == 1 else 's'}"
+        if self.ignored.counts:
+            kinds = ", ".join(f"{entry['count']:,} x {entry['what']}" for entry in self.ignored.as_list()[:4])
+            found += f" ({kinds}; such as {self.ignored.as_list()[0]['examples'][0]!r})"
+        remedy = (
+            "Check --source; any other data set is described by a table, or by folders and --case-from (docs/data.md)"
+        )
+        if any(example.lower().endswith(_NOT_READ) for shown in self.ignored.examples.values() for example in shown):
+            remedy = "Unpack the archive that lies in it, and pass what that holds"
+        return DataError(expected, found, remedy)
 
     def fraction_read(self) -> float:
         """Return the share of the archive's bytes, or of the folder's images."""
@@ -167,9 +201,9 @@ class BreakHis(DataSource):
         """Return the counts of the whole BreaKHis."""
         return known_breakhis_counts()
 
-    def _from_archive(self, archive: TarStream) -> Iterator[tuple[str, bytes]]:
+    def _from_archive(self, archive: TarStream | ZipFiles) -> Iterator[tuple[str, bytes]]:
         self.ignored = IgnoredFiles()
-        for name, content in archive.files(lambda name: parse_name(PurePosixPath(name).name) is not None):
+        for name, content in archive.files(_is_image):
             if content is None:
                 self._ignore(name)
             else:
@@ -181,47 +215,13 @@ class BreakHis(DataSource):
 
     @cached_property
     def _image_files(self) -> list[str]:
-        files = []
-        for path, is_link in walk_files(self.source):
-            name = path.relative_to(self.source).as_posix()
-            if is_link:
-                self.ignored.add("symbolic link (not followed)", printable(name))
-            elif parse_name(path.name) is None:
-                self._ignore(name)
-            else:
-                files.append(name)
-        return sorted(files)
+        listed = list_folder(self.source, _is_image, self._ignore)
+        self.notes.extend(listed.notes)
+        return listed.files
 
     def _ignore(self, name: str) -> None:
-        path, suffix = PurePosixPath(name), PurePosixPath(name).suffix.lower()
-        if path.name.startswith("."):
-            kind = "hidden file"
-        elif suffix == ".png":
-            kind = "PNG whose name does not follow the pattern"
-        else:
-            kind = f"{printable(suffix) or 'no suffix'} file"
-        self.ignored.add(kind, printable(name))
+        self.ignored.add(kind_of_file(name, "image whose name does not follow the pattern"), printable(name))
 
 
-def walk_files(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield every file below a folder with whether it is a symbolic link; follow no link.
-
-    The order is fixed: folder by folder, sorted in each.
-
-    Args:
-        folder: Where to begin; it may itself be a link.
-
-    Raises:
-        DataError: a folder cannot be listed.
-    """
-    for root, folders, files in os.walk(folder, onerror=_refuse_unlisted):
-        folders.sort()
-        # os.walk names links to folders among the folders but does not enter them
-        for name in sorted([*files, *(name for name in folders if os.path.islink(os.path.join(root, name)))]):
-            path = Path(root, name)
-            yield path, path.is_symlink()
-
-
-def _refuse_unlisted(error: OSError) -> None:
-    remedy = "Check its permissions"
-    raise DataError(f"Expected to list {error.filename}", f"found: {error.strerror}", remedy) from error
+def _is_image(name: str) -> bool:
+    return parse_name(PurePosixPath(name).name) is not None and not is_hidden(name)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from magsig_tf.data.pixels.whole_slides import REMEDY, slide_maker
+from magsig_tf.data.plain_text import printable
+from magsig_tf.data.sources.archive import ARCHIVE_SUFFIXES
 from magsig_tf.data.sources.images import ImageFileReader, Reader, SourceImage
 from magsig_tf.errors import UsageError, nearest
 from magsig_tf.registry import PluginError, registry
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Item = TypeVar("Item")
+
+UNREADABLE_LIMIT = 0.05
+"""Share of a source's images that may be unreadable."""
 
 
 @dataclass
@@ -43,6 +50,11 @@ class IgnoredFiles:
         return [{"what": kind, "count": self.counts[kind], "examples": self.examples[kind]} for kind in kinds]
 
 
+def dataset_name(text: str) -> str:
+    """Return a text as a data set can be called: what does not belong in a folder name becomes `-`; perhaps empty."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
+
+
 class DataSource:
     """Base class of all data sets, built in or from a plugin (entry-point group `magsig.datasets`).
 
@@ -60,6 +72,7 @@ class DataSource:
     needs_file: ClassVar[bool] = True  # False: `magsig reproduce` prepares it by itself where it is missing
     default_size: ClassVar[int] = 224
     option_names: ClassVar[tuple[str, ...]] = ()
+    fallback: ClassVar[bool] = False  # takes a path only where no other data set recognises it
     shortens_paths: ClassVar[bool] = False  # drop the folders that all images share from the manifest's paths
     _share = 0.0  # of what `images` yields, how much it has passed
 
@@ -67,6 +80,7 @@ class DataSource:
         self.source = None if source is None else Path(source)
         self.options = dict(options or {})
         self.ignored = IgnoredFiles()
+        self.notes: list[str] = []  # what was assumed while reading, as sentences for the user
         for option in self.options:
             if option not in self.option_names:
                 expected = f"Expected a setting that {self.kind or type(self).__name__} knows"
@@ -88,6 +102,13 @@ class DataSource:
         An interrupted `prepare` continues, and a finished one is not repeated, only while it stays the same.
         """
         raise NotImplementedError
+
+    def names(self) -> pd.DataFrame | None:
+        """Return `path` and the names of every image where they are known before any is read, else None.
+
+        Names that may be one are then refused before anything is decoded.
+        """
+        return None
 
     def images(self) -> Iterator[SourceImage]:
         """Yield the images one by one, always in the same order, without holding more than a few."""
@@ -135,6 +156,16 @@ class DataSource:
         return None
 
 
+def _archives_in(folder: Path) -> list[str]:
+    """Return the names of archives in a folder, sorted."""
+    if not folder.is_dir():
+        return []
+    with contextlib.suppress(OSError):
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        return [printable(name) for name in names if name.lower().endswith((*ARCHIVE_SUFFIXES, ".zip", ".rar", ".7z"))]
+    return []
+
+
 def choose_source(path: Path | None, kind: str | None = None, options: Mapping[str, Any] | None = None) -> DataSource:
     """Return the data source for a path.
 
@@ -148,6 +179,9 @@ def choose_source(path: Path | None, kind: str | None = None, options: Mapping[s
     """
     if path is not None and not Path(path).exists():
         raise UsageError("Expected --source to exist", f"found nothing at {path}", "Check the path")
+    if path is not None and (maker := slide_maker(Path(path).name)):
+        expected, found = "Expected pictures, or a table or archive of them", f"found {path}, a file of {maker}"
+        raise UsageError(expected, found, f"{REMEDY[0].upper()}{REMEDY[1:]}")
     if kind is not None:
         return registry("datasets").load(kind)(path, options)
     if path is None:
@@ -158,9 +192,12 @@ def choose_source(path: Path | None, kind: str | None = None, options: Mapping[s
         with contextlib.suppress(PluginError):  # `magsig plugins` reports it; it must not stop the others
             known[name] = registry("datasets").load(name)
     fitting = [name for name, source in known.items() if source.recognises(Path(path))]
+    fitting = [name for name in fitting if not known[name].fallback] or fitting
     if not fitting:
-        expected = "Expected a BreaKHis archive or folder, or a CSV manifest"
+        expected = "Expected a BreaKHis archive or folder, a table, or folders of images"
         remedy = "Describe any other data set in a CSV with path,label,magnification,case (docs/data.md)"
+        if archives := _archives_in(Path(path)):
+            remedy = f"It holds {' and '.join(archives[:3])}: pass that"
         raise UsageError(expected, f"found {path}, which none of {', '.join(known)} recognises", remedy)
     if len(fitting) > 1:
         found = f"found that {' and '.join(fitting)} recognise {path}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from magsig_tf.atomic_files import read_json
+from magsig_tf.checksums import ChangedError, read_signed_json, verified
 from magsig_tf.errors import MagsigError, RunError
 from magsig_tf.evaluation.augmentation.differences import row_of, said_of
 from magsig_tf.evaluation.cells.differences import NO_RUN
@@ -67,21 +67,23 @@ def _read(run: Run, place: str | None, workspace: Workspace) -> tuple[pd.DataFra
     if place is None:
         return _nothing(), "run.json names no GANs"
     folder = _inside(run, place, workspace)
-    if not (folder / "fold.json").is_file():
+    if not verified(folder / "fold.json").is_file():
         return _nothing(), "GANs not there"
     try:
-        record = read_json(folder / "fold.json")
+        record = read_signed_json(folder / "fold.json")
+    except ChangedError:
+        raise
     except MagsigError:
         return _nothing(), "fold.json damaged"
     for name, wanted in (("split_hash", run.split_hash), ("dataset_hash", run.dataset_hash)):
         if record.get(name) != wanted:
             expected = f"Expected the GANs of {run.name} to have its {name} {wanted}"
             found = f"found {str(record.get(name))[:100]} in {folder / 'fold.json'}"
-            remedy = "The GANs were trained again on other rows: remove the run's folder and train it again"
+            remedy = "The GANs were trained again on other rows: move the run's folder aside and train it again"
             raise RunError(expected, found, remedy)
     if record.get("status") != "done":
         return _nothing(), "GANs not finished"
-    path = folder / "quality.parquet"
+    path = verified(folder / "quality.parquet")
     if not path.is_file():
         return _nothing(), "quality not measured"
     try:
@@ -105,7 +107,7 @@ def _inside(run: Run, place: str, workspace: Workspace) -> Path:
     if not folder.is_relative_to(root):
         expected = f"Expected the GANs of {run.name} inside the workspace"
         found = f"found gan_folder {place[:100]!r} in {run.folder / 'run.json'}"
-        raise RunError(expected, found, "Remove the run's folder and train it again")
+        raise RunError(expected, found, "Move the run's folder aside and train it again")
     return folder
 
 

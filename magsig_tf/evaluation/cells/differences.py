@@ -117,12 +117,15 @@ class Pair:
         return {holdout for holdout, _, _ in self.first.runs}
 
     def runs_at(self, holdouts: Collection[str], fold: int | None = None) -> list[Run]:
-        """Return the paired runs of the first group at some holdouts, perhaps of one patient fold only."""
-        return [run for (h, k, _), run in self.first.runs.items() if h in holdouts and fold in (None, k)]
+        """Return the paired runs of one side at some holdouts, perhaps of one patient fold only: of that with seeds."""
+        side = self.reference if self.first.seedless else self.first
+        return [run for (h, k, _), run in side.runs.items() if h in holdouts and fold in (None, k)]
 
 
 def pair_groups(first: Group, reference: Group, keys: Collection[RunKey] | None = None) -> Pair:
     """Pair the runs of two groups by holdout, patient fold and seed; a pair must rest on the same split.
+
+    A run of an exact method is paired with each seed of the other group.
 
     Args:
         first: Whose numbers come first.
@@ -130,6 +133,8 @@ def pair_groups(first: Group, reference: Group, keys: Collection[RunKey] | None 
         keys: Limit the pairs to these; None takes all.
     """
     paired, left_out = [], {}
+    of_seeds = next((group.seeds for group in (first, reference) if not group.seedless), [0])
+    first, reference = first.at_seeds(of_seeds), reference.at_seeds(of_seeds)
     either = {*first.runs, *reference.runs}
     for key in sorted(either if keys is None else either.intersection(keys)):
         reason = _why_not(first, reference, key)

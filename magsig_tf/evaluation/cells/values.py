@@ -149,11 +149,15 @@ class GroupCells:
             part: "test" or "in_domain_test".
             magnification: Limit the part to this one.
         """
-        key = (seed, tuple(holdouts), tuple(folds), part, magnification)
+        found = {
+            fold: [self.group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in self.group.runs]
+            for fold in folds
+        }
+        # by runs and not by their keys, since that of an exact method stands under several seeds
+        key = (tuple(run.folder for runs in found.values() for run in runs), part, magnification)
         if key not in self._cells:
             per_fold, images = {}, []
-            for fold in folds:
-                runs = [self.group.runs[h, fold, seed] for h in holdouts if (h, fold, seed) in self.group.runs]
+            for fold, runs in found.items():
                 units = [self.units_of(run, part, magnification) for run in runs]
                 if sum(map(len, units)):
                     per_fold[fold] = join(units)
@@ -175,7 +179,9 @@ class GroupCells:
                 values, at_joined = known_mean(by_fold), np.nan if repeats else metric.values(joined_sample)[0]
                 partial = (np.isnan(by_fold) & ~np.isnan(by_fold[:, :1])).any(0)
             else:
-                by_fold = np.stack([metric.values(replicates) for replicates in each_sample])
+                # a calibration error is corrected by what the replicates show
+                folds = each if metric.corrected else each_sample
+                by_fold = np.stack([metric.of_sample(replicates) for replicates in folds])
                 values = metric.values(joined)
                 at_joined, partial = values[0], np.isnan(values) & ~np.isnan(values[0])
             undefined = tuple(fold for fold, sample in zip(per_fold, by_fold[:, 0], strict=True) if np.isnan(sample))

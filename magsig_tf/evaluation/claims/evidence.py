@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,21 @@ from magsig_tf.runs.result_files import SIGNATURE_COMMAND, SignatureResults
 from magsig_tf.runs.run import Run
 
 _AXES = ["holdout", "patient_fold", "seed"]
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """A number of each run with the training cases drawn again; all runs share the draws.
+
+    Args:
+        method: Of the method's runs, shape (B, runs); of a rule about one method, of that one.
+        reference: Of the reference's runs, shape (B, runs).
+        cases: Benign and malignant training cases that were drawn.
+    """
+
+    method: np.ndarray
+    reference: np.ndarray
+    cases: tuple[int, int]
 
 
 class NoEvidenceError(Exception):
@@ -155,18 +170,19 @@ class Evidence:
         if self._results.sizes is None:
             return None
         pair = self.pair(rule)
-        sides = [_of(self._results.sizes, group) for group in (pair.first, pair.reference)]
+        sides = [_at_seeds(_of(self._results.sizes, group), group) for group in (pair.first, pair.reference)]
         both = sides[0].merge(sides[1], on=_AXES, suffixes=("_method", "_reference"))
         both = both.dropna(subset=["k_method", "k_reference"])
         both = both[[key in pair.keys for key in both[_AXES].itertuples(index=False, name=None)]]
         return both if len(both) else None
 
-    def overlaps(self, rule: OverlapRule, whose: str) -> pd.DataFrame:
+    def overlaps(self, rule: OverlapRule, whose: str, paired: bool = False) -> pd.DataFrame:
         """Return the overlaps of the signatures of two holdouts, one per patient fold and seed.
 
         Args:
             rule: The rule.
             whose: "method" or "reference".
+            paired: Whether those of an exact method are repeated for each seed of the other one.
 
         Raises:
             NoEvidenceError: there is no pair at both holdouts, no table of overlaps, or no overlap in it.
@@ -184,7 +200,49 @@ class Evidence:
             raise NoEvidenceError(Finding(Verdict.INCONCLUSIVE, why))
         if rows.empty:
             raise not_run(f"no overlap of {group.method} between {at}", SIGNATURE_COMMAND)
-        return rows
+        return _at_seeds(rows, group) if paired else rows
+
+    def redrawn_sizes(self, rule: Rule, both: pd.DataFrame) -> Redrawn | None:
+        """Return the sizes with the training cases drawn again; None where one of them was not drawn.
+
+        Args:
+            rule: The rule.
+            both: From `sizes`.
+        """
+        pair = self.pair(rule)
+        return _redrawn(self._results.draws, (pair.first, pair.reference), both[_AXES], "k")
+
+    def redrawn_overlaps(self, rule: OverlapRule, rows: pd.DataFrame, *whose: str) -> Redrawn | None:
+        """Return the overlaps with the training cases drawn again; None where one of them was not drawn.
+
+        Args:
+            rule: The rule.
+            rows: Columns patient_fold and seed: from `overlaps`.
+            whose: "method", "reference", or both.
+        """
+        pair, drawn = self.pair(rule), self._results.pair_draws
+        groups = [pair.first if each == "method" else pair.reference for each in whose]
+        if drawn is not None:
+            drawn = drawn[drawn["first"].isin(rule.holdouts) & drawn["second"].isin(rule.holdouts)]
+        return _redrawn(drawn, groups, rows[["patient_fold", "seed"]], "jaccard")
+
+
+def _redrawn(drawn: pd.DataFrame | None, groups: Sequence[Group], runs: pd.DataFrame, value: str) -> Redrawn | None:
+    if drawn is None:
+        return None
+    keys, sides = pd.MultiIndex.from_frame(runs), []
+    for group in groups:
+        rows = _of(drawn, group)
+        rows = _at_seeds(rows, group) if len(groups) > 1 else rows
+        wide = rows.pivot_table(index="draw", columns=list(runs.columns), values=value, dropna=False)
+        if not keys.isin(wide.columns).all():
+            return None
+        sides.append(wide[keys])
+    if len(sides) == 2 and not sides[0].index.equals(sides[1].index):
+        return None
+    first = drawn.iloc[0]
+    cases = int(first["cases_benign"]), int(first["cases_malignant"])
+    return Redrawn(sides[0].to_numpy(float), sides[-1].to_numpy(float), cases)
 
 
 def _need(rule: Rule, pair: Pair, holdouts: Sequence[str]) -> None:
@@ -197,9 +255,14 @@ def _of(frame: pd.DataFrame, group: Group) -> pd.DataFrame:
     return frame[(frame["method"] == group.method) & (frame["config"] == group.config_hash)]
 
 
+def _at_seeds(rows: pd.DataFrame, group: Group) -> pd.DataFrame:
+    """Return rows of a group's runs, those of an exact method under every seed that its runs are paired with."""
+    return pd.concat([rows.assign(seed=seed) for seed in group.seeds]) if group.seedless else rows
+
+
 def _answered(group: Group, predictions: pd.DataFrame) -> Group:
     runs: dict[RunKey, Run] = {}
-    for key, rows in _of(predictions, group).groupby(_AXES):
+    for key, rows in _at_seeds(_of(predictions, group), group).groupby(_AXES):
         if key not in group.runs:
             continue
         tested = group.runs[key].part("test")

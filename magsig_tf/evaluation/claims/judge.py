@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from magsig_tf.checksums import verified
 from magsig_tf.data.sources.breakhis import is_whole_breakhis
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.cells.values import CaseBootstrap
-from magsig_tf.evaluation.claims import paper, verdicts
+from magsig_tf.evaluation.claims import paper, signature_rules, verdicts
 from magsig_tf.evaluation.claims.evidence import Evidence, NoEvidenceError, not_run, train
 from magsig_tf.evaluation.claims.verdicts import Finding, Verdict, all_of
 from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.summary.frame import ResultTable
 from magsig_tf.parquet_files import read_parquet
 from magsig_tf.runs.matrix import Matrix, arrange
-from magsig_tf.runs.result_files import SIGNATURE_COMMAND, SignatureResults, read_signature_results
+from magsig_tf.runs.result_files import SignatureResults, read_signature_results
 from magsig_tf.runs.run import LoadedRuns
 from magsig_tf.statistics.cases import MANY_CASES
 from magsig_tf.statistics_rule import MEANING, MOVING
@@ -142,7 +143,7 @@ def judge_claims(
 
 def _data_behind(workspace: Workspace, dataset: str, whole: paper.DataBehind) -> tuple[str, str]:
     """Tell by its facts, not by its name, whether a prepared data set is the whole of the paper's."""
-    path = workspace.data(dataset) / "manifest.parquet"
+    path = verified(workspace.data(dataset) / "manifest.parquet")
     if not path.is_file():
         return OTHER_DATA, f"Other data: the prepared data set {dataset} is missing, so its images cannot be counted."
     try:
@@ -164,7 +165,9 @@ def _notes(loaded: LoadedRuns, matrix: Matrix, bootstrap: CaseBootstrap) -> list
     unfinished = f"Not finished and left out: {_count(len(loaded.unfinished), 'run')}." if loaded.unfinished else ""
     cases = len(bootstrap.cases)
     axes = {"holdout": "holdout", "patient_fold": "patient fold", "seed": "seed"}
-    counts = [_count(len({getattr(run, axis) for run in loaded.runs}), word) for axis, word in axes.items()]
+    found = {axis: {getattr(run, axis) for run in loaded.runs} for axis in ("holdout", "patient_fold")}
+    found["seed"] = {run.seed for run in loaded.runs if not run.seedless}
+    counts = [_count(len(found[axis]), word) for axis, word in axes.items() if found[axis]]
     rests = f"The runs: {', '.join(counts)}, {cases} test cases."
     few = f"Below {MANY_CASES} cases intervals are likely too narrow and verdicts overconfident." * (cases < MANY_CASES)
     return [rests, few, left, _moving(matrix), unfinished]
@@ -193,15 +196,17 @@ def judge_statement(statement: paper.Statement, evidence: Evidence, margin: floa
         evidence: What runs and result files say.
         margin: Differences up to this size do not matter.
     """
-    findings = [_judged(rule, evidence, margin) for rule in statement.holds_if or statement.holds_unless]
+    rules = statement.holds_if or statement.holds_unless
+    findings = [finding for rule in rules for finding in _judged(rule, evidence, margin)]
     return all_of(findings) if statement.holds_if else verdicts.negated(all_of(findings, findings[0]))
 
 
-def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
+def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> list[Finding]:
+    """Return the finding of each part of a rule."""
     try:
         found = _JUDGES[type(rule)](rule, evidence, margin)
     except NoEvidenceError as error:
-        return error.finding
+        return [error.finding]
     of_sparse = isinstance(rule, paper.DifferenceRule) and rule.of == "sparse_classifiers"
     if not (of_sparse or isinstance(rule, paper.SmallerSignatures)):
         return found
@@ -210,10 +215,11 @@ def _judged(rule: paper.Rule, evidence: Evidence, margin: float) -> Finding:
     sizes = np.array([]) if both is None else both[["k_method", "k_reference"]].to_numpy(float).ravel()
     empty = int((sizes == 0).sum())
     why = f"{empty} of {len(sizes)} signatures are empty: their classifier gives every image the same probability."
-    return replace(found, verdict=Verdict.INCONCLUSIVE, why=why, cases_needed=math.nan) if empty else found
+    emptied = [replace(each, verdict=Verdict.INCONCLUSIVE, why=why, cases_needed=math.nan) for each in found]
+    return emptied if empty else found
 
 
-def _over_holdouts(rule: paper.Direction | paper.Equivalence, evidence: Evidence, margin: float) -> Finding:
+def _over_holdouts(rule: paper.Direction | paper.Equivalence, evidence: Evidence, margin: float) -> list[Finding]:
     """Judge the side or the size of a difference: at each holdout, of their mean, or of their joined predictions."""
     differences = evidence.differences(rule, rule.holdouts)
     holdouts = rule.holdouts or differences.holdouts
@@ -222,11 +228,11 @@ def _over_holdouts(rule: paper.Direction | paper.Equivalence, evidence: Evidence
     else:
         estimates = [differences.mean(holdouts) if rule.over == "mean" else differences.pooled(holdouts)]
     if isinstance(rule, paper.Equivalence):
-        return all_of([verdicts.judge_equivalence(estimate, rule.margin or margin) for estimate in estimates])
-    return all_of([verdicts.judge_direction(estimate, 1 if rule.rule == "higher" else -1) for estimate in estimates])
+        return [verdicts.judge_equivalence(estimate, rule.margin or margin) for estimate in estimates]
+    return [verdicts.judge_direction(estimate, 1 if rule.rule == "higher" else -1) for estimate in estimates]
 
 
-def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) -> Finding:
+def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) -> list[Finding]:
     """Judge that a method is better at a holdout, and by more than at every other one."""
     differences = evidence.differences(rule, (rule.holdout, *rule.holdouts))
     others = [other for other in rule.holdouts or differences.holdouts if other != rule.holdout]
@@ -234,74 +240,23 @@ def _largest_gain(rule: paper.LargestGain, evidence: Evidence, margin: float) ->
         raise not_run("no other holdout to compare with", train(rule))
     sign = -1 if METRICS[rule.metric].better == "lower" else 1
     gains = [differences.at(rule.holdout), *(differences.between(rule.holdout, other) for other in others)]
-    return all_of([verdicts.judge_direction(gain, sign) for gain in gains])
+    return [verdicts.judge_direction(gain, sign) for gain in gains]
 
 
-def _higher_and_lower(rule: paper.HigherAndLower, evidence: Evidence, margin: float) -> Finding:
+def _higher_and_lower(rule: paper.HigherAndLower, evidence: Evidence, margin: float) -> list[Finding]:
     differences = evidence.differences(rule, rule.holdouts)
     estimates = {holdout: differences.at(holdout) for holdout in rule.holdouts or differences.holdouts}
     if len(estimates) < 2:
         raise not_run("one holdout only", train(rule))
-    return verdicts.judge_both_ways(estimates, margin, differences.words)
+    return [verdicts.judge_both_ways(estimates, margin, differences.words)]
 
 
-def _smaller_signatures(rule: paper.SmallerSignatures, evidence: Evidence, margin: float) -> Finding:
-    evidence.pair(rule)
-    both = evidence.sizes(rule)
-    if both is None:
-        raise not_run("no sizes of the signatures of both methods on the same runs", SIGNATURE_COMMAND)
-    ours, reference = both["k_method"].to_numpy(float), both["k_reference"].to_numpy(float)
-    if rule.more_than:
-        agrees, words = reference > rule.more_than * ours, f"more than {rule.more_than:g}"
-    else:
-        agrees, words = (reference >= rule.at_least * ours) & (reference > 0), f"at least {rule.at_least:g}"
-    ratio = reference.mean() / ours.mean() if ours.any() else math.inf
-    each = [b / g if g else math.inf for g, b in zip(ours, reference, strict=True) if g or b]
-    printed = f"{reference.mean():,.0f} to {ours.mean():,.0f}: {ratio:.1f} times"
-    if each:
-        printed += f" ({min(each):.1f} to {max(each):.1f}, n {len(both)})"
-    value = ratio if math.isfinite(ratio) else math.nan
-    words = f"signatures of {rule.method} are {words} times smaller"
-    return verdicts.judge_agreement(list(agrees), printed, value, words)
-
-
-def _overlap(rule: paper.Overlap, evidence: Evidence, margin: float) -> Finding:
-    rows = evidence.overlaps(rule, rule.whose)
-    values = rows["jaccard"].to_numpy()
-    if rule.below:
-        agrees, words = values < rule.below, f"below {number(rule.below)}"
-    else:
-        least = rule.at_least - margin
-        agrees, words = values >= least, f"at least {number(least)}"
-    found = verdicts.judge_agreement(list(agrees), _ranged(values), values.mean(), f"the index is {words}")
-    return replace(found, why=f"{found.why} Random sets of these sizes: {number(rows['expected'].mean())}.")
-
-
-def _more_overlap(rule: paper.MoreOverlap, evidence: Evidence, margin: float) -> Finding:
-    first, reference = (evidence.overlaps(rule, whose) for whose in ("method", "reference"))
-    both = first.merge(reference, on=["patient_fold", "seed"], suffixes=("_method", "_reference"))
-    if both.empty:
-        raise not_run("no overlap of both methods for one patient fold and seed", SIGNATURE_COMMAND)
-    gain = (both["jaccard_method"] - both["jaccard_reference"]).to_numpy()
-    words = f"the index of {rule.method} is higher"
-    found = verdicts.judge_agreement(list(gain > 0), _ranged(gain, True), gain.mean(), words)
-    chance = [number(both[f"expected_{whose}"].mean()) for whose in ("method", "reference")]
-    random = f"Random sets of these sizes: {chance[0]} {rule.method}, {chance[1]} {rule.reference}."
-    return replace(found, why=f"{found.why} {random}")
-
-
-def _ranged(values: np.ndarray, signed: bool = False) -> str:
-    """Write a mean over runs with its range, which is no interval."""
-    reached = f"{number(values.min(), signed)} to {number(values.max(), signed)}, " if len(values) > 1 else ""
-    return f"{number(values.mean(), signed)} ({reached}n {len(values)})"
-
-
-_JUDGES: dict[type[paper.Rule], Callable[..., Finding]] = {
+_JUDGES: dict[type[paper.Rule], Callable[..., list[Finding]]] = {
     paper.Direction: _over_holdouts,
     paper.Equivalence: _over_holdouts,
     paper.LargestGain: _largest_gain,
     paper.HigherAndLower: _higher_and_lower,
-    paper.SmallerSignatures: _smaller_signatures,
-    paper.Overlap: _overlap,
-    paper.MoreOverlap: _more_overlap,
+    paper.SmallerSignatures: signature_rules.smaller_signatures,
+    paper.Overlap: signature_rules.overlap,
+    paper.MoreOverlap: signature_rules.more_overlap,
 }

@@ -1,4 +1,4 @@
-"""From an interval, or from runs that agree, to a verdict and one sentence why; docs/claims.md has the rules."""
+"""From an interval to a verdict and one sentence why, and from parts to a whole; docs/claims.md has the rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from magsig_tf.evaluation.printed import number
 from magsig_tf.statistics.cases import FEWEST_CASES
-from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, bootstrap_p_value, holm, interval
+from magsig_tf.statistics.intervals import DIFFERENCE, Bootstrapped, holm, interval, p_value
 
 
 class Verdict(Enum):
@@ -31,8 +31,8 @@ DIRECTION_LEVEL = 0.95
 EQUIVALENCE_LEVEL = 0.90
 """A 90 % interval inside the margin is two one-sided tests at 5 %."""
 
-FEWEST_RUNS = 5
-"""Fewer runs that all agree are no verdict: 4 would by chance in 1 of 16 studies, even if they were independent."""
+ALPHA = 0.05
+"""How often a claim may be refuted by chance, whatever the number of its parts."""
 
 MOST_CASES = 100_000
 
@@ -60,9 +60,23 @@ class Estimate:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return the interval over cases; NaN where a class has too few of them or the value is not defined."""
-        if min(self.cases) < FEWEST_CASES or not np.isfinite(self.value):
-            return float("nan"), float("nan")
-        return interval(Bootstrapped(self.value, self.values[1:], self.cases, self.bounds), level)
+        return interval(self._number, level).ends if self._tells else (math.nan, math.nan)
+
+    def p_value(self, against: float = 0.0) -> float:
+        """Return the p-value that belongs to the interval; NaN where there is none.
+
+        Args:
+            against: The value that is tested.
+        """
+        return p_value(self._number, against) if self._tells else math.nan
+
+    @property
+    def _tells(self) -> bool:
+        return min(self.cases) >= FEWEST_CASES and bool(np.isfinite(self.value))
+
+    @property
+    def _number(self) -> Bootstrapped:
+        return Bootstrapped(self.value, self.values[1:], self.cases, self.bounds)
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class Finding:
         level: Coverage that the interval aims at; NaN without one.
         cases: Test cases behind it; 0 where it rests on runs or on none.
         cases_needed: About how many cases a verdict would need; NaN where there is one, or no estimate.
+        refuted: Where it does not hold: the p-value of the test that says so; 0 where no test is behind it.
     """
 
     verdict: Verdict
@@ -90,6 +105,7 @@ class Finding:
     level: float = math.nan
     cases: int = 0
     cases_needed: float = math.nan
+    refuted: float = 0.0
 
 
 def judge_direction(estimate: Estimate, sign: int) -> Finding:
@@ -105,7 +121,8 @@ def judge_direction(estimate: Estimate, sign: int) -> Finding:
     if known.low <= 0 <= known.high:
         return _untold(estimate, known, "includes 0", [0.0])
     side, so = ("above", sign > 0) if known.low > 0 else ("below", sign < 0)
-    return replace(known, verdict=_told(so), why=f"{estimate.words}: the 95 % interval lies {side} 0.")
+    why = f"{estimate.words}: the 95 % interval lies {side} 0."
+    return replace(known, verdict=told(so), why=why, refuted=0.0 if so else _known_p(estimate.p_value()))
 
 
 def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
@@ -123,7 +140,9 @@ def judge_equivalence(estimate: Estimate, margin: float) -> Finding:
     inside = -margin <= low and high <= margin
     if inside or low > margin or high < -margin:
         why = f"{estimate.words}: the 90 % interval lies {'inside' if inside else 'outside'} {bounds}."
-        return replace(known, verdict=_told(inside), why=why)
+        # one-sided, as each of the two tests is
+        refuted = 0.0 if inside else _known_p(estimate.p_value(math.copysign(margin, value))) / 2
+        return replace(known, verdict=told(inside), why=why, refuted=refuted)
     nearest = [-margin, margin] if abs(value) < margin else [math.copysign(margin, value)]
     return _untold(estimate, known, f"crosses a bound of {bounds}", nearest)
 
@@ -132,7 +151,8 @@ def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str
     """Judge whether a difference is above 0 at some holdouts and below 0 at others.
 
     "Some" is picked from several holdouts, so Holm's p counts them. It is refused where no holdout can have gained, or
-    none can have lost, more than the margin.
+    none can have lost, more than the margin. Either would do, so each is asked of 95 % intervals: one-sided tests at
+    2.5 %.
 
     Args:
         estimates: The difference by holdout, two or more.
@@ -146,52 +166,44 @@ def judge_both_ways(estimates: Mapping[str, Estimate], margin: float, words: str
     def said(verdict: Verdict, found: str, needed: float = math.nan) -> Finding:
         return Finding(verdict, f"{words}: {found}.", ours, cases=cases, cases_needed=needed)
 
-    unknown = [holdout for holdout, estimate in estimates.items() if np.isnan(estimate.interval(DIRECTION_LEVEL)).any()]
+    unknown = [h for h, e in estimates.items() if min(e.cases) < FEWEST_CASES or not math.isfinite(e.value)]
     if unknown:
         return said(Verdict.INCONCLUSIVE, f"no interval at {', '.join(unknown)}, too few test cases in a class")
-    p_values = holm([bootstrap_p_value(estimate.values[1:]) for estimate in estimates.values()])
+    # a holdout at which all replicates are the same is no test, and neither gains nor loses
+    everywhere = len(estimates)
+    estimates = {h: e for h, e in estimates.items() if math.isfinite(e.interval(DIRECTION_LEVEL)[0])}
+    if not estimates:
+        return said(Verdict.INCONCLUSIVE, "at no holdout an interval, since all replicates are the same")
+    p_values = holm([estimate.p_value() for estimate in estimates.values()])
     told = [(h, e.value) for (h, e), p in zip(estimates.items(), p_values, strict=True) if p < 1 - DIRECTION_LEVEL]
     sides = {"above": [h for h, value in told if value > 0], "below": [h for h, value in told if value < 0]}
     found = " and ".join(f"{side} 0 at {', '.join(holdouts)}" for side, holdouts in sides.items() if holdouts)
     if all(sides.values()):
         return said(Verdict.HOLDS, f"{found}, Holm's p below .05")
-    ends = np.array([estimate.interval(EQUIVALENCE_LEVEL) for estimate in estimates.values()])
-    for nowhere, word in ((ends[:, 1] <= margin, "raised"), (ends[:, 0] >= -margin, "lowered")):
-        if nowhere.all():
-            return said(Verdict.DOES_NOT_HOLD, f"at no holdout {word} by more than {number(margin)}, by 90 % intervals")
+    ends = np.array([estimate.interval(DIRECTION_LEVEL) for estimate in estimates.values()])
+    for nowhere, word, bound in ((ends[:, 1] <= margin, "raised", margin), (ends[:, 0] >= -margin, "lowered", -margin)):
+        if nowhere.all() and len(estimates) == everywhere:
+            refuted = max(_known_p(estimate.p_value(bound)) for estimate in estimates.values())
+            so = f"at no holdout {word} by more than {number(margin)}, by 95 % intervals"
+            return replace(said(Verdict.DOES_NOT_HOLD, so), refuted=refuted)
     needed = _cases_to_settle(list(estimates.values()), margin)
     settle = f"{_how_many(needed)} cases would be needed, there are {cases}"
     significant = f"{found}, Holm's p below .05" if found else "at no holdout significantly different from 0 (Holm's p)"
     return said(Verdict.INCONCLUSIVE, f"{significant}; {settle}", needed)
 
 
-def judge_agreement(agrees: Sequence[bool], ours: str, value: float, words: str) -> Finding:
-    """Judge a claim about numbers that have no interval over cases: decided only where every run agrees.
-
-    Args:
-        agrees: For each run (or pair of runs), whether the claim is true of it; not empty.
-        ours: Our number with its range.
-        value: Our number.
-        words: What is claimed of each run, as a clause.
-    """
-    count, runs = sum(agrees), len(agrees)
-    known = Finding(Verdict.INCONCLUSIVE, "", ours, value)
-    if 0 < count < runs:
-        return replace(known, why=f"{words} in {count} of {runs} comparisons of runs; they do not agree.")
-    said = f"{words} in {'all' if count else 'none'} of {runs} comparison{'s' * (runs > 1)} of runs"
-    if runs < FEWEST_RUNS:
-        few = f"fewer than {FEWEST_RUNS} comparisons are too few, train more patient folds or seeds"
-        return replace(known, why=f"{said}; {few}.")
-    return replace(known, verdict=_told(count > 0), why=f"{said}.")
-
-
 def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding:
     """Return the finding of a claim whose parts must all hold.
 
+    That all hold needs no correction: each passes its own test (Berger 1982, intersection-union). That one does not
+    would be found by chance the more often, the more parts there are, so its p-value counts them (Bonferroni, which is
+    the first step of Holm's procedure; of any one part the others do not matter).
+
     Args:
-        findings: Those of its parts.
+        findings: Those of its parts, not of parts of parts.
         shown: Whose number is shown; by default the first, or the first that does not hold.
     """
+    findings = [_counting(finding, len(findings)) for finding in findings]
     verdict = min((finding.verdict for finding in findings), key=list(Verdict).index)
     deciding = [finding for finding in findings if finding.verdict == verdict]
     needed = [finding.cases_needed for finding in deciding]
@@ -199,6 +211,14 @@ def all_of(findings: Sequence[Finding], shown: Finding | None = None) -> Finding
     first = deciding[0] if verdict == Verdict.DOES_NOT_HOLD else findings[0]
     why = " ".join(dict.fromkeys(finding.why for finding in deciding))
     return replace(shown or first, verdict=verdict, why=why, cases_needed=math.nan if unknown else max(needed))
+
+
+def _counting(finding: Finding, parts: int) -> Finding:
+    """Return the finding of one of several parts, any of which would refute the whole."""
+    if finding.verdict != Verdict.DOES_NOT_HOLD or finding.refuted * parts < ALPHA:
+        return finding
+    why = f"{finding.why} As one of {parts} parts that is not enough: {p_in_words(finding.refuted)}, times {parts}."
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, why=why)
 
 
 def negated(finding: Finding) -> Finding:
@@ -248,8 +268,19 @@ def _how_many(needed: float) -> str:
     return f"about {needed:,.0f}" if needed <= MOST_CASES else f"more than {MOST_CASES:,}"
 
 
-def _told(so: bool) -> Verdict:
+def told(so: bool) -> Verdict:
+    """Return the verdict of what is decided."""
     return Verdict.HOLDS if so else Verdict.DOES_NOT_HOLD
+
+
+def p_in_words(p: float) -> str:
+    """Return a p-value as sentences write it."""
+    return "p below .001" if p < 0.001 else f"p {number(p)}"
+
+
+def _known_p(p: float) -> float:
+    """Return a p-value; 0 where it has none, since its replicates are all the same."""
+    return 0.0 if math.isnan(p) else p
 
 
 def _measured(estimate: Estimate, level: float) -> Finding:
@@ -261,8 +292,10 @@ def _measured(estimate: Estimate, level: float) -> Finding:
         return Finding(Verdict.INCONCLUSIVE, "", ours, estimate.value, low, high, level, benign + malignant)
     reason = f"not defined with {benign} benign and {malignant} malignant test cases"
     if math.isfinite(estimate.value):
-        few = f"fewer than {FEWEST_CASES} test cases in a class"
-        reason = f"no interval with {few} ({benign} benign, {malignant} malignant)"
+        few = f"no interval with fewer than {FEWEST_CASES} test cases in a class"
+        reason = f"{few} ({benign} benign, {malignant} malignant)"
+        if min(estimate.cases) >= FEWEST_CASES:
+            reason = "no interval, since all replicates are the same"
     why = f"{estimate.words}: {reason}."
     return Finding(Verdict.INCONCLUSIVE, why, ours, estimate.value, cases=benign + malignant)
 

@@ -18,13 +18,18 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties from which cross-validation chooses, on the scale of the mean squared error."""
 
 
+TIED = 1e-9
+"""Cosines that differ by no more than this are the same."""
+
+
 @dataclass(frozen=True)
 class IdentityAnswers:
     """One search each: a query row in the gallery of one other magnification; arrays have shape (searches,).
 
     Args:
         case: Name of the query's case.
-        found: 1 where the most similar gallery row is of the same case, else 0.
+        found: 1 where the most similar gallery row is of the same case, else 0; of several equally similar ones, the
+            share that is.
         chance: Share of the gallery rows that are of the same case.
         left_out: Searches without an answer to find: no row of the same case in the gallery.
     """
@@ -51,7 +56,8 @@ def identity_probe(
     """Let every row look for its case among the rows of each other magnification.
 
     Each dimension is standardised within each magnification, which takes a shift between magnifications away; the
-    nearest row is the one with the highest cosine.
+    nearest row is the one with the highest cosine. Rows that tie share the hit, so that their order plays no part and a
+    constant embedding scores exactly what chance does.
 
     Args:
         embedding: Frozen features, shape (n, p).
@@ -79,7 +85,9 @@ def identity_probe(
             allowed = picture[rows][:, None] != picture[others][None, :]
         same = (case[rows][:, None] == case[others][None, :]) & allowed
         similarity = np.where(allowed, directions[queries] @ directions[gallery].T, -np.inf)
-        hits.append(same[np.arange(len(rows)), similarity.argmax(1)].astype(float))
+        # rounding alone must not decide between rows that are the same: they share the hit, at chance where all are
+        nearest = allowed & (similarity >= similarity.max(1, keepdims=True) - TIED)
+        hits.append((same & nearest).sum(1) / np.maximum(nearest.sum(1), 1))
         chances.append(same.sum(1) / np.maximum(allowed.sum(1), 1))
         queried.append(case[rows])
     right, chance, cases = np.concatenate(hits), np.concatenate(chances), np.concatenate(queried)

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from magsig_tf.checksums import verified
 from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.parquet_files import read_parquet
 from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
-from magsig_tf.runs.matrix import Matrix, RandomEncoder, plan_random_encoders, random_features
+from magsig_tf.runs.matrix import Matrix
+from magsig_tf.runs.random_encoders import RandomEncoder, plan_random_encoders, random_features
 from magsig_tf.runs.run import Run
 from magsig_tf.workspace import Workspace
 
@@ -73,12 +75,14 @@ class ProbedRows:
 
 
 TESTED = ("test", "in_domain_test")
+AT_SOURCES = ("train", "validation", "in_domain_test")
+"""Parts whose rows lie at source magnifications."""
 COLOURS = "colour mean and SD"
 PIXEL_SIZE = "log_pixel_size"
 Control = Run | RandomEncoder
 """A run whose images' colours are probed on its test rows, or an untrained encoder."""
 _ZOOM = "digital-zoom of "
-_REMEDY = "Remove the run's folder and train it again"
+_REMEDY = "Move the run's folder aside and train it again"
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,10 @@ class Known:
         Args:
             folder: `<workspace>/data/<dataset>`.
         """
-        if not (folder / "manifest.parquet").exists():
+        if not verified(folder / "manifest.parquet").exists():
             return cls(None, {})
         factors = {}
-        if (folder / "truth.parquet").exists():
+        if verified(folder / "truth.parquet").exists():
             truth = read_parquet(folder / "truth.parquet")
             factors = {name: truth[name].to_numpy(float) for name in INVARIANT_FACTORS if name in truth}
             if "pixel_size_um" in truth:
@@ -187,7 +191,8 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
 def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
     """Return the test rows of another model's embeddings.
 
-    The source magnifications are those of its rows that are not `test`.
+    The source magnifications are those of its rows that belong to sources: train, validation, in_domain_test. Rows of
+    `validation_holdout` lie at the holdout, as those of `test` do.
 
     Args:
         embeddings: From `read_embeddings`.
@@ -199,7 +204,7 @@ def file_rows(embeddings: Embeddings, subject: str) -> ProbedRows:
     tested = embeddings.of(*TESTED)
     if not len(tested):
         raise DataError(f"Expected rows of the split test or in_domain_test in {subject}", "found none", "Add some")
-    sources = np.unique(embeddings.magnification[embeddings.part != "test"])
+    sources = np.unique(embeddings.of(*AT_SOURCES).magnification)
     arrays = (tested.embedding, tested.label, tested.case, tested.magnification)
     return ProbedRows(subject, "", 0, *arrays, tuple(sources.tolist()), kind="file")
 

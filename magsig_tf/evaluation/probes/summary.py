@@ -11,20 +11,23 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from magsig_tf.data.prepared import magnification_order
-from magsig_tf.errors import NotDefinedError
+from magsig_tf.data.identity import magnification_order
+from magsig_tf.errors import NotDefinedError, in_words
 from magsig_tf.evaluation import probes
 from magsig_tf.evaluation.cells.values import known_mean
 from magsig_tf.evaluation.probes.case_and_factors import require_varying
 from magsig_tf.evaluation.probes.rows import APART, CONFOUNDED, NO_SOURCES, SCOPES, SOURCES, ProbedRows
 from magsig_tf.evaluation.summary.notes import names_of
 from magsig_tf.parallel_work import available_cores, map_in_order
-from magsig_tf.reasons import FEW_CASES, NOTHING, Reason, joined
+from magsig_tf.reasons import FEW_CASES, NOTHING, UNEXPECTED, Reason, joined
 from magsig_tf.statistics.cases import FEWEST_CASES, MANY_CASES, case_multiplicities
-from magsig_tf.statistics.intervals import percentile_interval
+from magsig_tf.statistics.intervals import SHARE, UNBOUNDED, Bootstrapped, Interval, interval
 
 CHANCE_OF_R2 = 0.0
 LEVEL = 0.95
+KIND = "percentile"
+SHARES = ("balanced_accuracy", "top1")
+"""Scores that are shares of answers."""
 MAGNIFICATION, CASE = "magnification", "case"
 SCORES: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
     **dict.fromkeys(probes.KINDS, probes.MagnificationAnswers.scores),
@@ -99,6 +102,9 @@ def _answers(rows: ProbedRows, scope: str, names: tuple[str, ...]) -> Iterator[A
         except NotDefinedError as error:
             yield Answer(*about, None, error.reason, note)
             continue
+        except Exception as error:  # a fault in one probe costs its own rows, not those of all others
+            yield Answer(*about, None, Reason(UNEXPECTED, in_words(error).rstrip(".")), note)
+            continue
         sums = np.zeros((len(cases), values.shape[1]))
         np.add.at(sums, np.searchsorted(cases, case), values)
         yield Answer(*about, sums, NOTHING, note)
@@ -168,7 +174,7 @@ def _records(
     common: dict[str, object] = {"embeddings": len(defined), "images": sum(answer.images for answer in defined)}
     common |= {"replicates": len(multiplicities) - 1, "note": str(note), "note_code": note.code}
     if not defined:
-        empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan"))
+        empty = dict.fromkeys(("value", "low", "high", "chance"), float("nan")) | {"interval": KIND}
         of_magnification = ["balanced_accuracy", "mutual_information"]
         metrics = {"identity": ["top1"], "ridge": ["r2"]}.get(str(about["probe"]), of_magnification)
         reason = partial if len(answers) > 1 else answers[0].reason
@@ -179,14 +185,19 @@ def _records(
     few = np.unique(strata[scored], return_counts=True)[1].min() < FEWEST_CASES
     too_few = Reason(FEW_CASES, f"no interval: fewer than {FEWEST_CASES} cases in a class") if few else Reason()
     for metric, values in scores.items():
-        low = high = float("nan")
-        if not few and np.isfinite(values[1:]).any():
-            # a bound on information lies on its floor of 0, where no other kind of interval serves
-            low, high = percentile_interval(values[1:], values[0], LEVEL)
-        found = {"value": float(values[0]), "low": low, "high": high}
+        known = Interval(float("nan"), float("nan"), KIND) if few else _interval(metric, values, int(scored.sum()))
+        found = {"value": float(values[0]), "low": known.low, "high": known.high, "interval": known.kind}
         found["chance"] = 0.0 if metric == "mutual_information" else float(chance)
-        why = joined((partial, too_few)).columns()
+        why = joined((partial, too_few, known.reason)).columns()
         yield about | {"metric": metric} | found | {"cases": int(scored.sum())} | common | why
+
+
+def _interval(metric: str, values: np.ndarray, cases: int) -> Interval:
+    """Return the interval of one score; a share that is 1, or 0, of every case in every replicate has a bound."""
+    # a bound on information lies on its floor of 0, where no other kind of interval serves
+    share = metric in SHARES
+    number = Bootstrapped(float(values[0]), values[1:], (), SHARE if share else UNBOUNDED, trials=(cases * share,) * 2)
+    return interval(number, LEVEL, KIND)
 
 
 def _joined(

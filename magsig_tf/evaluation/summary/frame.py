@@ -13,22 +13,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.prepared import magnification_order
+from magsig_tf.data.identity import magnification_order
 from magsig_tf.errors import UsageError
 from magsig_tf.evaluation.cells.catalogue import Metric, choose_metrics
 from magsig_tf.evaluation.cells.differences import NO_RUN, Drop, drop_at, mean_drop
 from magsig_tf.evaluation.cells.values import CaseBootstrap, CellValue, GroupCells, averaged, count_cases, mean_values
-from magsig_tf.reasons import FEW_CASES, NO_TEST_IMAGES, NOT_IN_STUDY, SOME_FOLDS, SOME_HOLDOUTS, Reason, joined
+from magsig_tf.reasons import (
+    FEW_CASES,
+    FEW_CASES_FOR_BINS,
+    NO_TEST_IMAGES,
+    NOT_IN_STUDY,
+    SOME_FOLDS,
+    SOME_HOLDOUTS,
+    Reason,
+    joined,
+)
 from magsig_tf.runs.matrix import Matrix, arrange
-from magsig_tf.runs.run import LoadedRuns, Run, run_name
+from magsig_tf.runs.run import LoadedRuns, Run
 from magsig_tf.statistics.cases import FEWEST_CASES
-from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval
+from magsig_tf.statistics.intervals import INTERVAL_KIND, Bootstrapped, interval, p_value
 from magsig_tf.statistics.replicates import LEVELS
 
 POOLED = "pooled"
 TRAINED, SERVED = "trained", "served"
 OF_ONE_RUN = (
-    *("outputs", "part", "magnification", "level", "metric", "value", "low", "high"),
+    *("outputs", "part", "magnification", "level", "metric", "value", "low", "high", "interval"),
     *("cases_benign", "cases_malignant", "images", "reason", "reason_code"),
 )
 
@@ -104,7 +113,7 @@ def cell_rows(cells: GroupCells, matrix: Matrix, target: str, drop: Drop, settin
     for metric in cells.metrics:
         for quantity, values, _, _, reason in quantities:
             value, behind = values.get(metric.name), counts[quantity]
-            numbers = numbers_of(metric, value, behind, reason, settings, difference=quantity == "drop")
+            numbers = numbers_of(metric, value, behind, reason, settings, cells.level, difference=quantity == "drop")
             numbers["holdout_mean"] = means.get(quantity, {}).get(metric.name, float("nan"))
             rows.append(base | {"metric": metric.name, "quantity": quantity} | behind | numbers)
     return rows
@@ -120,13 +129,15 @@ def _over_seeds(cells: GroupCells, holdouts: Sequence[str], part: str) -> dict[s
 def count_behind(runs: Sequence[Run], part: str) -> dict[str, int]:
     """Count what a quantity rests on: distinct test cases and images, patient folds, seeds and runs.
 
+    Exact methods have no seeds: for their runs alone the number of seeds is 0.
+
     Args:
         runs: The runs behind it; may be empty.
         part: The part of their predictions that it scores.
     """
     nothing = dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
     counts = count_cases([run.part(part) for run in runs]) if runs else nothing
-    folds, seeds = {run.patient_fold for run in runs}, {run.seed for run in runs}
+    folds, seeds = {run.patient_fold for run in runs}, {run.seed for run in runs if not run.seedless}
     return counts | {"folds": len(folds), "seeds": len(seeds), "runs": len(runs)}
 
 
@@ -136,8 +147,10 @@ def numbers_of(
     counts: dict[str, int],
     reason: Reason,
     settings: IntervalSettings,
+    level: str,
     *,
     difference: bool = False,
+    tested: bool = False,
 ) -> dict[str, Any]:
     """Return value, interval and what is to be said of them, as columns of a frame.
 
@@ -147,10 +160,12 @@ def numbers_of(
         counts: From `count_behind`; with few cases there is no interval.
         reason: What else keeps it from resting on all that it should.
         settings: How intervals are made.
+        level: "image" or "case".
         difference: Whether it is a difference of two values of the metric.
+        tested: Whether to add `p`, the p-value against 0 that belongs to the interval; it costs some 40 intervals.
     """
     numbers: dict[str, Any] = dict.fromkeys(("value", "low", "high"), float("nan")) | {"interval": settings.kind}
-    numbers |= dict.fromkeys(("fold_mean", "fold_joined"), float("nan"))
+    numbers |= dict.fromkeys(("fold_mean", "fold_joined", *(("p",) if tested else ())), float("nan"))
     numbers |= dict.fromkeys(("undefined_folds", "replicates", "partial_replicates"), 0) | (reason or NO_RUN).columns()
     if cell is None:
         return numbers
@@ -165,12 +180,21 @@ def numbers_of(
             words = f"without patient fold {folds}, not defined there: {metric.undefined}"
             reasons.append(Reason(SOME_FOLDS, words))
         cases = counts["cases_benign"], counts["cases_malignant"]
-        if min(cases) < FEWEST_CASES:
+        if metric.no_interval:
+            reasons.append(metric.no_interval)
+        elif min(cases) < FEWEST_CASES:
             reasons.append(Reason(FEW_CASES, f"no interval with fewer than {FEWEST_CASES} cases in a class"))
+        elif level not in metric.interval_at:
+            reasons.append(Reason(FEW_CASES_FOR_BINS, f"no interval at {level} level, where a bin has few cases"))
         else:
             bounds = metric.bounds_of_difference if difference else metric.bounds
-            number = Bootstrapped(cell.value, cell.values[1:], cases, bounds, stretched=not metric.binned)
-            numbers["low"], numbers["high"] = interval(number, settings.level, settings.kind)
+            trials = (0, 0) if difference else metric.trials(*cases)
+            number = Bootstrapped(cell.value, cell.values[1:], cases, bounds, not metric.binned, trials)
+            found = interval(number, settings.level, settings.kind)
+            numbers |= {"low": found.low, "high": found.high, "interval": found.kind}
+            reasons.append(found.reason)
+            if tested:
+                numbers["p"] = p_value(number, kind=settings.kind)
             numbers["replicates"] = len(number.known)
             numbers["partial_replicates"] = int(cell.partial[1:].sum())
     return numbers | joined(reasons).columns()
@@ -186,17 +210,19 @@ class Summary(ResultTable):
         unfinished: Name and state of runs that are not finished.
         level: Coverage that the intervals aim at.
         threshold: Decision threshold, or "validation".
+        remarks: Sentences on what the runs of several data sets have in common.
     """
 
     matrix: Matrix = field(repr=False)
     unfinished: list[tuple[str, str]]
     level: float
     threshold: float | str
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def missing(self) -> list[str]:
         """Names of missing runs: every fold and seed of a group at every holdout of its study is expected."""
-        return [run_name(g.label, *key) for g in self.matrix.groups for key in self.matrix.missing(g)]
+        return [group.name_of(*key) for group in self.matrix.groups for key in self.matrix.missing(group)]
 
 
 def summarise(
@@ -242,9 +268,16 @@ def summarise(
             rows += cell_rows(cells, matrix, target, drops[target], settings)
     progress(len(steps) * len(targets), len(steps) * len(targets))
     table = pd.DataFrame(rows)
-    table.insert(0, "dataset", loaded.dataset)
+    table.insert(0, "dataset", datasets_of(table["label"], matrix, loaded))
     table["threshold"] = str(threshold)
-    return Summary(loaded.dataset, table, replicates, matrix, loaded.unfinished, level, threshold)
+    remarks = list(loaded.notes)
+    return Summary(loaded.dataset, table, replicates, matrix, loaded.unfinished, level, threshold, remarks)
+
+
+def datasets_of(labels: pd.Series, matrix: Matrix, loaded: LoadedRuns) -> pd.Series | str:
+    """Return the data set of each row by its label: that of all runs, or of several side by side its own."""
+    own = {group.label: group.dataset for group in matrix.groups}
+    return labels.map(own) if any(own.values()) else loaded.dataset
 
 
 def one_run_table(run: Run, temperature: float | None = None, replicates: int = 2000) -> pd.DataFrame:
@@ -277,7 +310,7 @@ def _rows_at(run: Run, magnification: str, replicates: int) -> pd.DataFrame:
     part = "held_out" if held_out else "in_domain"
     if tested.empty:
         rows = pd.DataFrame(list(product(LEVELS, ("auc", "brier", "ece"))), columns=["level", "metric"])
-        nothing: dict[str, Any] = dict.fromkeys(("value", "low", "high"), np.nan)
+        nothing: dict[str, Any] = dict.fromkeys(("value", "low", "high"), np.nan) | {"interval": INTERVAL_KIND}
         nothing |= dict.fromkeys(("cases_benign", "cases_malignant", "images"), 0)
         nothing |= Reason(NO_TEST_IMAGES, "not run: no test images at this magnification").columns()
         return rows.assign(part=part, magnification=magnification, **nothing)

@@ -11,8 +11,7 @@ import pandas as pd
 from magsig_tf.evaluation.cells.catalogue import METRICS
 from magsig_tf.evaluation.summary.frame import POOLED, Summary
 from magsig_tf.reasons import NOT_IN_STUDY, NOT_RUN, OF_ONE_METRIC, RUN_IS_MISSING, of_row
-from magsig_tf.runs.matrix import Basis, Group, Matrix
-from magsig_tf.runs.run import run_name
+from magsig_tf.runs.matrix import EVERY_SEED, Basis, Group, Matrix, at_every_seed, rest_on_the_same
 from magsig_tf.statistics.cases import FEWEST_CASES, MANY_CASES
 from magsig_tf.statistics_rule import MEANING, MOVING
 
@@ -35,6 +34,7 @@ def summary_notes(summary: Summary, level: str, metrics: Sequence[str]) -> list[
     frame = summary.table
     shown = frame[(frame["level"] == level) & frame["metric"].isin(metrics)]
     return [
+        *summary.remarks,
         *_about_runs(summary.matrix, summary.unfinished, _not_compared(summary.matrix)),
         *_reasons(shown),
         *_drop_not_run(shown),
@@ -82,7 +82,7 @@ def _warnings(matrix: Matrix) -> list[str]:
     for group in matrix.groups:
         for key, run in group.runs.items():
             for warning in run.record.warnings:
-                seen.setdefault(re.sub(r"\d+", "#", warning), []).append((run_name(group.label, *key), warning))
+                seen.setdefault(re.sub(r"\d+", "#", warning), []).append((group.name_of(*key), warning))
     return [f"{said[0][1]} ({some([name for name, _ in said])})." for said in seen.values()]
 
 
@@ -98,8 +98,10 @@ def _not_compared(matrix: Matrix) -> list[str]:
             if not compared or group in compared or not basis or matrix.missing(group, [holdout]):
                 continue
             common = compared[0].basis([holdout])
-            if group not in competing and basis == common:
+            if group not in competing and rest_on_the_same(basis, common):
                 continue  # its mark says why
+            if at_every_seed(basis) == basis or at_every_seed(common) == common:
+                basis, common = at_every_seed(basis), at_every_seed(common)
             axes = {"patient folds": 1, "seeds": 2}
             differs = [word for word, at in axes.items() if {key[at] for key in basis} != {key[at] for key in common}]
             key = group.label, " and ".join(differs) or "splits"
@@ -116,7 +118,8 @@ def _two_splits(basis: Basis, common: Basis) -> str:
     """Return the first run whose split differs, with both hashes."""
     holdout, fold, seed, ours = min(basis - common)
     theirs = next(key[3] for key in common if key[:3] == (holdout, fold, seed))
-    return f" ({holdout} fold {fold} seed {seed}: split {ours}, theirs {theirs})"
+    at = f"{holdout} fold {fold}" + ("" if seed == EVERY_SEED else f" seed {seed}")
+    return f" ({at}: split {ours}, theirs {theirs})"
 
 
 def _precisions(matrix: Matrix) -> list[str]:
@@ -132,7 +135,7 @@ def _missing(matrix: Matrix) -> list[str]:
         for holdout in matrix.holdouts_of(group):
             absent = matrix.missing(group, [holdout])
             everything = len(absent) == len(group.folds) * len(group.seeds)
-            single = [f"{holdout} fold {fold} seed {seed}" for _, fold, seed in absent]
+            single = [group.name_of(*key).removeprefix(f"{group.label} ") for key in absent]
             names += [f"all at {holdout}"] if everything else single
         if names:
             count = len(matrix.missing(group))
@@ -141,7 +144,7 @@ def _missing(matrix: Matrix) -> list[str]:
 
 
 def _configs(matrix: Matrix) -> list[str]:
-    methods = [group.method for group in matrix.groups]
+    methods = [f"{group.dataset}: {group.method}" if group.dataset else group.method for group in matrix.groups]
     several = sorted({method for method in methods if methods.count(method) > 1})
     notes = [f"{name} was run under {methods.count(name)} configs, distinguished by their hash." for name in several]
     studies = names_of((group.label, ", ".join(group.magnifications)) for group in matrix.groups)
@@ -218,9 +221,15 @@ def partial_folds(shown: pd.DataFrame) -> list[str]:
 
 
 def _pooled_ranks(shown: pd.DataFrame) -> list[str]:
-    rows = shown[(shown["holdout"] == POOLED) & (shown["metric"] == "auc") & (shown["quantity"] == "held_out")]
-    rows = rows[rows["value"].notna()]
-    return pooled_ranks(f"{row.label} {row.holdout_mean:.3f}" for row in rows.itertuples())
+    rows = shown[(shown["metric"] == "auc") & (shown["quantity"] == "held_out") & shown["value"].notna()]
+    pooled = rows[rows["holdout"] == POOLED]
+    holdouts = rows[rows["holdout"] != POOLED].groupby("label")["holdout"].nunique()
+    # means over other holdouts are no comparison
+    of = {
+        label: f" ({count} of {holdouts.max()} holdouts)" if count < holdouts.max() else ""
+        for label, count in holdouts.items()
+    }
+    return pooled_ranks(f"{row.label} {row.holdout_mean:.3f}{of.get(row.label, '')}" for row in pooled.itertuples())
 
 
 def pooled_ranks(means: Iterable[str]) -> list[str]:

@@ -62,10 +62,10 @@ def imagenet_features(size: int) -> Features | None:
     Returns:
         None where the package with the weights is not installed (`NOT_INSTALLED` says so).
     """
-    from magsig_tf.models.encoders.efficientnet_lite0 import lite0_weights
+    from magsig_tf.models.encoders.efficientnet_lite import LITE0_WEIGHTS
 
     try:
-        lite0_weights()
+        LITE0_WEIGHTS.read()
     except UsageError:
         return None
     return Features(IMAGENET, "EfficientNet-Lite0, ImageNet", _Extractor(IMAGENET, size, "imagenet"))

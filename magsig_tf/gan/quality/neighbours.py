@@ -169,7 +169,7 @@ def memorisation(real: np.ndarray, cross: np.ndarray, case: np.ndarray) -> dict[
     yardstick, ratio = _nearest_two(of_others)
     if np.median(yardstick) == 0:
         raise NotDefinedError(
-            "Expected different training images", "found most of them in two cases", "Remove the duplicates"
+            "Expected different training images", "found most of them in two cases", "Leave the duplicates out"
         )
     limits = np.percentile(yardstick, PERCENTILE), np.percentile(ratio, PERCENTILE)
     nearest, nearest_ratio = _nearest_two(nearest_by_case(cross, case))

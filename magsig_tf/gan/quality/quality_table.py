@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magsig_tf.data.prepared import magnification_order
+from magsig_tf.data.identity import magnification_order
 from magsig_tf.errors import NotDefinedError
 from magsig_tf.gan.fold import LABELS, Part, PartSamples, TrainingImages
 from magsig_tf.gan.quality import kid, neighbours

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import keras
 
-from magsig_tf.config import WEIGHT_WORDS, weight_file_path
+from magsig_tf.config import ADAPTERS, WEIGHT_WORDS, weight_file_path
+from magsig_tf.data.prepared import EMBEDDINGS, IMAGES
 from magsig_tf.errors import MagsigError, RunError, UsageError, nearest
 from magsig_tf.models.fuse import swap_batch_normalization, swap_depthwise_convolution, swap_grouped_convolution
 from magsig_tf.models.saved_model import load_weight_file
@@ -31,27 +32,30 @@ def check_weight_choice(encoder: str, weights: str, choices: tuple[str, ...]) ->
         )
 
 
-def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+def build_encoder(name: str, input_shape: tuple[int, ...], weights: str, seed: int) -> keras.Model:
     """Return the encoder `name`, with initial weights that depend on (name, seed) only.
 
     Every holdout, fold and method of a seed therefore starts from the same weights. Keras's global seed is set.
 
     Args:
-        name: A registered encoder (`magsig plugins` lists them) or an import path `package.module:function`.
-        input_shape: Height, width, channels of the images.
-        weights: `auto` (the encoder's own default), `imagenet`, `none`, or the path of a `.weights.h5`, `.h5` or
-            `.keras` file.
+        name: A registered encoder (`magsig plugins` lists them), an import path `package.module:function`, or `hf:` and
+            the folder of a vision transformer.
+        input_shape: Height, width, channels of the images; (p,) of embeddings, which an adapter takes.
+        weights: `auto` (the encoder's own default), `imagenet`, `folder`, `none`, or the path of a `.weights.h5`, `.h5`
+            or `.keras` file.
         seed: The run's seed.
 
     Returns:
-        A model named `encoder` from pixels 0..255 [batch, height, width, channels] to embeddings [batch, p]; batch
-        normalization is fused, and depthwise convolution quick, unless the function carries `fuse = False`.
+        A model named `encoder` from pixels 0..255 [batch, height, width, channels], or embeddings, to embeddings
+        [batch, p]; batch normalization is fused, and depthwise convolution quick, unless the function carries
+        `fuse = False`.
 
     Raises:
         UsageError: no such encoder, function, weights or weight file, or the function raises an error.
         RunError: the function returned something else than such a model.
     """
     function = registry("encoders").load(name)
+    check_input(name, EMBEDDINGS if len(input_shape) == 1 else IMAGES)
     weights = _resolved(function, weights)
     path = _weight_path(weights)
     keras.utils.set_random_seed(seed_for("initialisation", name, seed))
@@ -62,6 +66,22 @@ def build_encoder(name: str, input_shape: tuple[int, int, int], weights: str, se
         load_weight_file(model, path)
     model.name = "encoder"
     return model
+
+
+def check_input(name: str, data: str) -> None:
+    """Refuse an encoder of images for embeddings, and an adapter of embeddings for images.
+
+    Args:
+        name: As in `build_encoder`.
+        data: What there is, "images" or "embeddings".
+
+    Raises:
+        UsageError: the function takes the other; an adapter carries `takes = "embeddings"`.
+    """
+    takes = getattr(registry("encoders").load(name), "takes", IMAGES)
+    if takes != data:
+        remedy = f"Choose {' or '.join(ADAPTERS)}" if data == EMBEDDINGS else "Choose an encoder of images"
+        raise UsageError(f"Expected an encoder that takes {data}", f"found {name!r}, which takes {takes}", remedy)
 
 
 def is_pretrained(name: str, weights: str) -> bool:
@@ -81,15 +101,16 @@ def _resolved(function: Callable[..., keras.Model], weights: str) -> str:
     return getattr(function, "default_weights", "none") if weights == "auto" else weights
 
 
-def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[int, int, int], weights: str) -> object:
+def _built(name: str, function: Callable[..., keras.Model], input_shape: tuple[int, ...], weights: str) -> object:
     try:
         return function(input_shape, weights)
     except MagsigError:
         raise
     except Exception as error:  # a plugin's function may raise anything
         size = " x ".join(map(str, input_shape))
+        what = f"{size} images" if len(input_shape) > 1 else f"embeddings of length {size}"
         raise UsageError(
-            f"Expected the encoder {name} to build for {size} images and weights {weights}",
+            f"Expected the encoder {name} to build for {what} and weights {weights}",
             f"found {type(error).__name__}: {(str(error).splitlines() or [''])[0]}",
             "Mend the function, or choose other images or weights",
         ) from error
@@ -103,7 +124,7 @@ def _weight_path(weights: str) -> Path | None:
     return known
 
 
-def _checked(name: str, model: object, input_shape: tuple[int, int, int]) -> keras.Model:
+def _checked(name: str, model: object, input_shape: tuple[int, ...]) -> keras.Model:
     if isinstance(model, keras.Model):
         shape = model.compute_output_shape((None, *input_shape))
         if isinstance(shape, tuple) and len(shape) == 2 and shape[1]:
@@ -112,7 +133,11 @@ def _checked(name: str, model: object, input_shape: tuple[int, int, int]) -> ker
     else:
         found = type(model).__name__
     raise RunError(
-        f"Expected the encoder {name} to return a keras.Model from [batch, height, width, 3] to [batch, p]",
+        f"Expected the encoder {name} to return a keras.Model from [batch, {_dimensions(input_shape)}] to [batch, p]",
         f"found {found}",
-        "Remove the label head and end the model in a pooling layer",
+        "Leave out the label head and end the model in a pooling layer",
     )
+
+
+def _dimensions(input_shape: tuple[int, ...]) -> str:
+    return "height, width, 3" if len(input_shape) > 1 else "length"

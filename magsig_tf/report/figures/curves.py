@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
+from magsig_tf.checksums import verified
 from magsig_tf.evaluation.curves import reliability_table, risk_coverage_table, roc_table
 from magsig_tf.evaluation.printed import number
 from magsig_tf.report.figures import marks
@@ -194,6 +195,7 @@ class TrainingCurves(MatrixFigure):
 def _logged(path: Path) -> list[dict]:
     """Return what each epoch logged; lines that are no record are left out, a missing log has none."""
     rows = []
+    path = verified(path)
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
         try:
             record = json.loads(line)

@@ -10,8 +10,10 @@ import pandas as pd
 
 from magsig_tf.evaluation.cells.catalogue import METRICS, choose_metrics
 from magsig_tf.evaluation.summary.frame import POOLED
+from magsig_tf.reasons import ONE_SIDED
 from magsig_tf.report.figures import marks
 from magsig_tf.report.figures.base import BLACK, GREY, LIGHT, SMALLEST, Figure, Palette
+from magsig_tf.report.figures.marks import DASHED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,10 +82,11 @@ class MetricsPerHoldout(_OfMetrics):
     name = "metrics_per_holdout"
     caption = (
         "Each method at the held-out magnification, and pooled over all of them, with 95 % intervals from a "
-        "bootstrap over cases. A point without bars has no interval; a gap was not run or is not defined."
+        "bootstrap over cases. A dashed bar is a one-sided bound; a point without bars has no interval; a gap was not "
+        "run or is not defined."
     )
     absent = "not run: no number at a held-out magnification"
-    columns: ClassVar = ["label", "holdout", "metric", "value", "low", "high", *_COUNTS, "runs", "reason"]
+    columns: ClassVar = ["label", "holdout", "metric", "value", "low", "high", "interval", *_COUNTS, "runs", "reason"]
     directions: ClassVar = {"higher": "higher is better", "lower": "lower is better"}
 
     def _height(self, frame: pd.DataFrame) -> float:
@@ -216,11 +219,12 @@ class ProbeBars(Figure):
         self._table, self._rows = table, rows
 
     def _compute(self) -> pd.DataFrame:
-        columns = ["label", "kind", "rows", "probe", "metric", "value", "low", "high", "chance", "shuffled"]
-        columns += ["cases", "embeddings", "images", "reason"]
+        columns = ["label", "kind", "rows", "probe", "metric", "value", "low", "high", "interval", "chance"]
+        columns += ["shuffled", "cases", "embeddings", "images", "reason"]
         if not len(self._table):
             return pd.DataFrame(columns=columns)
         table = self._table[self._table["rows"] == self._rows].rename(columns={"subject": "label"})
+        table = table.assign(interval=table.get("interval", ""))  # files of older versions do not tell the kind
         table = table[table["probe"].map({probe: metric for probe, (metric, *_) in _PROBES.items()}) == table["metric"]]
         keys = ["label", "probe", "metric"]
         shuffled = table.loc[table["control"] == "shuffled", [*keys, "value"]].rename(columns={"value": "shuffled"})
@@ -265,7 +269,8 @@ class ProbeBars(Figure):
         ax.barh(place, row["value"], height=0.62, color=colour, edgecolor=BLACK, linewidth=0.4)
         ends = [row["low"], row["high"]]
         if np.isfinite(ends).all():
-            handles["95 % interval"] = ax.plot(ends, [place, place], "-", color=BLACK, linewidth=1.4)[0]
+            name, line = ("one-sided bound", DASHED) if row["interval"] == ONE_SIDED else ("95 % interval", "-")
+            handles[name] = ax.plot(ends, [place, place], linestyle=line, color=BLACK, linewidth=1.4)[0]
         if np.isfinite(row["shuffled"]):
             # above the line of chance, where it should lie
             look: dict[str, Any] = {"color": BLACK, "markerfacecolor": "white", "markersize": 3.0, "zorder": 3}

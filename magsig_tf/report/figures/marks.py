@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from magsig_tf.reasons import ONE_SIDED
 from magsig_tf.report.figures.base import Appearance
 from magsig_tf.statistics_rule import MARK, MOVING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
     from matplotlib.lines import Line2D
+
+
+DASHED = (0, (2.0, 1.2))
+"""The line of a one-sided interval."""
 
 
 def shortened(label: str, longest: int = 24) -> str:
@@ -42,11 +47,12 @@ def side_by_side(frame: pd.DataFrame, holdouts: Sequence[str], by: str = "label"
 
 
 def draw_interval(ax: Axes, row: dict, look: Appearance, *, across: bool = False) -> Line2D:
-    """Draw a marker at a value and a bar from low to high; no bar where there is no interval.
+    """Draw a marker at a value and a bar from low to high, dashed if one-sided; no bar where there is no interval.
 
     Args:
         ax: Where to.
-        row: With the keys place (on the axis of categories), value, low and high; NaN draws no bar.
+        row: With the keys place (on the axis of categories), value, low, high and perhaps interval, its kind; NaN
+            draws no bar.
         look: Colour and marker.
         across: Whether values run along x, as in a forest plot.
 
@@ -55,7 +61,9 @@ def draw_interval(ax: Axes, row: dict, look: Appearance, *, across: bool = False
     """
     place, ends = row["place"], [row["low"], row["high"]]
     if np.isfinite(ends).all():
-        ax.plot(*((ends, [place] * 2) if across else ([place] * 2, ends)), "-", color=look.colour, linewidth=1.0)
+        line = DASHED if row.get("interval") == ONE_SIDED else "-"
+        bar = (ends, [place] * 2) if across else ([place] * 2, ends)
+        ax.plot(*bar, linestyle=line, color=look.colour, linewidth=1.0)
     x, y = (row["value"], place) if across else (place, row["value"])
     return ax.plot([x], [y], look.marker, color=look.colour, linestyle="none", markersize=3.2)[0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from magsig_tf.atomic_files import read_json, replacing
+from magsig_tf.atomic_files import replacing
+from magsig_tf.checksums import ChangedError, read_signed_json, verified
 from magsig_tf.errors import MagsigError
 from magsig_tf.report.figures.base import MM_PER_INCH, NORMAL, STYLE, WIDTH, Figure, Palette
 
@@ -53,10 +54,17 @@ class RealAndSynthetic(Figure):
     def _compute(self) -> pd.DataFrame:
         columns = ["holdout", "patient_fold", "width", "steps", "size", "demonstration", "path", "words"]
         rows = []
-        for path in sorted(self._folder.glob(f"*/*/{PICTURE}")):
-            with suppress(MagsigError):  # what cannot be read is shown as little as what is not finished
-                record = read_json(path.parent / "fold.json")
-                rows += [_row(path, record)] if record.get("status") == "done" else []
+        for folder in sorted({path.parent for path in self._folder.glob("*/*/*")}):
+            path = verified(folder / PICTURE)
+            if not path.is_file():
+                continue
+            try:
+                record = read_signed_json(path.parent / "fold.json")
+            except ChangedError:
+                raise
+            except MagsigError:
+                continue  # what cannot be read is shown as little as what is not finished
+            rows += [_row(path, record)] if record.get("status") == "done" else []
         frame = pd.DataFrame(rows, columns=columns)
         return frame if self._holdout is None else frame[frame["holdout"] == self._holdout].reset_index(drop=True)
 
@@ -78,7 +86,7 @@ def _pixels(frame: pd.DataFrame) -> np.ndarray:
 
 def _row(path: Path, record: dict) -> dict:
     """Return what is known of a picture, from the record of its fold."""
-    options, words = record.get("options") or {}, path.with_suffix(".txt")
+    options, words = record.get("options") or {}, verified(path.with_suffix(".txt"))
     told = words.read_text(encoding="utf-8", errors="replace").split("\n\n")[0] if words.is_file() else ""
     return {
         "holdout": str(record.get("holdout")),

@@ -12,6 +12,7 @@ from magsig_tf.evaluation.printed import number
 from magsig_tf.evaluation.probes.rows import COLOURS
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import some
+from magsig_tf.reasons import ONE_SIDED
 from magsig_tf.report.page.material import ResultTables
 from magsig_tf.runs.matrix import Matrix
 
@@ -27,7 +28,8 @@ def interval_words(row: pd.Series, signed: bool = False) -> str:
     """Return a value with its interval as a sentence writes them."""
     words = number(row["value"], signed)
     if np.isfinite([row["low"], row["high"]]).all():
-        words += f" ({number(row['low'], signed)} to {number(row['high'], signed)})"
+        sides = ", one-sided" if row.get("interval") == ONE_SIDED else ""
+        words += f" ({number(row['low'], signed)} to {number(row['high'], signed)}{sides})"
     return words
 
 
@@ -242,11 +244,11 @@ def answer_how(matrix: Matrix, cases: int) -> list[str]:
         cases: Test cases in all.
     """
     runs = [run for group in matrix.groups for run in group.runs.values()]
-    folds, seeds = len({run.patient_fold for run in runs}), len({run.seed for run in runs})
+    folds, seeds = len({run.patient_fold for run in runs}), len({run.seed for run in runs if not run.seedless})
     return [
         f"{_count(len(runs), 'finished run')}: {_count(len(matrix.groups), 'method')}, "
         f"{_count(len(matrix.holdouts), 'held-out magnification')}, {_count(folds, 'patient fold')}, "
-        f"{_count(seeds, 'seed')}, {_count(cases, 'test case')}.",
+        f"{_count(seeds, 'seed') + ', ' if seeds else ''}{_count(cases, 'test case')}.",
         "A case is on one side of a split at all magnifications, and the held-out magnification is used for the test "
         "only. All methods share their splits, order of data, encoder and "
         "rule of selection, so that differences are paired.",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from magsig_tf.checksums import ChangedError, is_expected
 from magsig_tf.errors import DataError
 from magsig_tf.evaluation import LoadedRuns, Matrix, Summary
 from magsig_tf.evaluation.augmentation.explanation import Explanation
@@ -29,7 +30,7 @@ WANTED = {
     "signatures": (*COLUMNS["signatures"], "label", "share", "auc", "f1", "brier", "reason"),
     "signature_pairs": (*COLUMNS["signature_pairs"], "label", "adjusted", "p_value", "cka", "reason"),
     "signature_methods": (*_LABELLED, "control", "jaccard", "expected", "adjusted", "nogueira", "mean_size"),
-    "signature_predictions": COLUMNS["signature_predictions"],
+    **{name: COLUMNS[name] for name in ("signature_predictions", "signature_draws", "signature_pair_draws")},
     "probes": (
         *("subject", "kind", "probe", "target", "rows", "control", "metric"),
         *("value", "low", "high", "chance", "cases", "embeddings", "images", "note", "note_code", "reason"),
@@ -73,11 +74,11 @@ def read_result_tables(folder: Path, matrix: Matrix, chosen: str = "") -> Result
     frames, absent, remarks = {}, {}, []
     for name, columns in WANTED.items():
         path = folder / f"{name}-{chosen}.parquet"
-        path = path if chosen and path.is_file() else folder / f"{name}.parquet"
+        path = path if chosen and is_expected(path) else folder / f"{name}.parquet"
         command = PROBE_COMMAND if name == "probes" else SIGNATURE_COMMAND
         try:
             frame = read_result(path, columns, command)
-        except DataError as error:
+        except (ChangedError, DataError) as error:
             absent[name] = f"damaged: {path.name} cannot be read ({error.found}); run `{command}` again"
             continue
         if frame is None:

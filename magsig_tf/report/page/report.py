@@ -20,6 +20,8 @@ import pandas as pd
 
 from magsig_tf import __version__
 from magsig_tf.atomic_files import replacing, write_text, writing
+from magsig_tf.checksums import verified
+from magsig_tf.data.plain_text import write_csv
 from magsig_tf.evaluation.claims.judge import OTHER_DATA, Claim, Claims
 from magsig_tf.evaluation.claims.verdicts import Verdict
 from magsig_tf.evaluation.summary.frame import POOLED, count_behind
@@ -58,7 +60,7 @@ class Report:
 
     Args:
         page: The page.
-        figures: Files of the figures.
+        figures: Files of the figures; none where the report could not be written.
         tables: Files of the tables.
         status: How much of the study is there.
     """
@@ -137,7 +139,7 @@ def write_page_table(table: Table, folder: Path) -> list[Path]:
     """
     numbers, printed = folder / f"{table.name}.csv", folder / f"{table.name}.tex"
     with replacing(numbers) as temporary:
-        table.frame.to_csv(temporary, index=False)
+        write_csv(table.frame, temporary)
     write_text(printed, as_latex(table))
     return [numbers, printed]
 
@@ -162,7 +164,7 @@ def _column(texts: pd.Series, numeric: bool) -> str:
 
 
 def _words(cell: Cell) -> str:
-    second = " to ".join(cell.ends) or cell.below
+    second = cell.second(" to ")
     return _one_line(f"{cell.text} [{second}]" if second else cell.text)
 
 
@@ -290,7 +292,7 @@ def _configs(material: Material) -> list[tuple[str, str]]:
     """Return the config of one run of each method as it lies on disk."""
     found = []
     for group in material.matrix.groups:
-        path = group.runs[min(group.runs)].folder / "config.yaml"
+        path = verified(group.runs[min(group.runs)].folder / "config.yaml")
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "config.yaml is not there"
         found.append((group.label, text))
     return found

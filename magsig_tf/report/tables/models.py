@@ -25,7 +25,8 @@ PRINTED = ("auc", "f1", "sensitivity", "specificity", "brier", "ece")
 """Metrics of the LaTeX files."""
 _SHORT = {"level": LEVELS[:1], "metric": PRINTED}
 CALIBRATION = (
-    *("brier", "brier_reliability", "brier_resolution", "brier_uncertainty", "log_loss", "ece", "ece_equal_width"),
+    *("brier", "brier_reliability", "brier_resolution", "brier_uncertainty", "log_loss"),
+    *("ece", "ece_raw", "ece_equal_width", "ece_equal_width_raw"),
     *("sensitivity", "specificity"),
 )
 
@@ -116,10 +117,23 @@ def summary_table(summary: Summary, level: str, metrics: Sequence[str]) -> Table
     picks = [_pick(metrics[0], name, _WORDS[name]) for name in ("held_out", "in_domain")]
     picks.append(_pick(metrics[0], "drop", _drop_words(metrics[0])))
     picks += [_pick(name, "held_out", "") for name in metrics[1:]]
-    wide = models_table(summary).where(level=[level]).wide(_KEYS, picks)
+    wide = _beside_raw(models_table(summary).where(level=[level]).wide(_KEYS, picks), picks, summary, level)
     title = f"{summary.dataset}: tested at the held-out magnification ({level} level)"
     about = f"{meanings(metrics)} {_shared_words(summary)}{_threshold_words(summary.threshold, metrics)}"
     return replace(wide, title=title, about=about, ruled=True)
+
+
+def _beside_raw(table: Table, picks: Sequence[Pick], summary: Summary, level: str) -> Table:
+    """Put what was measured below each held-out value that is corrected."""
+    frame = summary.table[(summary.table["level"] == level) & (summary.table["quantity"] == "held_out")]
+    raw = frame.set_index(["metric", "label", "holdout"])["value"].dropna()
+    for place, pick in enumerate(picks, len(_KEYS)):
+        for row in table.rows if pick.source == _TITLES["held_out"] else ():
+            key = f"{pick.where['metric']}_raw", *row.methods, *row.holdouts
+            if key in raw.index:
+                words, cell = f"raw {number(raw[key])}", row.cells[place]
+                row.cells[place] = replace(cell, sides=words) if cell.ends else replace(cell, below=words)
+    return table
 
 
 def _shared_words(summary: Summary) -> str:
@@ -218,7 +232,8 @@ def _scales(rows: pd.DataFrame) -> dict[bool, Scale]:
 def _cell(row: dict, scales: dict[bool, Scale], strong: bool) -> Cell:
     drop = row["quantity"] == "drop"
     numbers, write = (row["value"], row["low"], row["high"]), signed_number if drop else number
-    return Cell.number(*numbers, absent=absent(of_row(row)), write=write, scale=scales[drop], strong=strong)
+    about: dict[str, Any] = {"absent": absent(of_row(row)), "scale": scales[drop], "kind": row["interval"]}
+    return Cell.number(*numbers, write=write, strong=strong, **about)
 
 
 _P = "probability of a difference at least this large by chance"
@@ -299,7 +314,8 @@ def comparison_tables(comparison: Comparison, metrics: Sequence[str]) -> list[Ta
         rows = table[(table["label"] == label) & (table["reference_label"] == other)]
         wide = differences_table(rows, list(dict.fromkeys(rows["holdout"])), about)
         wide = wide.wide(("held out", "metric", "cases b + m"), picks)
-        title = f"{comparison.dataset}: {label} minus {other} at the held-out magnification"
+        of = "" if pair.first.dataset else f"{comparison.dataset}: "
+        title = f"{of}{label} minus {other} at the held-out magnification"
         tables.append(replace(wide, title=title, ruled=True))
     return tables
 

@@ -113,4 +113,5 @@ def _pick(title: str, probe: str, target: str, metric: str, control: str, legend
 
 def _value(row: dict) -> Cell:
     scale = Scale(0.0, 1.5, 0.0) if row["metric"] == "mutual_information" else Scale(0.0, 1.0, row["chance"])
-    return Cell.number(row["value"], row["low"], row["high"], absent=in_a_cell(of_row(row)), scale=scale)
+    numbers, kind = (row["value"], row["low"], row["high"]), str(row.get("interval", ""))
+    return Cell.number(*numbers, absent=in_a_cell(of_row(row)), scale=scale, kind=kind)

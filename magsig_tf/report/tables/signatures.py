@@ -50,7 +50,7 @@ def _score(name: str) -> Callable[[dict], Cell]:
             return _NONE
         why = [reason for reason in of_row(row) if reason.code in (METRICS[name].undefined.code, NO_TEST_ROWS)]
         ends = row.get(f"{name}_low", _NAN), row.get(f"{name}_high", _NAN)
-        return Cell.number(row[name], *ends, absent=in_a_cell(why))
+        return Cell.number(row[name], *ends, absent=in_a_cell(why), kind=row.get(f"{name}_interval", ""))
 
     return made
 
@@ -98,7 +98,8 @@ _P = Column("p", "against random sets only, not corrected", of=_p_value)
 _MATCHED = [
     Column("matched\nJ", "after matching dimensions by correlation", of=_number("matched_jaccard", "matched_")),
     Column("matched\nadj.", "the same, adjusted", of=_number("matched_adjusted", "matched_")),
-    Column("CKA", "similarity of the embeddings, 1 is equal", of=_number("cka", "matched_")),
+    Column("CKA", "similarity of the embeddings, 1 is equal; high by chance too", of=_number("cka", "matched_")),
+    Column("CKA\ndeb.", "debiased: 0 is chance", of=_number("cka_debiased", "matched_")),
 ]
 _NOGUEIRA = "stability index, 0 is chance and 1 the same set"
 _FALSELY = "falsely selected (Shah and Samworth 2013)"
@@ -156,11 +157,12 @@ def overlap_table(frame: pd.DataFrame, holdouts: Sequence[str] = ()) -> Table:
 def mean_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per method and pair of holdouts: means over patient folds and seeds, of p the median."""
     means = ["first_size", "second_size", "jaccard", "expected", "adjusted", "ceiling"]
-    means += ["matched_jaccard", "matched_adjusted", "cka"]
+    means += ["matched_jaccard", "matched_adjusted", "cka", "cka_debiased"]
     keys, rows = ["label", "first", "second"], []
     for key, found in pairs.groupby(keys, sort=False):
         row = dict(zip(keys, key, strict=True)) | {"patient_fold": _NAN, "seed": _NAN}
-        row |= {name: found[name].mean() for name in means} | {"p_value": found["p_value"].median()}
+        # tables of earlier versions lack the debiased alignment
+        row |= {name: found[name].mean() for name in means if name in found} | {"p_value": found["p_value"].median()}
         rows.append(row | joined(of_rows(found)).columns() | joined(of_rows(found, "matched_")).columns("matched_"))
     return pd.DataFrame(rows)
 

@@ -43,7 +43,7 @@ _RUN_COLUMNS = [
     METHOD,
     Column("held out", "", False, of=HELD_OUT.of),
     Column("fold", "patient fold", of=lambda row: Cell.count(row["patient_fold"])),
-    Column("seed", of=lambda row: Cell.count(row["seed"])),
+    Column("seed", "none for an exact method", of=lambda row: Cell.count(row["seed"])),
     Column("config", "hash of the settings", False, of=lambda row: Cell(row["config"])),
     Column("split", "hash of the split", False, of=lambda row: Cell(row["split"])),
     Column("selection", "how the epoch was chosen", False, of=lambda row: Cell(row["selection"])),
@@ -65,10 +65,13 @@ def run_table(matrix: Matrix) -> Table:
     for group in matrix.groups:
         for holdout, fold, seed in sorted(group.runs, key=lambda key: (matrix.holdouts.index(key[0]), *key[1:])):
             run = group.runs[holdout, fold, seed]
-            record = _record(group.label, run.record) | {"holdout": holdout, "patient_fold": fold, "seed": seed}
+            place = {"holdout": holdout, "patient_fold": fold, "seed": None if group.seedless else seed}
+            record = _record(group.label, run.record) | place
             record |= {"config": run.config_hash, "split": run.split_hash, "selection": run.selection}
             records.append(record | {"batch_statistics": run.batch_statistics})
-    table = Table("runs", "The runs", _RUN_COLUMNS, [], pd.DataFrame(records))
+    frame = pd.DataFrame(records)
+    frame = frame.astype({"seed": "Int64"}) if frame["seed"].isna().any() else frame  # exact methods have none
+    table = Table("runs", "The runs", _RUN_COLUMNS, [], frame)
     return table.filled(record | {"order": matrix.holdouts} for record in records)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.evaluation.printed import number, p_value
+from magsig_tf.reasons import ONE_SIDED
 
 CLEAR = 0.05
 """Corrected p-values below this are bold."""
@@ -64,6 +65,7 @@ class Cell:
         value: What the column is sorted by; None sorts by the text.
         ends: Both ends of the interval as printed; empty without one.
         between: What stands between the ends where there is little room.
+        sides: What stands after the interval: that it is one-sided, or another value.
         below: A second line where there is no interval, such as a floor.
         strong: Whether it is set in bold.
         faint: Whether it says why there is no number.
@@ -76,6 +78,7 @@ class Cell:
     value: float | None = None
     ends: tuple[str, ...] = ()
     between: str = "-"
+    sides: str = ""
     below: str = ""
     strong: bool = False
     faint: bool = False
@@ -95,6 +98,7 @@ class Cell:
         scale: Scale | None = None,
         strong: bool = False,
         below: str = "",
+        kind: str = "",
     ) -> Cell:
         """Return a number with its interval; words where there is none.
 
@@ -107,12 +111,23 @@ class Cell:
             scale: Draws it on the page.
             strong: Whether it is set in bold.
             below: What stands below it where it has no interval.
+            kind: Of interval; a one-sided one is called so.
         """
         if pd.isna(value):
             return cls(absent, faint=True)
         ends = (write(low), write(high)) if math.isfinite(low) and math.isfinite(high) else ()
         bar = (*map(scale.percent, (value, low, high)), scale.percent(scale.mark)) if scale else ()
-        return cls(write(value), float(value), ends, "-" if write is number else " ", below, strong, bar=bar)
+        between, sides = "-" if write is number else " ", "one-sided" if ends and kind == ONE_SIDED else ""
+        return cls(write(value), float(value), ends, between, sides, below, strong, bar=bar)
+
+    def second(self, between: str, comma: str = ", ") -> str:
+        """Return what stands below the text: the interval and what is said of it, or something in its place.
+
+        Args:
+            between: What stands between both ends.
+            comma: What stands before what is said of the interval.
+        """
+        return between.join(self.ends) + (f"{comma}{self.sides}" if self.sides else "") if self.ends else self.below
 
     @classmethod
     def p_value(cls, value: float, absent: str = "", decides: bool = False) -> Cell:

@@ -10,6 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from magsig_tf.data.sources.folder_files import HIDDEN
+from magsig_tf.report.terminal.console import output_console
+
 SUBTYPES_SHOWN = 40
 UNREADABLE_SHOWN = 20
 EXAMPLES_SHOWN = 3
@@ -28,6 +31,9 @@ def report_tables(info: dict) -> RenderableType:
     """
     report = info["report"]
     parts: list[RenderableType] = [_counts(report, info["magnifications"]), _cases(report, info["magnifications"])]
+    # a data set that an earlier version prepared does not say
+    parts += [_originals(report["originals"])] if report.get("originals") else []
+    parts += [_copies(report["copies"])] if _has_copies(report.get("copies")) else []
     parts += [_quirks(report["quirks"])] if report["quirks"] else []
     parts += [_unreadable(report["unreadable"])] if report["unreadable"]["count"] else []
     parts += [_ignored(report["ignored"])] if report["ignored"] else []
@@ -37,7 +43,7 @@ def report_tables(info: dict) -> RenderableType:
 
 def print_report(info: dict, console: Console | None = None) -> None:
     """Print the report of a prepared data set, on standard output unless a console is given."""
-    (console or Console()).print(report_tables(info))
+    (console or output_console()).print(report_tables(info))
 
 
 def _counts(report: dict, magnifications: list[str]) -> Table:
@@ -93,6 +99,50 @@ def _quirks(quirks: list[dict]) -> Table:
     return table
 
 
+_ORIGINALS = {
+    "identical": "byte-identical to the original of that name",
+    "saved_again": "saved again: other bytes, same size in pixels (SHA-256 cannot tell whether the pixels differ)",
+    "resized": "resized: an original's name, another size than 700x460",
+    "misnamed": "misnamed: the bytes of an original under another name",
+    "unknown": "named as in BreaKHis, but none of its originals",
+    "repeated": "repeated: another file holds the same original",
+    "missing": "originals that are missing",
+}
+
+
+def _originals(found: dict) -> Table:
+    title = f"Beside the {found['originals']:,} original files of BreaKHis (by SHA-256)"
+    table = _table(title, {"count": _NUMBER, "what": {"max_width": 48}, "examples": _FOLDED})
+    for state, words in _ORIGINALS.items():
+        if found[state]:
+            examples = [Text(example) for example in found["examples"].get(state, [])[:EXAMPLES_SHOWN]]
+            table.add_row(f"{found[state]:,}", words, Text("\n").join(examples))
+    return table
+
+
+def _has_copies(copies: dict | None) -> bool:
+    return copies is not None and any(copies[key] for key in ("pairs", "plain", "repeating"))
+
+
+def _copies(copies: dict) -> Table:
+    across, together = copies["across_cases"], copies["split_together"]
+    kinds = ", ".join(f"{relation} {count:,}" for relation, count in list(across["relations"].items())[:4])
+    cases = [" + ".join(cases[:4]) + (f" + {len(cases) - 4:,} more" if len(cases) > 4 else "") for cases in together]
+    rows = [
+        (across["pairs"], f"pairs of copies under two cases ({kinds}); copies.csv names them", across["examples"]),
+        (len(together), "groups of cases that hold copies of each other, each split as one case", cases),
+        (copies["repeated"], "images that are identical to another of their case", []),
+        (copies["same_field"], "pairs of a case that show the same field (overlapping, or saved again)", []),
+        (copies["plain"], "images too even to be copies of anything", []),
+        (copies["repeating"], "images of a repeating pattern, compared for identical pixels only", []),
+    ]
+    table = _table("Copies", {"count": _NUMBER, "what": {"max_width": 40}, "examples": _FOLDED})
+    for count, what, examples in rows:
+        if count:
+            table.add_row(f"{count:,}", Text(what), Text("\n").join(Text(one) for one in examples[:EXAMPLES_SHOWN]))
+    return table
+
+
 def _unreadable(unreadable: dict) -> Table:
     table = _table("Unreadable images, left out", {"file": _FOLDED, "why": _FOLDED}, "bold red")
     for entry in unreadable["files"][:UNREADABLE_SHOWN]:
@@ -111,7 +161,12 @@ def _ignored(ignored: list[dict]) -> Table:
 
 def _closing_lines(info: dict) -> Iterator[str]:
     report, known = info["report"], info["report"]["known"]
-    yield f"{info['name']}: {report['images']:,} images of {report['slides']:,} slides and {report['cases']:,} cases"
+    # a data set that an earlier version prepared does not say
+    yield from report.get("notes", ())
+    hidden = sum(entry["count"] for entry in report["ignored"] if entry["what"] == HIDDEN)
+    said = f"; {hidden:,} hidden files ignored" if hidden else ""
+    counts = f"{report['images']:,} images of {report['slides']:,} slides and {report['cases']:,} cases"
+    yield f"{info['name']}: {counts}{said}"
     if known and not known["missing_images"] and not known["extra_images"]:
         yield f"complete: all {known['images']:,} known images of {known['slides']} slides are there, and no others"
     elif known:
@@ -119,7 +174,21 @@ def _closing_lines(info: dict) -> Iterator[str]:
             f"a part of the whole: {known['missing_images']:,} of {known['images']:,} known images and "
             f"{known['missing_slides']} of {known['slides']} slides are missing; {known['extra_images']:,} are unknown"
         )
-    yield f"prepared at {info['size']}x{info['size']} px ({info['resize']}), content {info['content_hash'][:16]}"
+    copies = report.get("copies")
+    if copies and copies["repeated"]:
+        folder = f"pass the folder {copies['folder']}" if copies["folder"] else "leave them out"
+        times = {2: "twice", 3: "three times"}.get(copies["times"], f"{copies['times']:,} times")
+        consequence = f"each image counts {times}" if copies["all_alike"] else f"some images count up to {times}"
+        count = f"{copies['repeated']:,} of {report['images']:,} images"
+        yield f"{count} are copies of others of their case: {folder}, or {consequence}"
+    if copies and not copies["searched"] and info.get("data") != "embeddings":
+        yield "copies other than identical images were not looked for"
+    content = f"content {info['content_hash'][:16]}"
+    if info.get("data") == "embeddings":
+        views = f", {info['views']} views each" if info["views"] > 1 else ""
+        yield f"embeddings of length {info['length']}, {info['dtype']}{views}, {content}"
+    else:
+        yield f"prepared at {info['size']}x{info['size']} px ({info['resize']}), {content}"
 
 
 def _numbers(title: str, names: list[str]) -> Table:

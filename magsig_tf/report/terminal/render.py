@@ -13,14 +13,7 @@ from rich.table import Table as Drawn
 from rich.text import Text
 
 from magsig_tf.report.tables.table import Cell, Table
-
-WIDTH = 100
-
-
-def output_console() -> Console:
-    """Return a console on standard output, 100 columns wide when that is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+from magsig_tf.report.terminal.console import PlainConsole
 
 
 def print_tables(tables: Iterable[Table], console: Console, notes: Sequence[str] = ()) -> None:
@@ -90,11 +83,11 @@ def _text(cell: Cell, width: int) -> Text:
         shade = round(255 - 200 * cell.shade)
         style = f"black on rgb({shade},{shade},255)"
     text = Text("\n".join(lines), style=style)
-    second = cell.between.join(cell.ends) or cell.below
+    second = cell.second(cell.between, ",\n")
     return text.append(f"\n{second}", style="not bold dim") if second else text
 
 
 def _width(table: Table) -> int:
     """Return the columns of text that a table takes where nothing is shortened."""
-    unlimited = Console(width=10_000)
+    unlimited = PlainConsole(width=10_000)
     return Measurement.get(unlimited, unlimited.options, draw(table)).maximum

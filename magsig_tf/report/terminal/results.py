@@ -21,7 +21,8 @@ from magsig_tf.evaluation.claims.verdicts import Verdict
 from magsig_tf.evaluation.comparison import Comparison, comparison_notes
 from magsig_tf.report.tables.models import SHOWN, comparison_tables, summary_table
 from magsig_tf.report.tables.probes import probe_tables
-from magsig_tf.report.terminal.render import WIDTH, output_console, print_tables
+from magsig_tf.report.terminal.console import WIDTH, output_console
+from magsig_tf.report.terminal.render import print_tables
 
 if TYPE_CHECKING:
     from magsig_tf.evaluation.augmentation.explanation import Explanation

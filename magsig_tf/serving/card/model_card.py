@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from magsig_tf.atomic_files import write_text
-from magsig_tf.reasons import RUN_IS_MISSING
+from magsig_tf.reasons import ONE_SIDED, RUN_IS_MISSING
 from magsig_tf.statistics_rule import MARK, MEANING, MOVING, rule_of
 
 FILE = "MODEL_CARD.md"
@@ -52,8 +52,9 @@ class CardFacts:
         labels: The class names: of probability near 0, and near 1.
         run: The run's `run.json`.
         config: The run's `config.yaml`, flat.
-        export: The export's `export.json`: `image_size` (pixels), `resize` ("squash" or "crop"), `temperature` (a
-            number), `temperature_fit` (None where none was fitted), `versions`; further keys are ignored.
+        export: The export's `export.json`: `takes` ("images" or "embeddings"), `image_size` (pixels) and `resize`
+            ("squash" or "crop"), or `input_length`, `temperature` (a number), `temperature_fit` (None where none was
+            fitted), `versions`; further keys are ignored.
         dataset: The `dataset.json` of the prepared data; None where it is gone.
         own: The run's own numbers, from `magsig_tf.evaluation.summary.frame.one_run_table`.
         study: The rows of `results/<dataset>/summary.parquet` for the run's method, config and holdout; None where the
@@ -108,7 +109,8 @@ def model_card(facts: CardFacts) -> str:
         results_header=["tested at", "cases", "images", *TITLES.values()],
         results=[(title, _results(own, level)) for level, title in LEVELS.items()],
         reasons=_reasons(own),
-        temperature=facts.export.get("temperature") if facts.export.get("temperature_fit") else None,
+        temperature=served_temperature(facts.export),
+        no_temperature=(facts.export.get("temperature_fit") or {}).get("reason"),
         calibration=_calibration(own),
         study=_study(facts.study),
         tested_at=dict.fromkeys(own["magnification"]),
@@ -117,6 +119,16 @@ def model_card(facts: CardFacts) -> str:
         warnings=run.get("warnings") or [],
         versions=[[name, trained.get(name), exported.get(name)] for name in {**trained, **exported}],
     )
+
+
+def served_temperature(export: Mapping[str, Any]) -> float | None:
+    """Return the fitted temperature that an export serves; None where none was asked for, or none fits.
+
+    Args:
+        export: The export's `export.json`.
+    """
+    fit = export.get("temperature_fit")
+    return export.get("temperature") if fit and not fit.get("reason") else None
 
 
 class Markdown(str):
@@ -243,5 +255,7 @@ def _value(rows: pd.DataFrame, metric: str) -> str:
 def _interval(row: Mapping[Hashable, Any]) -> str:
     if row["value"] != row["value"]:
         return "not run" if row["reason_code"] in RUN_IS_MISSING else "not defined"
-    interval = f" ({number(row['low'])} to {number(row['high'])})" if row["low"] == row["low"] else ""
-    return number(row["value"]) + interval
+    if row["low"] != row["low"]:
+        return number(row["value"])
+    sides = ", one-sided" if row.get("interval") == ONE_SIDED else ""
+    return f"{number(row['value'])} ({number(row['low'])} to {number(row['high'])}{sides})"

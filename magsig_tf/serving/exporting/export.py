@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,10 @@ from scipy.special import expit
 
 from magsig_tf import __version__
 from magsig_tf.atomic_files import write_json
+from magsig_tf.checksums import MARK, sign_tree, verified
 from magsig_tf.data.columns import LABELS
-from magsig_tf.data.prepared import PreparedDataset, magnification_order
+from magsig_tf.data.identity import magnification_order
+from magsig_tf.data.prepared import Dataset, PreparedDataset
 from magsig_tf.errors import DataError, RunError
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.registry import registry
@@ -29,7 +31,9 @@ from magsig_tf.runs.run import Run
 from magsig_tf.serving.exported_model import model_folder, writing_version
 from magsig_tf.serving.exporting.check import CheckedExport, check_export
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
-from magsig_tf.serving.exporting.served_model import SIGNATURES, THRESHOLD, ServedModel, SparseSignature, write_warm_up
+from magsig_tf.serving.exporting.served_model import THRESHOLD, Served, ServedHead, ServedModel, SparseSignature
+from magsig_tf.serving.exporting.warm_up import write_warm_up
+from magsig_tf.serving.exporting.with_encoder import EncoderInside, with_encoder
 from magsig_tf.statistics import metrics
 
 _OF_THE_RUN = (
@@ -37,8 +41,8 @@ _OF_THE_RUN = (
     *("config_hash", "encoder", "selection", "chosen", "cases_per_class", "images"),
 )
 FILES = ("config.yaml", "run.json", "model.keras", "predictions.parquet", "embeddings.npz")
-NEEDED = ("encoder", "chosen", "versions")
-"""What an export needs of `run.json` beyond what every run has."""
+NEEDED = ("chosen", "versions")
+"""What an export needs of `run.json` beyond what every run has; a run that was trained in steps needs `encoder` too."""
 RANGE = (0.05, 20.0)
 """Temperatures that are tried."""
 _OF_DECISIONS = (metrics.accuracy, metrics.balanced_accuracy, metrics.f1, metrics.sensitivity, metrics.specificity)
@@ -56,7 +60,8 @@ def open_whole(folder: Path) -> Run:
         remedy = "Repeat its `magsig train` command: it resumes from there"
         raise RunError(f"Expected a finished run in {folder}", f"found one that is {run.record.status}", remedy)
     missing = [name for name in FILES if not (run.folder / name).is_file()]
-    missing += [f"{key} in run.json" for key in NEEDED if getattr(run.record, key) is None]
+    needed = NEEDED if run.seedless else ("encoder", *NEEDED)
+    missing += [f"{key} in run.json" for key in needed if getattr(run.record, key) is None]
     if missing:
         raise RunError(f"Expected a whole run in {folder}", f"found no {', no '.join(missing)}", REMEDY)
     check_logits(run.predictions, run.folder / "predictions.parquet")
@@ -68,18 +73,28 @@ class Temperature:
     """One number by which logits are divided.
 
     Args:
-        value: The temperature; above 1 it draws probabilities towards one half.
+        value: The temperature; above 1 it draws probabilities towards one half. None where none fits.
         images: Number of validation images it was fitted to.
         log_loss_before: Their mean log-loss at temperature 1, averaged over source magnifications.
-        log_loss_after: The same at `value`.
-        at_edge: The best value lies at an end of `RANGE`.
+        log_loss_after: The same at `value`; None where there is none.
+        reason: Why there is none: the log-loss falls up to an end of `RANGE`, and that end is a choice of ours, no fit.
     """
 
-    value: float
+    value: float | None
     images: int
     log_loss_before: float
-    log_loss_after: float
-    at_edge: bool
+    log_loss_after: float | None
+    reason: str = ""
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the log-loss falls up to an end of `RANGE`."""
+        return self.value is None
+
+    @property
+    def served(self) -> float:
+        """What logits are divided by: 1 where none fits, which serves probabilities as trained."""
+        return 1.0 if self.value is None else self.value
 
 
 def fit_temperature(validation: pd.DataFrame) -> Temperature:
@@ -102,10 +117,25 @@ def fit_temperature(validation: pd.DataFrame) -> Temperature:
     def loss(logarithm: float) -> float:
         return float(np.mean([metrics.log_loss(label, expit(logit / np.exp(logarithm))) for label, logit in groups]))
 
-    bounds = tuple(np.log(RANGE))
-    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    at_edge = bool(min(best.x - bounds[0], bounds[1] - best.x) < 1e-3)
-    return Temperature(float(np.exp(best.x)), len(validation), loss(0.0), float(best.fun), at_edge)
+    before, lowest, highest = loss(0.0), *RANGE
+    least = f"the log-loss of the {len(validation)} source validation images falls up to the end of what is tried"
+    if _slope(groups, 1 / lowest) <= 0:
+        why = f"{least}, temperature {lowest:g}: logits (nearly) separate them without error"
+        return Temperature(None, len(validation), before, None, why)
+    if _slope(groups, 1 / highest) >= 0:
+        why = f"{least}, temperature {highest:g}: logits (nearly) say nothing of the label"
+        return Temperature(None, len(validation), before, None, why)
+    best = minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded", options={"xatol": 1e-6})
+    return Temperature(float(np.exp(best.x)), len(validation), before, float(best.fun))
+
+
+def _slope(groups: Sequence[np.ndarray], inverse: float) -> float:
+    """Return the derivative of the mean log-loss by 1 / temperature, in which it is convex.
+
+    Where it is not above 0 the minimum lies at this value of 1 / temperature or above. A search by values alone would
+    stop anywhere: on separable images they no longer change.
+    """
+    return float(np.mean([np.mean((expit(inverse * logit) - label) * logit) for label, logit in groups]))
 
 
 @dataclass(frozen=True)
@@ -127,7 +157,8 @@ class Export:
 
 def export_run(
     run: Run,
-    prepared: PreparedDataset,
+    prepared: Dataset,
+    encoder: EncoderInside | None = None,
     *,
     root: Path,
     name: str,
@@ -139,7 +170,9 @@ def export_run(
 
     Args:
         run: The run.
-        prepared: Its data set; the export is checked on its test images.
+        prepared: Its data set; the export is checked on its test images, or on their embeddings.
+        encoder: What made a data set of embeddings: the model then takes images and has it inside. Without it, a run on
+            embeddings becomes a head that takes embeddings.
         root: The folder of all exports.
         name: Of the model.
         signature: The run's sparse signature, to be served beside the label head.
@@ -156,32 +189,45 @@ def export_run(
         expected = f"Expected the data set with hash {run.dataset_hash[:12]}, which the run was trained on"
         found = f"found {prepared.content_hash[:12]} in {prepared.folder}"
         raise DataError(expected, found, "Prepare the same source again, or pass the --workspace of the run")
-    model, encoder = model_folder(root, name), run.record.encoder
+    model = model_folder(root, name)
     temperature = fit_temperature(run.part("validation")) if with_temperature else None
-    assert encoder is not None  # `open_whole` refuses a run without one
-    registry("encoders").load(encoder)  # its own layers must be known before the model is read
-    served = ServedModel(
-        load_saved_model(run.folder / "model.keras"),
-        Preprocessing(prepared.size, prepared.info.get("resize", "squash")),
-        1.0 if temperature is None else temperature.value,
-        signature,
-    )
+    served = _served(run, prepared, encoder, 1.0 if temperature is None else temperature.served, signature)
+    asked, batch = prepared, int(run.settings.get("inference_batch", 64))
+    if encoder is not None:
+        asked, batch = encoder.images, encoder.batch
     with writing_version(model) as (folder, place):
         served.save(folder)
         extra, version = folder / "assets.extra", int(place.name)
         extra.mkdir()
-        checked = check_export(folder, served, run, prepared)
+        checked = check_export(folder, served, run, asked, batch)
         facts = {"name": name, "version": version, **_facts(run, served, checked, temperature)}
         write_json(extra / "labels.json", {"labels": list(LABELS), "threshold": THRESHOLD})
         write_json(extra / "export.json", facts)
         for file in ("config.yaml", "run.json"):
-            shutil.copyfile(run.folder / file, extra / file)
-        write_warm_up(extra, name, prepared.size)
+            shutil.copyfile(verified(run.folder / file), extra / file)
+        write_warm_up(extra, name, served.warm_up())
         write_card(extra, version)
+        sign_tree(folder, extra)
     return Export(place, facts, checked, temperature)
 
 
-def _facts(run: Run, served: ServedModel, checked: CheckedExport, temperature: Temperature | None) -> dict[str, object]:
+def _served(
+    run: Run, prepared: Dataset, encoder: EncoderInside | None, temperature: float, signature: SparseSignature | None
+) -> Served:
+    if not run.seedless:
+        assert run.record.encoder is not None  # `open_whole` refuses a run without one
+        registry("encoders").load(run.record.encoder)  # its own layers must be known before the model is read
+    classifier, images = load_saved_model(run.folder / "model.keras"), prepared
+    if encoder is not None:
+        images = encoder.images
+        classifier = with_encoder(encoder.network(), classifier, prepared.array.dtype)
+    if not isinstance(images, PreparedDataset):
+        return ServedHead(classifier, temperature=temperature, signature=signature)
+    preprocessing = Preprocessing(images.size, images.info.get("resize", "squash"))
+    return ServedModel(classifier, preprocessing, temperature=temperature, signature=signature)
+
+
+def _facts(run: Run, served: Served, checked: CheckedExport, temperature: Temperature | None) -> dict[str, object]:
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": run.place,
@@ -190,10 +236,9 @@ def _facts(run: Run, served: ServedModel, checked: CheckedExport, temperature: T
         "precision": run.precision,
         "labels": list(LABELS),
         "threshold": THRESHOLD,
-        "image_size": served.preprocessing.size,
-        "resize": served.preprocessing.resize,
+        **served.facts(),
         "embedding_length": int(served.classifier.output["embedding"].shape[-1]),
-        "signatures": list(SIGNATURES),
+        "signatures": list(served.signatures),
         "temperature": served.temperature,
         "temperature_fit": None if temperature is None else asdict(temperature),
         "signature": None if served.signature is None else served.signature.facts(),
@@ -206,6 +251,7 @@ def _facts(run: Run, served: ServedModel, checked: CheckedExport, temperature: T
             "keras": keras.__version__,
         },
         "trained_with": run.record.versions,
+        **MARK,
     }
 
 

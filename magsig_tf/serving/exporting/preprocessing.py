@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from magsig_tf.serving.exporting.declared_in_file import asserted, is_deep, jpeg_is_plain, png_is_plain
+
+TAKEN = "PNG or JPEG files, upright, in sRGB, of one picture and all of their bits,"
+"""What `image_bytes` may hold, in words."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -48,13 +52,13 @@ class Preprocessing:
         the error can name every such row.
 
         Args:
-            encoded: Strings [batch], each the bytes of a PNG or JPEG file.
+            encoded: Strings [batch], each the bytes of a PNG or JPEG file; see `decode_image` for those refused.
 
         Returns:
             float32 0..255 [batch, size, size, 3].
 
         Raises:
-            tf.errors.InvalidArgumentError: when the graph runs, with the numbers of the rows that are neither.
+            tf.errors.InvalidArgumentError: when the graph runs, with the numbers of the rows that are none.
         """
         rows = tf.size(encoded, out_type=tf.int64)
         numbered = tf.data.Dataset.from_tensor_slices((tf.range(rows), encoded))
@@ -67,7 +71,7 @@ class Preprocessing:
         lost = tf.sets.difference(tf.range(rows)[tf.newaxis], found[tf.newaxis, 1:]).values
         whole = tf.debugging.Assert(
             tf.equal(tf.size(lost), 0),
-            ["Expected PNG or JPEG files in image_bytes, found others or damaged ones in the rows", lost],
+            [f"Expected {TAKEN} in image_bytes, found others or damaged ones in the rows", lost],
             summarize=20,
         )
         with tf.control_dependencies([whole]):
@@ -111,13 +115,15 @@ def _whole(levels: tf.Tensor) -> tf.Tensor:
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     """Return the pixels of one PNG or JPEG file, whole float32 numbers 0..255 [height, width, 3].
 
-    As in `prepare`, what is transparent stands on white, and 16 bits are cut to 8.
+    As in `prepare`, what is transparent stands on white, and 16 bits are cut to 8 where all of them are used.
 
     Args:
         encoded: A string.
 
     Raises:
-        tf.errors.InvalidArgumentError: when the graph runs, for anything else.
+        tf.errors.InvalidArgumentError: when the graph runs, for anything else, and for pictures that are turned, in
+            other colours than sRGB, animated, transparent throughout, or of 16 bits of which it is not certain how many
+            are used.
     """
     pixels = tf.cond(tf.io.is_jpeg(encoded), lambda: _jpeg(encoded), lambda: _png(encoded))
     return tf.ensure_shape(pixels, (None, None, 3))
@@ -125,13 +131,40 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 def _jpeg(encoded: tf.Tensor) -> tf.Tensor:
     # the exact transform, which Pillow uses as well; TensorFlow's default is a faster one
-    return tf.cast(tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"), tf.float32)
+    return tf.cast(
+        asserted(
+            jpeg_is_plain(encoded),
+            lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
+            "no upright JPEG in sRGB",
+        ),
+        tf.float32,
+    )
 
 
 def _png(encoded: tf.Tensor) -> tf.Tensor:
     # decode_png would take a BMP or a GIF as well
-    known = tf.debugging.Assert(tf.equal(tf.strings.substr(encoded, 0, len(_PNG)), _PNG), ["no PNG or JPEG"])
-    with tf.control_dependencies([known]):
-        pixels = tf.cast(tf.io.decode_png(encoded, channels=4), tf.float32)
+    known = tf.logical_and(tf.equal(tf.strings.substr(encoded, 0, len(_PNG)), _PNG), png_is_plain(encoded))
+    pixels = asserted(
+        known,
+        lambda: tf.cond(is_deep(encoded), lambda: _deep_png(encoded), lambda: _levels(encoded)),
+        "no upright PNG of one picture in sRGB",
+    )
     opacity = pixels[..., 3:] / 255.0
-    return tf.round(pixels[..., :3] * opacity + 255.0 * (1.0 - opacity))
+    opaque = tf.logical_or(tf.equal(tf.size(opacity), 0), tf.reduce_max(opacity) > 0.0)
+    return asserted(
+        opaque, lambda: tf.round(pixels[..., :3] * opacity + 255.0 * (1.0 - opacity)), "transparent throughout"
+    )
+
+
+def _levels(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.io.decode_png(encoded, channels=4), tf.float32)
+
+
+def _deep_png(encoded: tf.Tensor) -> tf.Tensor:
+    """Return the high bytes of 16 bits; refused where the values leave it open how many bits are used."""
+    samples = tf.cast(tf.io.decode_png(encoded, channels=4, dtype=tf.uint16), tf.int32)
+    high, low = samples // 256, samples % 256
+    colours = samples[..., :3]
+    widened = tf.reduce_all(high[..., :3] == low[..., :3])
+    certain = tf.logical_or(widened, tf.reduce_max(colours) >= 2**14)
+    return asserted(certain, lambda: tf.cast(high, tf.float32), "16 bits of which it is open how many are used")

@@ -1,10 +1,11 @@
-"""The functions that a served model answers with, the SavedModel that holds them, and the requests that warm it up."""
+"""The functions that a served model answers with, and the SavedModel that holds them: of images, or of embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import abc
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -12,11 +13,10 @@ import tensorflow as tf
 from scipy.special import expit
 
 from magsig_tf.data.columns import LABELS
+from magsig_tf.data.prepared import EMBEDDINGS, IMAGES
 from magsig_tf.errors import DataError
 from magsig_tf.serving.exporting.preprocessing import Preprocessing
 
-SIGNATURES = ("serving_default", "serving_float", "serving_bytes", "embed", "gradcam")
-"""The named signatures of an export; docs/serving.md says what each takes and gives."""
 THRESHOLD = 0.5
 """Probability of malignant from which an image is labelled malignant."""
 _ANY_SIZE = (None, None, None, 3)
@@ -132,27 +132,77 @@ def last_map(encoder: keras.Model) -> keras.Operation:
 
 
 @dataclass(frozen=True)
-class ServedModel:
-    """A classifier with everything around it that a client would otherwise have to know.
+class Served(abc.ABC):
+    """What models of images and of embeddings have in common.
 
     Args:
         classifier: As `build_classifier` returns it, in the precision that it was trained with.
-        preprocessing: From any image to the classifier's pixels.
         temperature: The logit is divided by it; 1 leaves it as it is.
         signature: Its sparse signature, where that is wanted.
     """
 
+    takes: ClassVar[str]
+    signatures: ClassVar[tuple[str, ...]]
+
     classifier: keras.Model = field(repr=False)
+    temperature: float = field(default=1.0, kw_only=True)
+    signature: SparseSignature | None = field(default=None, kw_only=True)
+
+    @abc.abstractmethod
+    def module(self) -> tf.Module:
+        """Return the functions, each traced once for every number and size of inputs, with the weights they share.
+
+        Its attributes are the functions of `signatures`.
+        """
+
+    @abc.abstractmethod
+    def warm_up(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return one request for each signature."""
+
+    @abc.abstractmethod
+    def facts(self) -> dict[str, object]:
+        """Return what `export.json` says of what it takes."""
+
+    def save(self, folder: Path) -> None:
+        """Write the SavedModel to a folder."""
+        module = self.module()
+        tf.saved_model.save(module, str(folder), signatures={name: getattr(module, name) for name in self.signatures})
+
+    def _module(self) -> tf.Module:
+        module = tf.Module(name="magsig")
+        # the weights alone: the Keras objects around them would need Keras to be loaded again
+        module.weights = [variable.value for variable in self.classifier.variables]
+        return module
+
+    def _labelled(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        probability = self._probability(self.classifier(inputs, training=False)["logit"])
+        return {"probability": probability, "label": tf.where(probability[:, 0] >= THRESHOLD, LABELS[1], LABELS[0])}
+
+    def _embedded(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        embedding = tf.cast(self.classifier(inputs, training=False)["embedding"], tf.float32)
+        if self.signature is None:
+            return {"embedding": embedding}
+        return {"embedding": embedding, "signature_probability": self.signature.probability(embedding)}
+
+    def _probability(self, logit: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(tf.cast(logit, tf.float32) / self.temperature)
+
+
+@dataclass(frozen=True)
+class ServedModel(Served):
+    """A classifier of images with everything around it that a client would otherwise have to know.
+
+    Args:
+        preprocessing: From any image to the classifier's pixels.
+    """
+
+    takes = IMAGES
+    signatures = ("serving_default", "serving_float", "serving_bytes", "embed", "gradcam")
+
     preprocessing: Preprocessing
-    temperature: float = 1.0
-    signature: SparseSignature | None = None
 
     def module(self) -> tf.Module:
-        """Return the functions, each traced once for every number and size of images, with the weights they share.
-
-        Its attributes are the functions of `SIGNATURES`, and `prepared` (image_bytes -> the pixels that the network
-        sees), by which the check of an export compares resizing.
-        """
+        """Return the functions, and `prepared` (image_bytes -> the network's pixels), which the check compares."""
         prepare, grad_cam = self.preprocessing, GradCam(self.classifier)
 
         def serving_default(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -162,19 +212,14 @@ class ServedModel:
             return self._labelled(prepare.decoded(image_bytes))
 
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            embedding = tf.cast(self.classifier(prepare.pixels(images), training=False)["embedding"], tf.float32)
-            if self.signature is None:
-                return {"embedding": embedding}
-            return {"embedding": embedding, "signature_probability": self.signature.probability(embedding)}
+            return self._embedded(prepare.pixels(images))
 
         def gradcam(images: tf.Tensor) -> dict[str, tf.Tensor]:
             maps, logit = grad_cam(prepare.pixels(images))
             shape = tf.shape(images)
             return {"heat": prepare.spread(maps, shape[1], shape[2]), "probability": self._probability(logit)}
 
-        module = tf.Module(name="magsig")
-        # the weights alone: the Keras objects around them would need Keras to be loaded again
-        module.weights = [variable.value for variable in self.classifier.variables]
+        module = self._module()
         pixels = [tf.TensorSpec(_ANY_SIZE, tf.uint8, name="images")]
         encoded = [tf.TensorSpec((None,), tf.string, name="image_bytes")]
         module.serving_default = tf.function(serving_default, pixels)
@@ -185,72 +230,44 @@ class ServedModel:
         module.prepared = tf.function(prepare.decoded, encoded)
         return module
 
-    def save(self, folder: Path) -> None:
-        """Write the SavedModel to a folder."""
-        module = self.module()
-        tf.saved_model.save(module, str(folder), signatures={name: getattr(module, name) for name in SIGNATURES})
+    def warm_up(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return one grey image for each signature."""
+        size = self.preprocessing.size
+        grey = np.full((1, size, size, 3), 128, np.uint8)
+        return {name: {"images": grey} for name in self.signatures} | {
+            "serving_float": {"images": grey.astype(np.float32)},
+            "serving_bytes": {"image_bytes": np.array([tf.io.encode_png(grey[0]).numpy()], object)},
+        }
 
-    def _labelled(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        probability = self._probability(self.classifier(pixels, training=False)["logit"])
-        return {"probability": probability, "label": tf.where(probability[:, 0] >= THRESHOLD, LABELS[1], LABELS[0])}
-
-    def _probability(self, logit: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(tf.cast(logit, tf.float32) / self.temperature)
-
-
-# numbers of fields in tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto
-_LOG_PREDICT, _PREDICT_REQUEST = 6, 1
-_REQUEST_MODEL, _REQUEST_INPUTS = 1, 2
-_MODEL_NAME, _MODEL_SIGNATURE = 1, 3
-_MAP_KEY, _MAP_VALUE = 1, 2
+    def facts(self) -> dict[str, object]:
+        """Return the size of the images and how they are brought to it."""
+        return {"takes": IMAGES, "image_size": self.preprocessing.size, "resize": self.preprocessing.resize}
 
 
-def write_warm_up(folder: Path, model: str, size: int) -> None:
-    """Write the requests that TensorFlow Serving sends to a new version before the first client does: one a signature.
+@dataclass(frozen=True)
+class ServedHead(Served):
+    """A classifier of embeddings that another model calculated."""
 
-    The file is a TFRecord of `PredictionLog` messages. They are written by hand: the package that defines them,
-    tensorflow-serving-api, is wanted by tests and clients, not by everyone who exports. A test reads them with it.
+    takes = EMBEDDINGS
+    signatures = ("serving_default", "embed")
 
-    Args:
-        folder: The version's `assets.extra`, where it is looked for.
-        model: Name of the model.
-        size: Height and width of the grey image in pixels.
-    """
-    grey = np.full((1, size, size, 3), 128, np.uint8)
-    requests = {name: {"images": grey} for name in SIGNATURES} | {
-        "serving_float": {"images": grey.astype(np.float32)},
-        "serving_bytes": {"image_bytes": np.array([tf.io.encode_png(grey[0]).numpy()], object)},
-    }
-    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
-        for signature, inputs in requests.items():
-            writer.write(prediction_log(model, signature, inputs))
+    @property
+    def length(self) -> int:
+        """Numbers in one embedding that it takes."""
+        return int(self.classifier.input_shape[-1])
 
+    def module(self) -> tf.Module:
+        """Return the functions of float32 [batch, length]."""
+        inputs = [tf.TensorSpec((None, self.length), tf.float32, name="embeddings")]
+        module = self._module()
+        module.serving_default = tf.function(lambda embeddings: self._labelled(embeddings), inputs)
+        module.embed = tf.function(lambda embeddings: self._embedded(embeddings), inputs)
+        return module
 
-def prediction_log(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> bytes:
-    """Return a `PredictionLog` message that holds one `PredictRequest`.
+    def warm_up(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return one embedding of zeros for each signature."""
+        return {name: {"embeddings": np.zeros((1, self.length), np.float32)} for name in self.signatures}
 
-    Args:
-        model: Name of the model.
-        signature: Name of the signature.
-        inputs: Arrays by name.
-    """
-    spec = _field(_MODEL_NAME, model.encode()) + _field(_MODEL_SIGNATURE, signature.encode())
-    request = _field(_REQUEST_MODEL, spec)
-    for name, values in inputs.items():
-        tensor = tf.make_tensor_proto(values).SerializeToString()
-        request += _field(_REQUEST_INPUTS, _field(_MAP_KEY, name.encode()) + _field(_MAP_VALUE, tensor))
-    return _field(_LOG_PREDICT, _field(_PREDICT_REQUEST, request))
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Return a field of the length-delimited kind (protobuf's wire type 2)."""
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+    def facts(self) -> dict[str, object]:
+        """Return the length of what it takes."""
+        return {"takes": EMBEDDINGS, "input_length": self.length}

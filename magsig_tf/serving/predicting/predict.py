@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
-from magsig_tf.atomic_files import growing, partial_path, read_json, replacing, write_json
-from magsig_tf.data.prepared import magnification_order
-from magsig_tf.errors import DataError
+from magsig_tf.atomic_files import growing, partial_path, replacing
+from magsig_tf.data.identity import magnification_order
+from magsig_tf.data.pixels.memory_needed import workers_that_fit
+from magsig_tf.data.plain_text import without_formula
+from magsig_tf.errors import DataError, UsageError
+from magsig_tf.locks import holding_file
 from magsig_tf.parallel_work import available_cores
-from magsig_tf.serving.exported_model import ModelDescription
+from magsig_tf.serving.model_description import ImageModel, ModelDescription
+from magsig_tf.serving.predicting.input_embeddings import InputEmbeddings
 from magsig_tf.serving.predicting.input_images import InputImages
+from magsig_tf.serving.predicting.marked_rows import COLUMNS, MarkedRows, kept_rows, row_writer
 from magsig_tf.serving.predicting.prediction import BATCH, Prediction, is_outside, predict_images
 
-COLUMNS = ("file", "case", "slide", "magnification", "probability", "label", "note", "error")
 CASE_COLUMNS = ("case", "images", "unreadable", "magnifications", "probability", "label")
 EXAMPLES = 3
+OF_TENSORFLOW = 2**30
+"""Bytes that TensorFlow and a model are about to take: 826 MiB were measured with a network of one weight."""
 
 
 @dataclass
@@ -104,17 +111,19 @@ class Predicted:
         tally: What was counted.
         resumed: How many rows an earlier call had written.
         cases_file: Where the cases are; None where no case is known.
+        remark: Why there were fewer threads than cores; empty where there were not.
     """
 
     model: ModelDescription
-    images: InputImages
+    images: InputImages | InputEmbeddings
     tally: Tally
     resumed: int
     cases_file: Path | None
+    remark: str = ""
 
 
 def predict(
-    model: ModelDescription,
+    model: ImageModel,
     arguments: Sequence[Path],
     out: Path,
     *,
@@ -123,6 +132,8 @@ def predict(
     threads: int | None = None,
     strict: bool = False,
     resume: bool = False,
+    columns: str | None = None,
+    sheet: str | None = None,
     progress: Callable[[int, int, int, int], None] = lambda done, total, resumed, unreadable: None,
 ) -> Predicted:
     """Write one row per image, and one per case where cases are known.
@@ -131,106 +142,110 @@ def predict(
 
     Args:
         model: The model.
-        arguments: Images, folders and CSV files.
+        arguments: Images, folders and tables (CSV, Excel).
         out: The CSV of images.
         cases: The CSV of cases; beside `out`, under its name with `-cases`, if not given.
         batch: Images that the model is asked about at once.
-        threads: Threads that decode and infer; as many as cores if not given.
+        threads: Threads that decode and infer; as many as cores if not given, fewer where memory is short.
         strict: Whether to stop at the first image that cannot be read.
         resume: Whether to go on behind the rows that an interrupted call left.
+        columns: For columns of the tables the name that these have, as `--columns` writes them.
+        sheet: Name of the sheet of a workbook.
         progress: Called after every image with the images done, of how many, how many of them an earlier call had
             done, and how many are unreadable.
 
     Raises:
-        UsageError: an argument does not exist.
+        UsageError: an argument does not exist, or both files are one.
         DataError: the model is refused, there is no image, `strict` met one that cannot be read, or `resume` does not
             fit what was left.
+        HeldError: another process is writing one of the files.
         MagsigError: a file cannot be written.
     """
-    threads = available_cores() if threads is None else threads
-    images = InputImages(arguments)
-    total = images.count()
-    # says which model the unfinished rows come from
+    with holding_outputs(out, cases) as cases:
+        images = InputImages(arguments, columns, sheet)
+        return _predict(model, images, out, cases, batch, threads, strict, resume, progress)
+
+
+@contextlib.contextmanager
+def holding_outputs(out: Path, cases: Path | None) -> Iterator[Path]:
+    """Hold both files that a call writes, and yield that of the cases.
+
+    Args:
+        out: The CSV of images.
+        cases: The CSV of cases; None for the one beside `out`.
+
+    Raises:
+        UsageError: both are one.
+        HeldError: another process is writing one of them.
+    """
+    cases = cases or out.with_name(f"{out.stem}-cases{out.suffix or '.csv'}")
+    if os.path.realpath(out) == os.path.realpath(cases):
+        raise UsageError("Expected two files for --out and --cases", f"found {out} twice", "Choose another --cases")
+    with contextlib.ExitStack() as held:
+        for place in (out, cases):
+            held.enter_context(holding_file(place))
+        yield cases
+
+
+def _predict(
+    model: ImageModel,
+    images: InputImages,
+    out: Path,
+    cases: Path,
+    batch: int,
+    threads: int | None,
+    strict: bool,
+    resume: bool,
+    progress: Callable[[int, int, int, int], None],
+) -> Predicted:
+    total, remark = images.count(), ""
+    if threads is None:
+        listing = copy.copy(images)  # what it counts is counted when the images are read
+        contents = lambda: (image.path for image in listing)  # noqa: E731
+        threads, remark = workers_that_fit(available_cores(), contents, "threads", reserved=OF_TENSORFLOW)
     mark = partial_path(out).with_name(f"{partial_path(out).name}.json")
-    kept, end = _kept(model, partial_path(out), mark) if resume else ([], 0)
+    kept, end = kept_rows(model, partial_path(out), mark) if resume else ([], 0)
     tally, listed = Tally(model), iter(images)
     for row in kept:
         image = next(listed, None)
-        if image is None or image.file != row["file"]:
+        if image is None or without_formula(image.file) != row["file"]:
             expected = f"Expected the images of {partial_path(out)} in the same order"
             found = f"found {image.file if image else 'the end'} in place of {row['file']}"
             raise DataError(expected, found, "Leave out --resume to start again")
         tally.add(row)
     use_threads(threads)
     answer = model.load()
-    write_json(mark, {"model": model.identity()})
-    with growing(out, end) as stream:
-        writer = row_writer(stream, header=not kept)
+    with growing(out, end) as stream, MarkedRows(stream, mark, model, partial_path(out), end) as marked:
+        writer = row_writer(marked, header=not kept)
         progress(tally.images, total, len(kept), tally.unreadable)
         with contextlib.closing(predict_images(model, answer, listed, batch=batch, threads=threads)) as predictions:
             for prediction in predictions:
                 row = row_of(prediction)
                 if strict and row["error"]:
                     expected = f"Expected a readable image in {row['file'] or 'a row of the list'}"
-                    raise DataError(expected, f"found: {row['error']}", "Remove it, or leave out --strict")
+                    raise DataError(expected, f"found: {row['error']}", "Leave it out, or leave out --strict")
                 writer.writerow(row)
+                marked.store_now_and_then()
                 tally.add(row)
                 progress(tally.images, total, len(kept), tally.unreadable)
     mark.unlink(missing_ok=True)
-    return Predicted(model, images, tally, len(kept), _write_cases(tally, out, cases))
+    return Predicted(model, images, tally, len(kept), write_cases(tally, cases), remark)
 
 
 def row_of(prediction: Prediction) -> dict[str, str]:
     """Return a prediction as the texts of a CSV row; the probability has as many digits as its float32 needs."""
     probability = "" if prediction.probability is None else f"{prediction.probability:.9g}"
     said = vars(prediction.image) | vars(prediction) | {"probability": probability}
-    return {name: said[name] for name in COLUMNS}
+    return {name: without_formula(said[name]) for name in COLUMNS}
 
 
-def row_writer(stream: TextIO, header: bool = True) -> csv.DictWriter:
-    """Return a writer of rows; it begins with the names of the columns unless these are there already."""
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    return writer
-
-
-def _write_cases(tally: Tally, out: Path, cases: Path | None) -> Path | None:
+def write_cases(tally: Tally, path: Path) -> Path | None:
+    """Write one row per case; return None, and write nothing, where no case is known."""
     if not tally.cases:
         return None
-    path = cases or out.with_name(f"{out.stem}-cases{out.suffix or '.csv'}")
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([CASE_COLUMNS, *tally.case_rows()])
     return path
-
-
-def _kept(model: ModelDescription, partial: Path, mark: Path) -> tuple[list[dict[str, str]], int]:
-    """Return the whole rows of an unfinished CSV and how many bytes they take; a row cut off at the end is not whole.
-
-    Raises:
-        DataError: they are another model's, or it is none that `row_writer` began.
-    """
-    if not partial.exists():
-        return [], 0
-    if not mark.exists() or read_json(mark).get("model") != model.identity():
-        expected = f"Expected unfinished predictions of {model.title} in {partial}"
-        raise DataError(expected, "found those of another model", "Leave out --resume to start again")
-    expected, remedy = f"Expected unfinished predictions in {partial}", "Remove it, or leave out --resume"
-    rows, end = [], 0
-    try:
-        with open(partial, "rb") as stream:
-            # file names are written printable, so that a row is a line
-            for line in stream:
-                fields = next(csv.reader([line.decode("utf-8")], strict=True)) if line.endswith(b"\n") else []
-                if len(fields) != len(COLUMNS):
-                    break
-                rows.append(dict(zip(COLUMNS, fields, strict=True)))
-                end += len(line)
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(expected, f"found: {error}", remedy) from error
-    if rows and tuple(rows[0].values()) != COLUMNS:
-        raise DataError(expected, "found another header", remedy)
-    return rows[1:], end if len(rows) > 1 else 0
 
 
 def use_threads(threads: int) -> None:

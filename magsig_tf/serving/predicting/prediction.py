@@ -16,9 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from magsig_tf.data.columns import LABELS
-from magsig_tf.data.sources.images import UnreadableImage, bytes_of, decode, read_native, reason_of
+from magsig_tf.data.identity import same_magnification
+from magsig_tf.data.pixels.decoding import decode
+from magsig_tf.data.pixels.opening import bytes_of, reason_of
+from magsig_tf.data.sources.images import UnreadableImage, read_native
 from magsig_tf.parallel_work import map_in_threads
-from magsig_tf.serving.exported_model import Answers, ExportedModel, ModelDescription
+from magsig_tf.serving.exported_model import ExportedModel
+from magsig_tf.serving.model_description import Answers, ImageModel, ModelDescription
 from magsig_tf.serving.predicting.input_images import InputImage
 
 BATCH = 16
@@ -44,7 +48,7 @@ class Prediction:
 
 
 def predict_images(
-    model: ModelDescription,
+    model: ImageModel,
     answer: Callable[[np.ndarray], Answers],
     images: Iterable[InputImage],
     *,
@@ -76,7 +80,7 @@ def predict_images(
 
 
 def _predict_batch(
-    model: ModelDescription, answer: Callable[[np.ndarray], Answers], images: list[InputImage]
+    model: ImageModel, answer: Callable[[np.ndarray], Answers], images: list[InputImage]
 ) -> list[Prediction]:
     read = [_read(model, image) for image in images]
     pixels = [found for found, _, _ in read if found is not None]
@@ -85,11 +89,11 @@ def _predict_batch(
     predictions = []
     for image, (_, converted, error) in zip(images, read, strict=True):
         probability, label = (None, "") if error else next(answers)
-        predictions.append(Prediction(image, probability, label, _note(model, image, converted), error))
+        predictions.append(Prediction(image, probability, label, note_of(model, image, converted), error))
     return predictions
 
 
-def _read(model: ModelDescription, image: InputImage) -> tuple[np.ndarray | None, str, str]:
+def _read(model: ImageModel, image: InputImage) -> tuple[np.ndarray | None, str, str]:
     """Return pixels, what they were converted from, and why there are none."""
     if image.path is None:
         return None, "", "the list names no file"
@@ -100,7 +104,8 @@ def _read(model: ModelDescription, image: InputImage) -> tuple[np.ndarray | None
     return pixels, converted, ""
 
 
-def _note(model: ModelDescription, image: InputImage, converted: str) -> str:
+def note_of(model: ModelDescription, image: InputImage, converted: str = "") -> str:
+    """Return what should be known of a prediction; empty where there is nothing."""
     notes = []
     if is_outside(model, image.magnification):
         trained = ", ".join(model.magnifications)
@@ -111,7 +116,9 @@ def _note(model: ModelDescription, image: InputImage, converted: str) -> str:
 def is_outside(model: ModelDescription, magnification: str) -> bool:
     """Return whether a magnification is known and the model was not trained at it."""
     trained = {name.casefold() for name in model.magnifications}
-    return bool(magnification and trained) and magnification.casefold() not in trained
+    # a note about `Low` beside `low` would help nobody
+    asked = magnification.casefold()
+    return bool(asked and trained) and not any(same_magnification(asked, name) for name in trained)
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ class Explanation:
             nothing speaks for malignant.
         probability: Of malignant.
         label: What the model calls it.
+        converted: What the image was converted from; empty for plain RGB.
     """
 
     path: Path
@@ -132,6 +140,7 @@ class Explanation:
     heat: np.ndarray = field(repr=False)
     probability: float
     label: str
+    converted: str = ""
 
     @property
     def silent(self) -> bool:
@@ -159,6 +168,7 @@ class Explanation:
             "label": self.label,
             "nothing_speaks_for_malignant": self.silent,
             "heat_centre": self.centre,
+            "converted_from": self.converted,
             "hot_share": float((self.heat >= 0.5).mean()),
         }
 
@@ -172,10 +182,11 @@ def explain_files(model: ExportedModel, files: Sequence[Path]) -> Iterator[Expla
     """
     labels, threshold = model.facts.get("labels", LABELS), model.facts.get("threshold", 0.5)
     for path in files:
-        image = read_native(path)
-        if isinstance(image, UnreadableImage):
-            yield image
+        read = read_native(path)
+        if isinstance(read, UnreadableImage):
+            yield read
             continue
+        image, converted = read
         answer = model.ask("gradcam", images=image[np.newaxis])
         probability = float(answer["probability"][0, 0])
-        yield Explanation(path, image, answer["heat"][0], probability, labels[probability >= threshold])
+        yield Explanation(path, image, answer["heat"][0], probability, labels[probability >= threshold], converted)

@@ -22,7 +22,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from magsig_tf.data.preparation.prepare import Preparation, PrepareProgress
+from magsig_tf.data.preparation.decode import PrepareProgress
+from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from tests.data.whole_dataset import check_whole
 

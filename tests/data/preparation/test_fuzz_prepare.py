@@ -66,7 +66,8 @@ def prepare_in(folder: Path, source: str) -> tuple[int, str]:
     else:
         (name,) = {path.parent.name for path in written}
         check_whole(PreparedDataset.open(folder / "w" / "data" / name))
-        assert {path.name for path in written} == {"manifest.parquet", "images.npy", "dataset.json"}
+        whole = {"checksums.json", "copies.csv", "dataset.json", "images.npy", "manifest.parquet"}
+        assert {path.name for path in written} == whole
     event(f"exit {code}")
     return code, said
 

@@ -18,6 +18,7 @@ from magsig_tf.data.preparation.report import find_quirks, validation_report
 from magsig_tf.data.sources.archive import TarStream
 from magsig_tf.data.sources.csv_manifest import read_csv_manifest
 from magsig_tf.report.terminal.preparation import print_report
+from tests.time_limits import slower
 
 ROWS = 100_000
 SCRIPT = """
@@ -27,7 +28,7 @@ import numpy as np
 from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.sources.csv_manifest import CsvManifest
 from magsig_tf.data.preparation.prepare import Preparation
-from magsig_tf.data.sources.images import DecodedImage
+from magsig_tf.data.sources.images import DecodedImage, SourceImage
 from magsig_tf.data.splits import make_split
 
 def made_up(images):
@@ -42,6 +43,11 @@ def decoded(path):
     return DecodedImage(path, pixels, measured)
 
 class MadeUpPixels(CsvManifest):
+    def images(self):
+        # none of the files is there
+        for row in self._rows(self.table):
+            yield SourceImage(row["path"], row, b"")
+
     def reader(self, size, resize):
         return made_up
 
@@ -78,10 +84,11 @@ def test_a_manifest_of_100_000_rows_is_prepared_and_split(tmp_path):
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     # the train part leaves out what is neither source nor tested: train cases at the holdout
     assert (found["images"], found["cases"], found["split"]) == (ROWS, ROWS // 20, ROWS - 15_000)
+    slow = slower()
     # some four times what an unhurried core takes; a split that compared all pairs of images took 14
-    assert found["seconds"]["scan"] < 10
-    assert found["seconds"]["prepare"] < 30
-    assert found["seconds"]["split"] < 6
+    assert found["seconds"]["scan"] < 10 * slow
+    assert found["seconds"]["prepare"] < 30 * slow
+    assert found["seconds"]["split"] < 6 * slow
     assert found["megabytes"] < 800
 
 
@@ -93,7 +100,7 @@ def test_fifty_thousand_images_under_two_names_are_listed_in_a_second():
     pairs.loc[count + 3, "case"] = "case-1"
     began = time.process_time()
     quirks = {quirk["quirk"]: quirk for quirk in find_quirks(pairs)}
-    assert time.process_time() - began < 8
+    assert time.process_time() - began < 8 * slower()
     assert quirks["images that occur under two or more names"]["count"] == count
     assert quirks["images that occur in two or more cases"]["examples"] == [f"3.png = {count + 3}.png"]
 
@@ -102,13 +109,13 @@ def test_a_subtype_for_every_image_does_not_flood_the_report():
     count = 20_000
     rows = {"label": "benign", "magnification": "10x", "case": "p", "slide": "p", "width": 8, "height": 8}
     manifest = pd.DataFrame({"subtype": [f"note {number}" for number in range(count)]}).assign(**rows)
-    manifest["path"] = manifest["pixel_sha256"] = manifest["subtype"]
+    manifest["path"] = manifest["pixel_sha256"] = manifest["sha256"] = manifest["subtype"]
     info = {"name": "n", "size": 8, "resize": "squash", "content_hash": "0" * 64, "magnifications": ["10x"]}
     began = time.process_time()
     info["report"] = validation_report(manifest)
     with (console := Console(width=100)).capture() as captured:
         print_report(info, console)
-    assert time.process_time() - began < 8
+    assert time.process_time() - began < 8 * slower()
     assert "and 19,960 more subtypes" in captured.get()
     assert len(captured.get().splitlines()) < 100
 
@@ -118,7 +125,7 @@ def test_a_table_of_many_columns_is_read(tmp_path):
     (tmp_path / "wide.csv").write_text(f"path,label,magnification,case,{names}\na.png,0,10x,p{',' * 10_000}\n")
     began = time.process_time()
     assert len(read_csv_manifest(tmp_path / "wide.csv").columns) == 10_004
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 5 * slower()
 
 
 def test_an_archive_is_passed_through_without_holding_or_unpacking_it(tmp_path):

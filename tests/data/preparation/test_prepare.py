@@ -5,16 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
-from magsig_tf.atomic_files import holding
+from magsig_tf.checksums import ChangedError
 from magsig_tf.data.preparation.prepare import Preparation
 from magsig_tf.data.prepared import PreparedDataset
 from magsig_tf.data.sources.breakhis import BreakHis
 from magsig_tf.data.sources.csv_manifest import CsvManifest
 from magsig_tf.errors import DataError, MagsigError, RunError, UsageError
+from magsig_tf.locks import holding
 from tests.data.small_images import NAMES, breakhis_files, png, random_pixels, write_tar, write_tree
 from tests.data.whole_dataset import check_whole
 
@@ -61,7 +63,8 @@ def test_the_number_of_workers_changes_nothing(tree, tmp_path):
 
 def test_nothing_but_the_data_set_is_left(tree, tmp_path):
     dataset = prepared(tree, tmp_path / "w")
-    assert sorted(path.name for path in dataset.folder.iterdir()) == ["dataset.json", "images.npy", "manifest.parquet"]
+    names = sorted(path.name for path in dataset.folder.iterdir())
+    assert names == ["checksums.json", "copies.csv", "dataset.json", "images.npy", "manifest.parquet"]
     assert list((tmp_path / "w" / "data" / ".preparing").iterdir()) == []
 
 
@@ -120,11 +123,11 @@ def test_the_report_counts_quirks(tmp_path):
     assert "images that occur in two or more cases" not in quirks
     assert quirks["images converted to 8-bit RGB from grey"]["count"] == 1
     assert {entry["what"]: entry["count"] for entry in report["ignored"]} == {
-        "symbolic link (not followed)": 2,
         "hidden file": 1,
         ".txt file": 1,
-        "PNG whose name does not follow the pattern": 1,
+        "image whose name does not follow the pattern": 2,
     }
+    assert report["notes"] == ["links to folders are not followed: 1 (folder)"]
     assert report["known"] == {
         "images": 7909, "slides": 82, "cases": 70, "missing_images": 7903, "extra_images": 0, "missing_slides": 78,
     }  # fmt: skip
@@ -170,7 +173,7 @@ def test_a_data_set_whose_replacement_was_killed_between_two_moves_comes_back(tr
     [
         ({"source": None}, "found neither --source nor --phantom"),
         ({"source": "nowhere.tar"}, "found nothing at nowhere.tar"),
-        ({"source": "."}, "none of breakhis, csv, phantom recognises"),
+        ({"source": "."}, "none of breakhis, csv, folders, phantom recognises"),
         ({"source": ".", "kind": "brakhis"}, "Did you mean 'breakhis'"),
         ({"source": None, "kind": "phantom", "options": {"tile": "3"}}, "Did you mean 'tiles'"),
         ({"source": None, "kind": "phantom", "name": "../x"}, "found '../x'"),
@@ -187,7 +190,7 @@ def test_wrong_requests_are_refused_before_any_work(tmp_path, monkeypatch, argum
 
 def test_a_folder_without_breakhis_names_says_so(tmp_path):
     write_tree(tmp_path / "tree", {"a.png": png("a")})
-    with pytest.raises(DataError, match="found none among 1 files"):
+    with pytest.raises(DataError, match="found none among 1 file "):
         prepared(BreakHis(tmp_path / "tree"), tmp_path / "w")
 
 
@@ -283,7 +286,7 @@ def test_a_kill_before_the_last_file_is_written_continues(tree, tmp_path, monkey
     workspace = tmp_path / "w"
     with monkeypatch.context() as patch:
         # a signal to this process would be handled some steps later
-        patch.setattr("magsig_tf.data.preparation.prepare.write_json", interrupted)
+        patch.setattr("magsig_tf.data.preparation.write.write_json", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepared(tree, workspace)
     assert not (workspace / "data" / "breakhis").exists()
@@ -296,6 +299,11 @@ def test_a_kill_before_the_last_file_is_written_continues(tree, tmp_path, monkey
 def test_a_damaged_data_set_is_refused(tree, tmp_path):
     dataset = prepared(tree, tmp_path / "w")
     info = json.loads((dataset.folder / "dataset.json").read_text())
+    (dataset.folder / "dataset.json").write_text(json.dumps(info | {"size": 8}))
+    with pytest.raises(ChangedError, match=r"dataset\.json as magsig wrote it, found it changed since"):
+        PreparedDataset.open(dataset.folder)
+    del info["checksums"]  # as a version without checksums left it
+    (dataset.folder / "checksums.json").unlink()
     (dataset.folder / "dataset.json").write_text(json.dumps(info | {"size": 8}))
     with pytest.raises(DataError, match="Repeat `magsig prepare` with --overwrite"):
         PreparedDataset.open(dataset.folder)
@@ -333,3 +341,37 @@ def test_real_tiles_keep_their_pixels_and_origin(real_data, tmp_path):
     assert len(dataset.manifest) == len(few) - 1
     assert dataset.manifest["origin"].str.startswith(("real", "digital-zoom")).all()
     assert set(dataset.manifest["width"]) == {224}
+
+
+def test_a_folder_of_links_is_read_and_broken_links_are_listed(tmp_path):
+    write_tree(tmp_path / "real", breakhis_files())
+    names = [f"SOB_B_A-14-22549AB-40-{number:03d}.png" for number in range(1, 31)]
+    for name in names:
+        (tmp_path / "links").mkdir(exist_ok=True)
+        (tmp_path / "links" / name).symlink_to(tmp_path / ("nowhere" if name == names[-1] else f"real/{NAMES[0]}"))
+    report = prepared(tmp_path / "links", tmp_path / "w").info["report"]
+    assert report["images"] == 29
+    assert [entry["path"] for entry in report["unreadable"]["files"]] == [names[-1]]
+    assert report["notes"] == ["30 of the 30 files are links, which were followed"]
+
+
+def test_copies_in_another_format_are_read_and_said_and_two_formats_of_one_image_are_refused(tmp_path):
+    files = {name.replace(".png", ".jpg"): content for name, content in breakhis_files().items()}
+    report = prepared(write_tree(tmp_path / "jpg", files), tmp_path / "w").info["report"]
+    assert report["images"] == len(NAMES)
+    assert "6 of the images are .jpg copies of BreaKHis" in report["notes"][0]
+    both = write_tree(tmp_path / "both", files | breakhis_files())
+    with pytest.raises(DataError, match=r"as \.jpg and as \.png"):
+        prepared(both, tmp_path / "v")
+
+
+def test_zip_tar_and_folder_give_one_data_set_whatever_a_mac_has_added(tmp_path):
+    junk = {f"{name.rsplit('/', 1)[0]}/._{name.rsplit('/', 1)[1]}": b"\0" for name in NAMES}
+    junk |= {"benign/.DS_Store": b"", "__MACOSX/" + NAMES[0]: b"\0"}
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for name, content in (breakhis_files() | junk).items():
+            archive.writestr(f"BreaKHis_v1/{name}", content)
+    packed = prepared(tmp_path / "b.zip", tmp_path / "w")
+    assert {entry["what"]: entry["count"] for entry in packed.info["report"]["ignored"]} == {"hidden file": len(junk)}
+    folder = prepared(write_tree(tmp_path / "tree", breakhis_files()), tmp_path / "v")
+    assert packed.content_hash == folder.content_hash

@@ -25,7 +25,7 @@ def test_every_part_of_a_name_is_read():
         "SOB_X_A-14-22549AB-100-027.png",
         "SOB_B_A-14-AB-100-027.png",
         "SOB_B_A-14-22549AB-100X-027.png",
-        "SOB_B_A-14-22549AB-100-027.jpg",
+        "SOB_B_A-14-22549AB-100-027.txt",
         "._SOB_B_A-14-22549AB-100-027.png",
         "SOB_B_A-14-22549AB-100-027.png\n",
         "SOB_B_A-14-22٥49-100-027.png",  # a digit, but not an ASCII one

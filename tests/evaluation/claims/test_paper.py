@@ -72,7 +72,7 @@ def study(tmp_path_factory):
         frame = pd.read_parquet(path)
         frame.assign(probability=1 - frame["probability"]).to_parquet(path)
     write_signatures(
-        study, {"baseline": 50, "coral": 20}, {"baseline": 0.1, "coral": 0.5}, lambda _, rows: rows["label"]
+        study, {"baseline": 60, "coral": 20}, {"baseline": 0.1, "coral": 0.5}, lambda _, rows: rows["label"]
     )
     manifest = pd.DataFrame({"slide": [f"s{row % 40}" for row in range(240)], "case": "c", "magnification": "10x"})
     manifest.to_parquet(study.workspace.data(study.dataset) / "manifest.parquet")
@@ -104,7 +104,8 @@ def test_another_papers_file_is_judged_by_its_own_methods_holdouts_and_metrics(c
     assert "Brier score at 20x minus that at 40x: the 95 % interval lies below 0" in table.loc["most_at_20x", "why"]
     assert "inside -.900 to .900" in table.loc["costs_nothing", "why"]
     assert table.loc["half", "why"] == (
-        "signatures of coral are at least 2.5 times smaller in all of 18 comparisons of runs."
+        "signatures of coral are at least 2.5 times smaller in all of 18 comparisons of runs, "
+        "and would with other training cases (p below .001)."
     )
     assert table.loc["shared", "statement"] == "signatures of coral overlap by a half, margin .020"
     assert table.loc["sensitive", "source"] == "coral is the more sensitive one"

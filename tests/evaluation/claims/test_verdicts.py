@@ -13,7 +13,6 @@ from magsig_tf.evaluation.claims.verdicts import (
     Verdict,
     all_of,
     cases_needed,
-    judge_agreement,
     judge_direction,
     judge_equivalence,
     negated,
@@ -101,17 +100,6 @@ def test_too_few_cases_of_a_class_tell_nothing():
         assert np.isnan(found.low)
 
 
-def test_without_an_interval_every_run_must_agree():
-    def verdict(*agrees):
-        return judge_agreement(agrees, "1", 1.0, "k is smaller").verdict
-
-    assert verdict(*[True] * 5) == Verdict.HOLDS
-    assert verdict(*[False] * 5) == Verdict.DOES_NOT_HOLD
-    assert verdict(*[True] * 14, False) == Verdict.INCONCLUSIVE
-    assert verdict(*[True] * 4) == Verdict.INCONCLUSIVE
-    assert "4 comparisons" in judge_agreement([True] * 4, "1", 1.0, "k is smaller").why
-
-
 def test_all_parts_must_hold():
     found = {verdict: Finding(verdict, f"{verdict.value}.") for verdict in Verdict}
     assert all_of([found[Verdict.HOLDS], found[Verdict.HOLDS]]).verdict == Verdict.HOLDS
@@ -122,3 +110,26 @@ def test_all_parts_must_hold():
     assert negated(found[Verdict.NOT_RUN]).verdict == Verdict.NOT_RUN
     needed = [judge_direction(estimate(value, 0.1), 1) for value in (0.05, 0.02)]
     assert all_of(needed).cases_needed == needed[1].cases_needed
+
+
+def test_one_of_many_parts_refutes_a_claim_only_with_a_p_that_counts_the_parts():
+    # the interval of 95 % just leaves 0 out, on the wrong side: p between .04 and .05
+    refuted = judge_direction(estimate(-0.0955, 0.1), 1)
+    unsure = judge_direction(estimate(0.01, 0.1), 1)
+    assert refuted.verdict == Verdict.DOES_NOT_HOLD
+    assert 0.04 < refuted.refuted < 0.05
+    assert all_of([refuted]).verdict == Verdict.DOES_NOT_HOLD
+    whole = all_of([unsure, refuted])
+    assert whole.verdict == Verdict.INCONCLUSIVE
+    assert "As one of 2 parts that is not enough: p .04" in whole.why
+    clear = judge_direction(estimate(-0.3, 0.1), 1)
+    assert all_of([unsure] * 9 + [clear]).verdict == Verdict.DOES_NOT_HOLD
+    # that all hold is asked of each part alone, however many there are
+    assert all_of([judge_direction(estimate(0.0955, 0.1), 1)] * 9).verdict == Verdict.HOLDS
+
+
+def test_outside_a_margin_is_a_one_sided_test():
+    outside = judge_equivalence(estimate(0.0201 + 0.9 * 0.05, 0.05, level=0.9), 0.02)
+    assert outside.verdict == Verdict.DOES_NOT_HOLD
+    assert 0.045 < outside.refuted < 0.05
+    assert all_of([outside, outside]).verdict == Verdict.INCONCLUSIVE

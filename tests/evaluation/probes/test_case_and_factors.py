@@ -53,6 +53,18 @@ def test_a_hand_worked_search():
     assert answers.chance == pytest.approx(1 / 3)
 
 
+def test_rows_that_tie_share_the_hit_and_nothing_learnt_is_exactly_chance():
+    rows = planted(cases=5)
+    nothing = identity_probe(np.full((len(rows.case), 3), 0.1), rows.magnification, rows.case)
+    assert nothing.found == pytest.approx(nothing.chance, abs=1e-12)
+    # two cases look the same and a third does not: each of the two finds itself half of the time, in any order of rows
+    embedding = np.array([[1.0, 0.3], [1, 0.3], [-1, 2], [1, 0.3], [1, 0.3], [-1, 2]])
+    magnification, case = np.repeat(["10x", "20x"], 3), np.array(["p", "q", "r", "p", "q", "r"])
+    for order in (np.arange(6), np.arange(6)[::-1]):
+        answers = identity_probe(embedding[order], magnification[order], case[order])
+        assert dict(zip(answers.case, answers.found, strict=True)) == pytest.approx({"p": 0.5, "q": 0.5, "r": 1})
+
+
 def test_cases_without_a_partner_are_counted_and_single_ones_refused_in_words():
     rows = planted(cases=6)
     kept = (rows.case != "case-002") | (rows.magnification == "100X")

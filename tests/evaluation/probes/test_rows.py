@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from magsig_tf.evaluation.probes.rows import Known
+from magsig_tf.data.embeddings_file import Embeddings
+from magsig_tf.evaluation.probes.rows import Known, file_rows
 
 
 def pictures(paths, origins):
@@ -36,3 +38,14 @@ def test_a_manifest_without_origins_knows_no_zooms():
     known = Known(pd.DataFrame({"path": ["a.png"]}), {})
     assert known.pictures(np.arange(1)) == (None, None)
     assert Known(None, {}).pictures(np.arange(1)) == (None, None)
+
+
+@pytest.mark.parametrize("others", [("train", "validation", "in_domain_test"), ("in_domain_test",), ("train",)])
+def test_validation_rows_at_the_holdout_make_it_no_source(others):
+    parts = np.array(["test", "validation_holdout", *np.repeat(others, 2)])
+    magnification = np.array(["20x", "20x", *["5x", "10x"] * len(others)])
+    n = len(parts)
+    file = Embeddings(np.ones((n, 2), np.float32), np.zeros(n, np.int8), np.arange(n).astype(str), magnification, parts)
+    rows = file_rows(file, "another model")
+    assert rows.sources == ("10x", "5x")
+    assert "20x" not in rows.within("source").magnification

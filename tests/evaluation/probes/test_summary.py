@@ -151,3 +151,20 @@ def test_damaged_embeddings_are_named(tmp_path, damage, error):
     with pytest.raises(error) as found:
         table_of(study)
     assert str(path) in str(found.value)
+
+
+def test_a_fault_in_one_probe_costs_its_own_rows(tmp_path, monkeypatch):
+    from magsig_tf.evaluation.probes import summary
+
+    def faulty(*rows):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(summary.probes, "identity_probe", faulty)
+    matrix, known = parts_of(study_of(tmp_path))
+    rows = list(run_rows(matrix, known))[:1]
+    table = summarise_probes(rows, HOLDOUTS, total=1, replicates=100, workers=1)
+    lost = table[table["probe"] == "identity"]
+    assert lost["value"].isna().all()
+    assert set(lost["reason_code"]) == {"unexpected"}
+    assert lost["reason"].str.startswith("unexpected ZeroDivisionError: division by zero").all()
+    assert table.loc[table["probe"] == "linear", "value"].notna().any()

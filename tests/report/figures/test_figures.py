@@ -8,6 +8,7 @@ import pytest
 
 from magsig_tf.evaluation import arrange, load_runs
 from magsig_tf.evaluation.curves import roc_table
+from magsig_tf.reasons import ONE_SIDED
 from magsig_tf.report.figures import (
     CaseStrips,
     HeldOutAgainstSource,
@@ -54,7 +55,11 @@ def test_area_under_the_averaged_roc_is_the_mean_auc(matrix):
         mean = np.mean([auc(rows["label"], rows["probability"]) for rows in tested])
         area = np.trapezoid(curve["sensitivity"], curve["false_positive_rate"])
         assert area == pytest.approx(mean, abs=0.01)
-        assert (curve["low"] <= curve["high"]).all()
+        known = curve.dropna(subset="low")
+        assert (known["low"] < known["high"]).all()
+        # where every replicate has the same sensitivity, as at the end, there is no band
+        assert len(known) > 50
+        assert np.isnan(curve["high"].iloc[-1])
         assert set(curve["runs"]) == {2}
         assert (set(curve["cases_benign"]), set(curve["cases_malignant"])) == ({10}, {12})
 
@@ -107,7 +112,7 @@ def test_curves_have_the_methods_colours_units_and_counts(matrix, kind):
 
 def summary_rows(label: str = "grl") -> pd.DataFrame:
     counts = {"cases_benign": 5, "cases_malignant": 6, "images": 44, "runs": 1, "reason": ""}
-    base = {"label": label, "metric": "auc", "quantity": "held_out", "level": "image", **counts}
+    base = {"label": label, "metric": "auc", "quantity": "held_out", "level": "image", "interval": "student", **counts}
     return pd.DataFrame(
         [
             base | {"holdout": "40X", "value": 0.8, "low": 0.7, "high": 0.9},
@@ -125,6 +130,15 @@ def test_a_point_has_a_bar_where_it_has_an_interval():
     bars = [list(line.get_ydata()) for line in lines if len(line.get_ydata()) == 2]
     assert [float(point[0]) for point in points] == [0.8, 0.6]
     assert bars == [[0.7, 0.9]]
+
+
+def test_a_one_sided_interval_is_a_dashed_bar():
+    rows = summary_rows().iloc[:1]
+    rows = pd.concat([rows, rows.assign(holdout="100X", value=1.0, low=0.61, high=1.0, interval=ONE_SIDED)])
+    lines = [line for line in MetricsPerHoldout(rows).plot().axes[0].get_lines() if len(line.get_ydata()) == 2]
+    styles = {tuple(line.get_ydata()): line.get_linestyle() for line in lines}
+    assert styles[0.7, 0.9] == "-"
+    assert styles[0.61, 1.0] == "--"
 
 
 def test_names_from_files_stay_text_and_fit(tmp_path):

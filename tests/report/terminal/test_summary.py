@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -68,7 +69,10 @@ def test_no_number_is_shortened_at_any_width_however_many_metrics(study, width):
     rows = everything.table.query("level == 'case' and holdout == '100X' and quantity == 'held_out'")
     for row in rows.itertuples():
         assert number(row.value) in text
-        assert f"{number(row.low)}-{number(row.high)}" in text
+        # at case level the uncertainty is the same in every replicate, and a bin of a calibration error has few cases
+        without = ("no_spread", "biased", "few_cases_for_bins")
+        assert (row.reason_code in without) == bool(np.isnan(row.low))
+        assert np.isnan(row.low) or f"{number(row.low)}-{number(row.high)}" in text
     assert text.count("drop\n") <= 1
 
 

@@ -77,7 +77,9 @@ def check_row(header: list[str], row: list[str], frame: pd.DataFrame, first: int
     for title, cell in zip(header[first:], row[first:], strict=True):
         (known,) = frame[frame["metric"] == TITLES[title]].itertuples()
         found = [float(value) for value in re.findall(r"\d\.\d+", cell)]
-        assert found == [round(value, 3) for value in (known.value, known.low, known.high)]
+        # a number without an interval, such as the ECE of cases, stands alone
+        wanted = [known.value, *([] if pd.isna(known.low) else [known.low, known.high])]
+        assert found == [round(value, 3) for value in wanted]
     return len(header) - first
 
 
@@ -123,6 +125,12 @@ def test_a_temperature_adds_rows_of_what_is_served(study, tmp_path):
     kinds = [row[0] for row in cells(section(card, "## Calibration"))[1:]]
     assert kinds == ["trained"] * 4 + ["served"] * 4
     assert "temperature of 1.2500" in card
+
+
+def test_a_temperature_that_does_not_fit_is_said_and_adds_no_rows(study, tmp_path):
+    card = card_of(study, tmp_path, temperature=1.0, temperature_fit={"value": None, "reason": "the loss falls on"})
+    assert [row[0] for row in cells(section(card, "## Calibration"))[1:]] == ["trained"] * 4
+    assert "No temperature fits: the loss falls on. Probabilities are as trained." in card
 
 
 def test_the_study_is_not_run_until_it_was_evaluated(study, tmp_path):

@@ -11,6 +11,7 @@ import keras
 import pytest
 
 from magsig_tf.atomic_files import write_json
+from magsig_tf.checksums import sign_folder
 from magsig_tf.errors import DataError
 from magsig_tf.gan.train import GENERATOR, load_generator
 from magsig_tf.serving.exporting.export import export_run, open_whole
@@ -69,6 +70,7 @@ def test_a_doctored_run_is_not_exported(name, study, tmp_path):
     doctor, said = ATTACKS[name]
     folder = shutil.copytree(study.folder, tmp_path / "run")
     doctor(folder / "model.keras")
+    sign_folder(folder)  # who rewrites a file rewrites its checksum too
     with pytest.raises(DataError, match=said):
         export_run(open_whole(folder), study.prepared, root=tmp_path / "saved_models", name="stolen")
     assert not (tmp_path / "saved_models" / "stolen").exists()

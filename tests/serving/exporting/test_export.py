@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from magsig_tf.checksums import sign_folder
 from magsig_tf.errors import DataError, RunError
+from magsig_tf.parquet_files import write_parquet
 from magsig_tf.seeding import generator_for
 from magsig_tf.serving.exporting.export import fit_temperature
 
@@ -89,7 +91,7 @@ def test_a_failure_keeps_the_versions_before(exported, study, copied, monkeypatc
 def test_a_probability_that_does_not_belong_to_its_logit_is_refused(copied, study, tmp_path):
     frame = pd.read_parquet(copied / "predictions.parquet")
     frame.loc[0, "probability"] += 0.001
-    frame.to_parquet(copied / "predictions.parquet", index=False)
+    write_parquet(copied / "predictions.parquet", frame)
     with pytest.raises(RunError, match="probabilities that belong to the logits"):
         export(copied, study, tmp_path / "models")
 
@@ -109,6 +111,7 @@ def test_a_run_that_is_not_whole_is_refused(copied, change, said):
     from magsig_tf.serving.exporting.export import open_whole
 
     change(copied)
+    sign_folder(copied)  # so that it is not the checksum that tells
     with pytest.raises(RunError, match=said):
         open_whole(copied)
 
@@ -120,6 +123,7 @@ def rewrite(folder, **changes):
 
 def test_other_data_are_refused(copied, study, tmp_path):
     rewrite(copied, dataset_hash="0" * 64)
+    sign_folder(copied)
     with pytest.raises(DataError, match="Expected the data set with hash 000000000000"):
         export(copied, study, tmp_path / "models")
 
@@ -200,11 +204,21 @@ def test_the_log_loss_is_that_of_the_mean_over_magnifications():
     assert fit_temperature(frame).log_loss_before == pytest.approx(wanted)
 
 
-def test_perfect_logits_end_at_the_edge_and_say_so():
-    frame = pd.DataFrame({"logit": [-1.0, 1.0], "label": [0, 1], "magnification": ["40X", "40X"]})
+@pytest.mark.parametrize("scale", [0.01, 1.0, 50.0, 1e4])
+def test_logits_that_separate_the_images_have_no_temperature_and_say_so(scale):
+    logit = scale * np.array([-3.0, -1.0, 1.0, 2.0, -0.5, 0.5])
+    frame = pd.DataFrame({"logit": logit, "label": [0, 0, 1, 1, 0, 1], "magnification": ["5x"] * 4 + ["20x"] * 2})
+    found = fit_temperature(frame)
+    assert (found.value, found.log_loss_after, found.served, found.at_edge) == (None, None, 1.0, True)
+    assert "6 source validation images" in found.reason
+    assert "temperature 0.05" in found.reason
+
+
+def test_logits_that_say_nothing_have_no_temperature_either():
+    frame = pd.DataFrame({"logit": [3.0, -3.0, 3.0, -3.0], "label": [0, 0, 1, 1], "magnification": ["5x"] * 4})
     found = fit_temperature(frame)
     assert found.at_edge
-    assert found.value == pytest.approx(0.05, rel=0.01)
+    assert "say nothing of the label" in found.reason
 
 
 def test_one_class_allows_no_temperature():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from magsig_tf.data.sources.images import decode
+from magsig_tf.data.pixels.decoding import decode
 from magsig_tf.seeding import generator_for
+from tests.data.made_files import png
 
 SIZE = 32
 # of 255, largest and mean: Pillow works with fixed-point weights, and turns tall images first
@@ -143,3 +145,52 @@ def test_original_breakhis_files_are_resized_as_prepare_resizes_them(preprocessi
         found = preprocessing(96).decoded(np.array([path.read_bytes()], object)).numpy()[0]
         assert np.abs(found - wanted).max() <= 1
         assert np.mean(found != wanted) < 0.002
+
+
+def with_exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    # more than one entry, so that it has to be looked for
+    exif[271], exif[274], exif[305] = "a camera", orientation, "a program"
+    return exif
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LIKE = Image.fromarray(picture(SIZE, SIZE))
+DEEP = picture(SIZE, SIZE).astype(np.uint16)
+NOT_SRGB = SRGB.replace(b"s\0R\0G\0B", b"o\0t\0h\0e").replace(b"sRGB", b"othe")
+PLAIN = {
+    "upright png": encoded(LIKE, exif=with_exif(1)),
+    "upright jpeg": encoded(LIKE, "JPEG", exif=with_exif(1)),
+    "jpeg that names srgb": encoded(LIKE, "JPEG", icc_profile=SRGB),
+    "png of srgb's gamma": png(picture(SIZE, SIZE), (b"gAMA", (45_455).to_bytes(4, "big"))),
+    "png that names srgb": png(picture(SIZE, SIZE), (b"iCCP", b"sRGB\0\0" + zlib.compress(SRGB))),
+    "16-bit colour": png(DEEP * 257),
+    "dark 16 bits, each byte twice": png(DEEP // 16 * 257),
+}
+DECLARED = {
+    "turned png": encoded(LIKE, exif=with_exif(6)),
+    "turned jpeg": encoded(LIKE, "JPEG", exif=with_exif(3)),
+    "jpeg of another profile": encoded(LIKE, "JPEG", icc_profile=NOT_SRGB),
+    "png of another profile": encoded(LIKE, icc_profile=NOT_SRGB),
+    "linear png": png(picture(SIZE, SIZE), (b"gAMA", (100_000).to_bytes(4, "big"))),
+    "png in numbered colours": png(picture(SIZE, SIZE), (b"cICP", b"\x09\x10\x00\x01")),
+    "animation": encoded(LIKE, save_all=True, append_images=[Image.fromarray(255 - picture(SIZE, SIZE))]),
+    "inks": encoded(LIKE.convert("CMYK"), "JPEG"),
+    "12 bits in 16": png(DEEP * 16 + 5),
+    "12 bits in 16, and said": png(DEEP * 16 + 5, (b"sBIT", b"\x0c\x0c\x0c")),
+    "grey 10 bits in 16": png(DEEP[..., 0] * 4 + 1),
+    "glass without anything": encoded(Image.fromarray(np.zeros((SIZE, SIZE, 4), np.uint8))),
+}  # fmt: skip
+
+
+def test_what_declares_nothing_odd_is_served_as_prepared(preprocessing):
+    found = preprocessing(SIZE).decoded(np.array(list(PLAIN.values()), object)).numpy()
+    for (name, data), pixels in zip(PLAIN.items(), found, strict=True):
+        assert np.abs(pixels - decode(data, SIZE)[0]).max() <= (2 if "jpeg" in name else 0), name
+
+
+def test_what_prepare_would_turn_convert_or_refuse_is_refused_when_served(preprocessing, tensorflow):
+    rows = np.array([*DECLARED.values(), next(iter(PLAIN.values()))], object)
+    every = " ".join(map(str, range(len(DECLARED))))
+    with pytest.raises(tensorflow.errors.InvalidArgumentError, match=rf"in the rows\] \[{every}\]"):
+        tensorflow.function(preprocessing(SIZE).decoded)(rows)

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 from tensorflow_serving.apis import prediction_log_pb2
 
-from magsig_tf.serving.exporting.served_model import SIGNATURES
+from magsig_tf.serving.exporting.served_model import ServedModel
 from tests.serving.exporting.test_preprocessing import encoded, picture
 
 TOLERANCE = 1e-6
@@ -94,7 +94,6 @@ def test_a_signature_served_is_the_one_that_was_fitted(tensorflow):
 def test_a_signature_that_was_not_asked_for_is_not_served(study, tensorflow):
     from magsig_tf.models.saved_model import load_saved_model
     from magsig_tf.serving.exporting.preprocessing import Preprocessing
-    from magsig_tf.serving.exporting.served_model import ServedModel
 
     module = ServedModel(load_saved_model(study.folder / "model.keras"), Preprocessing(32)).module()
     assert set(module.embed(study.prepared.images[:1])) == {"embedding"}
@@ -103,7 +102,6 @@ def test_a_signature_that_was_not_asked_for_is_not_served(study, tensorflow):
 def test_nothing_is_traced_again_for_another_number_or_size_of_images(study, tensorflow):
     from magsig_tf.models.saved_model import load_saved_model
     from magsig_tf.serving.exporting.preprocessing import Preprocessing
-    from magsig_tf.serving.exporting.served_model import ServedModel
 
     module = ServedModel(load_saved_model(study.folder / "model.keras"), Preprocessing(32)).module()
     for number, height, width in ((1, 32, 32), (2, 32, 32), (5, 40, 30), (3, 64, 96)):
@@ -112,9 +110,9 @@ def test_nothing_is_traced_again_for_another_number_or_size_of_images(study, ten
             getattr(module, name)(images)
         module.serving_float(images.astype(np.float32))
         module.serving_bytes(np.array([encoded_picture()] * number, object))
-    assert {name: getattr(module, name).experimental_get_tracing_count() for name in SIGNATURES} == dict.fromkeys(
-        SIGNATURES, 1
-    )
+    assert {
+        name: getattr(module, name).experimental_get_tracing_count() for name in ServedModel.signatures
+    } == dict.fromkeys(ServedModel.signatures, 1)
 
 
 def test_an_undecodable_row_is_an_error_that_names_it(loaded, tensorflow):
@@ -129,7 +127,6 @@ def test_mixed_precision_is_served_in_float32(tensorflow, precision):
     from magsig_tf.models.classifier import build_classifier
     from magsig_tf.models.encoders.build_encoder import build_encoder
     from magsig_tf.serving.exporting.preprocessing import Preprocessing
-    from magsig_tf.serving.exporting.served_model import ServedModel
 
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(precision)
@@ -154,7 +151,7 @@ def read(tensorflow, path):
 
 def test_every_signature_is_warmed_up_and_answers(exported, loaded, tensorflow):
     logs = read(tensorflow, exported.folder / "assets.extra" / "tf_serving_warmup_requests")
-    assert [log.predict_log.request.model_spec.signature_name for log in logs] == list(SIGNATURES)
+    assert [log.predict_log.request.model_spec.signature_name for log in logs] == list(ServedModel.signatures)
     for log in logs:
         assert log.WhichOneof("log_type") == "predict_log"
         request = log.predict_log.request
@@ -164,7 +161,7 @@ def test_every_signature_is_warmed_up_and_answers(exported, loaded, tensorflow):
 
 
 def test_a_log_holds_what_was_put_in(tensorflow):
-    from magsig_tf.serving.exporting.served_model import prediction_log
+    from magsig_tf.serving.exporting.warm_up import prediction_log
 
     values = np.arange(400, dtype=np.float32).reshape(2, 200)
     log = prediction_log_pb2.PredictionLog.FromString(prediction_log("m" * 300, "embed", {"a": values, "b": values[0]}))

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magsig_tf.data.columns import COLUMNS, MEASURED_COLUMNS
-from magsig_tf.data.preparation.prepare import without_common_folder
-from magsig_tf.data.prepared import build_manifest, content_hash, magnification_order
+from magsig_tf.data.identity import magnification_order
+from magsig_tf.data.manifest import build_manifest, content_hash
+from magsig_tf.data.preparation.write import without_common_folder
 from magsig_tf.errors import DataError
 
 

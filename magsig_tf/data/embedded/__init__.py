@@ -1,0 +1,1 @@
+"""Data sets of embeddings: files of other models read, and what `magsig embed` and `magsig prepare` write."""

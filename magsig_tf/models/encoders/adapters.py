@@ -1,0 +1,79 @@
+"""Adapters: what stands in an encoder's place where the data set holds embeddings already.
+
+Each begins with a standardisation that training fits to its training rows, so that learning rates do not depend on the
+scale of somebody else's embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import layers
+
+from magsig_tf.linear_models.sparse_path import fit_scaling
+from magsig_tf.models.encoders.build_encoder import check_weight_choice
+from magsig_tf.models.layers.standardisation import Standardisation
+
+UNITS = 256
+"""Length of the embedding of an adapter that is trained."""
+
+
+def mlp_adapter(input_shape: tuple[int], weights: str = "none") -> keras.Model:
+    """Return a perceptron with one hidden layer: embeddings [batch, p] -> [batch, 256].
+
+    Args:
+        input_shape: (p,), length of the embeddings.
+        weights: `none`; there are no others but your own file.
+
+    Raises:
+        UsageError: other weights were asked for.
+    """
+
+    def network(x: keras.KerasTensor) -> keras.KerasTensor:
+        hidden = layers.Dense(UNITS, "relu", kernel_initializer="he_uniform", name="hidden")(x)
+        return layers.Dense(UNITS, name="projection")(hidden)
+
+    return _adapter("mlp_adapter", input_shape, weights, network)
+
+
+def linear_adapter(input_shape: tuple[int], weights: str = "none") -> keras.Model:
+    """Return a linear map: embeddings [batch, p] -> [batch, 256]; arguments and errors are those of `mlp_adapter`."""
+    return _adapter("linear_adapter", input_shape, weights, layers.Dense(UNITS, name="projection"))
+
+
+def identity(input_shape: tuple[int], weights: str = "none") -> keras.Model:
+    """Return the standardisation alone, [batch, p] -> [batch, p]: the label head is all that is trained.
+
+    Arguments and errors are those of `mlp_adapter`.
+    """
+    return _adapter("identity", input_shape, weights, lambda x: x)
+
+
+def standardise(adapter: keras.Model, embeddings: np.ndarray) -> None:
+    """Fit the standardisation that an adapter begins with; one without it, of a plugin, is left as it is.
+
+    Args:
+        adapter: Built.
+        embeddings: Of the training rows, [n, p].
+    """
+    scaling = fit_scaling(embeddings)
+    for layer in adapter.layers:
+        if isinstance(layer, Standardisation):
+            layer.fit(scaling)
+
+
+def _adapter(
+    name: str, input_shape: tuple[int], weights: str, network: Callable[[keras.KerasTensor], keras.KerasTensor]
+) -> keras.Model:
+    check_weight_choice(name, weights, ("none",))
+    inputs = keras.Input(input_shape, dtype="float32", name="features")
+    standardised = Standardisation(dtype="float32", name="standardisation")(inputs)
+    outputs = layers.Activation("linear", dtype="float32", name="adapted")(network(standardised))
+    return keras.Model(inputs, outputs, name=name)
+
+
+for _function in (mlp_adapter, linear_adapter, identity):
+    vars(_function)["takes"] = "embeddings"
+vars(identity)["trains"] = False
