@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -36,10 +36,10 @@ ADAPTERS = ("mlp_adapter", "linear_adapter", "identity")
 """Values of `encoder` for a data set of embeddings; a plugin may bring others."""
 
 FOR_EMBEDDINGS: dict[str, Any] = {
-    **{"encoder": ADAPTERS[0], "augment": [], "epochs": 30},
-    **{"images_per_magnification": 64, "learning_rate": 1e-3},
+    **{"encoder": ADAPTERS[0], "augment": [], "epochs": 10, "head_start": "linear"},
+    **{"images_per_magnification": 64, "learning_rate": 1e-4},
 }
-"""Defaults for a data set of embeddings, where they are other than for images."""
+"""Defaults for a data set of embeddings, where they are other than for images, whatever the recipe."""
 
 RECIPES: dict[str, dict[str, Any]] = {
     "strong": {"head_start": "auto", "encoder_rate": 0.3, "average_from": 0.5, "early_stop": 0},
@@ -80,6 +80,9 @@ class Strict(BaseModel):
 
 class MethodOptions(Strict):
     """Base of the options of a method: its fields become flat config keys."""
+
+    FOR_EMBEDDINGS: ClassVar[Mapping[str, Any]] = {}
+    """Defaults for a data set of embeddings, where they are other than for images."""
 
 
 class Settings(Strict):
@@ -176,15 +179,17 @@ class Settings(Strict):
         0.02, "differences of AUC, F1 or overlap up to this size count as equivalent", gt=0, lt=1
     )
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _as_the_recipe_says(cls, values: Any) -> Any:
-        """Give the keys of the recipe their values where they have none."""
+    def _as_the_recipe_says(cls, values: Any, validated: Callable[[Any], Settings]) -> Settings:
+        """Give the keys of the recipe their values where they have none; they do not count as given by the user."""
         if not isinstance(values, Mapping):
-            return values
+            return validated(values)
         recipe = values.get("recipe", RECIPE)
-        given = RECIPES.get(recipe, {}) if isinstance(recipe, str) else {}
-        return {"recipe": recipe, **given, **values}
+        filled = RECIPES.get(recipe, {}) if isinstance(recipe, str) else {}
+        settings = validated({"recipe": recipe, **filled, **values})
+        settings.model_fields_set.intersection_update(values)
+        return settings
 
     @field_validator(*NAME_KEYS, mode="before")
     @classmethod
@@ -226,10 +231,10 @@ class Config:
         return Config(self.settings, self.options, sorted(deciding_settings() - set(settings)))
 
     def for_embeddings(self) -> Config:
-        """Return the config with `FOR_EMBEDDINGS` in the place of defaults that nobody has set."""
-        given = self.settings.model_fields_set
-        values = {key: value for key, value in FOR_EMBEDDINGS.items() if key not in given}
-        return Config(self.settings.model_copy(update=values), self.options, self.unused)
+        """Return the config with the defaults for embeddings in the place of those that nobody has set."""
+        settings = _with_defaults(self.settings, FOR_EMBEDDINGS)
+        options = {name: _with_defaults(each, each.FOR_EMBEDDINGS) for name, each in self.options.items()}
+        return Config(settings, options, self.unused)
 
     @property
     def tested_fold(self) -> int:
@@ -263,6 +268,10 @@ class Config:
             found = [folder / name for name in ENCODER_FILES if (folder / name).is_file()]
             values["encoder"] = [f"{each.name} sha256 {content_hash(each)}" for each in found]
         return study_hash(values)
+
+
+def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:
+    return values.model_copy(update={key: each for key, each in defaults.items() if key not in values.model_fields_set})
 
 
 def study_hash(values: dict[str, Any]) -> str:

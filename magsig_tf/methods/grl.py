@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,11 @@ LOST_NATS = 0.5
 
 class GradientReversalOptions(MethodOptions):
     """Config keys of grl."""
+
+    # a larger head tells the magnifications of a few hundred embeddings apart without fail, and has no gradient left
+    FOR_EMBEDDINGS: ClassVar[Mapping[str, Any]] = {
+        **{"lambda_max": 3.0, "domain_hidden": 32, "domain_learning_rate": 3e-4, "domain_updates": 1}
+    }
 
     lambda_max: float = Field(0.3, ge=0, description="grl: strength of gradient reversal at the end of training")
     lambda_gamma: float = Field(10.0, gt=0, description="grl: how fast the strength rises with training progress")

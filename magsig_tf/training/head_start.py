@@ -8,26 +8,32 @@ elsewhere is lost before the head has found its place.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from magsig_tf.checksums import signing
+from magsig_tf.data.prepared import EmbeddedDataset
 from magsig_tf.data.splits import Split
 from magsig_tf.errors import RunError
 from magsig_tf.linear_models.linear_head import LinearHead, fitted_head
 from magsig_tf.statistics.selection_loss import mean_cross_entropy
 from magsig_tf.statistics_rule import REESTIMATED
 from magsig_tf.training.evaluated_network import EvaluatedNetwork
+from magsig_tf.training.exact import rows_of
 from magsig_tf.training.outputs import computed_before
 from magsig_tf.workspace import frozen_encoder_file
+
+_BLOCK = 4096
 
 
 def start_from_linear(used: EvaluatedNetwork, encoder: str, split: Split, runs: Path) -> LinearHead:
     """Return the head that the network which `used` evaluates is to start with; called before the first step.
 
-    It depends on the encoder's first weights and on the split alone, so all methods of a cell start alike.
+    It depends on the encoder's first weights and on the split alone, so all methods of a cell start alike. In a data
+    set of embeddings every view is a training row, as for exact methods.
 
     Args:
         used: The network that evaluates, with its data.
@@ -39,24 +45,59 @@ def start_from_linear(used: EvaluatedNetwork, encoder: str, split: Split, runs: 
         RunError: an embedding is not finite.
     """
     used.take_weights()
-    train, validation = split.rows["train"], split.rows["validation"]
-    if used.parts.batch_statistics == REESTIMATED:
-        found = used.inference(np.concatenate([train, validation]))[1]
+    prepared, train, validation = used.prepared, split.rows["train"], split.rows["validation"]
+    labels = prepared.labels
+    if isinstance(prepared, EmbeddedDataset):
+        viewed, judged = rows_of(prepared, train, every_view=True), rows_of(prepared, validation)
+        adapted = [_adapted(used, rows.embeddings) for rows in (viewed, judged)]
+        given = _Given(adapted[0], viewed.labels, adapted[1], judged.labels, judged.magnifications)
     else:
-        found = _of_all_images(used, encoder, runs)[np.concatenate([train, validation])]
-    if not np.isfinite(found).all():
+        if used.parts.batch_statistics == REESTIMATED:
+            found = used.inference(np.concatenate([train, validation]))[1]
+        else:
+            found = _of_all_images(used, encoder, runs)[np.concatenate([train, validation])]
+        magnifications = prepared.manifest["magnification"].to_numpy()[validation]
+        given = _Given(found[: len(train)], labels[train], found[len(train) :], labels[validation], magnifications)
+    if not (np.isfinite(given.train).all() and np.isfinite(given.validation).all()):
         raise RunError(
             "Expected finite embeddings of the encoder before its training",
             "found NaN or infinity",
             "Choose other weights, or --head-start random",
         )
-    labels, magnifications = used.prepared.labels, used.prepared.manifest["magnification"].to_numpy()[validation]
-    return fitted_head(
-        found[: len(train)],
-        labels[train],
-        found[len(train) :],
-        lambda logits: mean_cross_entropy(labels[validation], logits, magnifications),
-    )
+    return _fitted(given)
+
+
+class _Given:
+    """What a head is fitted to: embeddings (n, p) and labels of training rows, the same of validation rows."""
+
+    def __init__(self, train: np.ndarray, labels: np.ndarray, validation: np.ndarray, *judged: np.ndarray):
+        self.train, self.labels, self.validation = train, labels, validation
+        self.judged_labels, self.magnifications = judged
+        digest = hashlib.sha256()
+        for values in (train, labels, validation, judged[0], judged[1].astype(str)):
+            digest.update(f"{values.dtype} {values.shape}".encode() + np.ascontiguousarray(values).tobytes())
+        self._digest = digest.hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Given) and self._digest == other._digest
+
+
+@lru_cache(maxsize=1)  # adapters of all seeds begin alike
+def _fitted(given: _Given) -> LinearHead:
+    def loss(logits: np.ndarray) -> float:
+        return mean_cross_entropy(given.judged_labels, logits, given.magnifications)
+
+    return fitted_head(given.train, given.labels, given.validation, loss)
+
+
+def _adapted(used: EvaluatedNetwork, embeddings: np.ndarray) -> np.ndarray:
+    """Return what an adapter makes of embeddings, float32 [n, p]."""
+    adapter = used.parts.evaluated.get_layer("encoder")
+    blocks = range(0, len(embeddings), _BLOCK)
+    return np.concatenate([adapter(embeddings[start : start + _BLOCK], training=False).numpy() for start in blocks])
 
 
 def _of_all_images(used: EvaluatedNetwork, encoder: str, runs: Path) -> np.ndarray:

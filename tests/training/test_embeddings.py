@@ -83,6 +83,32 @@ def test_defaults_are_those_for_embeddings_unless_they_are_given(study):
     assert given.config.settings.encoder == "identity"
 
 
+def test_a_method_has_its_own_defaults_for_embeddings_unless_they_are_given(study):
+    (run,) = runs_of(*study, method="grl")
+    assert run.config.options["grl"].domain_updates == 1
+    (given,) = runs_of(*study, method="grl", domain_updates=4)
+    assert given.config.options["grl"].domain_updates == 4
+    assert build_config({"method": "grl"}).options["grl"].domain_updates == 8
+
+
+@pytest.mark.parametrize(
+    ("given", "start"),
+    [({}, "linear"), ({"recipe": "strong"}, "linear"), ({"head_start": "random", "recipe": "strong"}, "random")],
+)
+def test_a_head_starts_linear_on_embeddings_unless_another_start_is_given(study, given, start):
+    (run,) = runs_of(*study, **given)
+    assert run.config.settings.head_start == start
+    assert run.config.settings.average_from == (0.5 if given else 1.0)
+
+
+@pytest.mark.parametrize("adapter", ["mlp_adapter", "linear_adapter"])
+def test_training_sets_out_from_the_logistic_regression(study, adapter):
+    hardly = {"learning_rate": 1e-12, "epochs": 1, "encoder": adapter}
+    trained_run, exact = trained(*study, method=["baseline", "linear"], **hardly)
+    assert trained_run.record.head_start["C"] == exact.record.chosen.state["C"]
+    np.testing.assert_allclose(trained_run.part("test")["logit"], exact.part("test")["logit"], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -1,7 +1,8 @@
 """Adapters: what stands in an encoder's place where the data set holds embeddings already.
 
 Each begins with a standardisation that training fits to its training rows, so that learning rates do not depend on the
-scale of somebody else's embeddings.
+scale of somebody else's embeddings. Those that are trained add a change to the standardised embedding, which is zero at
+first: with the label head's linear start, training sets out from the logistic regression on the embeddings.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from magsig_tf.models.encoders.build_encoder import check_weight_choice
 from magsig_tf.models.layers.standardisation import Standardisation
 
 UNITS = 256
-"""Length of the embedding of an adapter that is trained."""
+"""Hidden units of the change that an adapter learns."""
 
 
 def mlp_adapter(input_shape: tuple[int], weights: str = "none") -> keras.Model:
-    """Return a perceptron with one hidden layer: embeddings [batch, p] -> [batch, 256].
+    """Return the embedding plus a perceptron of it with one hidden layer: [batch, p] -> [batch, p].
 
     Args:
         input_shape: (p,), length of the embeddings.
@@ -30,17 +31,12 @@ def mlp_adapter(input_shape: tuple[int], weights: str = "none") -> keras.Model:
     Raises:
         UsageError: other weights were asked for.
     """
-
-    def network(x: keras.KerasTensor) -> keras.KerasTensor:
-        hidden = layers.Dense(UNITS, "relu", kernel_initializer="he_uniform", name="hidden")(x)
-        return layers.Dense(UNITS, name="projection")(hidden)
-
-    return _adapter("mlp_adapter", input_shape, weights, network)
+    return _adapter("mlp_adapter", input_shape, weights, _with_change(layers.Dense(UNITS, "relu", name="hidden")))
 
 
 def linear_adapter(input_shape: tuple[int], weights: str = "none") -> keras.Model:
-    """Return a linear map: embeddings [batch, p] -> [batch, 256]; arguments and errors are those of `mlp_adapter`."""
-    return _adapter("linear_adapter", input_shape, weights, layers.Dense(UNITS, name="projection"))
+    """Return the embedding plus a linear map of it of rank 256; arguments and errors are those of `mlp_adapter`."""
+    return _adapter("linear_adapter", input_shape, weights, _with_change(layers.Dense(UNITS, name="hidden")))
 
 
 def identity(input_shape: tuple[int], weights: str = "none") -> keras.Model:
@@ -62,6 +58,14 @@ def standardise(adapter: keras.Model, embeddings: np.ndarray) -> None:
     for layer in adapter.layers:
         if isinstance(layer, Standardisation):
             layer.fit(scaling)
+
+
+def _with_change(hidden: keras.layers.Layer) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    def network(x: keras.KerasTensor) -> keras.KerasTensor:
+        change = layers.Dense(x.shape[-1], kernel_initializer="zeros", name="change")(hidden(x))
+        return layers.Add(name="changed")([x, change])
+
+    return network
 
 
 def _adapter(
