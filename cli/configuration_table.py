@@ -17,7 +17,13 @@ import click
 from magsig_tf.atomic_files import write_text
 from magsig_tf.cli.main import load_command
 from magsig_tf.config import AXES, Settings, deciding_settings
-from magsig_tf.config_files import method_options, read_config_file, shipped_config_text, shipped_configs
+from magsig_tf.config_files import (
+    embedding_defaults,
+    method_options,
+    read_config_file,
+    shipped_config_text,
+    shipped_configs,
+)
 from magsig_tf.errors import MagsigError
 from magsig_tf.registry import Plugin, registry
 
@@ -79,12 +85,15 @@ def keys_left_out_of_the_hash() -> str:
 
 def key_table() -> str:
     """Return the Markdown table of every config key of magsig's own settings and methods."""
-    rows = []
+    rows, embeddings = [], embedding_defaults()
     for name, (field, owners) in _keys().items():
         prefix, separator, rest = field.description.partition(": ")
         meaning = rest if separator and prefix in owners else field.description
         key = f"`{name}`<br>`--{name.replace('_', '-')}`"
-        rows.append((key, f"`{_as_yaml(field.default)}`", meaning + _values(field), ", ".join(owners)))
+        default = f"`{_as_yaml(field.default)}`"
+        if name in embeddings:
+            default += f"<br>embeddings: `{_as_yaml(embeddings[name])}`"
+        rows.append((key, default, meaning + _values(field), ", ".join(owners)))
     return _markdown(("key and option", "default", "meaning", "for"), rows)
 
 

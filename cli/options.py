@@ -130,12 +130,16 @@ class ConfigCommand(SeveralValuesCommand):
     def _config_options(self) -> list[click.Option]:
         """An option for every config key: general settings first, then those of each method."""
         from magsig_tf.config import Settings
-        from magsig_tf.config_files import method_options
+        from magsig_tf.config_files import embedding_defaults, method_options
 
         fields = dict(Settings.model_fields)
         for options in method_options().values():
             fields.update(options.model_fields)
-        return [_option(name, field) for name, field in fields.items()]
+        embeddings = embedding_defaults()
+        defaults = {name: _default_text(field.default) for name, field in fields.items()}
+        for name in embeddings.keys() & fields.keys():
+            defaults[name] += f"; embeddings: {_default_text(embeddings[name])}"
+        return [_option(name, field, defaults[name]) for name, field in fields.items()]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own options and one for every config key."""
@@ -177,13 +181,13 @@ class GivenConfig:
         return load_config(self.name, parse_assignments(self.assignments), given | fixed)
 
 
-def _option(name: str, field: Any) -> click.Option:
+def _option(name: str, field: Any, default: str) -> click.Option:
     kind = field.annotation
     if type(None) in get_args(kind):
         kinds = [each for each in get_args(kind) if each is not type(None)]
         kind = kinds[0] if len(kinds) == 1 else kind
     flag = f"--{name.replace('_', '-')}"
-    help_text = f"{field.description} [{_default_text(field.default)}]"
+    help_text = f"{field.description} [{default}]"
     if kind is bool:
         return click.Option([f"{flag}/--no-{flag[2:]}", name], default=None, help=help_text)
     if get_origin(kind) is Literal:
@@ -237,5 +241,5 @@ def _spread(args: list[str], several: set[str], alone: Collection[str] = (), arg
 
 def _default_text(default: Any) -> str:
     if isinstance(default, list):
-        return ", ".join(map(str, default))
+        return ", ".join(map(str, default)) or "none"
     return {None: "none", "": "empty"}.get(default, str(default))

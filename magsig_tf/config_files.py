@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from magsig_tf.config import LISTS, NAME_KEYS, RECIPE_KEYS, Config, MethodOptions, Settings, Strict
+from magsig_tf.config import FOR_EMBEDDINGS, LISTS, NAME_KEYS, RECIPE_KEYS, Config, MethodOptions, Settings, Strict
 from magsig_tf.errors import UsageError, in_one_line, nearest
 from magsig_tf.registry import PluginError, registry
 from magsig_tf.statistics_rule import FROZEN, OLD_KEY, REESTIMATED
@@ -154,6 +154,14 @@ def method_options() -> dict[str, type[MethodOptions]]:
     return found
 
 
+def embedding_defaults() -> dict[str, Any]:
+    """Return the defaults of config keys for a data set of embeddings, where they are other than for images."""
+    found = dict(FOR_EMBEDDINGS)
+    for options in method_options().values():
+        found.update(options.FOR_EMBEDDINGS)
+    return found
+
+
 def _options_of(name: str, source: str) -> type[MethodOptions]:
     """Return the `Options` of one method, registered or named by import path; `source` says whose it is."""
     options = getattr(registry("methods").load(name), "Options", None)
@@ -163,6 +171,14 @@ def _options_of(name: str, source: str) -> type[MethodOptions]:
     if clash:
         expected = f"Expected options of the method {name!r} to have names of their own"
         raise PluginError(expected, f"found {min(clash)!r}, which is a general setting", f"Rename it in {source}")
+    try:
+        options(**options.FOR_EMBEDDINGS)
+    except ValidationError as error:
+        said = error.errors()[0]
+        expected = f"Expected defaults for embeddings that the method {name!r} can have"
+        raise PluginError(
+            expected, f"found {'.'.join(map(str, said['loc']))}: {said['msg']}", f"Mend {source}"
+        ) from error
     return options
 
 

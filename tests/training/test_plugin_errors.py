@@ -77,6 +77,7 @@ def test_an_error_of_magsig_itself_is_not_laid_at_a_plugins_door(tmp_path):
         (f"{HERE}:Absent", UsageError, "Expected a method class at .*found AttributeError"),
         ("no.such:Method", UsageError, "Expected a method class at no.such:Method, found ModuleNotFoundError"),
         (f"{HERE}_clash:Clash", PluginError, "'epochs', which is a general setting"),
+        (f"{HERE}_clash:Misspelt", PluginError, "defaults for embeddings that the method .* can have, found weigth"),
     ],
 )
 def test_a_name_that_stands_for_no_method_is_refused(name, error, said, monkeypatch):
@@ -90,6 +91,8 @@ def test_a_name_that_stands_for_no_method_is_refused(name, error, said, monkeypa
     options = type("O", (MethodOptions,), {"__annotations__": {"epochs": int}, "epochs": Field(1)})
     clash = types.ModuleType(f"{HERE}_clash")
     clash.Clash = type("Clash", (Method,), {"Options": options})
+    misspelt = type("O", (MethodOptions,), {"FOR_EMBEDDINGS": {"weigth": 2.0}})
+    clash.Misspelt = type("Misspelt", (Method,), {"Options": misspelt})
     monkeypatch.setitem(sys.modules, clash.__name__, clash)
     with pytest.raises(error, match=said):
         build_config({"method": name})
