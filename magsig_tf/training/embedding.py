@@ -1,12 +1,13 @@
 """Images become a data set of embeddings: every image, and augmented views of it, through one frozen encoder.
 
-The array grows on disk in blocks, and a file beside it says how many are whole: an interrupted call goes on there and
-ends with the same bytes, since augmentation is drawn from (image, view) alone.
+The array grows on disk in blocks, and a file beside it says how many are whole, with their SHA-256: an interrupted call
+goes on there and ends with the same bytes, since augmentation is drawn from (image, view) alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -184,12 +185,11 @@ def _fill(
     if asked.run is None and not is_pretrained(asked.encoder, asked.weights):
         say(f"Warning: {asked.encoder} has random weights; pass --weights, or --run for one that was trained")
     path, length = output / "embeddings.npy", int(encoder.output_shape[-1])
-    done = _done(progress, path, provenance)
-    if done:
-        array = np.load(path, mmap_mode="r+", allow_pickle=False)
-        say(f"{done} of {len(images)} images were embedded before")
-    else:
+    array, done, digest = _embedded_before(progress, path, provenance, say)
+    if array is None:
         array = new_array(path, len(images), asked.views, length, asked.dtype)
+    else:
+        say(f"{done} of {len(images)} images were embedded before")
     forward = _views(encoder, asked, images.shape[1:])
     began, first = time.monotonic(), done
 
@@ -208,26 +208,41 @@ def _fill(
                 remedy = "Keep them as float32" if np.isfinite(values).all() else "Check the encoder"
                 expected = f"Expected embeddings that are finite as {asked.dtype}"
                 raise DataError(expected, f"found others at {name!r} or within {count} images of it", remedy)
+            digest.update(array[done : done + count])
             done += count
             if done == len(images) or (done // BATCH) % 8 == 0:
                 array.flush()
-                write_json(progress, {"provenance": provenance, "done": done})
+                write_json(progress, {"provenance": provenance, "done": done, "sha256": digest.hexdigest()})
             show(done, len(images))
     if done > first:
         rate = (done - first) / (time.monotonic() - began)
         say(f"{done - first} images embedded, {asked.views} views each, {rate:.1f} images/s")
 
 
-def _done(progress: Path, path: Path, provenance: dict[str, Any]) -> int:
-    """Return how many images an earlier call of the same kind has embedded."""
+def _embedded_before(
+    progress: Path, path: Path, provenance: dict[str, Any], say: Callable[[str], None]
+) -> tuple[np.ndarray | None, int, Any]:
+    """Return what an earlier call of the same kind left: array, number of images in it and SHA-256 of their bytes.
+
+    Where it left nothing, or what is there is not what it wrote, there is no array and all is embedded anew.
+    """
+    nothing = None, 0, hashlib.sha256()
     if not (progress.is_file() and path.is_file()):
-        return 0
+        return nothing
     try:
         found = read_json(progress)
-    except MagsigError:
-        return 0  # cut off while it was written: begun anew
-    done = found.get("done")
-    return done if found.get("provenance") == provenance and isinstance(done, int) else 0
+        array = np.load(path, mmap_mode="r+", allow_pickle=False)
+    except (MagsigError, ValueError, OSError):
+        return nothing  # cut off while it was written
+    done, digest = found.get("done"), hashlib.sha256()
+    if found.get("provenance") != provenance or not isinstance(done, int) or not 0 < done <= len(array):
+        return nothing
+    for start in range(0, done, BATCH):
+        digest.update(array[start : min(start + BATCH, done)])
+    if digest.hexdigest() != found.get("sha256"):
+        say(f"The {done} images that were embedded before have changed on disk; all are embedded anew")
+        return nothing
+    return array, done, digest
 
 
 def _views(encoder: keras.Model, asked: Embedding, shape: Sequence[int]) -> Callable[..., tf.Tensor]:

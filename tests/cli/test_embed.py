@@ -68,7 +68,8 @@ def test_views_are_augmented_and_the_first_is_plain(workspace, embed):
         assert (apart > 1e-4).mean() > 0.9
 
 
-def test_an_interrupted_call_goes_on_to_the_same_bytes(workspace, embed, monkeypatch):
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_interrupted_call_goes_on_to_the_same_bytes(workspace, embed, monkeypatch, changed):
     embed("--views", "2", "--name", "whole")
     from magsig_tf.training import embedding
 
@@ -82,15 +83,20 @@ def test_an_interrupted_call_goes_on_to_the_same_bytes(workspace, embed, monkeyp
             raise KeyboardInterrupt
 
     monkeypatch.setattr(embedding, "write_json", stop)
-    embed("--views", "2", "--name", "resumed")
-    assert not workspace.data("resumed").exists()
+    name = f"resumed-{changed}"
+    embed("--views", "2", "--name", name)
+    assert not workspace.data(name).exists()
+    if changed:
+        array = np.load(workspace.data(".preparing") / name / "output/embeddings.npy", mmap_mode="r+")
+        array[3, 1, 5] += 1e-6
+        array.flush()
     stopped["after"] = 10**9
-    said = embed("--views", "2", "--name", "resumed")
-    assert "were embedded before" in said.output, said.output
-    one, other = (EmbeddedDataset.open(workspace.data(name)).embeddings for name in ("whole", "resumed"))
+    said = embed("--views", "2", "--name", name)
+    assert ("have changed on disk" if changed else "images were embedded before") in said.output, said.output
+    one, other = (EmbeddedDataset.open(workspace.data(each)).embeddings for each in ("whole", name))
     # another size of batches gives another order of sums in the encoder, and the same augmentation
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
-    assert not workspace.data(".preparing").joinpath("resumed").exists()
+    assert not workspace.data(".preparing").joinpath(name).exists()
 
 
 def test_another_way_under_the_same_name_is_refused(embed):

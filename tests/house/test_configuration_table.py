@@ -35,7 +35,7 @@ def test_every_key_is_in_the_table_with_its_default_and_owner():
     rows = {row.split("`")[1]: row for row in key_table().splitlines()[2:]}
     assert set(rows) >= set(Settings.model_fields)
     assert rows["lambda_max"].endswith(
-        "| `0.3` | strength of gradient reversal at the end of training (from 0) | grl |"
+        "| `0.3`<br>embeddings: `3.0` | strength of gradient reversal at the end of training (from 0) | grl |"
     )
     assert "`--patient-fold`" in rows["patient_fold"]
     assert rows["precision"].count("`mixed_bfloat16`") == 1

@@ -16,6 +16,7 @@ from magsig_tf.data.columns import COLOUR_COLUMNS
 from magsig_tf.data.embeddings_file import Embeddings, read_embeddings
 from magsig_tf.data.phantom.cases import INVARIANT_FACTORS
 from magsig_tf.errors import DataError, RunError
+from magsig_tf.npz_files import map_npy
 from magsig_tf.parquet_files import read_parquet
 from magsig_tf.reasons import NO_SOURCE_MAGNIFICATION, ORIGIN_CONFOUNDED, ZOOMS_APART, Reason
 from magsig_tf.runs.matrix import Matrix
@@ -78,9 +79,25 @@ TESTED = ("test", "in_domain_test")
 AT_SOURCES = ("train", "validation", "in_domain_test")
 """Parts whose rows lie at source magnifications."""
 COLOURS = "colour mean and SD"
+GIVEN = "embeddings as given"
+"""Of a data set of embeddings: what the magnification probe finds before any method has changed them."""
 PIXEL_SIZE = "log_pixel_size"
-Control = Run | RandomEncoder
-"""A run whose images' colours are probed on its test rows, or an untrained encoder."""
+
+
+@dataclass(frozen=True)
+class OfImages:
+    """What is known of every image, whatever was trained, to be read at the test rows of one split.
+
+    Args:
+        label: COLOURS or GIVEN.
+        run: A run of that split.
+    """
+
+    label: str
+    run: Run
+
+
+Control = OfImages | RandomEncoder
 _ZOOM = "digital-zoom of "
 _REMEDY = "Move the run's folder aside and train it again"
 
@@ -92,10 +109,12 @@ class Known:
     Args:
         manifest: One row an image; None where the data set is gone.
         factors: Known factors by name, each of shape (images,).
+        embeddings: Of the plain images, shape (images, views, p), mapped from disk; None for a data set of images.
     """
 
     manifest: pd.DataFrame | None
     factors: dict[str, np.ndarray]
+    embeddings: np.ndarray | None = None
 
     @classmethod
     def of(cls, folder: Path) -> Known:
@@ -113,7 +132,9 @@ class Known:
             if "pixel_size_um" in truth:
                 # magnifications are steps of a factor, so the logarithm is what a linear map can follow
                 factors[PIXEL_SIZE] = np.log(truth["pixel_size_um"].to_numpy(float))
-        return cls(read_parquet(folder / "manifest.parquet"), factors)
+        path = verified(folder / "embeddings.npy")
+        embeddings = map_npy(path) if path.exists() else None
+        return cls(read_parquet(folder / "manifest.parquet"), factors, embeddings)
 
     @property
     def colours(self) -> np.ndarray | None:
@@ -158,16 +179,20 @@ def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: s
     """Return the controls of every split, once each, and those that cannot be shown, with the reason in words.
 
     The controls are the colours of the images, and the encoder of each run with random weights, where training has
-    written its embeddings.
+    written its embeddings; of a data set of embeddings these as they are, since no encoder is trained on it.
     """
-    encoders, absent = plan_random_encoders(matrix, workspace, dataset)
-    colours: dict[tuple, Run] = {}
+    of_images, encoders, absent = [GIVEN], list[RandomEncoder](), list[str]()
+    if known.embeddings is None:
+        of_images = []
+        encoders, absent = plan_random_encoders(matrix, workspace, dataset)
     if known.colours is None:
         absent.insert(0, f"{COLOURS}: the prepared data set is gone or was prepared without them")
     else:
-        for run in (run for group in matrix.groups for run in group.runs.values()):
-            colours.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
-    return [*colours.values(), *encoders], absent
+        of_images.append(COLOURS)
+    splits: dict[tuple, Run] = {}
+    for run in (run for group in matrix.groups for run in group.runs.values()):
+        splits.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
+    return [*(OfImages(label, run) for label in of_images for run in splits.values()), *encoders], absent
 
 
 def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
@@ -178,12 +203,14 @@ def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRo
         RunError: those of a random encoder are damaged or of other data.
     """
     for control in controls:
+        tested, row = _rows(control.label, control.run, known)
         if isinstance(control, RandomEncoder):
-            tested, row = _rows(control.label, control.run, known)
             features, seed = random_features(control.path, control.run.dataset_hash, row), control.run.seed
+        elif control.label == GIVEN:
+            assert known.embeddings is not None, "planned where they are known"
+            features, seed = known.embeddings[row, 0].astype(np.float32), 0
         else:
-            tested, row = _rows(COLOURS, control, known)
-            assert known.colours is not None, "colours are planned where they are known"
+            assert known.colours is not None, "planned where they are known"
             features, seed = known.colours[row], 0
         yield replace(tested, kind="control", seed=seed, embedding=features)
 

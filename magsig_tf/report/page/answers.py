@@ -9,7 +9,7 @@ import pandas as pd
 
 from magsig_tf.evaluation.augmentation.explanation import Explanation
 from magsig_tf.evaluation.printed import number
-from magsig_tf.evaluation.probes.rows import COLOURS
+from magsig_tf.evaluation.probes.rows import COLOURS, GIVEN
 from magsig_tf.evaluation.summary.frame import POOLED
 from magsig_tf.evaluation.summary.notes import some
 from magsig_tf.reasons import ONE_SIDED
@@ -189,9 +189,11 @@ def answer_invariance(tables: ResultTables) -> list[str]:
             f"{label}: the better of two probes predicts the magnification with a balanced accuracy of "
             f"{interval_words(row)}, chance {number(row['chance'])}: {verdict}."
         )
-    untrained = frame[(frame["kind"] == "control") & (frame["subject"] != COLOURS)]
-    if len(untrained):
-        said.append(f"The encoder before training gives {number(untrained['value'].max())}.")
+    controls = frame[frame["kind"] == "control"]
+    untrained, given = controls[~controls["subject"].isin([COLOURS, GIVEN])], controls[controls["subject"] == GIVEN]
+    for rows, what in ((untrained, "The encoder before training gives"), (given, "The embeddings as given give")):
+        if len(rows):
+            said.append(f"{what} {number(rows['value'].max())}.")
     return said
 
 
