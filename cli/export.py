@@ -57,7 +57,7 @@ def export(as_json: bool, **chosen: Any) -> None:
 
 
 def _lines_of_export(exported: Exported) -> Iterator[str]:
-    from magsig_tf.workflows.exporting import validation_loss
+    from magsig_tf.workflows.exported_run import validation_loss
 
     facts, checked, fit = exported.export.facts, exported.export.checked, exported.export.temperature
     of_images = facts["takes"] == "images"

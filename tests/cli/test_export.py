@@ -15,7 +15,7 @@ from magsig_tf.atomic_files import read_json
 from magsig_tf.checksums import write_signed_json
 from magsig_tf.parquet_files import write_parquet
 from magsig_tf.runs.run import Run
-from magsig_tf.workflows.exporting import default_name
+from magsig_tf.workflows.exported_run import default_name
 from tests.cli.command_line import files, magsig, refused
 from tests.evaluation.fake_runs import FakeStudy
 from tests.serving.tiny_export import shared_study
@@ -67,7 +67,7 @@ def test_it_says_what_was_exported_and_how_well_it_agrees(exported):
 
 
 def test_the_best_seed_is_taken(workspace, monkeypatch):
-    from magsig_tf.workflows.exporting import choose_run
+    from magsig_tf.workflows.exported_run import choose_run
     from magsig_tf.workspace import Workspace
 
     first = only_run(workspace)
