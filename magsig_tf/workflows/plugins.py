@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from magsig_tf.registry import GROUPS, PluginError, registry
+from magsig_tf import __version__
+from magsig_tf.registry import BY_FOLDER, GROUPS, PluginError, registry
 
 
 def list_plugins() -> pd.DataFrame:
@@ -21,4 +22,7 @@ def list_plugins() -> pd.DataFrame:
             except PluginError as error:
                 state = f"broken: {error.found}"
             rows.append((kind[:-1], plugin.name, plugin.value, plugin.source, state))
+        if kind in BY_FOLDER:
+            prefix, module, function = BY_FOLDER[kind]
+            rows.append((kind[:-1], f"{prefix}FOLDER", f"{module}:{function}", f"magsig {__version__}", "ok"))
     return pd.DataFrame(rows, columns=["kind", "name", "value", "source", "state"])
