@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from magsig_tf.seeding import generator_for
 from tests.serving.tiny_export import write_files
 
 _TINY = (
@@ -37,8 +41,16 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
         EMPTY,
         ("prepare", "--phantom", "--size", "32", *(word for each in _PHANTOM for word in ("--phantom-set", each))),
     ),
-    "gan": (TRAINED, ("gan", "--holdout", "100X", *_TINY_GAN)),
-    "train": (TRAINED, ("train", "--method", "baseline", "--holdout", "200X", *_TINY, "--csv", "trained.csv")),
+    "prepare-embeddings": (
+        EMPTY,
+        ("prepare", "--source", "files/uni.npz", "--manifest", "files/tiny.csv", "--name", "uni"),
+    ),
+    "train-exact": (TRAINED, ("train", "--dataset", "uni", "--method", "linear", "erasure", "--holdout", "200X")),
+    "gan": (TRAINED, ("gan", "--dataset", "tiles", "--holdout", "100X", *_TINY_GAN)),
+    "train": (
+        TRAINED,
+        ("train", "--dataset", "tiles", "--method", "baseline", "--holdout", "200X", *_TINY, "--csv", "trained.csv"),
+    ),
     "embed": (TRAINED, ("embed", "--dataset", "tiles", "--encoder", "small_cnn", "--views", "2")),
     "evaluate": (TRAINED, ("evaluate", *_QUICK)),
     "probe": (TRAINED, ("probe", "--workers", "1", *_QUICK)),
@@ -81,14 +93,24 @@ def finish(command: list[str], folder: Path) -> str:
     return said
 
 
+def _write_embeddings(manifest: Path) -> None:
+    """Write an embedding of each image that a CSV lists, in its order, beside it."""
+    labels = pd.read_csv(manifest)["label"].eq("malignant").to_numpy(float)
+    values = generator_for("tortured embeddings").normal(size=(len(labels), 12)) + labels[:, None]
+    np.savez(manifest.with_name("uni.npz"), features=values.astype(np.float32))
+
+
 def beginnings(root: Path) -> dict[str, Path]:
     """Make the folders that commands begin in: one with images alone, one with runs, GANs and an exported model."""
     empty, trained = root / EMPTY, root / TRAINED
-    write_files(empty / "files")
+    _write_embeddings(write_files(empty / "files"))
     (empty / "again.yaml").write_text(_CONFIG, encoding="utf-8")
     shutil.copytree(empty, trained)
     finish(["prepare", "--source", "files/tiny.csv", "--name", "tiles", "--size", "32", "--workers", "1"], trained)
-    finish(["train", "--method", "baseline", "gan", "--holdout", "400X", *_TINY, *_TINY_GAN], trained)
-    finish(["export", "--method", "baseline", "--holdout", "400X"], trained)
+    finish(
+        ["train", "--dataset", "tiles", "--method", "baseline", "gan", "--holdout", "400X", *_TINY, *_TINY_GAN], trained
+    )
+    finish(list(COMMANDS["prepare-embeddings"][1]), trained)
+    finish(["export", "--dataset", "tiles", "--method", "baseline", "--holdout", "400X"], trained)
     shutil.rmtree(trained / "tmp")
     return {EMPTY: empty, TRAINED: trained}
