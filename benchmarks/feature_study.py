@@ -8,6 +8,7 @@ directions too easy. Resident memory is that of all processes together; pages th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -51,9 +52,12 @@ _BLOCK = 512
     "--seconds-an-image", default=SECONDS_AN_IMAGE, show_default=True,
     help="To embed one, for the extrapolated cost from images on; the default is of EfficientNet-Lite0 at 224 px.",
 )  # fmt: skip
+@click.option(
+    "--drivers", default=1, show_default=True, help="Calls of `magsig train` side by side that share the runs."
+)
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave the workspace in this new folder.")
 @quick_option
-def main(length: str, patient_fold: str, seconds_an_image: float, keep: Path | None, quick: bool) -> None:
+def main(length: str, patient_fold: str, seconds_an_image: float, drivers: int, keep: Path | None, quick: bool) -> None:
     smaller, numbers = (20, 16) if quick else (1, int(length))
     asked = ["--holdout", "all", "--patient-fold", *patient_fold.split(","), "--seed", "0", "1", "2"]
     if quick:
@@ -63,8 +67,12 @@ def main(length: str, patient_fold: str, seconds_an_image: float, keep: Path | N
         workspace = Workspace(keep or Path(folder))
         images = write_embeddings(workspace, numbers, smaller)
         used = processor_seconds()
-        seconds, peak = run_study(workspace, asked)
-        costs = {"processor_minutes": round((processor_seconds() - used) / 60, 2), "seconds_an_image": seconds_an_image}
+        seconds, peak = run_study(workspace, asked, drivers)
+        costs: dict[str, float] = {
+            "drivers": drivers,
+            "processor_minutes": round((processor_seconds() - used) / 60, 2),
+            "seconds_an_image": seconds_an_image,
+        }
         costs["minutes_with_embedding"] = round((seconds + images * seconds_an_image) / 60, 1)
         report_study(workspace, images, numbers, LIMITS[int(length)], seconds, peak, costs, whole)
 
@@ -119,28 +127,37 @@ def embeddings_of(manifest: pd.DataFrame, length: int) -> Iterator[np.ndarray]:
         yield (factors @ directions).astype(np.float32)
 
 
-def run_study(workspace: Workspace, asked: list[str]) -> tuple[float, int]:
+def run_study(workspace: Workspace, asked: list[str], drivers: int = 1) -> tuple[float, int]:
     """Run `magsig train` on the data set; return its seconds and the most memory that was resident at a time, in bytes.
+
+    Of several drivers the memory is the sum of their peaks.
 
     Args:
         workspace: Where the data lie and the runs go.
         asked: Options of `magsig train`, beside data set and methods.
+        drivers: How many such calls share the matrix.
     """
     # the code of the installed script, so that it is measured where there is none
     command = [sys.executable, "-c", "from magsig_tf.cli.main import main; main()", "train"]
     command += ["--workspace", str(workspace.root), "--dataset", DATASET, "--method", *METHODS]
     began = time.perf_counter()
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen([*command, *asked], stdout=said, stderr=subprocess.STDOUT) as process,
-    ):
-        with PeakMemory(0.25, of=process.pid, measure=resident_bytes) as memory:
+    with contextlib.ExitStack() as open_now:
+        said = [open_now.enter_context(tempfile.TemporaryFile()) for _ in range(drivers)]
+        processes = [
+            open_now.enter_context(subprocess.Popen([*command, *asked], stdout=file, stderr=subprocess.STDOUT))
+            for file in said
+        ]
+        memories = [
+            open_now.enter_context(PeakMemory(0.25, of=process.pid, measure=resident_bytes)) for process in processes
+        ]
+        for process in processes:
             process.wait()
-        seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - began
+    for process, file in zip(processes, said, strict=True):
         if process.returncode:
-            said.seek(0)
-            raise click.ClickException(said.read().decode(errors="replace")[-2000:])
-    return seconds, memory.peak
+            file.seek(0)
+            raise click.ClickException(file.read().decode(errors="replace")[-2000:])
+    return seconds, sum(memory.peak for memory in memories)
 
 
 def report_study(

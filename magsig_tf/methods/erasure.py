@@ -5,6 +5,7 @@ Source: Belrose et al. 2023, LEACE: perfect linear concept erasure in closed for
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from magsig_tf.linear_models.probe_classifiers import linear_probabilities
 from magsig_tf.linear_models.sparse_path import fit_scaling
 from magsig_tf.methods.exact import ExactMethod, ExactModel, Rows
 from magsig_tf.methods.linear import LinearOptions, best_head
+from magsig_tf.parallel_work import available_cores, map_in_threads
 
 _PROBE_PENALTY = 0.01
 
@@ -54,11 +56,13 @@ class Erasure(ExactMethod[ErasureOptions]):
         covariances = measure_covariances(plain, train.magnifications, labels=labels, by_class=by_class)
         # with more dimensions than rows the plain covariance would be fitted to each row
         strengths: tuple[Shrinkage, ...] = (0.0 if covariances.wide_enough else 0.1, LEDOIT_WOLF, 1.0)
-        found: list[tuple[Eraser, dict[str, Any]]] = []
-        for strength in strengths:
+
+        def fitted(strength: Shrinkage) -> tuple[Eraser, dict[str, Any]]:
             eraser = covariances.eraser(strength)
             erased = eraser.apply(plain), eraser.apply(judged)
-            found.append((eraser, best_head(erased[0], train, erased[1], validation, self.options)))
+            return eraser, best_head(erased[0], train, erased[1], validation, self.options)
+
+        found = map_in_threads(fitted, strengths, _threads())
         eraser, head = min(found, key=lambda each: each[1]["validation_loss"])
         proven, notes = self._proven(eraser, (plain, train), (judged, validation))
         return ExactModel(
@@ -78,10 +82,12 @@ class Erasure(ExactMethod[ErasureOptions]):
         """Return what holds of the training rows, what is left on validation cases, and both in words."""
         plain, train = fitted
         labels = train.labels if eraser.by_class else None
-        proven = certify(eraser, plain, train.magnifications, labels=labels)
         chance = 1 / len(np.unique(train.magnifications))
-        before = _probe(plain, train, *judged)
-        after = _probe(eraser.apply(plain), train, eraser.apply(judged[0]), judged[1])
+        with ThreadPoolExecutor(_threads()) as pool:
+            certified = pool.submit(certify, eraser, plain, train.magnifications, labels=labels)
+            erased = eraser.apply(plain), train, eraser.apply(judged[0]), judged[1]
+            before, after = pool.map(lambda rows: _probe(*rows), ((plain, train, *judged), erased))
+            proven = certified.result()
         certificate = {
             "cross_covariance": proven.relative_cross_covariance,
             "cross_entropy": proven.cross_entropy,
@@ -101,6 +107,11 @@ class Erasure(ExactMethod[ErasureOptions]):
             left = f"cross-covariance {proven.relative_cross_covariance:.1e} of that before"
             notes.append(f"Warning: on training rows a linear classifier still reads the magnification: {left}")
         return certificate, notes
+
+
+def _threads() -> int:
+    """Return how many fits run beside each other; each is of one BLAS thread, so they give the same bits alone."""
+    return min(2, available_cores())
 
 
 def _probe(features: np.ndarray, train: Rows, judged: np.ndarray, validation: Rows) -> float:

@@ -8,7 +8,7 @@ elsewhere is lost before the head has found its place.
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def start_from_linear(used: EvaluatedNetwork, encoder: str, split: Split, runs: 
             found = used.inference(np.concatenate([train, validation]))[1]
         else:
             found = _of_all_images(used, encoder, runs)[np.concatenate([train, validation])]
-        magnifications = prepared.manifest["magnification"].to_numpy()[validation]
+        magnifications = prepared.manifest["magnification"].to_numpy(str)[validation]
         given = _Given(found[: len(train)], labels[train], found[len(train) :], labels[validation], magnifications)
     if not (np.isfinite(given.train).all() and np.isfinite(given.validation).all()):
         raise RunError(
@@ -64,33 +64,42 @@ def start_from_linear(used: EvaluatedNetwork, encoder: str, split: Split, runs: 
             "found NaN or infinity",
             "Choose other weights, or --head-start random",
         )
-    return _fitted(given)
+    digest = given.digest()
+    if digest not in _FITTED:
+        _FITTED[digest] = given.fitted()
+    return _FITTED[digest]
 
 
+@dataclass(frozen=True)
 class _Given:
     """What a head is fitted to: embeddings (n, p) and labels of training rows, the same of validation rows."""
 
-    def __init__(self, train: np.ndarray, labels: np.ndarray, validation: np.ndarray, *judged: np.ndarray):
-        self.train, self.labels, self.validation = train, labels, validation
-        self.judged_labels, self.magnifications = judged
-        digest = hashlib.sha256()
-        for values in (train, labels, validation, judged[0], judged[1].astype(str)):
-            digest.update(f"{values.dtype} {values.shape}".encode() + np.ascontiguousarray(values).tobytes())
-        self._digest = digest.hexdigest()
+    train: np.ndarray
+    labels: np.ndarray
+    validation: np.ndarray
+    judged_labels: np.ndarray
+    magnifications: np.ndarray
 
-    def __hash__(self) -> int:
-        return hash(self._digest)
+    def digest(self) -> str:
+        """Return the SHA-256 of all of it."""
+        found = hashlib.sha256()
+        for part in fields(self):
+            values = np.ascontiguousarray(getattr(self, part.name))
+            found.update(f"{values.dtype} {values.shape} ".encode() + values.tobytes())
+        return found.hexdigest()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Given) and self._digest == other._digest
+    def fitted(self) -> LinearHead:
+        """Return the head that the validation rows prefer."""
+        return fitted_head(
+            self.train,
+            self.labels,
+            self.validation,
+            lambda logits: mean_cross_entropy(self.judged_labels, logits, self.magnifications),
+        )
 
 
-@lru_cache(maxsize=1)  # adapters of all seeds begin alike
-def _fitted(given: _Given) -> LinearHead:
-    def loss(logits: np.ndarray) -> float:
-        return mean_cross_entropy(given.judged_labels, logits, given.magnifications)
-
-    return fitted_head(given.train, given.labels, given.validation, loss)
+_FITTED: dict[str, LinearHead] = {}
+"""Heads of this process by what they were fitted to: adapters of all seeds and methods begin alike."""
 
 
 def _adapted(used: EvaluatedNetwork, embeddings: np.ndarray) -> np.ndarray:
