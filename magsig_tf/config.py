@@ -36,8 +36,8 @@ ADAPTERS = ("mlp_adapter", "linear_adapter", "identity")
 """Values of `encoder` for a data set of embeddings; a plugin may bring others."""
 
 FOR_EMBEDDINGS: dict[str, Any] = {
-    **{"encoder": ADAPTERS[0], "augment": [], "epochs": 10, "head_start": "linear"},
-    **{"images_per_magnification": 64, "learning_rate": 1e-4},
+    **{"encoder": ADAPTERS[0], "augment": [], "epochs": 5, "head_start": "linear"},
+    **{"images_per_magnification": 64, "learning_rate": 2e-4},
 }
 """Defaults for a data set of embeddings, where they are other than for images, whatever the recipe."""
 
