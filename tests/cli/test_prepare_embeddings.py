@@ -69,7 +69,11 @@ def test_the_five_commands_of_the_readme_lead_from_a_file_to_the_report(given, m
         quick = ["--replicates", "100"] if words[0] in ("evaluate", "probe", "report") else []
         said = magsig(*words, *quick, *(["--json"] if words[0] == "report" else []))
         assert said.exit_code == 0, (words, said.output)
+    # what there was before a method changed it; no encoder was drawn at random that could stand there
+    probed = pd.read_csv("workspace/results/uni/probes.csv")
+    assert set(probed["subject"]) == {"linear", "erasure", "embeddings as given"}
     text = Path(json.loads(said.stdout)["report"]).read_text(encoding="utf-8")
+    assert "embeddings as given" in text
     assert "erasure" in text
     assert "linear" in text
 

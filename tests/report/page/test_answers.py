@@ -80,6 +80,9 @@ def test_an_embedding_is_never_called_free_of_magnification():
     untrained = pd.DataFrame([control | {"subject": "random tiny", "value": 0.6}, colours])
     *_, last = answer_invariance(ResultTables({"probes": pd.concat([frame, untrained])}, {}, []))
     assert last == "The encoder before training gives .600."
+    given = pd.DataFrame([control | {"subject": "embeddings as given", "value": 0.7}, colours])
+    *_, last = answer_invariance(ResultTables({"probes": pd.concat([frame, given])}, {}, []))
+    assert last == "The embeddings as given give .700."
     first, second = answer_invariance(ResultTables({"probes": frame}, {}, []))
     assert first.endswith("the embedding still reveals the magnification.")
     assert second.endswith("which does not show that no probe can.")
