@@ -11,6 +11,7 @@ from magsig_tf.execution.observer import Observer
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.runs.run import Run
 from magsig_tf.testing.tiny_data import tiny_dataset, tiny_embeddings
+from magsig_tf.training import head_start
 from magsig_tf.training.planning import plan_matrix
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
@@ -107,6 +108,22 @@ def test_training_sets_out_from_the_logistic_regression(study, adapter):
     trained_run, exact = trained(*study, method=["baseline", "linear"], **hardly)
     assert trained_run.record.head_start["C"] == exact.record.chosen.state["C"]
     np.testing.assert_allclose(trained_run.part("test")["logit"], exact.part("test")["logit"], atol=1e-4)
+
+
+def test_the_linear_start_is_fitted_once_for_all_seeds_of_a_split(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path)
+    dataset = tiny_embeddings(workspace, length=7)
+    calls, fit = [], head_start.fitted_head
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return fit(*arguments)
+
+    monkeypatch.setattr(head_start, "fitted_head", counted)
+    trained(workspace, dataset, seed=[0, 1], epochs=1)
+    assert len(calls) == 1
+    trained(workspace, dataset, patient_fold=1, epochs=1)
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(

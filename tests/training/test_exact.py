@@ -153,6 +153,18 @@ def test_images_are_refused_with_what_to_do(tmp_path):
         planned(workspace, tiny_dataset(workspace), method=["baseline", "linear"], encoder="small_cnn")
 
 
+def test_erasure_gives_the_same_bits_on_one_core(tmp_path, monkeypatch):
+    found = []
+    for cores in (1, 4):
+        monkeypatch.setattr("magsig_tf.methods.erasure.available_cores", lambda cores=cores: cores)
+        workspace = Workspace(tmp_path / str(cores))
+        (run,), _ = fitted(workspace, tiny_embeddings(workspace, length=20), method="erasure")
+        found.append(run)
+    one, other = found
+    np.testing.assert_array_equal(one.part("test")["logit"], other.part("test")["logit"])
+    assert one.record.certificate == other.record.certificate
+
+
 def test_erasure_with_one_source_magnification_is_refused(tmp_path):
     workspace = Workspace(tmp_path)
     dataset = tiny_embeddings(workspace, magnifications=("40X", "400X"))
