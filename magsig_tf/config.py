@@ -233,7 +233,7 @@ class Config:
     def for_embeddings(self) -> Config:
         """Return the config with the defaults for embeddings in the place of those that nobody has set."""
         settings = _with_defaults(self.settings, FOR_EMBEDDINGS)
-        options = {name: _with_defaults(each, each.FOR_EMBEDDINGS) for name, each in self.options.items()}
+        options = {name: options_for_embeddings(each) for name, each in self.options.items()}
         return Config(settings, options, self.unused)
 
     @property
@@ -270,8 +270,15 @@ class Config:
         return study_hash(values)
 
 
+def options_for_embeddings(options: MethodOptions) -> MethodOptions:
+    """Return options with their defaults for embeddings in the place of those that nobody has set."""
+    return _with_defaults(options, options.FOR_EMBEDDINGS)
+
+
 def _with_defaults(values: Any, defaults: Mapping[str, Any]) -> Any:
-    return values.model_copy(update={key: each for key, each in defaults.items() if key not in values.model_fields_set})
+    changed = {key: each for key, each in defaults.items() if key not in values.model_fields_set}
+    validated = type(values)(**values.model_dump() | changed)
+    return values.model_copy(update={key: getattr(validated, key) for key in changed})
 
 
 def study_hash(values: dict[str, Any]) -> str:

@@ -171,15 +171,22 @@ def _options_of(name: str, source: str) -> type[MethodOptions]:
     if clash:
         expected = f"Expected options of the method {name!r} to have names of their own"
         raise PluginError(expected, f"found {min(clash)!r}, which is a general setting", f"Rename it in {source}")
-    try:
-        options(**options.FOR_EMBEDDINGS)
-    except ValidationError as error:
-        said = error.errors()[0]
-        expected = f"Expected defaults for embeddings that the method {name!r} can have"
-        raise PluginError(
-            expected, f"found {'.'.join(map(str, said['loc']))}: {said['msg']}", f"Mend {source}"
-        ) from error
+    _check_embedding_defaults(options, name, source)
     return options
+
+
+def _check_embedding_defaults(options: type[MethodOptions], name: str, source: str) -> None:
+    """Refuse defaults for embeddings that the fields of a method cannot have."""
+    expected, defaults = f"Expected defaults for embeddings that the method {name!r} can have", options.FOR_EMBEDDINGS
+    if not isinstance(defaults, Mapping):
+        raise PluginError(expected, f"found {type(defaults).__name__}", f"Make FOR_EMBEDDINGS a mapping in {source}")
+    try:
+        options(**defaults)
+    except ValidationError as error:
+        wrong = [each for each in error.errors() if each["type"] != "missing"]  # a field without default: given later
+        if wrong:
+            found = f"found {wrong[0]['loc'][0]}: {wrong[0]['msg']}"
+            raise PluginError(expected, found, f"Mend {source}") from error
 
 
 def build_config(raw: Mapping[str, Any]) -> Config:

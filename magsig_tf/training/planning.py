@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from magsig_tf.checksums import read_signed_json
-from magsig_tf.config import ADAPTERS, Config
+from magsig_tf.config import ADAPTERS, Config, options_for_embeddings
 from magsig_tf.data.identity import ALL, check_told_apart, find_magnification, find_magnifications
-from magsig_tf.data.prepared import Dataset, PreparedDataset, with_images
+from magsig_tf.data.prepared import Dataset, EmbeddedDataset, PreparedDataset, with_images
 from magsig_tf.data.splits import Split, split_of
 from magsig_tf.errors import MagsigError, UsageError
 from magsig_tf.execution.observer import Observer
@@ -195,16 +195,21 @@ def method_of(run: Run) -> type[Method]:
     return registry("methods").load(run.method)
 
 
-def needed_run(run: Run, need: RunNeeded) -> Run:
+def needed_run(run: Run, need: RunNeeded, prepared: Dataset) -> Run:
     """Return the run of another method: the same settings, and the same values of options that both methods have.
+
+    Its other options have their defaults, on embeddings those for embeddings.
 
     Args:
         run: Who needs it.
         need: What it declares.
+        prepared: Its data.
     """
     own = run.config.options[run.method].model_dump()
     known = registry("methods").load(need.method).Options
     options = known(**{name: value for name, value in own.items() if name in known.model_fields})
+    if isinstance(prepared, EmbeddedDataset):
+        options = options_for_embeddings(options)
     settings = run.config.settings.model_copy(update={"method": [need.method]})
     return Run.of(run.workspace, Config(settings, {need.method: options}))
 
@@ -272,7 +277,7 @@ def prerequisites(runs: Sequence[Run], prepared: Dataset) -> list[Prerequisite]:
 def _prerequisites(run: Run, prepared: Dataset) -> Iterator[Prerequisite]:
     for need in needs_of(run):
         if isinstance(need, RunNeeded):
-            other = needed_run(run, need)
+            other = needed_run(run, need, prepared)
             yield from _prerequisites(other, prepared)
             seconds = other.record.seconds if other.status == "done" else math.nan
             yield Prerequisite(other.title, str(other.folder), other.status, True, seconds)

@@ -133,7 +133,7 @@ def provide(job: Job) -> None:
 
 
 def _provide_run(job: Job, need: RunNeeded) -> None:
-    job.runs[need.method] = other = needed_run(job.run, need)
+    job.runs[need.method] = other = needed_run(job.run, need, job.prepared)
     if job.workers.from_chief(lambda: other.status) != "done":
         job.observer.note(f"{job.run.title}: its {need.method} run is trained first")
     with _needed_by(job.run, f"its {need.method} run"):

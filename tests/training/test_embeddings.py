@@ -8,11 +8,12 @@ from magsig_tf.config_files import build_config
 from magsig_tf.data.batches import BatchPlan, read_batches
 from magsig_tf.errors import UsageError
 from magsig_tf.execution.observer import Observer
+from magsig_tf.methods.needs import RunNeeded
 from magsig_tf.models.saved_model import load_saved_model
 from magsig_tf.runs.run import Run
 from magsig_tf.testing.tiny_data import tiny_dataset, tiny_embeddings
 from magsig_tf.training import head_start
-from magsig_tf.training.planning import plan_matrix
+from magsig_tf.training.planning import needed_run, plan_matrix
 from magsig_tf.training.run import execute
 from magsig_tf.workspace import Workspace
 from tests.training.stopping import Stopping
@@ -92,6 +93,12 @@ def test_a_method_has_its_own_defaults_for_embeddings_unless_they_are_given(stud
     assert build_config({"method": "grl"}).options["grl"].domain_updates == 8
 
 
+def test_a_run_that_another_method_needs_has_the_defaults_for_embeddings(study):
+    workspace, dataset = study
+    own, asking = runs_of(workspace, dataset, method=["grl", "baseline"])
+    assert needed_run(asking, RunNeeded("grl"), dataset).folder == own.folder
+
+
 @pytest.mark.parametrize(
     ("given", "start"),
     [({}, "linear"), ({"recipe": "strong"}, "linear"), ({"head_start": "random", "recipe": "strong"}, "random")],
@@ -120,6 +127,7 @@ def test_the_linear_start_is_fitted_once_for_all_seeds_of_a_split(tmp_path, monk
         return fit(*arguments)
 
     monkeypatch.setattr(head_start, "fitted_head", counted)
+    monkeypatch.setattr(head_start, "_FITTED", {})
     trained(workspace, dataset, seed=[0, 1], epochs=1)
     assert len(calls) == 1
     trained(workspace, dataset, patient_fold=1, epochs=1)

@@ -70,6 +70,23 @@ def test_an_error_of_magsig_itself_is_not_laid_at_a_plugins_door(tmp_path):
         execute_matrix(runs, prepared, Faulty())
 
 
+def test_an_option_without_a_default_is_no_fault_of_the_defaults_for_embeddings(monkeypatch):
+    import sys
+    import types
+
+    from pydantic import Field
+
+    from magsig_tf.methods.contract import Method, MethodOptions
+
+    options = type("O", (MethodOptions,), {"__annotations__": {"must": float}, "must": Field(description="given")})
+    module = types.ModuleType(f"{HERE}_must")
+    module.Must = type("Must", (Method,), {"Options": options})
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert build_config({"method": f"{HERE}_must:Must", "must": 2}).options[f"{HERE}_must:Must"].must == 2.0
+    with pytest.raises(UsageError, match="Expected a valid value of must"):
+        build_config({"method": f"{HERE}_must:Must"})
+
+
 @pytest.mark.parametrize(
     ("name", "error", "said"),
     [

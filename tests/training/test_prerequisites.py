@@ -120,10 +120,10 @@ def test_a_failed_prerequisite_fails_its_run_and_the_others_go_on(workspace, pre
     assert [run.config.settings.method[0] for run in outcome.done] == ["baseline-resampled"]
 
 
-def test_a_needed_run_is_the_one_that_its_own_command_would_train(workspace):
+def test_a_needed_run_is_the_one_that_its_own_command_would_train(workspace, prepared):
     run = gan_run(workspace, learning_rate=0.002, synthetic_ratio=0.25)
-    baseline = needed_run(run, RunNeeded("baseline"))
+    baseline = needed_run(run, RunNeeded("baseline"), prepared)
     assert baseline.folder == Run.of(workspace, tiny_config(epochs=1, learning_rate=0.002)).folder
-    control = needed_run(run, RunNeeded("baseline-resampled"))
+    control = needed_run(run, RunNeeded("baseline-resampled"), prepared)
     asked = tiny_config(method=["baseline-resampled"], epochs=1, learning_rate=0.002, gan_size=16, synthetic_ratio=0.25)
     assert control.folder == Run.of(workspace, asked).folder

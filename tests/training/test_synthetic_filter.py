@@ -49,7 +49,7 @@ def judged(workspace, prepared):
     common = {"synthetic_filter": True, "gan_seed": 15, "learning_rate": 0.001}
     run = gan_run(workspace, **common)
     write_fold(fold_of(run, prepared), prepared)
-    baseline = needed_run(run, RunNeeded("baseline"))
+    baseline = needed_run(run, RunNeeded("baseline"), prepared)
     listed = missing_prerequisites([run], prepared)
     assert [(each.folder, each.status) for each in listed] == [(str(baseline.folder), "new")]
     notes = Notes()
@@ -88,7 +88,7 @@ def test_the_filter_sees_wrong_unsure_copied_and_far_images(workspace, prepared,
         images[place] = level
     images[benign[3]] = downsampled(prepared.images[rows[prepared.labels[rows] == 0][:1]], 16)[0]
     planted = dataclasses.replace(synthetic, images=images)
-    judge = needed_run(run, RunNeeded("baseline")).folder / "model.keras"
+    judge = needed_run(run, RunNeeded("baseline"), prepared).folder / "model.keras"
     found = filtered(planted, prepared, rows, judge, 0.7, 16)
     assert found["reason"].iloc[benign[:4]].tolist() == ["wrong", "unsure", "far", "copy"]
     own = found["own_probability"].iloc[benign[0]]
