@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from magsig_tf.linear_models.erasure import LEDOIT_WOLF, Eraser, Shrinkage, measure_covariances
 from magsig_tf.linear_models.erasure_certificate import certify
@@ -47,6 +48,7 @@ class Erasure(ExactMethod[ErasureOptions]):
         """Return two: with one there is nothing to erase."""
         return 2
 
+    @threadpool_limits.wrap(limits=1)  # one limit around all threads: the first to leave its own would lift it for all
     def fit(self, train: Rows, validation: Rows) -> ExactModel:
         """Return the eraser and head that source validation prefers."""
         by_class = self.options.erase == "by class"

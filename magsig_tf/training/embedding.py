@@ -221,7 +221,7 @@ def _fill(
 
 def _embedded_before(
     progress: Path, path: Path, provenance: dict[str, Any], say: Callable[[str], None]
-) -> tuple[np.ndarray | None, int, Any]:
+) -> tuple[np.memmap | None, int, Any]:
     """Return what an earlier call of the same kind left: array, number of images in it and SHA-256 of their bytes.
 
     Where it left nothing, or what is there is not what it wrote, there is no array and all is embedded anew.
@@ -232,7 +232,7 @@ def _embedded_before(
     try:
         found = read_json(progress)
         array = np.load(path, mmap_mode="r+", allow_pickle=False)
-    except (MagsigError, ValueError, OSError):
+    except (MagsigError, ValueError, OSError, EOFError):
         return nothing  # cut off while it was written
     done, digest = found.get("done"), hashlib.sha256()
     if found.get("provenance") != provenance or not isinstance(done, int) or not 0 < done <= len(array):
@@ -240,6 +240,8 @@ def _embedded_before(
     for start in range(0, done, BATCH):
         digest.update(array[start : min(start + BATCH, done)])
     if digest.hexdigest() != found.get("sha256"):
+        if "sha256" not in found:
+            return nothing  # of a version that wrote none
         say(f"The {done} images that were embedded before have changed on disk; all are embedded anew")
         return nothing
     return array, done, digest

@@ -63,7 +63,7 @@ def standardise(adapter: keras.Model, embeddings: np.ndarray) -> None:
 def _with_change(hidden: keras.layers.Layer) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
     def network(x: keras.KerasTensor) -> keras.KerasTensor:
         change = layers.Dense(x.shape[-1], kernel_initializer="zeros", name="change")(hidden(x))
-        return layers.Add(name="changed")([x, change])
+        return layers.Add(dtype="float32", name="changed")([x, change])
 
     return network
 
