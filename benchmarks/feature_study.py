@@ -152,11 +152,11 @@ def run_study(workspace: Workspace, asked: list[str], drivers: int = 1) -> tuple
         ]
         for process in processes:
             process.wait()
-    seconds = time.perf_counter() - began
-    for process, file in zip(processes, said, strict=True):
-        if process.returncode:
-            file.seek(0)
-            raise click.ClickException(file.read().decode(errors="replace")[-2000:])
+        seconds = time.perf_counter() - began
+        for process, file in zip(processes, said, strict=True):
+            if process.returncode:
+                file.seek(0)
+                raise click.ClickException(file.read().decode(errors="replace")[-2000:])
     return seconds, sum(memory.peak for memory in memories)
 
 

@@ -166,7 +166,7 @@ def released_graphs() -> Iterator[None]:
     """
     from tensorflow.python.framework import ops
 
-    _leave_imported_modules_alone()
+    _leave_alone_what_is_there()
     # TensorFlow has no public way to this register, and none to take an entry out
     registered = getattr(ops.gradient_registry, "_registry", {})
     before = set(registered)
@@ -181,7 +181,10 @@ def released_graphs() -> Iterator[None]:
 
 
 @functools.cache
-def _leave_imported_modules_alone() -> None:
-    """Take what is there before the first run out of every later collection: a million objects that stay for ever."""
+def _leave_alone_what_is_there() -> None:
+    """Take what is alive before the first run out of every later collection: mostly modules, a million objects.
+
+    What else is alive then, models of a notebook say, is freed by reference counts alone from here on.
+    """
     gc.collect()
     gc.freeze()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from magsig_tf.checksums import is_expected
+from magsig_tf.config import ADAPTERS
 from magsig_tf.errors import RunError, reading_remedy
 from magsig_tf.npz_files import NpzError, read_npz
 from magsig_tf.runs.matrix import Matrix
@@ -45,9 +46,10 @@ def plan_random_encoders(matrix: Matrix, workspace: Workspace, dataset: str) -> 
     """
     planned: dict[tuple, RandomEncoder] = {}
     absent: dict[str, None] = {}
-    # an exact method reads frozen features: no encoder was drawn for it
+    # an exact method reads frozen features, an adapter trained on them: no encoder was drawn for either
     groups = [group for group in matrix.groups if not group.seedless]
-    for run in (run for group in groups for run in group.runs.values()):
+    runs = [run for group in groups for run in group.runs.values()]
+    for run in (run for run in runs if run.record.encoder not in ADAPTERS):
         encoder = run.record.encoder or "encoder"
         label, path = f"random {encoder}", workspace.random_encoder(dataset, encoder, run.seed)
         if not path.exists():

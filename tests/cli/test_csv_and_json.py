@@ -30,3 +30,4 @@ def test_plugins_as_csv_and_json(tmp_path):
     rows = list(csv.DictReader(io.StringIO((tmp_path / "plugins.csv").read_text())))
     assert rows == json.loads(answer.out)
     assert {"kind", "name", "value", "source", "state"} == set(rows[0])
+    assert "hf:FOLDER" in [row["name"] for row in rows if row["kind"] == "encoder"]

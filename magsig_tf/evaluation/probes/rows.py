@@ -85,8 +85,8 @@ PIXEL_SIZE = "log_pixel_size"
 
 
 @dataclass(frozen=True)
-class OfImages:
-    """What is known of every image, whatever was trained, to be read at the test rows of one split.
+class KnownControl:
+    """What is known of every row of the data set, whatever was trained, to be read at the test rows of one split.
 
     Args:
         label: COLOURS or GIVEN.
@@ -97,7 +97,7 @@ class OfImages:
     run: Run
 
 
-Control = OfImages | RandomEncoder
+Control = KnownControl | RandomEncoder
 _ZOOM = "digital-zoom of "
 _REMEDY = "Move the run's folder aside and train it again"
 
@@ -181,18 +181,18 @@ def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: s
     The controls are the colours of the images, and the encoder of each run with random weights, where training has
     written its embeddings; of a data set of embeddings these as they are, since no encoder is trained on it.
     """
-    of_images, encoders, absent = [GIVEN], list[RandomEncoder](), list[str]()
+    labels, encoders, absent = [GIVEN], list[RandomEncoder](), list[str]()
     if known.embeddings is None:
-        of_images = []
+        labels = []
         encoders, absent = plan_random_encoders(matrix, workspace, dataset)
     if known.colours is None:
         absent.insert(0, f"{COLOURS}: the prepared data set is gone or was prepared without them")
     else:
-        of_images.append(COLOURS)
+        labels.append(COLOURS)
     splits: dict[tuple, Run] = {}
     for run in (run for group in matrix.groups for run in group.runs.values()):
         splits.setdefault((run.holdout, run.patient_fold, run.split_hash), run)
-    return [*(OfImages(label, run) for label in of_images for run in splits.values()), *encoders], absent
+    return [*(KnownControl(label, run) for label in labels for run in splits.values()), *encoders], absent
 
 
 def control_rows(controls: Iterable[Control], known: Known) -> Iterator[ProbedRows]:
