@@ -5,7 +5,8 @@ Source: Belrose et al. 2023, LEACE: perfect linear concept erasure in closed for
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -85,11 +86,13 @@ class Erasure(ExactMethod[ErasureOptions]):
         plain, train = fitted
         labels = train.labels if eraser.by_class else None
         chance = 1 / len(np.unique(train.magnifications))
-        with ThreadPoolExecutor(_threads()) as pool:
-            certified = pool.submit(certify, eraser, plain, train.magnifications, labels=labels)
-            erased = eraser.apply(plain), train, eraser.apply(judged[0]), judged[1]
-            before, after = pool.map(lambda rows: _probe(*rows), ((plain, train, *judged), erased))
-            proven = certified.result()
+        erased = eraser.apply(plain), train, eraser.apply(judged[0]), judged[1]
+        work: tuple[Callable[[], Any], ...] = (
+            partial(certify, eraser, plain, train.magnifications, labels=labels),
+            partial(_probe, plain, train, *judged),
+            partial(_probe, *erased),
+        )
+        proven, before, after = map_in_threads(lambda each: each(), work, _threads())
         certificate = {
             "cross_covariance": proven.relative_cross_covariance,
             "cross_entropy": proven.cross_entropy,

@@ -17,6 +17,7 @@ from magsig_tf.errors import RunError, UsageError
 from magsig_tf.execution.evaluated_weights import StretchMean, TailMean, WeightAverage
 from magsig_tf.execution.runtime import resolve_precision, resolve_strategy
 from magsig_tf.execution.workers import ALONE, Workers
+from magsig_tf.linear_models.sparse_path import fit_scaling
 from magsig_tf.methods.averaging import AverageWindow, Averaging, MovingAverage, NoAverage, TailAverage
 from magsig_tf.methods.contract import Method, Task
 from magsig_tf.models.augmentation import assign_seeds, build_augmentation, seed_generators
@@ -79,13 +80,15 @@ class RunParts:
         self.epochs, self.total_steps = settings.epochs, settings.epochs * self.plan.steps_per_epoch
         self.clip_norm, self.seed = settings.clip_norm, seed_for("steps", split.hash, seed)
 
+        scaling = fit_scaling(prepared.inputs[train]) if isinstance(prepared, EmbeddedDataset) else None
+
         def built() -> keras.Model:
             encoder = build_encoder(settings.encoder, prepared.inputs.shape[1:], settings.weights, seed)
             if settings.synchronized_batch_norm:
                 encoder = synchronize_batch_normalization(encoder)
             freeze(encoder, settings.freeze_until, self.batch_statistics == FROZEN)
-            if isinstance(prepared, EmbeddedDataset):
-                standardise(encoder, prepared.inputs[train])
+            if scaling is not None:
+                standardise(encoder, scaling)
             return build_classifier(encoder, settings.dropout, seed)
 
         self.saved = built()

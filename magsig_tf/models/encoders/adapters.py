@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import layers
 
-from magsig_tf.linear_models.sparse_path import fit_scaling
+from magsig_tf.linear_models.sparse_path import Scaling
 from magsig_tf.models.encoders.build_encoder import check_weight_choice
 from magsig_tf.models.layers.standardisation import Standardisation
 
@@ -47,14 +46,13 @@ def identity(input_shape: tuple[int], weights: str = "none") -> keras.Model:
     return _adapter("identity", input_shape, weights, lambda x: x)
 
 
-def standardise(adapter: keras.Model, embeddings: np.ndarray) -> None:
-    """Fit the standardisation that an adapter begins with; one without it, of a plugin, is left as it is.
+def standardise(adapter: keras.Model, scaling: Scaling) -> None:
+    """Set the standardisation that an adapter begins with; one without it, of a plugin, is left as it is.
 
     Args:
         adapter: Built.
-        embeddings: Of the training rows, [n, p].
+        scaling: Fitted to the embeddings of the training rows.
     """
-    scaling = fit_scaling(embeddings)
     for layer in adapter.layers:
         if isinstance(layer, Standardisation):
             layer.fit(scaling)
