@@ -181,10 +181,11 @@ def plan_controls(matrix: Matrix, known: Known, workspace: Workspace, dataset: s
     The controls are the colours of the images, and the encoder of each run with random weights, where training has
     written its embeddings; of a data set of embeddings these as they are, since no encoder is trained on it.
     """
-    labels, encoders, absent = [GIVEN], list[RandomEncoder](), list[str]()
+    labels, encoders, absent = list[str](), list[RandomEncoder](), list[str]()
     if known.embeddings is None:
-        labels = []
         encoders, absent = plan_random_encoders(matrix, workspace, dataset)
+    else:
+        labels.append(GIVEN)
     if known.colours is None:
         absent.insert(0, f"{COLOURS}: the prepared data set is gone or was prepared without them")
     else:
